@@ -1,0 +1,72 @@
+"""A feature whose values are names."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_choice, check_integer, check_name
+
+SIDES = ("user", "item", "context")
+
+
+@dataclass(frozen=True)
+class CategoricalFeature:
+    """A categorical column, one or several values a row, turned into ids.
+
+    Ids: 0 missing or padding, 1 out of vocabulary, 2 and up known values (or
+    hash buckets). Values are compared as text, so `3` and `3.0` differ.
+
+    Args:
+        name: str. The column, and the feature's name everywhere.
+        dim: int. Embedding width. Defaults to `16`.
+        table: str or None. Features naming the same table share vocabulary and
+            embedding. Defaults to `None`: a table of its own, named after the feature.
+        min_count: int. Values seen fewer times in the training split are out
+            of vocabulary. Defaults to `1`.
+        max_size: int or None. Keeps the most frequent values only. Defaults to `None`.
+        hash_buckets: int or None. Hash the values into so many buckets instead
+            of learning a vocabulary. Defaults to `None`.
+        multi_valued: bool. The column holds several values a row, joined by
+            `separator`. Defaults to `False`.
+        separator: str. Defaults to `"|"`.
+        max_values: int. Values kept per row of a multi-valued column. Defaults to `8`.
+        side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+    """
+
+    kind: ClassVar[str] = "categorical"
+
+    name: str
+    dim: int = 16
+    table: str | None = None
+    min_count: int = 1
+    max_size: int | None = None
+    hash_buckets: int | None = None
+    multi_valued: bool = False
+    separator: str = "|"
+    max_values: int = 8
+    side: str = "context"
+
+    def __post_init__(self) -> None:
+        owner = f"CategoricalFeature '{self.name}'"
+        check_name("CategoricalFeature", "name", self.name)
+        if self.table is not None:
+            check_name(owner, "table", self.table)
+        check_choice(owner, "side", self.side, SIDES)
+        check_integer(owner, "dim", self.dim, 1)
+        check_integer(owner, "min_count", self.min_count, 1)
+        check_integer(owner, "max_values", self.max_values, 1)
+        for argument in ("max_size", "hash_buckets"):
+            if getattr(self, argument) is not None:
+                check_integer(owner, argument, getattr(self, argument), 1)
+        if self.hash_buckets is not None and (self.max_size is not None or self.min_count > 1):
+            raise ProblemError(
+                f"{owner}: `hash_buckets` must not be combined with `min_count` or `max_size`. "
+                "Hashing learns no vocabulary: remove one of them."
+            )
+        if not self.separator:
+            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @property
+    def table_name(self) -> str:
+        """The embedding table the ids index."""
+        return self.table or self.name

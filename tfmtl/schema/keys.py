@@ -1,0 +1,38 @@
+"""Which columns say who, when, and in which group a row counts."""
+
+from dataclasses import dataclass
+
+from tfmtl.schema.strict import check_choice, check_name
+
+TIME_UNITS = {"s": 1, "ms": 1000}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Key columns of the log.
+
+    Args:
+        user: str. Column of the user; sequences are built per user.
+        time: str or None. Column of the event time, an integer count of
+            `time_unit` since any epoch. Needed by sequences and by a split by
+            time. Defaults to `None`.
+        group: str or None. Column whose values are the groups of the grouped
+            AUC. Defaults to `None`, which means the user.
+        time_unit: `"s"` or `"ms"`. Defaults to `"s"`.
+    """
+
+    user: str | None = None
+    time: str | None = None
+    group: str | None = None
+    time_unit: str = "s"
+
+    def __post_init__(self) -> None:
+        for argument in ("user", "time", "group"):
+            if getattr(self, argument) is not None:
+                check_name("Keys", argument, getattr(self, argument))
+        check_choice("Keys", "time_unit", self.time_unit, TIME_UNITS)
+
+    @property
+    def ticks_per_second(self) -> int:
+        """How many units of `time` one second has."""
+        return TIME_UNITS[self.time_unit]

@@ -1,0 +1,54 @@
+"""A feature whose values are numbers."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tfmtl.schema.categorical_feature import SIDES
+from tfmtl.schema.strict import check_choice, check_integer, check_name
+
+TRANSFORMS = ("quantiles", "z_score", "log_z_score")
+
+
+@dataclass(frozen=True)
+class NumericFeature:
+    """A numeric column, scaled or cut into buckets by training statistics.
+
+    - `quantiles`: ids of `buckets` equally frequent buckets, 2 and up; 0 for a
+      missing value, so that "missing" has a meaning of its own.
+    - `z_score`: `(x - mean) / sd`, clipped to [-10, 10]; missing becomes 0, the mean.
+    - `log_z_score`: the same of `sign(x) * log(1 + |x|)`.
+
+    Args:
+        name: str. The column, and the feature's name everywhere.
+        transform: str, one of the above. Defaults to `"quantiles"`.
+        buckets: int. Number of quantile buckets at most; equal boundaries are
+            merged. Defaults to `32`.
+        dim: int. Embedding width. Defaults to `16`.
+        side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+    """
+
+    kind: ClassVar[str] = "numeric"
+
+    name: str
+    transform: str = "quantiles"
+    buckets: int = 32
+    dim: int = 16
+    side: str = "context"
+
+    def __post_init__(self) -> None:
+        owner = f"NumericFeature '{self.name}'"
+        check_name("NumericFeature", "name", self.name)
+        check_choice(owner, "transform", self.transform, TRANSFORMS)
+        check_choice(owner, "side", self.side, SIDES)
+        check_integer(owner, "buckets", self.buckets, 2)
+        check_integer(owner, "dim", self.dim, 1)
+
+    @property
+    def is_bucketized(self) -> bool:
+        """Whether the model reads ids (and not a scaled value)."""
+        return self.transform == "quantiles"
+
+    @property
+    def table_name(self) -> str:
+        """The embedding table the bucket ids index."""
+        return self.name

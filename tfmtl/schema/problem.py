@@ -1,0 +1,187 @@
+"""The problem: everything that the data, the model and the server must agree on."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tfmtl.schema.binary_task import BinaryTask
+from tfmtl.schema.categorical_feature import CategoricalFeature
+from tfmtl.schema.condition import Condition
+from tfmtl.schema.keys import Keys
+from tfmtl.schema.numeric_feature import NumericFeature
+from tfmtl.schema.problem_checks import check_problem
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.regression_task import RegressionTask
+from tfmtl.schema.sequence_feature import SequenceFeature
+from tfmtl.schema.split import Split
+from tfmtl.schema.strict import check_choice, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.task import Task
+
+Feature = CategoricalFeature | NumericFeature
+
+FEATURE_KINDS: dict[str, type[Feature]] = {cls.kind: cls for cls in (CategoricalFeature, NumericFeature)}
+TASK_KINDS: dict[str, type[Task]] = {cls.kind: cls for cls in (BinaryTask, RegressionTask)}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A multi-task ranking problem, equal in power to the YAML problem file.
+
+    Args:
+        name: str. The problem, and the default name of the served model.
+        features: tuple of `CategoricalFeature` and `NumericFeature`.
+        tasks: tuple of `BinaryTask` and `RegressionTask`.
+        keys: `Keys`. Defaults to no keys (a table without users or times).
+        sequences: tuple of `SequenceFeature`. Defaults to none.
+        split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
+        examples: str or None. Condition on a row to be an example; all other
+            rows only feed sequences. Defaults to `None`: every row.
+
+    Raises:
+        ProblemError: a name occurs twice, a parent is unknown or circular, a
+            label is used as a feature, a sequence names an unknown column, ...
+    """
+
+    name: str
+    features: tuple[Feature, ...]
+    tasks: tuple[Task, ...]
+    keys: Keys = field(default_factory=Keys)
+    sequences: tuple[SequenceFeature, ...] = ()
+    split: Split = field(default_factory=Split)
+    examples: str | None = None
+
+    def __post_init__(self) -> None:
+        check_problem(self)
+
+    # === Lookups ===
+
+    def feature(self, name: str) -> Feature:
+        """The feature called `name`."""
+        for feature in self.features:
+            if feature.name == name:
+                return feature
+        names = [feature.name for feature in self.features]
+        raise KeyError(f"Problem: no feature '{name}'. Known features: {names}.{did_you_mean(name, names)}")
+
+    def task(self, name: str) -> Task:
+        """The task called `name`."""
+        for task in self.tasks:
+            if task.name == name:
+                return task
+        names = [task.name for task in self.tasks]
+        raise KeyError(f"Problem: no task '{name}'. Known tasks: {names}.{did_you_mean(name, names)}")
+
+    @property
+    def examples_condition(self) -> Condition | None:
+        """`examples`, parsed."""
+        return Condition(self.examples) if self.examples is not None else None
+
+    @property
+    def group_column(self) -> str | None:
+        """The column of the grouped AUC."""
+        return self.keys.group or self.keys.user
+
+    @property
+    def uses_time_gaps(self) -> bool:
+        """Whether a request must say at what time it is made."""
+        return any(sequence.time_gap_buckets for sequence in self.sequences)
+
+    @property
+    def tables(self) -> dict[str, tuple[Feature, ...]]:
+        """Embedding table -> the features whose ids index it, in order of first use."""
+        tables: dict[str, tuple[Feature, ...]] = {}
+        for feature in self.features:
+            if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
+                tables[feature.table_name] = (*tables.get(feature.table_name, ()), feature)
+        return tables
+
+    # === Files ===
+
+    def to_dict(self) -> dict[str, Any]:
+        """The mapping that `from_dict` reads back, without defaults."""
+        result: dict[str, Any] = {"name": self.name}
+        if plain(self.keys):
+            result["keys"] = plain(self.keys)
+        result["features"] = [{"kind": feature.kind, **plain(feature)} for feature in self.features]
+        if self.sequences:
+            result["sequences"] = [plain(sequence) for sequence in self.sequences]
+        result["tasks"] = [{"kind": task.kind, **plain(task)} for task in self.tasks]
+        if plain(self.split):
+            result["split"] = plain(self.split)
+        if self.examples is not None:
+            result["examples"] = self.examples
+        return result
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> "Problem":
+        """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
+        if not isinstance(mapping, Mapping):
+            raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {mapping!r}.")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples")
+        for key in mapping:
+            if key not in known:
+                raise ProblemError(
+                    f"Problem: unknown key {key!r}. Known keys: {sorted(known)}.{did_you_mean(str(key), known)}"
+                )
+        for key in ("name", "features", "tasks"):
+            if key not in mapping:
+                raise ProblemError(f"Problem: key '{key}' is missing. Add it.")
+        return cls(
+            name=mapping["name"],
+            keys=read_record(Keys, mapping.get("keys", {}), "keys"),
+            features=tuple(
+                _read_kind(FEATURE_KINDS, item, f"features[{i}]")
+                for i, item in enumerate(read_list(mapping["features"], "features"))
+            ),
+            sequences=tuple(
+                read_record(SequenceFeature, item, f"sequences[{i}]")
+                for i, item in enumerate(read_list(mapping.get("sequences", []), "sequences"))
+            ),
+            tasks=tuple(
+                _read_kind(TASK_KINDS, item, f"tasks[{i}]")
+                for i, item in enumerate(read_list(mapping["tasks"], "tasks"))
+            ),
+            split=read_record(Split, mapping.get("split", {}), "split"),
+            examples=mapping.get("examples"),
+        )
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Problem":
+        """Reads a YAML problem file.
+
+        Raises:
+            ProblemError: with the file's name in front.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ProblemError(f"Problem: no problem file at '{path}'. Give the path of a YAML file.")
+        try:
+            return cls.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        except yaml.YAMLError as error:
+            raise ProblemError(f"{path}: not readable as YAML: {error}") from error
+        except UnicodeDecodeError as error:
+            raise ProblemError(f"{path}: not readable as UTF-8 text: {error}") from error
+        except ProblemError as error:
+            raise ProblemError(f"{path}: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Writes the YAML problem file that `load` reads back."""
+        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with anything the problem says."""
+        text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read_kind(kinds: Mapping[str, type[Any]], item: object, where: str) -> Any:
+    if not isinstance(item, Mapping) or "kind" not in item:
+        raise ProblemError(f"{where}: must be a mapping with the key 'kind', one of {list(kinds)}. Received: {item!r}.")
+    check_choice(where, "kind", item["kind"], kinds)
+    return read_record(kinds[item["kind"]], {k: v for k, v in item.items() if k != "kind"}, where)

@@ -1,0 +1,144 @@
+"""The rules that connect the parts of a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tfmtl.schema.binary_task import BinaryTask
+from tfmtl.schema.categorical_feature import CategoricalFeature
+from tfmtl.schema.condition import Condition
+from tfmtl.schema.numeric_feature import NumericFeature
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_name, did_you_mean
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+
+def check_problem(problem: Problem) -> None:
+    """Raises `ProblemError` at the first rule that `problem` breaks."""
+    check_name("Problem", "name", problem.name)
+    if not problem.features:
+        raise ProblemError("Problem: `features` must name at least one feature. Received: none.")
+    if not problem.tasks:
+        raise ProblemError("Problem: `tasks` must name at least one task. Received: none.")
+    _check_unique("feature", [feature.name for feature in problem.features])
+    _check_unique("task", [task.name for task in problem.tasks])
+    _check_unique("sequence", [sequence.name for sequence in problem.sequences])
+    if problem.examples is not None:
+        if not isinstance(problem.examples, str):
+            raise ProblemError(f"Problem: `examples` must be text. Received: examples={problem.examples!r}.")
+        Condition(problem.examples)
+    _check_labels(problem)
+    _check_parents(problem)
+    _check_tables(problem)
+    _check_sequences(problem)
+    _check_split(problem)
+
+
+def _check_unique(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ProblemError(f"Problem: {what} name '{name}' is used twice. Rename one of them.")
+        seen.add(name)
+
+
+def _check_labels(problem: Problem) -> None:
+    features = {feature.name for feature in problem.features}
+    for task in problem.tasks:
+        if task.label_column in features:
+            raise ProblemError(
+                f"Problem: column '{task.label_column}' is the label of task '{task.name}' and also a feature. "
+                "A model that reads its label learns nothing: remove the feature."
+            )
+    if problem.keys.time is not None and problem.keys.time in features:
+        raise ProblemError(
+            f"Problem: the time column '{problem.keys.time}' must not be a feature: later times never occur in "
+            "training. Derive a column such as the hour of the day."
+        )
+
+
+def _check_parents(problem: Problem) -> None:
+    tasks = {task.name: task for task in problem.tasks}
+    for task in problem.tasks:
+        if task.parent is None:
+            continue
+        if task.parent not in tasks:
+            raise ProblemError(
+                f"Problem: task '{task.name}' names parent '{task.parent}', which is not a task. "
+                f"Known tasks: {sorted(tasks)}.{did_you_mean(task.parent, tasks)}"
+            )
+        if not isinstance(tasks[task.parent], BinaryTask):
+            raise ProblemError(
+                f"Problem: task '{task.name}' names parent '{task.parent}', which is not binary. "
+                "Only a yes/no event can be a precondition."
+            )
+    for task in problem.tasks:
+        path = [task.name]
+        while (parent := tasks[path[-1]].parent) is not None:
+            if parent in path:
+                cycle = " -> ".join([*path, parent])
+                raise ProblemError(f"Problem: the parents of task '{task.name}' form a cycle: {cycle}. Cut it.")
+            path.append(parent)
+
+
+def _check_tables(problem: Problem) -> None:
+    """Features that share a table must agree on everything that shapes it."""
+    first: dict[str, CategoricalFeature | NumericFeature] = {}
+    for feature in problem.features:
+        if isinstance(feature, NumericFeature):
+            if feature.is_bucketized and feature.table_name in first:
+                raise ProblemError(
+                    f"Problem: table '{feature.table_name}' is used by the numeric feature '{feature.name}' and "
+                    "by a categorical one. Give the categorical feature another `table`."
+                )
+            if feature.is_bucketized:
+                first[feature.table_name] = feature
+            continue
+        other = first.setdefault(feature.table_name, feature)
+        for argument in ("dim", "min_count", "max_size", "hash_buckets"):
+            if getattr(other, argument, None) != getattr(feature, argument):
+                raise ProblemError(
+                    f"Problem: features '{other.name}' and '{feature.name}' share table '{feature.table_name}' "
+                    f"but differ in `{argument}`: {getattr(other, argument, None)!r} and "
+                    f"{getattr(feature, argument)!r}. Make them equal."
+                )
+
+
+def _check_sequences(problem: Problem) -> None:
+    features = {feature.name: feature for feature in problem.features}
+    for sequence in problem.sequences:
+        if problem.keys.user is None or problem.keys.time is None:
+            raise ProblemError(
+                f"Problem: sequence '{sequence.name}' needs `keys.user` and `keys.time`. "
+                f"Received: user={problem.keys.user!r}, time={problem.keys.time!r}."
+            )
+        for column in sequence.columns:
+            feature = features.get(column)
+            if feature is None:
+                raise ProblemError(
+                    f"Problem: sequence '{sequence.name}' names column '{column}', which is not a feature. "
+                    f"Known features: {sorted(features)}.{did_you_mean(column, features)}"
+                )
+            if isinstance(feature, CategoricalFeature) and feature.multi_valued:
+                raise ProblemError(
+                    f"Problem: sequence '{sequence.name}' names column '{column}', which is multi-valued. "
+                    "An event carries one value a column."
+                )
+            if isinstance(feature, NumericFeature) and not feature.is_bucketized:
+                raise ProblemError(
+                    f"Problem: sequence '{sequence.name}' names column '{column}', whose transform is "
+                    f"{feature.transform!r}. Use transform 'quantiles' for a number inside events."
+                )
+
+
+def _check_split(problem: Problem) -> None:
+    split, keys = problem.split, problem.keys
+    if split.by == "time" and keys.time is None:
+        raise ProblemError("Problem: a split by time needs `keys.time`. Received: time=None. Use by: column or user.")
+    if split.by == "user" and keys.user is None:
+        raise ProblemError("Problem: a split by user needs `keys.user`. Received: user=None. Use by: column.")
+    if split.column is not None and split.column in {feature.name for feature in problem.features}:
+        raise ProblemError(f"Problem: the split's column '{split.column}' must not be a feature. Remove the feature.")

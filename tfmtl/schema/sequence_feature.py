@@ -1,0 +1,63 @@
+"""A history of one kind of behaviour."""
+
+from dataclasses import dataclass
+
+from tfmtl.schema.condition import Condition
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_integer, check_name
+
+
+@dataclass(frozen=True)
+class SequenceFeature:
+    """The user's last events of one behaviour type, strictly before the example's time.
+
+    Stored oldest to newest. A row whose first column is missing is no event.
+
+    Args:
+        name: str. The behaviour, for example `"liked"`.
+        columns: tuple of str. Features that each event carries; each must be a
+            single-valued categorical or a quantile-bucketed numeric feature.
+        when: str or None. Condition on a row to count as such an event, for
+            example `"rating >= 4"`. Defaults to `None`: every row.
+        max_length: int. Events kept. Defaults to `50`.
+        time_gap_buckets: int. Buckets of the time from event to example, each
+            twice as long as the one before, the first up to one second; 0
+            leaves time gaps out. Defaults to `24`.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    when: str | None = None
+    max_length: int = 50
+    time_gap_buckets: int = 24
+
+    def __post_init__(self) -> None:
+        owner = f"SequenceFeature '{self.name}'"
+        check_name("SequenceFeature", "name", self.name)
+        if not self.columns:
+            raise ProblemError(f"{owner}: `columns` must name at least one feature. Received: columns=().")
+        if len(set(self.columns)) != len(self.columns):
+            raise ProblemError(f"{owner}: `columns` must be distinct. Received: columns={self.columns!r}.")
+        check_integer(owner, "max_length", self.max_length, 1)
+        check_integer(owner, "time_gap_buckets", self.time_gap_buckets, 0)
+        if self.when is not None:
+            Condition(self.when)
+
+    @property
+    def condition(self) -> Condition | None:
+        """`when`, parsed."""
+        return Condition(self.when) if self.when is not None else None
+
+    def column_key(self, column: str) -> str:
+        """Name of the tensor with the events' `column`."""
+        return f"{self.name}.{column}"
+
+    @property
+    def time_key(self) -> str:
+        """Name of the raw tensor with the events' times."""
+        return f"{self.name}.time"
+
+    @property
+    def gap_key(self) -> str:
+        """Name of the model-ready tensor with the events' time-gap buckets."""
+        return f"{self.name}.gap"

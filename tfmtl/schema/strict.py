@@ -1,0 +1,123 @@
+"""Strict reading of plain mappings into frozen dataclasses.
+
+A typo in a configuration must never pass silently, so unknown keys, missing
+keys and wrong types are errors that name the place and the nearest valid key.
+"""
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from tfmtl.schema.problem_error import ProblemError
+
+Record = TypeVar("Record")
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Returns ` Did you mean 'x'?` for the nearest known name, or an empty string."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{near[0]}'?" if near else ""
+
+
+def check_name(owner: str, argument: str, name: object) -> None:
+    """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ProblemError(
+            f"{owner}: `{argument}` must be letters, digits and underscores, not starting with a digit. "
+            f"Received: {argument}={name!r}. Rename the column in the log or in the adapter."
+        )
+
+
+def check_choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> None:
+    """Raises unless `value` is one of `choices`."""
+    known = list(choices)
+    if value not in known:
+        raise ProblemError(
+            f"{owner}: `{argument}` must be one of {known}. Received: {argument}={value!r}."
+            f"{did_you_mean(str(value), known)}"
+        )
+
+
+def check_integer(owner: str, argument: str, value: object, minimum: int) -> None:
+    """Raises unless `value` is an int of at least `minimum`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise ProblemError(
+            f"{owner}: `{argument}` must be an int of at least {minimum}. Received: {argument}={value!r}."
+        )
+
+
+def read_record(cls: type[Record], mapping: object, where: str) -> Record:
+    """Builds the dataclass `cls` from `mapping`, refusing unknown keys and wrong types.
+
+    Args:
+        cls: a dataclass type whose fields have plain types.
+        mapping: what stood in the file.
+        where: the place in the file, for the error text.
+    """
+    if not isinstance(mapping, Mapping):
+        raise ProblemError(f"{where}: must be a mapping of keys to values. Received: {mapping!r}.")
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in mapping:
+        if key not in fields:
+            raise ProblemError(
+                f"{where}: unknown key {key!r}. Known keys: {sorted(fields)}.{did_you_mean(str(key), fields)}"
+            )
+    for name, field in fields.items():
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        if required and name not in mapping:
+            raise ProblemError(f"{where}: key '{name}' is missing. Add it.")
+    hints = typing.get_type_hints(cls)
+    values = {key: _convert(value, hints[key], f"{where}.{key}") for key, value in mapping.items()}
+    return cls(**values)
+
+
+def read_list(value: object, where: str) -> list[Any]:
+    """Returns `value` if it is a list, else raises."""
+    if not isinstance(value, list):
+        raise ProblemError(f"{where}: must be a list. Received: {value!r}.")
+    return value
+
+
+def plain(record: Any) -> dict[str, Any]:
+    """The mapping that `read_record` reads back: only keys that differ from their default."""
+    result: dict[str, Any] = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if field.default is not dataclasses.MISSING and value == field.default:
+            continue
+        result[field.name] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def _convert(value: object, hint: Any, where: str) -> Any:
+    """`value` as the type `hint`, or an error; lists become tuples, ints become floats."""
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    for option in options:
+        if option is type(None):
+            if value is None:
+                return None
+        elif typing.get_origin(option) is tuple:
+            inner = typing.get_args(option)[0]
+            if isinstance(value, list | tuple):
+                return tuple(_convert(item, inner, f"{where}[{i}]") for i, item in enumerate(value))
+        elif option is float:
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                return float(value)
+        elif isinstance(value, option) and (option is bool or not isinstance(value, bool)):
+            return value
+    expected = " or ".join(_type_name(option) for option in options)
+    raise ProblemError(f"{where}: must be {expected}. Received: {value!r} ({type(value).__name__}).")
+
+
+def _type_name(option: Any) -> str:
+    if option is type(None):
+        return "nothing"
+    if typing.get_origin(option) is tuple:
+        return f"a list of {typing.get_args(option)[0].__name__}"
+    return {str: "text", int: "an int", float: "a number", bool: "true or false"}.get(option, str(option))
