@@ -1,0 +1,1 @@
+"""Raw logs to TFRecords with point-in-time sequences, on Beam."""

@@ -1,0 +1,78 @@
+"""What every public data set offers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as parquet
+
+from pipelines.datasets.source import FetchError
+from tfmtl.schema import Problem
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A public data set: where it comes from and how it becomes canonical rows.
+
+    Args:
+        name: str. As given on the command line; the problem file is `<name>.yaml` beside the adapter.
+        summary: str. One line for the list.
+        fetch: gets the raw files, or raises `FetchError`.
+        find: picks the raw files out of a folder, or raises `FileNotFoundError`.
+        to_rows: raw files -> canonical rows.
+    """
+
+    name: str
+    summary: str
+    fetch: Callable[[], dict[str, bytes]]
+    find: Callable[[Path], dict[str, bytes]]
+    to_rows: Callable[[dict[str, bytes]], pa.Table]
+
+    @property
+    def problem(self) -> Problem:
+        """The data set's problem file."""
+        with resources.as_file(resources.files("pipelines.datasets") / f"{self.name}.yaml") as path:
+            return Problem.load(path)
+
+    def prepare(self, output: str | Path, folder: str | Path | None = None) -> Path:
+        """Writes `log.parquet` and `problem.yaml` to `output` and returns it.
+
+        Args:
+            output: str or Path. Created if needed.
+            folder: str, Path or None. Where the raw files lie; fetched if `None`.
+
+        Raises:
+            FetchError: nothing reachable has the data.
+        """
+        output = Path(output)
+        try:
+            files = self.fetch() if folder is None else self.find(Path(folder))
+        except FileNotFoundError as error:
+            raise FetchError(f"datasets: '{self.name}' is not in folder '{folder}': {error}") from error
+        rows = self.to_rows(files)
+        output.mkdir(parents=True, exist_ok=True)
+        partial = output / "log.parquet.partial"
+        parquet.write_table(rows, partial)
+        self.problem.save(output / "problem.yaml")
+        partial.rename(output / "log.parquet")
+        return output
+
+
+def fetch_first(name: str, *sources: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
+    """The files from the first source that answers.
+
+    Raises:
+        FetchError: none did; says why for each.
+    """
+    failures = []
+    for source in sources:
+        try:
+            return source()
+        except FetchError as error:
+            failures.append(str(error))
+    raise FetchError(
+        f"datasets: '{name}' could not be fetched ({'; '.join(failures)}). "
+        "Download it elsewhere and give its folder with --folder (make demo DATA=<folder>)."
+    )

@@ -1,0 +1,155 @@
+"""The preprocessing job: raw logs to TFRecords, and nothing replaced before everything is written."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+
+from pipelines.preprocess import columns, stages
+from pipelines.preprocess.manifest import build_manifest
+from pipelines.preprocess.output_folder import OutputFolder
+from pipelines.preprocess.read import InputError, check_columns, expand
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.schema import Problem
+
+_BYTES_PER_SHARD = 32 << 20
+_LEAST_SHARDS = 8
+COMPRESSIONS = ("none", "gzip")
+
+
+def preprocess(
+    problem: Problem,
+    inputs: Sequence[str],
+    output: str,
+    *,
+    seed: int = 0,
+    num_shards: int | None = None,
+    compression: str = "none",
+    beam_options: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Runs the job and returns the manifest it wrote.
+
+    Same problem, inputs, seed and number of shards give the same bytes,
+    whatever the runner and the number of workers.
+
+    Args:
+        problem: `Problem`.
+        inputs: files, patterns or folders of CSV, TSV (either with .gz) or Parquet files.
+        output: folder; an older one is replaced only when the new one is complete.
+        seed: of the split by user and of the order of records.
+        num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
+        compression: `"none"` or `"gzip"`.
+        beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
+            runner defaults to Beam's local `FnApiRunner`.
+
+    Raises:
+        InputError: a file is missing, unreadable, cut off, or lacks a column.
+        ProblemError: no row is left for training.
+    """
+    if compression not in COMPRESSIONS:
+        raise ValueError(
+            f"preprocess: `compression` must be one of {list(COMPRESSIONS)}. Received: compression={compression!r}."
+        )
+    files = expand(inputs)
+    check_columns(files, columns.raw_columns(problem))
+    if num_shards is None:
+        size = sum(FileSystems.match([path])[0].metadata_list[0].size_in_bytes for path in files)
+        num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
+    with OutputFolder(output) as folder:
+        with beam.Pipeline(options=_pipeline_options(beam_options)) as pipeline:
+            build(
+                pipeline,
+                problem,
+                files,
+                folder.partial,
+                seed=seed,
+                num_shards=num_shards,
+                compression="GZIP" if compression == "gzip" else "",
+            )
+        manifest: dict[str, Any] = folder.read_json("manifest.json")
+        if not manifest["splits"]["train"]["examples"]:
+            raise InputError(
+                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
+                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
+            )
+    return manifest
+
+
+def _pipeline_options(arguments: Sequence[str]) -> PipelineOptions:
+    options = PipelineOptions(list(arguments))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = "FnApiRunner"  # "DirectRunner" would first try to download another one
+    if standard.runner.lower().endswith("daskrunner"):
+        raise ValueError(
+            "preprocess: runner must not be DaskRunner: of several outputs it computes only the last and says nothing. "
+            f"Received: runner={standard.runner!r}. Use FnApiRunner, DataflowRunner, FlinkRunner or SparkRunner."
+        )
+    return options
+
+
+def build(
+    pipeline: beam.Pipeline,
+    problem: Problem,
+    files: Sequence[str],
+    directory: str,
+    *,
+    seed: int,
+    num_shards: int,
+    compression: str,
+) -> None:
+    """Adds the job's stages to `pipeline`; everything is written below `directory`."""
+    read = (
+        pipeline
+        | "files" >> beam.Create(list(enumerate(files)), reshuffle=False)
+        | "read rows" >> stages.ReadRows(problem)
+    )
+    cuts: Any = (problem.split.valid_from or 0, problem.split.test_from or 0)
+    if problem.split.needs_time_shares:
+        cuts = beam.pvalue.AsSingleton(read.rows | "find time cuts" >> stages.FindTimeCuts(problem))
+    rows = read.rows | "assign splits" >> stages.AssignSplits(problem, seed, cuts)
+    statistics = rows | "fit statistics" >> stages.FitStatistics(problem)
+    shards = rows | "write shards" >> stages.WriteShards(
+        problem, beam.pvalue.AsSingleton(statistics), directory, num_shards, compression, seed
+    )
+    rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(FileSystems.join(directory, "rejected"))
+
+    def finish(
+        statistics: TransformStatistics,
+        read_counts: list[Mapping[str, int]],
+        rejected_counts: list[Mapping[str, int]],
+        shards: list[Mapping[str, Any]],
+        problem: Problem,
+        seed: int,
+    ) -> None:
+        manifest = build_manifest(problem, statistics, read_counts, rejected_counts, shards, seed, files)
+        _write_fitted(problem, statistics, manifest, directory)
+
+    _ = statistics | "write manifest" >> beam.Map(
+        finish,
+        beam.pvalue.AsList(read[stages.COUNTS]),
+        beam.pvalue.AsList(rejected),
+        beam.pvalue.AsList(shards),
+        problem,
+        seed,
+    )
+
+
+def _write_fitted(
+    problem: Problem, statistics: TransformStatistics, manifest: Mapping[str, Any], directory: str
+) -> None:
+    local = Path(tempfile.mkdtemp(prefix="tfmtl-fitted-"))
+    try:
+        statistics.save(local / "transform")
+        problem.save(local / "transform" / "problem.yaml")
+        (local / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        for path in sorted(p for p in local.rglob("*") if p.is_file()):
+            stages.put(path, FileSystems.join(directory, *path.relative_to(local).parts))
+    finally:
+        shutil.rmtree(local)

@@ -1,0 +1,93 @@
+"""The facts that the transformation learns from the training split."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfmtl.schema import ModelInputs, Problem
+
+RESERVED_IDS = 2  # 0 is padding and missing, 1 is out of vocabulary
+
+
+@dataclass(frozen=True)
+class TransformStatistics:
+    """Vocabularies, bucket boundaries and moments, all from the training split.
+
+    Args:
+        vocabularies: table -> its values, most frequent first (ties in text order).
+        vocabulary_counts: table -> how often each of them occurred.
+        boundaries: numeric feature -> inner bucket boundaries, rising.
+        means: scaled numeric feature -> mean after its logarithm, if any.
+        deviations: scaled numeric feature -> standard deviation, likewise.
+        label_means: task -> mean of the labels.
+        label_deviations: task -> standard deviation of the labels.
+    """
+
+    vocabularies: Mapping[str, tuple[str, ...]]
+    vocabulary_counts: Mapping[str, tuple[int, ...]]
+    boundaries: Mapping[str, tuple[float, ...]]
+    means: Mapping[str, float]
+    deviations: Mapping[str, float]
+    label_means: Mapping[str, float]
+    label_deviations: Mapping[str, float]
+
+    def model_inputs(self, problem: Problem) -> ModelInputs:
+        """What a model needs to know: the problem and the table sizes."""
+        rows = {}
+        for table, features in problem.tables.items():
+            feature = features[0]
+            if feature.kind == "numeric":
+                known = len(self.boundaries[feature.name]) + 1
+            else:
+                known = feature.hash_buckets or len(self.vocabularies[table])  # type: ignore[union-attr]
+            rows[table] = known + RESERVED_IDS
+        return ModelInputs(problem, rows, self.label_means, self.label_deviations)
+
+    def save(self, directory: str | Path) -> None:
+        """Writes `statistics.json` and one text file a vocabulary, a value a line."""
+        directory = Path(directory)
+        (directory / "vocabularies").mkdir(parents=True, exist_ok=True)
+        for table, values in self.vocabularies.items():
+            vocabulary_path(directory, table).write_bytes("".join(f"{value}\n" for value in values).encode())
+        numbers = {
+            "vocabulary_counts": {table: list(counts) for table, counts in self.vocabulary_counts.items()},
+            "boundaries": {name: list(values) for name, values in self.boundaries.items()},
+            "means": dict(self.means),
+            "deviations": dict(self.deviations),
+            "label_means": dict(self.label_means),
+            "label_deviations": dict(self.label_deviations),
+        }
+        (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+
+    @classmethod
+    def load(cls, directory: str | Path) -> "TransformStatistics":
+        """Reads what `save` wrote.
+
+        Raises:
+            FileNotFoundError: the directory holds no statistics.
+        """
+        directory = Path(directory)
+        path = directory / "statistics.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"TransformStatistics: no '{path}'. Give the output folder of `tfmtl preprocess`.")
+        numbers = json.loads(path.read_text())
+        counts = {table: tuple(values) for table, values in numbers["vocabulary_counts"].items()}
+        return cls(
+            # Split at "\n" only: str.splitlines also splits at characters that occur inside values.
+            vocabularies={
+                table: tuple(vocabulary_path(directory, table).read_bytes().decode().split("\n")[:-1])
+                for table in counts
+            },
+            vocabulary_counts=counts,
+            boundaries={name: tuple(values) for name, values in numbers["boundaries"].items()},
+            means=numbers["means"],
+            deviations=numbers["deviations"],
+            label_means=numbers["label_means"],
+            label_deviations=numbers["label_deviations"],
+        )
+
+
+def vocabulary_path(directory: Path, table: str) -> Path:
+    """The file of a table's vocabulary inside a transform directory."""
+    return directory / "vocabularies" / f"{table}.txt"
