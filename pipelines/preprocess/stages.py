@@ -170,9 +170,8 @@ def _partition(batch: pa.RecordBatch, num_shards: int) -> Iterator[tuple[int, pa
         buckets = batch.column(columns.ROW).to_numpy() % num_shards
     order = np.argsort(buckets, kind="stable")
     present, starts = np.unique(buckets[order], return_index=True)
-    ordered = batch.take(pa.array(order))
-    for bucket, start, stop in zip(present.tolist(), starts, [*starts[1:], len(order)], strict=True):
-        yield bucket, ordered.slice(start, stop - start)
+    for bucket, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
+        yield bucket, batch.take(pa.array(rows))  # not a slice: a pickled slice carries its whole batch
 
 
 class _WriteShard(beam.DoFn):
