@@ -1,0 +1,1 @@
+"""A model server and clients that speak TF Serving's gRPC and REST APIs."""

@@ -1,6 +1,7 @@
 """One user bucket's canonical rows to serialised examples, split by split."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
 from pipelines.preprocess.example_writer import bytes_column, float_column, int_column, int_list_column, join_columns
+from pipelines.preprocess.requests import raw_requests
 from pipelines.preprocess.sequences import Windows, event_windows
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
@@ -23,13 +25,17 @@ class EncodedBucket:
     Attributes:
         records: split -> serialised examples in a random order drawn from the seed.
         counts: counter name -> value; names are paths such as `train/examples`.
+        requests: a few examples, of the latest split there is, as raw serving requests with their record.
     """
 
     records: dict[str, list[bytes]]
     counts: dict[str, float]
+    requests: list[dict[str, Any]]
 
 
-def encode_bucket(problem: Problem, transform: RawTransform, table: pa.Table, seed: tuple[int, int]) -> EncodedBucket:
+def encode_bucket(
+    problem: Problem, transform: RawTransform, table: pa.Table, seed: tuple[int, int], num_requests: int = 0
+) -> EncodedBucket:
     """Sorts a bucket, cuts its sequences and encodes its examples.
 
     Args:
@@ -37,6 +43,7 @@ def encode_bucket(problem: Problem, transform: RawTransform, table: pa.Table, se
         transform: the fitted `RawTransform`.
         table: canonical rows of all users of the bucket, in any order.
         seed: of the order in which the records are written.
+        num_requests: examples to return as raw requests, at most.
     """
     table = _sorted(problem, table)
     examples = np.flatnonzero(table[columns.IS_EXAMPLE].to_numpy())
@@ -51,7 +58,8 @@ def encode_bucket(problem: Problem, transform: RawTransform, table: pa.Table, se
             fragments.append(float_column(feature.name, encoded[feature.name][examples]))
         else:
             fragments.append(int_column(feature.name, encoded[feature.name][examples]))
-    fragments += _sequence_fragments(problem, transform, table, encoded, examples)
+    windows = _windows(problem, table, encoded, examples)
+    fragments += _sequence_fragments(problem, transform, table, encoded, examples, windows)
     labels = {}
     for task in problem.tasks:
         column = table[columns.label(task.name)].take(pa.array(examples))
@@ -64,7 +72,9 @@ def encode_bucket(problem: Problem, transform: RawTransform, table: pa.Table, se
     records = {
         split: [serialized[i] for i in order[splits[order] == index].tolist()] for index, split in enumerate(SPLITS)
     }
-    return EncodedBucket(records, _count(problem, table, splits, examples, labels, encoded))
+    latest_first = order[np.argsort(-splits[order], kind="stable")]
+    requests = raw_requests(problem, table, examples, windows, serialized, latest_first[:num_requests].tolist())
+    return EncodedBucket(records, _count(problem, table, splits, examples, labels, encoded), requests)
 
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
@@ -106,28 +116,40 @@ def _encode_lists(
     return ids, np.concatenate([[0], np.cumsum(lengths)])
 
 
+def _windows(
+    problem: Problem, table: pa.Table, encoded: dict[str, np.ndarray], examples: np.ndarray
+) -> dict[str, Windows]:
+    """The events of every sequence and example."""
+    if not problem.sequences:
+        return {}
+    users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
+    times = table[columns.TIME].to_numpy()
+    windows = {}
+    for sequence in problem.sequences:
+        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
+        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.max_length)
+    return windows
+
+
 def _sequence_fragments(
     problem: Problem,
     transform: RawTransform,
     table: pa.Table,
     encoded: dict[str, np.ndarray],
     examples: np.ndarray,
+    windows: dict[str, Windows],
 ) -> list[list[bytes]]:
-    if not problem.sequences:
-        return []
     fragments = []
-    users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    times = table[columns.TIME].to_numpy()
     for sequence in problem.sequences:
-        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
-        windows: Windows = event_windows(users, times, is_event, examples, sequence.max_length)
+        window = windows[sequence.name]
         for column in sequence.columns:
-            ids = encoded[column][windows.rows]
-            fragments.append(int_list_column(sequence.column_key(column), ids, windows.offsets))
+            ids = encoded[column][window.rows]
+            fragments.append(int_list_column(sequence.column_key(column), ids, window.offsets))
         if sequence.time_gap_buckets:
-            now = np.repeat(times[examples], np.diff(windows.offsets))
-            gaps = transform.encode_gap(sequence, now - times[windows.rows]).numpy()
-            fragments.append(int_list_column(sequence.gap_key, gaps, windows.offsets))
+            times = table[columns.TIME].to_numpy()
+            now = np.repeat(times[examples], np.diff(window.offsets))
+            gaps = transform.encode_gap(sequence, now - times[window.rows]).numpy()
+            fragments.append(int_list_column(sequence.gap_key, gaps, window.offsets))
     return fragments
 
 

@@ -129,7 +129,8 @@ def build(
         seed: int,
     ) -> None:
         manifest = build_manifest(problem, statistics, read_counts, rejected_counts, shards, seed, files)
-        _write_fitted(problem, statistics, manifest, directory)
+        requests = [request for shard in sorted(shards, key=lambda s: s["bucket"]) for request in shard["requests"]]
+        _write_fitted(problem, statistics, manifest, requests, directory)
 
     _ = statistics | "write manifest" >> beam.Map(
         finish,
@@ -142,13 +143,21 @@ def build(
 
 
 def _write_fitted(
-    problem: Problem, statistics: TransformStatistics, manifest: Mapping[str, Any], directory: str
+    problem: Problem,
+    statistics: TransformStatistics,
+    manifest: Mapping[str, Any],
+    requests: Sequence[Mapping[str, Any]],
+    directory: str,
 ) -> None:
     local = Path(tempfile.mkdtemp(prefix="tfmtl-fitted-"))
     try:
         statistics.save(local / "transform")
         problem.save(local / "transform" / "problem.yaml")
-        (local / "manifest.json").write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        (local / "manifest.json").write_text(
+            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        lines = [json.dumps(request, ensure_ascii=False) + "\n" for request in requests]
+        (local / "requests.jsonl").write_text("".join(lines), encoding="utf-8")
         for path in sorted(p for p in local.rglob("*") if p.is_file()):
             stages.put(path, FileSystems.join(directory, *path.relative_to(local).parts))
     finally:

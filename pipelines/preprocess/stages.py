@@ -26,6 +26,7 @@ from tfmtl.schema import Problem
 logger = logging.getLogger(__name__)
 
 REJECTED, COUNTS = "rejected", "counts"
+NUM_REQUESTS = 64  # real examples kept as raw serving requests, about
 _MERGE_AFTER = 32  # tables an accumulator holds before it adds them up
 
 
@@ -193,13 +194,14 @@ class _WriteShard(beam.DoFn):
             statistics.save(folder)
             self._transform = RawTransform(self._problem, folder)
         table = pa.Table.from_batches(list(batches))
-        encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket))
+        num_requests = -(-NUM_REQUESTS // self._num_shards)
+        encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
         files = {}
         for split, records in encoded.records.items():
             suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
             name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
             files[name] = {"records": len(records), "bytes": self._write_file(name, records)}
-        yield {"bucket": bucket, "counts": encoded.counts, "files": files}
+        yield {"bucket": bucket, "counts": encoded.counts, "files": files, "requests": encoded.requests}
 
     def _write_file(self, name: str, records: Sequence[bytes]) -> int:
         """Writes one file and returns its size; TensorFlow writes locally, Beam puts it where the output lies."""

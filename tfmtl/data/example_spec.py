@@ -16,8 +16,8 @@ def raw_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
     Categorical features are strings, `""` where missing: `(B,)`, or `(B, n)`
     for multi-valued ones. Numeric features are float32 `(B,)`, NaN where
     missing. A sequence has one `(B, n)` tensor a column, oldest event first,
-    named `<sequence>.<column>`, and with time gaps an int64 one named
-    `<sequence>.time`; then the time column itself, int64 `(B,)`, says when the
+    named `<sequence>__<column>`, and with time gaps an int64 one named
+    `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the
     request is made. Shorter rows are filled up with missing values.
     """
     signature: dict[str, tf.TensorSpec] = {}

@@ -1,5 +1,6 @@
 """The output folder of preprocessing, as training reads it."""
 
+import base64
 import json
 from collections.abc import Callable
 from functools import cached_property
@@ -73,6 +74,12 @@ class PreparedData:
         """Examples of a split."""
         return int(self.manifest["splits"][split]["examples"])
 
+    def requests(self) -> list[dict[str, Any]]:
+        """Real examples as `{"features": raw request, "record": serialised record}`."""
+        lines = (self.directory / "requests.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+        requests = [json.loads(line) for line in lines]
+        return [{**request, "record": base64.b64decode(request["record"])} for request in requests]
+
     # === Batches ===
 
     def train(self, batch_size: int, seed: int = 0) -> tf.data.Dataset:
@@ -118,6 +125,8 @@ class PreparedData:
         # One parse of a whole batch is an order of magnitude cheaper than one of every record.
         parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch)  # noqa: E731
         examples = records.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = -(-sum(self.manifest["files"][name]["records"] for name in names) // batch_size)
+        examples = examples.apply(tf.data.experimental.assert_cardinality(batches))  # a progress bar needs an end
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return examples.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -116,6 +116,11 @@ def _check_sequences(problem: Problem) -> None:
                 f"Received: user={problem.keys.user!r}, time={problem.keys.time!r}."
             )
         for column in sequence.columns:
+            if column in ("time", "gap"):
+                raise ProblemError(
+                    f"Problem: sequence '{sequence.name}' must not have a column '{column}': the tensor "
+                    f"'{sequence.column_key(column)}' is the events' time. Rename the column."
+                )
             feature = features.get(column)
             if feature is None:
                 raise ProblemError(

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_integer, check_name
+from tfmtl.schema.strict import JOINT, check_integer, check_name
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class SequenceFeature:
 
     def column_key(self, column: str) -> str:
         """Name of the tensor with the events' `column`."""
-        return f"{self.name}.{column}"
+        return f"{self.name}{JOINT}{column}"
 
     @property
     def time_key(self) -> str:
         """Name of the raw tensor with the events' times."""
-        return f"{self.name}.time"
+        return f"{self.name}{JOINT}time"
 
     @property
     def gap_key(self) -> str:
         """Name of the model-ready tensor with the events' time-gap buckets."""
-        return f"{self.name}.gap"
+        return f"{self.name}{JOINT}gap"

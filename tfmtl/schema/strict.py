@@ -16,6 +16,7 @@ from tfmtl.schema.problem_error import ProblemError
 
 Record = TypeVar("Record")
 
+JOINT = "__"  # joins the two names of an event column; TensorFlow's argument names allow letters, digits and _ only
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -27,9 +28,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check_name(owner: str, argument: str, name: object) -> None:
     """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or JOINT in name:
         raise ProblemError(
-            f"{owner}: `{argument}` must be letters, digits and underscores, not starting with a digit. "
+            f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit. "
             f"Received: {argument}={name!r}. Rename the column in the log or in the adapter."
         )
 

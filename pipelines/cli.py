@@ -1,0 +1,294 @@
+"""The `tfmtl` command: each step's output folder is the next step's input."""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+# Before TensorFlow is imported: its start-up notes would bury the one line that matters.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+app = typer.Typer(
+    name="tfmtl",
+    help="Multi-task recommender models: raw logs to TFRecords to Keras models to a served SavedModel.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console()
+errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
+RunFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl train`.")]
+ModelFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it holds one folder a version).")]
+Seed = Annotated[int, typer.Option(help="Every random number of the step flows from it.")]
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
+    if debug:
+        os.environ["TFMTL_DEBUG"] = "1"
+
+
+@app.command()
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="Data set to prepare; leave out to list them.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where log and problem file go.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files; fetched if left out.")] = None,
+) -> None:
+    """List public data sets, or prepare one: canonical log and problem file."""
+    from pipelines.datasets import DATASETS
+    from tfmtl.core.validation import check_one_of
+
+    if name is None:
+        table = Table("name", "what it is")
+        for dataset in DATASETS.values():
+            table.add_row(dataset.name, dataset.summary)
+        console.print(table)
+        return
+    check_one_of("datasets", "name", name, list(DATASETS))
+    with console.status(f"Fetching {name} ..."):
+        path = DATASETS[name].prepare(output or Path("data") / name, folder)
+    console.print(f"Wrote {path}/log.parquet and {path}/problem.yaml. Next: tfmtl preprocess {path} -o <folder>")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def preprocess(
+    context: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
+    problem: Annotated[Path | None, typer.Option(help="Problem file; default: problem.yaml in the input.")] = None,
+    seed: Seed = 0,
+    shards: Annotated[int | None, typer.Option(help="Files per split; default by input size.")] = None,
+    compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
+) -> None:
+    """Turn raw logs into TFRecords with point-in-time sequences.
+
+    Further options go to Beam, for example --direct_running_mode=multi_processing or --runner=DataflowRunner.
+    """
+    from pipelines.preprocess.job import preprocess as run_job
+    from pipelines.tables import print_manifest
+    from tfmtl.schema import Problem
+
+    beam_options = [item for item in [*inputs, *context.args] if item.startswith("--")]
+    files = [item for item in inputs if not item.startswith("--")]
+    description = Problem.load(problem or Path(files[0]) / "problem.yaml")
+    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
+        manifest = run_job(
+            description,
+            files,
+            output,
+            seed=seed,
+            num_shards=shards,
+            compression=compression,
+            beam_options=beam_options,
+        )
+    print_manifest(console, manifest)
+    console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
+
+
+@app.command()
+def train(
+    data: DataFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its record.")],
+    preset: Annotated[str, typer.Option(help="dtrn, mmoe, shared_bottom or single_task.")] = "dtrn",
+    settings: Annotated[list[str] | None, typer.Option("--set", help="Preset option, such as num_experts=8.")] = None,
+    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 512,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = 1e-3,
+    monitor: Annotated[str | None, typer.Option(help="Metric that picks the best epoch, such as val_like/auc.")] = None,
+    patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 2,
+    seed: Seed = 0,
+    strategy: Annotated[str, typer.Option(help="one_device or mirrored.")] = "one_device",
+) -> None:
+    """Train a multi-task model with early stopping; keeps the best epoch."""
+    from tfmtl.data import PreparedData
+    from tfmtl.training import TrainOptions, fit
+
+    options = TrainOptions(
+        preset=preset,
+        preset_options=_preset_options(settings or []),
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        monitor=monitor,
+        patience=patience,
+        seed=seed,
+        strategy=strategy,
+    )
+    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
+    console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
+
+
+def _preset_options(settings: list[str]) -> dict[str, Any]:
+    options = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"train: `--set` must be name=value. Received: --set {setting!r}.")
+        parsed = yaml.safe_load(value)
+        options[name] = tuple(parsed) if isinstance(parsed, list) else parsed
+    return options
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: the one it was trained on.")] = None,
+) -> None:
+    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE."""
+    from pipelines.tables import print_metrics
+    from tfmtl.training import evaluate as measure
+
+    model, prepared = _load_run(run, data)
+    with console.status(f"Scoring the {split} split ..."):
+        report = measure(model, prepared, split)
+    path = run / f"evaluation_{split}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
+    console.print(f"Wrote {path}.")
+
+
+@app.command()
+def export(
+    run: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model's versions.")],
+    version: Annotated[int | None, typer.Option(help="Version; default: the next one.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data folder; default: the one it was trained on.")] = None,
+) -> None:
+    """Write a SavedModel that takes raw features, and verify it in a fresh process."""
+    from tfmtl.export import export as write
+
+    model, prepared = _load_run(run, data)
+    with console.status("Exporting ..."):
+        path = write(model, prepared, output, version)
+    console.print(f"Wrote {path}.")
+    verify(path)
+    console.print(f"Next: tfmtl serve {output}")
+
+
+@app.command()
+def verify(version: Annotated[Path, typer.Argument(help="One version, such as <folder>/1.")]) -> None:
+    """Replay an export's golden requests in a fresh process and compare with the training graph."""
+    from tfmtl.export import verify as check
+
+    with console.status("Replaying the golden requests in a fresh process ..."):
+        result = check(version)
+    console.print(
+        f"Verified {version}: {result.requests} real requests, largest absolute difference to the training "
+        f"graph {result.largest:.1e}."
+    )
+
+
+@app.command()
+def serve(
+    model: ModelFolder,
+    name: Annotated[str | None, typer.Option(help="Model name; default: the problem's name.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 are open to the net.")] = (
+        "127.0.0.1"
+    ),
+    grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8501,
+) -> None:
+    """Serve an exported model over TF Serving's gRPC and REST APIs until Ctrl-C."""
+    from serving.local_server import LocalServer
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port)
+    server.serve_forever()
+
+
+@app.command()
+def predict(
+    model: ModelFolder,
+    requests: Annotated[Path, typer.Argument(help="JSON lines: one object of raw features a line.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON lines; default: the screen.")] = None,
+) -> None:
+    """Score raw requests with the newest version of an exported model."""
+    from pipelines.scoring import score_requests
+
+    lines = [json.dumps(scores) for scores in score_requests(model, requests)]
+    if output is None:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    else:
+        output.write_text("".join(f"{line}\n" for line in lines))
+        console.print(f"Wrote {len(lines)} answers to {output}.")
+
+
+@app.command()
+def run(
+    dataset: Annotated[
+        str, typer.Argument(help="A data set of `tfmtl datasets`, or a folder with log and problem.yaml.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")],
+    folder: Annotated[Path | None, typer.Option(help="Folder with the data set's raw files.")] = None,
+    preset: Annotated[str, typer.Option(help="The model to export.")] = "dtrn",
+    compare: Annotated[str, typer.Option(help="Presets to train beside it, comma-separated.")] = "single_task,mmoe",
+    epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 10,
+    seed: Seed = 0,
+) -> None:
+    """Do every step: data, preprocessing, training, evaluation, export, verification, a served request."""
+    from pipelines.run import run_all
+
+    run_all(console, dataset, output, folder=folder, presets=[preset, *_names(compare)], epochs=epochs, seed=seed)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
+    from tfmtl.data import PreparedData
+    from tfmtl.models import load
+
+    record = run / "run.json"
+    if not record.is_file():
+        raise FileNotFoundError(f"no run.json in '{run}'. Give the output folder of `tfmtl train`.")
+    return load(run / "model.keras"), PreparedData(data or json.loads(record.read_text())["data"])
+
+
+def _served_name(model: Path) -> str:
+    """The problem's name, as the newest version's problem file says."""
+    from tfmtl.schema import Problem
+
+    files = sorted(model.glob("[0-9]*/assets.extra/problem.yaml"), key=lambda path: int(path.parts[-3]))
+    return Problem.load(files[-1]).name if files else model.resolve().name
+
+
+def main() -> None:
+    """Runs the command; an error is one readable line and exit status 2."""
+    warnings.filterwarnings("ignore", category=UserWarning, module="keras")
+    logging.basicConfig(level=logging.ERROR)
+    try:
+        app()
+    except Exception as error:
+        if "--debug" in sys.argv:
+            raise
+        errors.print(f"[red]error:[/red] {first_line(error)}")
+        sys.exit(2)
+
+
+def first_line(error: BaseException) -> str:
+    """What went wrong, without the engine's wrapping.
+
+    Beam reports an error from a worker process as text: the traceback, with the error in its last lines.
+    """
+    text = str(error).split(" [while running")[0].strip() or type(error).__name__
+    lines = [line for line in text.splitlines() if line.strip()]
+    if "Traceback (most recent call last)" in text:
+        return lines[-1].split(": ", 1)[-1]
+    return lines[0]
+
+
+if __name__ == "__main__":
+    main()

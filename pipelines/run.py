@@ -1,0 +1,117 @@
+"""Every step in a row, from the raw log to an answered request."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from pipelines.datasets import DATASETS
+from pipelines.preprocess.job import preprocess
+from pipelines.tables import print_manifest, print_metrics
+from serving.grpc_client import GrpcClient
+from serving.local_server import LocalServer
+from serving.rest_client import RestClient
+from tfmtl.core.validation import check_one_of
+from tfmtl.data import PreparedData
+from tfmtl.data.example_spec import raw_signature
+from tfmtl.export import export, verify
+from tfmtl.export.raw_batch import to_tensors
+from tfmtl.models import MultiTaskModel
+from tfmtl.schema import Problem
+from tfmtl.training import TrainOptions, evaluate, fit
+
+_REQUEST_ROWS = 4
+
+
+def run_all(
+    console: Console,
+    dataset: str,
+    output: Path,
+    *,
+    folder: Path | None,
+    presets: list[str],
+    epochs: int,
+    seed: int,
+) -> None:
+    """Runs every step below `output`; the first preset is exported and served, the others are compared with it.
+
+    Args:
+        console: where to tell what happens.
+        dataset: name of a public data set, or a folder with a log and its problem.yaml.
+        output: everything is written below it.
+        folder: raw files of the data set; fetched if `None`.
+        presets: models to train.
+        epochs: at most.
+        seed: of every step.
+    """
+    started = time.monotonic()
+    step = _Steps(console)
+    raw, problem = _log(step, dataset, output, folder)
+    step(f"Preprocess with Beam into {output / 'data'}")
+    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
+        manifest = preprocess(problem, [str(raw)], str(output / "data"), seed=seed)
+    print_manifest(console, manifest)
+    data = PreparedData(output / "data")
+    reports: dict[str, dict[str, Any]] = {}
+    models: dict[str, MultiTaskModel] = {}
+    for preset in presets:
+        step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
+        options = TrainOptions(preset=preset, epochs=epochs, seed=seed)
+        models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
+        reports[preset] = evaluate(models[preset], data, "test")
+        (output / "runs" / preset / "evaluation_test.json").write_text(json.dumps(reports[preset], indent=1) + "\n")
+    chosen = presets[0]
+    step(f"Export {chosen} as a SavedModel that takes raw features")
+    version = export(models[chosen], data, output / "model")
+    step("Verify it in a fresh process: raw requests through the SavedModel against the training graph")
+    verification = verify(version)
+    console.print(f"{verification.requests} real requests, largest absolute difference {verification.largest:.1e}")
+    step("Serve it on this machine and send it real requests over gRPC and REST")
+    _ask(console, data, version.parent, problem.name)
+    step(f"Results after {time.monotonic() - started:.0f} s")
+    print_metrics(console, reports, f"{problem.name}, test split ({data.num_examples('test'):,} examples)")
+    console.print(f"Everything lies in {output}:")
+    for name, what in {
+        "data": "TFRecords, manifest, rejected rows, fitted transformation",
+        "runs": "one folder a model: model.keras, history.csv, tensorboard, evaluation_test.json",
+        "model": f"exported versions; serve them with: tfmtl serve {output / 'model'}",
+    }.items():
+        console.print(f"  {output / name}: {what}")
+
+
+class _Steps:
+    """Numbers the steps and says each in a sentence."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._number = 0
+
+    def __call__(self, sentence: str) -> None:
+        self._number += 1
+        self._console.print(f"\n[bold]{self._number}. {sentence}.[/bold]")
+
+
+def _log(step: _Steps, dataset: str, output: Path, folder: Path | None) -> tuple[Path, Problem]:
+    """The folder with the log and its problem."""
+    if (Path(dataset) / "problem.yaml").is_file():
+        step(f"Take the log in {dataset}")
+        return Path(dataset), Problem.load(Path(dataset) / "problem.yaml")
+    check_one_of("run", "dataset", dataset, list(DATASETS))
+    step(f"Fetch {DATASETS[dataset].summary}")
+    raw = DATASETS[dataset].prepare(output / "raw", folder)
+    return raw, DATASETS[dataset].problem
+
+
+def _ask(console: Console, data: PreparedData, model: Path, name: str) -> None:
+    """Sends the same real requests over both protocols and shows that the answers agree."""
+    requests = [request["features"] for request in data.requests()[:_REQUEST_ROWS]]
+    features = {key: value.numpy() for key, value in to_tensors(requests, raw_signature(data.problem)).items()}
+    with LocalServer(model, name, grpc_port=0, rest_port=0) as server:
+        with GrpcClient(f"127.0.0.1:{server.grpc_port}", name) as client:
+            over_grpc = client.predict(features, timeout=30.0)
+        over_rest = RestClient(f"http://127.0.0.1:{server.rest_port}", name).predict(features, timeout=30.0)
+    for task, scores in over_grpc.items():
+        console.print(f"{task}: gRPC {np.round(scores, 4).tolist()}, REST {np.round(over_rest[task], 4).tolist()}")

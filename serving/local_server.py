@@ -1,0 +1,280 @@
+"""A model server for one machine that speaks TF Serving's gRPC and REST APIs.
+
+python -m serving.local_server exports/census --model-name census
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import grpc
+import typer
+from aiohttp import web
+
+from serving.grpc_service import GrpcService
+from serving.model_registry import ModelRegistry, find_versions
+from serving.rest_service import RestService
+from serving.serving_error import ServingError
+from serving.tensor_proto import MAX_MESSAGE_BYTES
+
+logger = logging.getLogger(__name__)
+
+_DRAIN_SECONDS = 10.0
+_GRPC_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Without this a second server on the same port starts, and each gets some of the requests.
+    ("grpc.so_reuseport", 0),
+)
+
+
+class LocalServer:
+    """Serves the newest version under a directory, over gRPC and REST, and follows the directory.
+
+    A client written for TF Serving works unchanged. Requests are answered by threads, so that loading the next
+    version and long calls block nobody; the previous version answers until the next one is ready. A version
+    that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
+    Write a new version under a name that is not a number and rename it, so that no half version is seen.
+
+    Example:
+
+        with LocalServer("exports/census", "census", grpc_port=0, rest_port=0) as server:
+            client = GrpcClient(f"127.0.0.1:{server.grpc_port}", "census")
+
+    Args:
+        base_dir: str or Path. Holds one directory a version, such as `1/saved_model.pb`.
+        model_name: str. The name clients ask for.
+        host: str. Address to listen on. Defaults to `"127.0.0.1"`, this machine only; there is no
+            authentication.
+        grpc_port: int. Defaults to `8500`; `0` takes a free port.
+        rest_port: int. Defaults to `8501`; `0` takes a free port.
+        poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
+        num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
+            Defaults to `1`.
+
+    Attributes:
+        grpc_port: int. While the server runs, the port it listens on.
+        rest_port: int. Likewise.
+
+    Raises:
+        ValueError: if `base_dir` holds no version or another argument is out of range.
+    """
+
+    def __init__(
+        self,
+        base_dir: str | os.PathLike[str],
+        model_name: str,
+        host: str = "127.0.0.1",
+        grpc_port: int = 8500,
+        rest_port: int = 8501,
+        poll_seconds: float = 1.0,
+        num_versions: int = 1,
+    ) -> None:
+        _check_base_dir(Path(base_dir))
+        if not model_name or any(character in model_name for character in "/:"):
+            raise ValueError(
+                "LocalServer: `model_name` must be a non-empty name without '/' and ':'. "
+                f"Received: model_name={model_name!r}. It is part of the REST path."
+            )
+        for name, port in (("grpc_port", grpc_port), ("rest_port", rest_port)):
+            if not 0 <= port <= 65535:
+                raise ValueError(
+                    f"LocalServer: `{name}` must be between 0 and 65535. Received: {name}={port!r}. "
+                    "Use 0 to take a free port."
+                )
+        if poll_seconds <= 0:
+            raise ValueError(
+                "LocalServer: `poll_seconds` must be positive. "
+                f"Received: poll_seconds={poll_seconds!r}. Use a large number to look rarely."
+            )
+        if num_versions < 1:
+            raise ValueError(
+                "LocalServer: `num_versions` must be at least 1. "
+                f"Received: num_versions={num_versions!r}. Use 1 to serve the newest only."
+            )
+        self.grpc_port = grpc_port
+        self.rest_port = rest_port
+        self._base_dir = Path(base_dir)
+        self._model_name = model_name
+        self._host = host
+        self._poll_seconds = poll_seconds
+        self._num_versions = num_versions
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping: asyncio.Event
+
+    def __enter__(self) -> "LocalServer":
+        self.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Starts serving in a background thread and returns when requests can be answered.
+
+        Raises:
+            ServingError: if no version can be loaded.
+            OSError: if a port cannot be opened.
+            RuntimeError: if the server already runs.
+        """
+        if self._thread is not None:
+            raise RuntimeError("LocalServer: the server already runs. Call stop() first.")
+        started: Future[None] = Future()
+        thread = threading.Thread(target=self._run, args=(started,), name="local-server", daemon=True)
+        thread.start()
+        started.result()
+        self._thread = thread
+
+    def stop(self) -> None:
+        """Stops a started server: up to 10 s on each protocol for requests under way. Does nothing if stopped."""
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+            self._thread = None
+
+    def serve_forever(self) -> None:
+        """Serves in the calling thread, which must be the main one, until SIGTERM or SIGINT.
+
+        Raises:
+            ServingError: if no version can be loaded.
+            OSError: if a port cannot be opened.
+        """
+        asyncio.run(self._serve_until_signal())
+
+    def _run(self, started: "Future[None]") -> None:
+        async def serve() -> None:
+            async with self._serving():
+                started.set_result(None)
+                await self._stopping.wait()
+
+        try:
+            asyncio.run(serve())
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    async def _serve_until_signal(self) -> None:
+        async with self._serving():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._loop.add_signal_handler(number, self._stopping.set)
+            await self._stopping.wait()
+            logger.info("Stopping; requests under way have %.0f s.", _DRAIN_SECONDS)
+
+    @asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
+        """Loads, opens both ports, and closes everything in the reverse order."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        registry = ModelRegistry(self._base_dir, self._model_name, self._num_versions)
+        async with AsyncExitStack() as stack:
+            # Loading has its own thread: a pool full of requests must not delay the next version.
+            loader = stack.enter_context(ThreadPoolExecutor(1, "model-loader"))
+            pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="predict"))
+            await self._loop.run_in_executor(loader, registry.refresh)
+            self._check_something_loaded(registry)
+            await self._open_grpc(stack, GrpcService(registry, pool))
+            await self._open_rest(stack, RestService(registry, pool))
+            polling = asyncio.create_task(self._poll(registry, loader))
+            stack.callback(polling.cancel)
+            logger.info(
+                "Serving model %r: gRPC on %s:%d, REST on http://%s:%d/v1/models/%s",
+                self._model_name,
+                self._host,
+                self.grpc_port,
+                self._host,
+                self.rest_port,
+                self._model_name,
+            )
+            yield
+
+    async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> None:
+        server = grpc.aio.server(options=_GRPC_OPTIONS)
+        service.add_to(server)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        try:
+            self.grpc_port = server.add_insecure_port(f"{host}:{self.grpc_port}")
+        except RuntimeError as error:
+            raise _port_error("grpc_port", self.grpc_port, self._host) from error
+        await server.start()
+        stack.push_async_callback(server.stop, _DRAIN_SECONDS)
+
+    async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> None:
+        runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_DRAIN_SECONDS)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        try:
+            await web.TCPSite(runner, self._host, self.rest_port).start()
+        except OSError as error:
+            raise _port_error("rest_port", self.rest_port, self._host) from error
+        self.rest_port = runner.addresses[0][1]
+
+    async def _poll(self, registry: ModelRegistry, loader: ThreadPoolExecutor) -> None:
+        while True:
+            await asyncio.sleep(self._poll_seconds)
+            try:
+                await self._loop.run_in_executor(loader, registry.refresh)
+            # Whatever went wrong with this look, what is loaded goes on serving and the next look may succeed.
+            except Exception as error:
+                logger.warning("Cannot look for versions in %s. %s: %s", self._base_dir, type(error).__name__, error)
+
+    def _check_something_loaded(self, registry: ModelRegistry) -> None:
+        statuses = registry.statuses(self._model_name)
+        if not any(status.state == "AVAILABLE" for status in statuses):
+            reasons = "; ".join(f"version {status.version}: {status.error_message}" for status in statuses)
+            raise ServingError(
+                "FAILED_PRECONDITION", f"LocalServer: no version under {self._base_dir} can be loaded. {reasons}"
+            )
+
+
+def _check_base_dir(base_dir: Path) -> None:
+    if not base_dir.is_dir():
+        problem, advice = "is not a directory", "Export a model first."
+    elif (base_dir / "saved_model.pb").is_file():
+        problem, advice = "is itself one version", "Give the directory above it, and name this one by a number."
+    elif not find_versions(base_dir):
+        names = sorted(path.name for path in base_dir.iterdir())
+        problem, advice = f"holds no version (it holds {names})", "Export a model there, such as 1/saved_model.pb."
+    else:
+        return
+    raise ValueError(
+        "LocalServer: `base_dir` must hold a directory named by a version number. "
+        f"Received: base_dir={str(base_dir)!r}, which {problem}. {advice}"
+    )
+
+
+def _port_error(name: str, port: int, host: str) -> OSError:
+    return OSError(
+        f"LocalServer: `{name}` must be free on {host!r}. Received: {name}={port}, which cannot be opened. "
+        "Stop what listens there, or use 0 to take a free port."
+    )
+
+
+def main(
+    base_dir: Annotated[Path, typer.Argument(help="Directory that holds <version>/saved_model.pb.")],
+    model_name: Annotated[str, typer.Option(help="Name that clients ask for.")] = "model",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
+    poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
+    num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
+) -> None:
+    """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        LocalServer(base_dir, model_name, host, grpc_port, rest_port, poll_seconds, num_versions).serve_forever()
+    except (ValueError, OSError, ServingError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,19 @@
+"""What a server says about a model's signatures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from serving.signature import Signature
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """The signatures of one served version.
+
+    Args:
+        version: int. The version that answered.
+        signatures: mapping of signature name to `Signature`.
+    """
+
+    version: int
+    signatures: Mapping[str, Signature]

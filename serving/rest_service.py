@@ -1,0 +1,141 @@
+"""TF Serving's REST API over a model registry."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiohttp import web
+from google.protobuf.json_format import MessageToDict
+from tensorflow_serving.apis import model_pb2
+
+from serving.model_registry import ModelRegistry
+from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument
+from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
+from serving.tensor_proto import MAX_MESSAGE_BYTES
+
+logger = logging.getLogger(__name__)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# Nineteen digits hold every int64, and int() refuses none of them.
+_MODEL_PATHS = (r"/v1/models/{name:[^/:]+}", r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}")
+
+
+class RestService:
+    """Answers status, metadata and predict requests as TF Serving's REST API does.
+
+    Every answer is JSON; an error is `{"error": message}` with the HTTP status of its code.
+
+    Args:
+        registry: ModelRegistry. The loaded versions.
+        pool: ThreadPoolExecutor. Where bodies are parsed and the model is called.
+    """
+
+    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor) -> None:
+        self._registry = registry
+        self._pool = pool
+
+    def application(self) -> web.Application:
+        """Returns the web application; bodies may have up to 64 MiB."""
+        application = web.Application(middlewares=[_answer_errors_in_json], client_max_size=MAX_MESSAGE_BYTES)
+        for path in _MODEL_PATHS:
+            application.router.add_get(path, self._get_status)
+            application.router.add_get(path + "/metadata", self._get_metadata)
+            application.router.add_post(path + ":predict", self._post_predict)
+        return application
+
+    async def _get_status(self, request: web.Request) -> web.Response:
+        statuses = self._registry.statuses(*_model_and_version(request))
+        return web.json_response(
+            {
+                "model_version_status": [
+                    {
+                        "version": str(status.version),  # JSON for an int64, as protobuf writes it
+                        "state": status.state,
+                        "status": {"error_code": status.error_code, "error_message": status.error_message},
+                    }
+                    for status in statuses
+                ]
+            }
+        )
+
+    async def _get_metadata(self, request: web.Request) -> web.Response:
+        model_name, version = _model_and_version(request)
+        model = self._registry.get(model_name, version)
+        model_spec = model_pb2.ModelSpec(name=model_name, version={"value": model.version})
+        return web.json_response(
+            {
+                "model_spec": _message_to_json(model_spec),
+                "metadata": {"signature_def": _message_to_json(model.signature_def_map)},
+            }
+        )
+
+    async def _post_predict(self, request: web.Request) -> web.Response:
+        model_name, version = _model_and_version(request)
+        body = await request.read()
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._pool, self._predict, model_name, version, body)
+        return web.Response(text=answer, content_type="application/json")
+
+    def _predict(self, model_name: str, version: int | None, body: bytes) -> str:
+        model = self._registry.get(model_name, version)
+        request = _parse_body(body)
+        signature_name = request.get("signature_name", "")
+        if not isinstance(signature_name, str):
+            raise invalid_argument(f"'signature_name' must be a string. Received: {signature_name!r}.")
+        signature = model.signature(signature_name)
+        if ("instances" in request) == ("inputs" in request):
+            raise invalid_argument(
+                "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
+                f"Received keys: {sorted(request)}."
+            )
+        if "instances" in request:
+            inputs = rows_to_arrays(request["instances"], signature)
+            return json.dumps({"predictions": arrays_to_rows(model.predict(signature_name, inputs))})
+        inputs = columns_to_arrays(request["inputs"], signature)
+        return json.dumps({"outputs": arrays_to_columns(model.predict(signature_name, inputs))})
+
+
+@web.middleware
+async def _answer_errors_in_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ServingError as error:
+        return _error_response(error.message, HTTP_STATUS.get(error.code, 500))
+    except web.HTTPRequestEntityTooLarge:
+        return _error_response(f"The body must not exceed {MAX_MESSAGE_BYTES} bytes.", 413)
+    except web.HTTPException as error:
+        # As TF Serving: below /v1/ an unknown path or method is a malformed request, elsewhere nothing is there.
+        status = 400 if request.path.startswith("/v1/") else error.status
+        return _error_response(f"Malformed request: {request.method} {request.path}", status)
+    except Exception as error:
+        logger.exception("REST request failed: %s %s", request.method, request.path)
+        return _error_response(f"Internal error: {type(error).__name__}: {error}", 500)
+
+
+def _error_response(message: str, status: int) -> web.Response:
+    return web.json_response({"error": message}, status=status)
+
+
+def _model_and_version(request: web.Request) -> tuple[str, int | None]:
+    version = request.match_info.get("version")
+    return request.match_info["name"], None if version is None else int(version)
+
+
+def _parse_body(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise invalid_argument("JSON Parse error: the body is empty.")
+    try:
+        request = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise invalid_argument(f"JSON Parse error: {error}") from error
+    if not isinstance(request, dict):
+        raise invalid_argument(f"The body must be a JSON object. Received: {type(request).__name__}.")
+    return request
+
+
+def _message_to_json(message: Any) -> dict[str, Any]:
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)

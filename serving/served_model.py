@@ -1,0 +1,107 @@
+"""One loaded version of an exported model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2
+
+from serving.serving_error import STATUS_CODES, ServingError
+from serving.signature import Signature
+
+DEFAULT_SIGNATURE = "serving_default"
+_SERVE_TAG = "serve"
+# A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
+_MAX_MESSAGE_CHARACTERS = 1000
+
+
+class ServedModel:
+    """A SavedModel in memory: its signatures, and calls to them on NumPy arrays.
+
+    Thread-safe: any number of threads may call `predict` at once, and TensorFlow computes without the GIL.
+
+    Args:
+        directory: Path. An export, holding `saved_model.pb`.
+        version: int. The number it is served under.
+
+    Attributes:
+        version: int.
+        signature_def_map: `SignatureDefMap` message, as `GetModelMetadata` returns it.
+
+    Raises:
+        ServingError: `NOT_FOUND` if the directory holds no `saved_model.pb`, `FAILED_PRECONDITION` if the
+            export has no graph for serving.
+        Exception: whatever TensorFlow raises on an export it cannot load.
+    """
+
+    def __init__(self, directory: Path, version: int) -> None:
+        self.version = version
+        self.signature_def_map = _read_signature_definitions(directory)
+        self._signatures = {
+            name: Signature.from_signature_def(name, definition)
+            for name, definition in self.signature_def_map.signature_def.items()
+        }
+        # The functions hold only weak references to the variables: the whole SavedModel has to stay alive.
+        self._saved_model = tf.saved_model.load(str(directory), tags=[_SERVE_TAG])
+        self._functions = dict(self._saved_model.signatures)
+
+    def signature(self, name: str = "") -> Signature:
+        """Returns the named signature, `serving_default` for an empty name.
+
+        Raises:
+            ServingError: `FAILED_PRECONDITION`, as TF Serving, if the model has no such signature.
+        """
+        name = name or DEFAULT_SIGNATURE
+        if name not in self._functions:
+            raise ServingError(
+                "FAILED_PRECONDITION",
+                f"Serving signature {name!r} not found in version {self.version}. "
+                f"Known signatures: {sorted(self._functions)}.",
+            )
+        return self._signatures[name]
+
+    def predict(
+        self,
+        signature_name: str,
+        inputs: Mapping[str, npt.NDArray[Any]],
+        output_filter: Sequence[str] = (),
+    ) -> dict[str, npt.NDArray[Any]]:
+        """Checks the inputs and calls the signature.
+
+        Args:
+            signature_name: str. Empty means `serving_default`.
+            inputs: mapping of every input's name to an array; object arrays hold `bytes`.
+            output_filter: names of the outputs to return. Defaults to `()`, which returns all.
+
+        Returns:
+            Mapping of output name to array.
+
+        Raises:
+            ServingError: `FAILED_PRECONDITION` for an unknown signature, `INVALID_ARGUMENT` for inputs that do
+                not fit it, and TensorFlow's own code if the graph itself rejects the values.
+        """
+        signature = self.signature(signature_name)
+        signature.check_inputs(inputs)
+        signature.check_output_names(output_filter)
+        tensors = {name: tf.convert_to_tensor(array, signature.inputs[name].dtype) for name, array in inputs.items()}
+        try:
+            outputs = self._functions[signature.name](**tensors)
+        except tf.errors.OpError as error:
+            message = f"Signature {signature.name!r}: {error.message[-_MAX_MESSAGE_CHARACTERS:]}"
+            raise ServingError(STATUS_CODES[error.error_code], message) from error
+        return {name: outputs[name].numpy() for name in output_filter or outputs}
+
+
+def _read_signature_definitions(directory: Path) -> get_model_metadata_pb2.SignatureDefMap:
+    """Reads the signatures as the exporter declared them; the loaded functions no longer know all of it."""
+    path = directory / "saved_model.pb"
+    if not path.is_file():
+        raise ServingError("NOT_FOUND", f"{directory} holds no saved_model.pb")
+    saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for meta_graph in saved_model.meta_graphs:
+        if _SERVE_TAG in meta_graph.meta_info_def.tags:
+            return get_model_metadata_pb2.SignatureDefMap(signature_def=meta_graph.signature_def)
+    raise ServingError("FAILED_PRECONDITION", f"{path} holds no graph tagged {_SERVE_TAG!r}")

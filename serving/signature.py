@@ -1,0 +1,141 @@
+"""The named inputs and outputs of a model's signature, and the check of a request against them."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from serving.serving_error import invalid_argument
+from serving.tensor_proto import data_type_name, dtype_name
+
+# SavedModels list their own initialisation among the signatures; nobody can call it.
+LOADER_SIGNATURE = "__saved_model_init_op"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """dtype and shape of one named tensor.
+
+    Args:
+        dtype: str. TensorFlow's name: `"float32"`, `"int64"`, `"string"`, ...
+        shape: tuple of int or None, or None. None in the tuple is a free dimension, None instead of the tuple
+            an unknown rank.
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+    @classmethod
+    def from_tensor_info(cls, info: Any) -> "TensorSpec":
+        """Reads a `TensorInfo` message."""
+        if info.tensor_shape.unknown_rank:
+            return cls(data_type_name(info.dtype), None)
+        shape = tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim)
+        return cls(data_type_name(info.dtype), shape)
+
+    def is_shape(self, shape: tuple[int, ...]) -> bool:
+        """Returns whether an array of this shape fits."""
+        if self.shape is None:
+            return True
+        pairs = zip(self.shape, shape, strict=False)
+        return len(shape) == len(self.shape) and all(want in (None, size) for want, size in pairs)
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the first dimension is free, and so the batch dimension."""
+        return bool(self.shape) and self.shape is not None and self.shape[0] is None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One signature of a model: what it takes and what it answers.
+
+    Args:
+        name: str. For example `"serving_default"`.
+        inputs: mapping of feature name to `TensorSpec`.
+        outputs: mapping of output name to `TensorSpec`.
+    """
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    @classmethod
+    def from_signature_def(cls, name: str, definition: Any) -> "Signature":
+        """Reads a `SignatureDef` message."""
+        return cls(
+            name=name,
+            inputs={key: TensorSpec.from_tensor_info(definition.inputs[key]) for key in sorted(definition.inputs)},
+            outputs={key: TensorSpec.from_tensor_info(definition.outputs[key]) for key in sorted(definition.outputs)},
+        )
+
+    def check_input_names(self, names: Iterable[str]) -> None:
+        """Raises `ServingError` (`INVALID_ARGUMENT`) unless `names` are exactly the inputs' names."""
+        given = set(names)
+        for name in sorted(given - set(self.inputs)):
+            close = difflib.get_close_matches(name, self.inputs, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise invalid_argument(
+                f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}"
+            )
+        for name in sorted(set(self.inputs) - given):
+            spec = self.inputs[name]
+            raise invalid_argument(
+                f"Signature {self.name!r}: input {name!r} is missing. Expected: dtype {spec.dtype}, "
+                f"shape {_shape_text(spec.shape)}. Received inputs: {sorted(given)}."
+            )
+
+    def check_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Checks names, dtypes, shapes and the shared batch dimension of a request.
+
+        Inputs whose first dimension is free share it; an input with a fixed first dimension (one user for many
+        candidates, say) stays out of that comparison.
+
+        Args:
+            arrays: mapping of feature name to array; object arrays are strings.
+
+        Raises:
+            ServingError: `INVALID_ARGUMENT`, naming the feature, what was expected and what was received.
+        """
+        self.check_input_names(arrays)
+        for name, array in arrays.items():
+            spec = self.inputs[name]
+            if dtype_name(array) != spec.dtype:
+                raise invalid_argument(
+                    f"Signature {self.name!r}: input {name!r} must have dtype {spec.dtype}. "
+                    f"Received: dtype {dtype_name(array)}."
+                )
+            if not spec.is_shape(array.shape):
+                raise invalid_argument(
+                    f"Signature {self.name!r}: input {name!r} must have shape {_shape_text(spec.shape)}. "
+                    f"Received: shape {_shape_text(array.shape)}."
+                )
+        sizes = {name: array.shape[0] for name, array in arrays.items() if self.inputs[name].is_batched}
+        if len(set(sizes.values())) > 1:
+            usual = Counter(sizes.values()).most_common(1)[0][0]
+            odd = next(name for name, size in sizes.items() if size != usual)
+            others = sorted(name for name, size in sizes.items() if size == usual)
+            raise invalid_argument(
+                f"Signature {self.name!r}: inputs must share the batch dimension. "
+                f"Received: {sizes[odd]} rows of {odd!r}, {usual} of {others}."
+            )
+
+    def check_output_names(self, names: Iterable[str]) -> None:
+        """Raises `ServingError` (`INVALID_ARGUMENT`) unless `names` are distinct outputs of this signature."""
+        for name, count in Counter(names).items():
+            if name not in self.outputs:
+                raise invalid_argument(
+                    f"Signature {self.name!r}: {name!r} is not an output. Known outputs: {sorted(self.outputs)}."
+                )
+            if count > 1:
+                raise invalid_argument(f"Signature {self.name!r}: output {name!r} is asked for {count} times.")
+
+
+def _shape_text(shape: tuple[int | None, ...] | None) -> str:
+    """Returns the shape as in `(?, 3)`; `?` is a free dimension."""
+    if shape is None:
+        return "(any)"
+    return "(" + ", ".join("?" if size is None else str(size) for size in shape) + ")"

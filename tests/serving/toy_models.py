@@ -1,0 +1,88 @@
+"""Small exports whose answers can be worked out by hand."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+# A batch for `ToyRanker`'s serving_default, in the dtypes it is exported with.
+FEATURES = {
+    "country": np.array([b"se", b"no", "ö".encode()], object),
+    "age": np.array([31.5, 0.1, -2.0], np.float32),
+    "item": np.array([7, 8, 9_000_000_000], np.int64),
+    "tags": np.array([[b"a", b"b"], [b"a", b""], [b"", b""]], object),
+}
+
+
+class ToyRanker(tf.Module):
+    """Four inputs of three dtypes, two outputs; `offset` tells one version's answers from another's."""
+
+    def __init__(self, offset: float) -> None:
+        super().__init__()
+        self.offset = tf.Variable(offset)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="country"),
+            tf.TensorSpec([None], tf.float32, name="age"),
+            tf.TensorSpec([None], tf.int64, name="item"),
+            tf.TensorSpec([None, None], tf.string, name="tags"),
+        ]
+    )
+    def serving_default(self, country, age, item, tags):
+        num_tags = tf.reduce_sum(tf.cast(tf.strings.length(tags) > 0, tf.float32), axis=1)
+        letters = tf.cast(tf.strings.length(country), tf.float32)
+        return {
+            "click": age / 3.0 + num_tags + letters + self.offset,
+            "watch": tf.stack([item, item + tf.cast(self.offset, tf.int64)], axis=1),
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def lone(self, x):
+        return {"y": x * 0.1 + self.offset}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="payload")])
+    def echo(self, payload):
+        return {"text": payload, "text_bytes": payload}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([1], tf.float32, name="user"), tf.TensorSpec([None], tf.float32, name="item")]
+    )
+    def rank(self, user, item):
+        return {"score": user * item, "total": tf.reduce_sum(item)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="index")])
+    def pick(self, index):
+        return {"picked": tf.gather(tf.constant([10.0, 20.0]), index)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def half(self, x):
+        return {"z": tf.cast(x, tf.bfloat16)}
+
+
+SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half")
+
+
+def export(base_dir: Path, version: int, offset: float = 0.0) -> Path:
+    """Writes one version as exporters should: under another name, then renamed into place."""
+    module = ToyRanker(offset)
+    unfinished = base_dir / f"unfinished-{version}"
+    signatures = {name: getattr(module, name).get_concrete_function() for name in SIGNATURES}
+    tf.saved_model.save(module, str(unfinished), signatures=signatures)
+    return unfinished.rename(base_dir / str(version))
+
+
+def break_version(source: Path, base_dir: Path, version: int) -> Path:
+    """Puts a version into place whose graph is garbage."""
+    unfinished = base_dir / f"unfinished-{version}"
+    shutil.copytree(source, unfinished)
+    (unfinished / "saved_model.pb").write_bytes(b"\xff\xfenot a graph")
+    return unfinished.rename(base_dir / str(version))
+
+
+def call_directly(directory: Path, signature_name: str, features: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Calls a signature of an export with no server between."""
+    saved_model = tf.saved_model.load(str(directory))
+    outputs = saved_model.signatures[signature_name](**{k: tf.constant(v) for k, v in features.items()})
+    return {name: tensor.numpy() for name, tensor in outputs.items()}

@@ -1,0 +1,75 @@
+"""Which part of the project may import which, checked by parsing the source."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing")
+
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "tfmtl": (),
+    "tfmtl.schema": (),
+    "tfmtl.core": ("schema",),
+    **{f"tfmtl.{box}": ("schema", "core") for box in _FEATURES},
+    "tfmtl.models": ("schema", "core", *_FEATURES),
+    "tfmtl.training": ("schema", "core", *_FEATURES, "models"),
+    "tfmtl.export": ("schema", "core", *_FEATURES, "models", "training"),
+    "tfmtl.report": ("schema", "core", *_FEATURES, "models", "training"),
+    "tfmtl.retrieval": ("schema", "core", *_FEATURES, "models", "training"),
+}
+"""Each box of the library, and the boxes to its left."""
+
+PROJECT = ("tfmtl", "pipelines", "serving", "tests", "benchmarks")
+SCHEMA_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"yaml"})
+
+
+def import_errors(root: Path) -> list[str]:
+    """Every import under `root` that goes the wrong way, as `file:line: reason`."""
+    errors = []
+    for top in ("tfmtl", "pipelines", "serving"):
+        for path in sorted((root / top).rglob("*.py")):
+            module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+            for line, imported in _imports(path, package):
+                reason = _objection(module, imported)
+                if reason:
+                    errors.append(f"{path.relative_to(root)}:{line}: {reason}")
+    return errors
+
+
+def _imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
+    """Line and full name of every imported module; for `from a import b` the name is `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            source = ".".join(part for part in (base, node.module) if part)
+            yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
+
+
+def _objection(module: str, imported: str) -> str | None:
+    """Why `module` must not import `imported`, or None if it may."""
+    top, _, rest = imported.partition(".")
+    if module.startswith("pipelines"):
+        return "nothing imports tests or benchmarks" if top in ("tests", "benchmarks") else None
+    if module.startswith("serving"):
+        if top in PROJECT and top != "serving" and not imported.startswith("tfmtl.schema"):
+            return f"serving may import only tfmtl.schema, not {imported}"
+        return None
+    box = ".".join(module.split(".")[:2])
+    if box not in ALLOWED:
+        return f"{box} has no place in the order of imports; give it one in tests/support/import_checks.py"
+    if box == "tfmtl.schema" and top not in SCHEMA_MAY_IMPORT and not imported.startswith("tfmtl.schema"):
+        return f"tfmtl.schema may import only the standard library and yaml, not {imported}"
+    if box == "tfmtl" and top in ("tensorflow", "keras"):
+        return f"`import tfmtl` must not load {top}"
+    if top not in PROJECT:
+        return None
+    if top != "tfmtl":
+        return f"the library must not import {imported}"
+    target = rest.partition(".")[0]
+    if f"tfmtl.{target}" == box or target in ALLOWED[box]:
+        return None
+    return f"{box} may import {', '.join(ALLOWED[box]) or 'no other box'}, not {imported}"

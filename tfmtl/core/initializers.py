@@ -1,0 +1,45 @@
+"""Initialisers for kernels that hold many small kernels in one tensor."""
+
+from typing import Any
+
+import keras
+
+from tfmtl.core.validation import error_text
+
+
+def stacked_initializer(initializer: Any) -> Any:
+    """Makes an initialiser right for a stack of kernels `(N, in, out)`.
+
+    The stack is drawn as ONE tensor, so no two of its N kernels start equal. Keras takes the leading axis of such a
+    shape for the receptive field of a convolution, which would make Glorot and He kernels smaller by a factor of
+    `sqrt(N)`; here the fans are those of one kernel, `in` and `out`.
+
+    Args:
+        initializer: A Keras initialiser, its name, or its config. Glorot, He, LeCun and `VarianceScaling` get the
+            fans of one kernel; an initialiser that treats all entries alike (normal, uniform, zeros, ...) is used
+            as it is.
+
+    Returns:
+        A Keras initialiser that is serialisable without help from this package.
+
+    Raises:
+        ValueError: If the initialiser builds one matrix (orthogonal, identity), which a stack is not.
+    """
+    initializer = keras.initializers.get(initializer)
+    if isinstance(initializer, keras.initializers.Orthogonal | keras.initializers.Identity):
+        name = type(initializer).__name__
+        advice = "Use 'glorot_uniform' or 'he_normal'."
+        raise ValueError(
+            error_text("stacked_initializer", "initializer", "draw its entries independently", name, advice)
+        )
+    if not isinstance(initializer, keras.initializers.VarianceScaling):
+        return initializer
+    return keras.initializers.VarianceScaling(
+        scale=initializer.scale,
+        mode=initializer.mode,
+        distribution=initializer.distribution,
+        # Not `initializer.seed`: an unseeded initialiser object used by two layers would give both the same draw.
+        seed=initializer.get_config()["seed"],
+        input_axes=(1,),
+        output_axes=(2,),
+    )

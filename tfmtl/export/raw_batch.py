@@ -1,0 +1,50 @@
+"""Raw requests as tensors and as serialised examples, for any exported model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+_MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
+
+
+def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+    """One batch of the requests; shorter lists are filled up with missing values.
+
+    Args:
+        requests: feature -> value or list of values.
+        signature: feature -> its tensor spec, rank 1 or 2.
+    """
+    tensors = {}
+    for name, spec in signature.items():
+        values = [request[name] for request in requests]
+        if spec.shape.rank == 2:
+            longest = max((len(row) for row in values), default=0)
+            values = [[*row, *[_MISSING[spec.dtype]] * (longest - len(row))] for row in values]
+            tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), longest))
+        else:
+            tensors[name] = tf.constant(values, spec.dtype)
+    return tensors
+
+
+def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> list[bytes]:
+    """The requests as serialised `tf.train.Example`s; missing values are left out."""
+    return [
+        tf.train.Example(
+            features=tf.train.Features(
+                feature={name: _feature(spec.dtype, request[name]) for name, spec in signature.items()}
+            )
+        ).SerializeToString()
+        for request in requests
+    ]
+
+
+def _feature(dtype: tf.DType, value: Any) -> tf.train.Feature:
+    values = value if isinstance(value, list) else [value]
+    if dtype == tf.string:
+        encoded = [item.encode() for item in values]
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
+    if dtype == tf.int64:
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=np.asarray(values, np.float32)))

@@ -1,0 +1,62 @@
+"""The exported graph: raw features in, one named output per task."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.data import RawTransform
+from tfmtl.data.example_spec import parse_raw_examples, raw_signature
+from tfmtl.models import MultiTaskModel
+from tfmtl.schema import Problem
+
+SERVE = "serving_default"
+SERVE_EXAMPLES = "serve_examples"
+
+
+class ServingModule(tf.Module):
+    """A model behind its transformation, with the signatures that a server offers.
+
+    - `serving_default`: named raw features (see `tfmtl.data.example_spec.raw_signature`).
+    - `serve_examples`: `examples`, serialised `tf.train.Example`s with the same features.
+
+    Both answer with one float32 `(B,)` per task, under the task's name.
+
+    Args:
+        model: `MultiTaskModel`.
+        transform: `RawTransform`.
+        problem: `Problem`.
+    """
+
+    def __init__(self, model: MultiTaskModel, transform: RawTransform, problem: Problem) -> None:
+        super().__init__(name="serving")
+        self.transform = transform  # tracked: its vocabularies become assets
+        # The model's variables are tracked, the model is not: a Keras object in a SavedModel drags its whole
+        # training graph along.
+        self._variables = [variable.value for variable in model.variables]
+        self._problem = problem
+
+        def predict(raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            predictions: dict[str, tf.Tensor] = model(transform(raw), training=False)
+            return predictions
+
+        self._predict = predict
+
+    def signatures(self) -> dict[str, Any]:
+        """Signature name -> concrete function, for `tf.saved_model.save`."""
+        inputs = raw_signature(self._problem)
+
+        @tf.function
+        def serving_default(**features: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return self._predict(features)
+
+        @tf.function
+        def serve_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            return self._predict(parse_raw_examples(self._problem, examples))
+
+        return {
+            SERVE: serving_default.get_concrete_function(**inputs),
+            SERVE_EXAMPLES: serve_examples.get_concrete_function(
+                examples=tf.TensorSpec((None,), tf.string, "examples")
+            ),
+        }

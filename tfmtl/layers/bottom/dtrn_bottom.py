@@ -1,0 +1,172 @@
+"""DTRN's bottom: a representation of its own for every task."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import check_bool
+from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
+from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder, check_encoder_arguments
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class DTRNBottom(keras.layers.Layer):
+    """Gives every task its own interests (TIM) and its own weighting of everything it sees (TRM).
+
+    `HyperSequenceEncoder` makes an interest vector per task and behaviour; these join the fields, which all tasks
+    share; `TaskRefinement` weighs the lot for each task. Without behaviours only the refinement is left.
+
+    Shapes: B batch, T tasks, F fields, J behaviours, L sequence length, D embedding width.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_layers: int. Number of Transformer layers. Defaults to `1`.
+        num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
+        feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
+        pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
+        task_dim: int. Width of a task's embedding in the hypernetwork. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork. Defaults to `16`.
+        hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
+        use_positions: bool. Whether events get a position embedding. Defaults to `True`.
+        dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
+        task_conditioned: bool. Whether tasks have interests of their own; if not, a Transformer without knowledge
+            of the task serves all (an ablation). Defaults to `True`.
+        reduction: int. Bottleneck of the refinement, as in `TaskRefinement`. Defaults to `2`.
+        squeeze: str. `"mean"` or `"flatten"`, as in `TaskRefinement`. Defaults to `"mean"`.
+        gate: str. `"2sigmoid"`, `"sigmoid"`, `"relu"`, `"identity"` or `"off"`, as in `TaskRefinement`.
+            Defaults to `"2sigmoid"`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+            oldest first and padded at the end, `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`,
+            `"queries"`, float `(B, J, D)`.
+
+    Returns:
+        float `(B, T, (F + J) * D)`; J is 0 without behaviours.
+
+    Raises:
+        ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
+            not fit.
+        TypeError: If a size is not an int or a switch not a bool.
+
+    Reference:
+        Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The two modules and their order are the paper's;
+        for their insides see the two layers.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_layers: int = 1,
+        num_heads: int = 2,
+        feed_forward_multiplier: int = 4,
+        pooling: str = "mean",
+        task_dim: int = 16,
+        behaviour_dim: int = 16,
+        hidden_dim: int = 32,
+        use_positions: bool = True,
+        dropout: float = 0.0,
+        task_conditioned: bool = True,
+        reduction: int = 2,
+        squeeze: str = "mean",
+        gate: str = "2sigmoid",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_bool(type(self).__name__, "task_conditioned", task_conditioned)
+        check_encoder_arguments(
+            type(self).__name__,
+            num_tasks=num_tasks,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            feed_forward_multiplier=feed_forward_multiplier,
+            pooling=pooling,
+            task_dim=task_dim,
+            behaviour_dim=behaviour_dim,
+            hidden_dim=hidden_dim,
+            use_positions=use_positions,
+            dropout=dropout,
+        )
+        check_refinement_arguments(type(self).__name__, reduction, squeeze, gate)
+        self.num_tasks = num_tasks
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.feed_forward_multiplier = feed_forward_multiplier
+        self.pooling = pooling
+        self.task_dim = task_dim
+        self.behaviour_dim = behaviour_dim
+        self.hidden_dim = hidden_dim
+        self.use_positions = use_positions
+        self.dropout = dropout
+        self.task_conditioned = task_conditioned
+        self.reduction = reduction
+        self.squeeze = squeeze
+        self.gate = gate
+
+    def build(self, input_shape: Shapes) -> None:
+        check_bottom_shapes(type(self).__name__, input_shape)
+        batch, _, width = input_shape["fields"]
+        if "events" in input_shape:
+            self.interests = HyperSequenceEncoder(
+                num_tasks=self.num_tasks if self.task_conditioned else 1,
+                num_layers=self.num_layers,
+                num_heads=self.num_heads,
+                feed_forward_multiplier=self.feed_forward_multiplier,
+                pooling=self.pooling,
+                task_dim=self.task_dim,
+                behaviour_dim=self.behaviour_dim,
+                hidden_dim=self.hidden_dim,
+                use_positions=self.use_positions,
+                dropout=self.dropout,
+                dtype=self.dtype_policy,
+            )
+            self.interests.build(input_shape)
+        self.refinement = TaskRefinement(
+            self.num_tasks, self.reduction, self.squeeze, self.gate, dtype=self.dtype_policy
+        )
+        streams = self.num_tasks if "events" in input_shape and self.task_conditioned else 1
+        self.refinement.build((batch, streams, num_vectors(input_shape), width))
+
+    def call(self, inputs: Tensors) -> Tensor:
+        refined = self.refinement(self._vectors(inputs))  # (B, T, F + J, D)
+        _, tasks, vectors, width = refined.shape
+        return ops.reshape(refined, (-1, tasks, vectors * width))
+
+    def field_weights(self, inputs: Tensors) -> Tensor:
+        """Returns the weight every task gives every field and then every behaviour, float `(B, T, F + J)`."""
+        return self.refinement.field_weights(self._vectors(inputs))
+
+    def _vectors(self, inputs: Tensors) -> Tensor:
+        """Returns what the refinement weighs, fields before interests: `(B, S, F + J, D)`."""
+        fields = inputs["fields"][:, None]  # (B, 1, F, D)
+        if "events" not in inputs:
+            return fields
+        interests = self.interests(inputs)  # (B, S, J, D)
+        return ops.concatenate([ops.repeat(fields, interests.shape[1], axis=1), interests], axis=2)
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shape:
+        batch, _, width = input_shape["fields"]
+        return (batch, self.num_tasks, num_vectors(input_shape) * width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "feed_forward_multiplier": self.feed_forward_multiplier,
+            "pooling": self.pooling,
+            "task_dim": self.task_dim,
+            "behaviour_dim": self.behaviour_dim,
+            "hidden_dim": self.hidden_dim,
+            "use_positions": self.use_positions,
+            "dropout": self.dropout,
+            "task_conditioned": self.task_conditioned,
+            "reduction": self.reduction,
+            "squeeze": self.squeeze,
+            "gate": self.gate,
+        }

@@ -1,0 +1,165 @@
+"""All embedding lookups of a model in one gather per width."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_positive_int
+from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.schema import ModelInputs
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class FeatureEmbedding(keras.layers.Layer):
+    """Turns encoded features into field vectors, event vectors and candidate queries.
+
+    Tables of one width lie in one weight and are read by one gather, however
+    many features there are. Id 0 (missing, padding) is the zero vector and
+    never learns; id 1 (out of vocabulary) starts at zero, so that a value never
+    seen in training says nothing rather than something random. Features whose
+    width differs from `dim` are projected to it.
+
+    A multi-valued feature is the mean of its present values. A scaled number
+    `x` is `x * w + b` with learned `w, b` of its own. An event is the sum of its
+    columns' vectors and of its time gap's; its query is the sum of the same
+    columns of the example itself, the candidate of target attention.
+
+    Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
+
+    Args:
+        inputs: `ModelInputs` or the mapping that its `to_dict` returns.
+        dim: int or None. D. Defaults to `None`: the widest feature's width.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes.
+
+    Returns:
+        dict: `fields` float `(B, F, D)`; and, if the problem has sequences, `events`
+        `(B, J, L, D)` oldest first, right padded, `event_mask` bool `(B, J, L)` and
+        `queries` `(B, J, D)`. The fields' names, in order, are `field_names`.
+
+    Masking: not supported; absent fields are zero vectors.
+    """
+
+    def __init__(self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if dim is not None:
+            check_positive_int("FeatureEmbedding", "dim", dim)
+        self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
+        self.dim = dim
+        self.plan = EmbeddingPlan(self.inputs, dim)
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """The features behind axis F, in order."""
+        return self.plan.field_names
+
+    def build(self, input_shape: Any = None) -> None:
+        self.tables = {
+            str(width): self.add_weight(
+                name=f"table_{width}",
+                shape=(rows, width),
+                initializer=_TableInitializer(self.plan.out_of_vocabulary_rows(width)),
+                autocast=False,  # a cast would copy the whole table each step; the gathered rows are cast instead
+            )
+            for width, rows in self.plan.table_rows.items()
+        }
+        self.projections = {}
+        for width in self.plan.table_rows:
+            if width != self.plan.dim:
+                dense = keras.layers.Dense(
+                    self.plan.dim, use_bias=False, dtype=self.dtype_policy, name=f"project_{width}"
+                )
+                dense.build((None, width))
+                self.projections[str(width)] = dense
+        if self.plan.scaled_names:
+            shape = (len(self.plan.scaled_names), self.plan.dim)
+            self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
+            self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
+        self.built = True
+
+    def call(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        vectors, present = self._gather(features)
+        fields = [vectors[name] for name in self.plan.scalar_names]  # each (B, 1, D)
+        for name in self.plan.list_names:
+            count = tf.reduce_sum(present[name], axis=1, keepdims=True)  # (B, 1, 1)
+            fields.append(tf.math.divide_no_nan(tf.reduce_sum(vectors[name], axis=1, keepdims=True), count))
+        if self.plan.scaled_names:
+            numbers = tf.stack([features[name] for name in self.plan.scaled_names], axis=1)[:, :, tf.newaxis]
+            numbers = tf.cast(numbers, self.compute_dtype)
+            fields.append(numbers * self.number_kernel + self.number_bias)
+        result = {"fields": tf.concat(fields, axis=1)}  # (B, F, D)
+        if self.plan.sequences:
+            result.update(self._events(vectors, present))
+        return result
+
+    def _gather(self, features: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature, one gather a width."""
+        vectors: dict[str, Tensor] = {}
+        present: dict[str, Tensor] = {}
+        for width, columns in self.plan.columns.items():
+            ids = [features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns]
+            sizes = [c.length for c in columns]
+            ids = tf.concat(ids, axis=1)
+            mask = tf.cast(ids != 0, self.compute_dtype)[:, :, tf.newaxis]
+            rows = ids + tf.constant(self.plan.row_offsets(width), ids.dtype)
+            gathered = tf.cast(tf.gather(self.tables[str(width)].value, rows), self.compute_dtype)
+            if str(width) in self.projections:
+                gathered = self.projections[str(width)](gathered)
+            gathered = gathered * mask
+            for column, part, part_mask in zip(
+                columns, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
+            ):
+                vectors[column.key] = part
+                present[column.key] = part_mask
+        return vectors, present
+
+    def _events(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        longest = self.plan.longest_sequence
+        events, masks, queries = [], [], []
+        for sequence in self.plan.sequences:
+            keys = [sequence.column_key(column) for column in sequence.columns]
+            if sequence.time_gap_buckets:
+                keys.append(sequence.gap_key)
+            padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
+            events.append(tf.pad(tf.add_n([vectors[key] for key in keys]), padding))
+            masks.append(tf.pad(present[keys[0]], padding)[:, :, 0] > 0)
+            queries.append(tf.add_n([vectors[column] for column in sequence.columns])[:, 0])
+        return {
+            "events": tf.stack(events, axis=1),  # (B, J, L, D)
+            "event_mask": tf.stack(masks, axis=1),  # (B, J, L)
+            "queries": tf.stack(queries, axis=1),  # (B, J, D)
+        }
+
+    def compute_output_shape(self, input_shape: Any = None) -> dict[str, Shape]:
+        shapes: dict[str, Shape] = {"fields": (None, len(self.field_names), self.plan.dim)}
+        if self.plan.sequences:
+            num, length = len(self.plan.sequences), self.plan.longest_sequence
+            shapes["events"] = (None, num, length, self.plan.dim)
+            shapes["event_mask"] = (None, num, length)
+            shapes["queries"] = (None, num, self.plan.dim)
+        return shapes
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim}
+
+
+def _small() -> keras.initializers.Initializer:
+    return keras.initializers.RandomUniform(-0.05, 0.05)
+
+
+class _TableInitializer(keras.initializers.Initializer):
+    """Small uniform values, zero in the given rows."""
+
+    def __init__(self, zero_rows: list[int]) -> None:
+        self._zero_rows = zero_rows
+        self._uniform = _small()
+
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
+        table = self._uniform(shape, dtype)
+        rows = tf.constant(self._zero_rows)[:, tf.newaxis]
+        return tf.tensor_scatter_nd_update(table, rows, tf.zeros((len(self._zero_rows), shape[1]), table.dtype))

@@ -1,0 +1,121 @@
+"""The network that makes the layer norms of every (task, behaviour) pair."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_positive_int
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class BehaviourHypernetwork(keras.layers.Layer):
+    """Generates scale and shift of every layer norm from what task and which behaviour it is for.
+
+    `z = relu(W_1 [task; behaviour] + b_1)`, `scale = 1 + W_s z + b_s`, `shift = W_t z + b_t`, one `W_s, W_t` per norm
+    (site). The output weights start with standard deviation 0.01 and no bias, so every pair starts near a plain norm.
+    A task more costs `task_dim` parameters, a behaviour more `behaviour_dim`. Nothing depends on an example.
+
+    Shapes: T tasks, J behaviours, D embedding width.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_behaviours: int. Number of behaviour types J.
+        num_sites: int. Number of layer norms.
+        dim: int. Width D of each norm.
+        task_dim: int. Width of a task's embedding. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding. Defaults to `16`.
+        hidden_dim: int. Width of the hidden layer z. Defaults to `32`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: Ignored, and may be left out: there is one answer for all examples.
+
+    Returns:
+        Tuple of scale and shift, each float `(T, J, num_sites, D)`.
+
+    Raises:
+        ValueError: If a size is not positive.
+        TypeError: If a size is not an int.
+
+    Reference:
+        Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That a hypernetwork fed with a task and a behaviour
+        embedding generates the norms is the paper's; the two layers and their initial values are our reading, after
+        HyperFormer (Mahabadi et al. 2021, https://arxiv.org/abs/2106.04489), which has no 1 in the scale.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_behaviours: int,
+        num_sites: int,
+        dim: int,
+        task_dim: int = 16,
+        behaviour_dim: int = 16,
+        hidden_dim: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        check_positive_int(owner, "num_tasks", num_tasks)
+        check_positive_int(owner, "num_behaviours", num_behaviours)
+        check_positive_int(owner, "num_sites", num_sites)
+        check_positive_int(owner, "dim", dim)
+        check_positive_int(owner, "task_dim", task_dim)
+        check_positive_int(owner, "behaviour_dim", behaviour_dim)
+        check_positive_int(owner, "hidden_dim", hidden_dim)
+        self.num_tasks = num_tasks
+        self.num_behaviours = num_behaviours
+        self.num_sites = num_sites
+        self.dim = dim
+        self.task_dim = task_dim
+        self.behaviour_dim = behaviour_dim
+        self.hidden_dim = hidden_dim
+
+    def build(self, input_shape: Shape | None = None) -> None:
+        self.task_embeddings = self.add_weight(
+            name="task_embeddings",
+            shape=(self.num_tasks, self.task_dim),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+        )
+        self.behaviour_embeddings = self.add_weight(
+            name="behaviour_embeddings",
+            shape=(self.num_behaviours, self.behaviour_dim),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+        )
+        pairs = (self.num_tasks, self.num_behaviours)
+        self.hidden = keras.layers.Dense(self.hidden_dim, "relu", dtype=self.dtype_policy)
+        self.hidden.build((*pairs, self.task_dim + self.behaviour_dim))
+        self.conditions = keras.layers.Dense(
+            2 * self.num_sites * self.dim,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            dtype=self.dtype_policy,
+        )
+        self.conditions.build((*pairs, self.hidden_dim))
+
+    def call(self, inputs: Tensor = None) -> tuple[Tensor, Tensor]:
+        tasks = ops.repeat(self.task_embeddings[:, None], self.num_behaviours, axis=1)
+        behaviours = ops.repeat(self.behaviour_embeddings[None], self.num_tasks, axis=0)
+        pairs = ops.concatenate([tasks, behaviours], axis=-1)  # (T, J, task_dim + behaviour_dim)
+        conditions = ops.reshape(
+            self.conditions(self.hidden(pairs)),
+            (self.num_tasks, self.num_behaviours, 2, self.num_sites, self.dim),
+        )
+        return 1.0 + conditions[:, :, 0], conditions[:, :, 1]
+
+    def compute_output_shape(self, input_shape: Shape | None = None) -> tuple[Shape, Shape]:
+        shape = (self.num_tasks, self.num_behaviours, self.num_sites, self.dim)
+        return shape, shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_behaviours": self.num_behaviours,
+            "num_sites": self.num_sites,
+            "dim": self.dim,
+            "task_dim": self.task_dim,
+            "behaviour_dim": self.behaviour_dim,
+            "hidden_dim": self.hidden_dim,
+        }

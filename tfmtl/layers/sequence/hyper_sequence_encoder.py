@@ -1,0 +1,202 @@
+"""DTRN's Task-specific Interest Module (TIM)."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import check_bool, check_positive_int, check_rate
+from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
+
+
+def check_encoder_arguments(owner: str, *, pooling: str, use_positions: bool, dropout: float, **sizes: int) -> None:
+    """Raises unless the arguments are ones `HyperSequenceEncoder` takes; layers that hold one check theirs by it."""
+    for argument, size in sizes.items():
+        check_positive_int(owner, argument, size)
+    check_pooling(owner, pooling)
+    check_bool(owner, "use_positions", use_positions)
+    check_rate(owner, "dropout", dropout)
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class HyperSequenceEncoder(keras.layers.Layer):
+    """Turns behaviour sequences into one interest vector for every (task, behaviour) pair.
+
+    One Transformer serves all pairs; only its layer norms differ, and a hypernetwork generates those from a task and a
+    behaviour embedding. So a task more costs `task_dim` parameters. With `num_tasks=1` the same layer is a plain
+    sequence encoder whose result all tasks share.
+
+    Shapes: B batch, T tasks, J behaviours, L sequence length, D embedding width.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_layers: int. Number of Transformer layers. Defaults to `1`.
+        num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
+        feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
+        pooling: str. `"mean"` of the encoded events, or `"target"`: their `TargetAttention` by the queries.
+            Defaults to `"mean"`.
+        task_dim: int. Width of a task's embedding in the hypernetwork. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork. Defaults to `16`.
+        hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
+        use_positions: bool. Whether events get a position embedding, counted from the most recent event. Without it
+            the order of events means nothing. Defaults to `True`.
+        dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of `"events"`, float `(B, J, L, D)`, oldest first and padded at the end, `"event_mask"`, bool
+            `(B, J, L)`, true at real events, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+
+    Returns:
+        float `(B, T, J, D)`; zeros for an empty sequence.
+
+    Raises:
+        ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
+            not fit.
+        TypeError: If a size is not an int or `use_positions` not a bool.
+
+    Reference:
+        Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The module's parts and what feeds them are the
+        paper's; the equations, pooling and positions are our reading.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_layers: int = 1,
+        num_heads: int = 2,
+        feed_forward_multiplier: int = 4,
+        pooling: str = "mean",
+        task_dim: int = 16,
+        behaviour_dim: int = 16,
+        hidden_dim: int = 32,
+        use_positions: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_encoder_arguments(
+            type(self).__name__,
+            num_tasks=num_tasks,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            feed_forward_multiplier=feed_forward_multiplier,
+            pooling=pooling,
+            task_dim=task_dim,
+            behaviour_dim=behaviour_dim,
+            hidden_dim=hidden_dim,
+            use_positions=use_positions,
+            dropout=dropout,
+        )
+        self.num_tasks = num_tasks
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.feed_forward_multiplier = feed_forward_multiplier
+        self.pooling = pooling
+        self.task_dim = task_dim
+        self.behaviour_dim = behaviour_dim
+        self.hidden_dim = hidden_dim
+        self.use_positions = use_positions
+        self.dropout = dropout
+
+    def build(self, input_shape: Shapes) -> None:
+        check_sequence_shapes(type(self).__name__, input_shape, with_queries=self.pooling == "target")
+        batch, behaviours, length, width = input_shape["events"]
+        self.position_embeddings = None
+        if self.use_positions:
+            self.position_embeddings = self.add_weight(
+                name="position_embeddings",
+                shape=(length, width),
+                initializer=keras.initializers.RandomNormal(stddev=0.02),
+            )
+        self.hypernetwork = BehaviourHypernetwork(
+            num_tasks=self.num_tasks,
+            num_behaviours=behaviours,
+            num_sites=2 * self.num_layers,
+            dim=width,
+            task_dim=self.task_dim,
+            behaviour_dim=self.behaviour_dim,
+            hidden_dim=self.hidden_dim,
+            # Its work is small, and a scale of 1.00 and one of 1.003 are the same number in bfloat16.
+            dtype=self.variable_dtype,
+        )
+        self.hypernetwork.build()
+        pairs = (self.num_tasks, behaviours)
+        self.blocks = []
+        for streams in (1, *[self.num_tasks] * (self.num_layers - 1)):
+            block = ConditionalTransformerBlock(
+                self.num_heads, self.feed_forward_multiplier, self.dropout, dtype=self.dtype_policy
+            )
+            block.build(
+                {
+                    "events": (batch, streams, behaviours, length, width),
+                    "event_mask": (batch, behaviours, length),
+                    "scale": (*pairs, 2, width),
+                    "shift": (*pairs, 2, width),
+                }
+            )
+            self.blocks.append(block)
+        self.pool = pooling_layer(self.pooling, self.dtype_policy)
+        num_pairs = self.num_tasks * behaviours
+        self.pool.build(
+            {
+                "events": (batch, num_pairs, length, width),
+                "event_mask": (batch, num_pairs, length),
+                "queries": (batch, num_pairs, width),
+            }
+        )
+
+    def call(self, inputs: Tensors) -> Tensor:
+        mask = inputs["event_mask"]
+        encoded = self._prepare(inputs["events"], mask)[:, None]  # (B, 1, J, L, D)
+        scale, shift = self.hypernetwork()
+        for index, block in enumerate(self.blocks):
+            sites = slice(2 * index, 2 * index + 2)
+            encoded = block(
+                {
+                    "events": encoded,
+                    "event_mask": mask,
+                    "scale": scale[:, :, sites],
+                    "shift": shift[:, :, sites],
+                }
+            )  # (B, T, J, L, D)
+        _, tasks, behaviours, length, width = encoded.shape
+        pairs = {
+            "events": ops.reshape(encoded, (-1, tasks * behaviours, length, width)),
+            "event_mask": ops.tile(mask, (1, tasks, 1)),
+        }
+        if self.pooling == "target":
+            pairs["queries"] = ops.tile(inputs["queries"], (1, tasks, 1))
+        return ops.reshape(self.pool(pairs), (-1, tasks, behaviours, width))
+
+    def _prepare(self, events: Tensor, mask: Tensor) -> Tensor:
+        """Adds positions, and zeroes the padding so that not even a NaN there gets into the products."""
+        if self.position_embeddings is not None:
+            # The number of real events that come later: 0 for the most recent one, however long the history is.
+            later = ops.sum(ops.cast(mask, "int32"), axis=-1, keepdims=True)
+            later = later - ops.cumsum(ops.cast(mask, "int32"), axis=-1)  # (B, J, L)
+            events = events + ops.take(self.position_embeddings, later, axis=0)
+        return ops.where(mask[..., None], events, 0.0)
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shape:
+        batch, behaviours, _, width = input_shape["events"]
+        return (batch, self.num_tasks, behaviours, width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "feed_forward_multiplier": self.feed_forward_multiplier,
+            "pooling": self.pooling,
+            "task_dim": self.task_dim,
+            "behaviour_dim": self.behaviour_dim,
+            "hidden_dim": self.hidden_dim,
+            "use_positions": self.use_positions,
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,76 @@
+"""Multi-head self-attention over padded sequences."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.masking import masked_softmax
+from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import check_keys, check_positive_int, check_shape, error_text
+from tfmtl.layers.dense.stacked_dense import StackedDense
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class MaskedSelfAttention(keras.layers.Layer):
+    """Lets every event look at the real events of its own sequence.
+
+    With heads h of width d_h, `softmax(Q_h K_h^T / sqrt(d_h)) V_h`, concatenated and projected. A row that is padding
+    throughout has the attention zero. Only the output projection has a bias: a softmax over keys does not see the
+    keys' bias, and the values' bias is the output's in other coordinates.
+
+    Shapes: N sequences, L sequence length, D embedding width.
+
+    Args:
+        num_heads: int. Number of heads; it must divide D. Defaults to `2`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of `"events"`, float `(N, L, D)`, and `"event_mask"`, bool `(N, L)`, true at real events.
+
+    Returns:
+        float `(N, L, D)`. What stands at padded positions means nothing.
+
+    Raises:
+        ValueError: If `num_heads` is not positive, or at build if it does not divide D.
+        TypeError: If `num_heads` is not an int.
+
+    Reference:
+        Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, section 3.2.2.
+    """
+
+    def __init__(self, num_heads: int = 2, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        check_positive_int(type(self).__name__, "num_heads", num_heads)
+        self.num_heads = num_heads
+
+    def build(self, input_shape: Shapes) -> None:
+        owner = type(self).__name__
+        check_keys(owner, "inputs", input_shape, ("events", "event_mask"))
+        check_shape(owner, "events", input_shape["events"], "N, L, D")
+        *_, length, width = input_shape["events"]
+        if width is None or width % self.num_heads:
+            advice = "Change the number of heads or the embedding width."
+            rule = f"divide the embedding width {width}"
+            raise ValueError(error_text(owner, "num_heads", rule, self.num_heads, advice))
+        self.projections = StackedDense(3, width, use_bias=False, dtype=self.dtype_policy)
+        self.projections.build((None, 1, width))
+        self.output_projection = keras.layers.Dense(width, dtype=self.dtype_policy)
+        self.output_projection.build((None, length, width))
+
+    def call(self, inputs: Tensors) -> Tensor:
+        _, length, width = inputs["events"].shape
+        head_width = width // self.num_heads
+        projected = self.projections(ops.reshape(inputs["events"], (-1, 1, width)))  # (N * L, 3, D)
+        heads = ops.reshape(projected, (-1, length, 3, self.num_heads, head_width))
+        queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), axis=0)  # each (N, heads, L, d_h)
+        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / head_width**0.5  # (N, heads, L, L)
+        attended = ops.matmul(masked_softmax(scores, inputs["event_mask"][:, None, None]), values)
+        concatenated = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (-1, length, width))
+        return self.output_projection(concatenated)
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shape:
+        return tuple(input_shape["events"])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "num_heads": self.num_heads}

@@ -1,0 +1,95 @@
+"""Multi-gate Mixture-of-Experts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate, check_shape
+from tfmtl.layers.experts.expert_bank import ExpertBank
+from tfmtl.layers.gates.softmax_gate import SoftmaxGate
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class MMoE(keras.layers.Layer):
+    """Mixes shared experts by a gate of each task's own: `h_k = sum_i softmax(W_k x)_i f_i(x)`.
+
+    Where every task has its own representation (S = T) the experts are evaluated on each of them, and a task's gate
+    mixes the outputs for its own.
+
+    Shapes: B batch, T tasks, S = 1 or T, E experts, H and H' widths.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_experts: int. Number of experts E. With 1 it is `SharedBottom`. Defaults to `8`.
+        hidden_units: Sequence of ints. Width of each layer of an expert. Defaults to `(128, 64)`.
+        activation: Keras activation or its name, after every layer. Defaults to `"relu"`.
+        dropout: float in [0, 1). Share of outputs dropped after every layer in training. Defaults to `0.0`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: float `(B, S, H)`.
+
+    Returns:
+        float `(B, T, H')` with H' = `hidden_units[-1]`.
+
+    Raises:
+        ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are neither
+            `(B, 1, H)` nor `(B, T, H)`.
+        TypeError: If a size is not an int.
+
+    Reference:
+        Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007, eq. 6-7.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_experts: int = 8,
+        hidden_units: Sequence[int] = (128, 64),
+        activation: Any = "relu",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        check_positive_int(owner, "num_tasks", num_tasks)
+        check_positive_int(owner, "num_experts", num_experts)
+        check_positive_ints(owner, "hidden_units", hidden_units)
+        check_rate(owner, "dropout", dropout)
+        self.num_tasks = num_tasks
+        self.num_experts = num_experts
+        self.hidden_units = tuple(hidden_units)
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+
+    def build(self, input_shape: Shape) -> None:
+        check_shape(type(self).__name__, "inputs", input_shape, "B, S, H")
+        self.experts = ExpertBank(
+            self.num_experts, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy
+        )
+        self.experts.build(input_shape)
+        self.gate = SoftmaxGate(self.num_tasks, self.num_experts, dtype=self.dtype_policy)
+        self.gate.build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        weights = self.gate(inputs)  # (B, T, E)
+        outputs = self.experts(inputs)  # (B, S, E, H')
+        if inputs.shape[1] == 1:
+            return ops.matmul(weights, outputs[:, 0])
+        return ops.matmul(weights[:, :, None], outputs)[:, :, 0]
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], self.num_tasks, self.hidden_units[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_experts": self.num_experts,
+            "hidden_units": list(self.hidden_units),
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,90 @@
+"""Full sharing: one network for all tasks."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import (
+    check_axis,
+    check_positive_int,
+    check_positive_ints,
+    check_rate,
+    check_shape,
+)
+from tfmtl.layers.experts.expert_bank import ExpertBank
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class SharedBottom(keras.layers.Layer):
+    """Sends every task through the same network.
+
+    Where all tasks have one representation (S = 1) all get the same result; where each has its own (S = T) the one
+    network reads each of them.
+
+    Shapes: B batch, T tasks, S = 1 or T, H and H' widths.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        hidden_units: Sequence of ints. Width of each layer of the network. Defaults to `(128, 64)`.
+        activation: Keras activation or its name, after every layer. Defaults to `"relu"`.
+        dropout: float in [0, 1). Share of outputs dropped after every layer in training. Defaults to `0.0`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: float `(B, S, H)`.
+
+    Returns:
+        float `(B, T, H')` with H' = `hidden_units[-1]`.
+
+    Raises:
+        ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are neither
+            `(B, 1, H)` nor `(B, T, H)`.
+        TypeError: If a size is not an int.
+
+    Reference:
+        Caruana 1997, Multitask Learning, https://doi.org/10.1023/A:1007379606734.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        hidden_units: Sequence[int] = (128, 64),
+        activation: Any = "relu",
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        check_positive_int(owner, "num_tasks", num_tasks)
+        check_positive_ints(owner, "hidden_units", hidden_units)
+        check_rate(owner, "dropout", dropout)
+        self.num_tasks = num_tasks
+        self.hidden_units = tuple(hidden_units)
+        self.activation = keras.activations.get(activation)
+        self.dropout = dropout
+
+    def build(self, input_shape: Shape) -> None:
+        check_shape(type(self).__name__, "inputs", input_shape, "B, S, H")
+        advice = "Give one representation for all tasks, or one for each."
+        check_axis(type(self).__name__, "inputs", input_shape, 1, (1, self.num_tasks), advice)
+        self.network = ExpertBank(1, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy)
+        self.network.build(input_shape)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        outputs = self.network(inputs)[:, :, 0]  # (B, S, H')
+        return ops.repeat(outputs, self.num_tasks // inputs.shape[1], axis=1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (input_shape[0], self.num_tasks, self.hidden_units[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "hidden_units": list(self.hidden_units),
+            "activation": keras.activations.serialize(self.activation),
+            "dropout": self.dropout,
+        }

@@ -1,0 +1,23 @@
+"""Reading a saved model."""
+
+from pathlib import Path
+
+import keras
+
+from tfmtl.models import presets  # noqa: F401  (registers every class a saved model may hold)
+from tfmtl.models.multi_task_model import MultiTaskModel
+
+
+def load(path: str | Path) -> MultiTaskModel:
+    """The model that `model.save(path)` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file holds something else.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"load: no model file at '{path}'. Give a .keras file that model.save() wrote.")
+    model = keras.saving.load_model(path)
+    if not isinstance(model, MultiTaskModel):
+        raise ValueError(f"load: '{path}' must hold a MultiTaskModel. Received: {type(model).__name__}.")
+    return model

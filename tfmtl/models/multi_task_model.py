@@ -1,0 +1,218 @@
+"""The model: embedding -> bottom -> sharing -> towers -> heads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
+from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.models.objectives import OBJECTIVES
+from tfmtl.schema import ModelInputs
+
+DEFAULT_LEARNING_RATE = 1e-3
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class MultiTaskModel(keras.Model):
+    """A multi-task ranking model, one output per task of the problem.
+
+    Composed of parts that may be exchanged one by one; the functions in
+    `tfmtl.models.presets` name the usual compositions. Trained in logit space:
+    the loss of each task reads the head's raw output, `call` returns
+    probabilities (binary tasks) and values (regression tasks). Missing labels
+    (NaN) are masked; a task without any label in a batch contributes zero.
+
+    `compile()` without arguments is right for the problem. The loss is the sum
+    of the tasks' losses times their `weight`; a regression task's squared
+    error is measured in standard deviations of its training labels, so that
+    the tasks' losses are of one order of magnitude. While fitting, `<task>/auc`
+    (to the resolution of 2048 bins) or `<task>/rmse`, `<task>/loss` and, over the
+    binary tasks, `mean_auc` are shown.
+
+    Shapes: B batch, T tasks, S 1 or T, H hidden width.
+
+    Args:
+        inputs: `ModelInputs` or the mapping that its `to_dict` returns.
+        bottom: layer; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
+        sharing: layer; `(B, S, H)` -> `(B, T, H')`.
+        tower_units: widths of each task's tower. Defaults to `(64,)`.
+        dropout: float. Dropout inside the towers. Defaults to `0.0`.
+        embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
+        **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
+
+    Call arguments:
+        features: dict of tensors, as `PreparedData` yields them.
+
+    Returns:
+        dict: task -> float32 `(B,)`.
+    """
+
+    def __init__(
+        self,
+        inputs: ModelInputs | Mapping[str, Any],
+        bottom: keras.layers.Layer,
+        sharing: keras.layers.Layer,
+        tower_units: Sequence[int] = (64,),
+        dropout: float = 0.0,
+        embedding_dim: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
+        self.bottom = bottom
+        self.sharing = sharing
+        self.tower_units = tuple(tower_units)
+        self.dropout = dropout
+        self.embedding_dim = embedding_dim
+        tasks = self.inputs.problem.tasks
+        policy = self.dtype_policy
+        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
+        self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
+        self.heads = {task.name: OBJECTIVES[task.kind].head(self.inputs, task.name) for task in tasks}
+        self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
+        self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
+        shape: Any = None
+        for layer in (self.embedding, self.bottom, self.sharing, self.towers):
+            if not layer.built:  # a deserialised layer has already built itself
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        for head in self.heads.values():
+            if not head.built:
+                head.build((None, shape[-1]))
+        self.built = True
+
+    # === Forward ===
+
+    def raw_outputs(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        """What the heads put out before their link function (logits, standardised values), `(B,)` a task."""
+        embedded = self.embedding(features)
+        hidden = self.sharing(self.bottom(embedded, training=training), training=training)
+        hidden = self.towers(hidden, training=training)  # (B, T, H)
+        return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
+
+    def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        raw = self.raw_outputs(features, training=training)
+        return {name: head.predictions(raw[name]) for name, head in self.heads.items()}
+
+    # === Training ===
+
+    def compile(self, optimizer: Any = None, **kwargs: Any) -> None:
+        """Configures training.
+
+        Args:
+            optimizer: any Keras optimiser or its name. Defaults to `None`: Adam, learning rate 1e-3.
+            **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
+                `keras.Model.compile`. `jit_compile` defaults to `False`.
+                The losses follow from the problem and cannot be given.
+        """
+        for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if kwargs.get(argument) is not None:
+                raise ValueError(
+                    f"MultiTaskModel: `{argument}` must not be given to compile(), it follows from the problem. "
+                    f"Received: {argument}={kwargs[argument]!r}. "
+                    "Set a task's `weight` in the problem to change its share."
+                )
+        kwargs.setdefault("jit_compile", False)
+        super().compile(optimizer=optimizer or keras.optimizers.Adam(DEFAULT_LEARNING_RATE), **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer), "jit_compile": self.jit_compile}
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `PreparedData.train` shuffles already."""
+        kwargs.setdefault("shuffle", False)
+        return super().fit(*args, **kwargs)
+
+    def task_losses(
+        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Each task's masked mean loss, before its weight; float32 scalars."""
+        losses = {}
+        for task in self.inputs.problem.tasks:
+            objective = OBJECTIVES[task.kind]
+            losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], weights)
+        return losses
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            raw = self.raw_outputs(features, training=True)
+            loss = self._step_loss(features, raw, labels, weights)
+            scaled = self.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, self.trainable_weights)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        raw = self.raw_outputs(features, training=False)
+        self._step_loss(features, raw, labels, weights)
+        return self.get_metrics_result()
+
+    def _step_loss(
+        self,
+        features: Mapping[str, Tensor],
+        raw: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        weights: Tensor | None,
+    ) -> Tensor:
+        """The step's loss; brings all running metrics up to date."""
+        losses = self.task_losses(raw, labels, weights)
+        tasks = self.inputs.problem.tasks
+        loss = tf.add_n([task.weight * losses[task.name] for task in tasks])
+        if self.losses:  # what layers added, such as weight penalties
+            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in self.losses])
+        rows = tf.shape(next(iter(features.values())))[0]
+        self._loss_tracker.update_state(loss, sample_weight=rows)
+        for task in tasks:
+            name = task.name
+            present = tf.reduce_sum(tf.cast(~tf.math.is_nan(labels[name]), tf.float32))
+            self.loss_metrics[name].update_state(losses[name], sample_weight=present)
+            predictions = self.heads[name].predictions(raw[name])
+            self.task_metrics[name].update_state(labels[name], predictions, sample_weight=weights)
+        # Replicas sum their gradients, so each contributes its share of the mean.
+        return loss / tf.distribute.get_strategy().num_replicas_in_sync
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """Current values: `loss`, `mean_auc`, and `<task>/loss`, `<task>/auc` or `<task>/rmse`."""
+        result = {"loss": self._loss_tracker.result()}
+        aucs = []
+        for task in self.inputs.problem.tasks:
+            metric = self.task_metrics[task.name]
+            result[f"{task.name}/loss"] = self.loss_metrics[task.name].result()
+            result[f"{task.name}/{metric.name}"] = metric.result()
+            if task.kind == "binary":
+                aucs.append(result[f"{task.name}/auc"])
+        if aucs:
+            result["mean_auc"] = tf.add_n(aucs) / len(aucs)
+        return result
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "inputs": self.inputs.to_dict(),
+            "bottom": keras.saving.serialize_keras_object(self.bottom),
+            "sharing": keras.saving.serialize_keras_object(self.sharing),
+            "tower_units": list(self.tower_units),
+            "dropout": self.dropout,
+            "embedding_dim": self.embedding_dim,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MultiTaskModel":
+        config = dict(config)
+        for part in ("bottom", "sharing"):
+            config[part] = keras.saving.deserialize_keras_object(config[part])
+        return cls(**config)

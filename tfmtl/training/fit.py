@@ -1,0 +1,105 @@
+"""One training run: data folder in, run folder out."""
+
+import json
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfmtl.core.validation import error_text
+from tfmtl.data import PreparedData
+from tfmtl.models import MultiTaskModel, from_preset
+from tfmtl.training.strategy import get_strategy
+from tfmtl.training.train_options import TrainOptions
+
+MODEL_FILE = "model.keras"
+RECORD_FILE = "run.json"
+_EVAL_BATCH = 4096
+
+
+def fit(
+    data: PreparedData,
+    output: str | Path,
+    options: TrainOptions | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    verbose: Any = "auto",
+) -> MultiTaskModel:
+    """Trains a preset and returns it as it was at its best epoch.
+
+    Writes to `output`: `model.keras` (the best epoch; an older one is replaced only when training has ended),
+    `history.csv`, `tensorboard/`, `run.json` (options, history, versions, timing). Without validation examples the
+    last epoch counts as the best.
+
+    Args:
+        data: `PreparedData`.
+        output: folder, created if needed.
+        options: `TrainOptions`. Defaults to their defaults.
+        callbacks: further Keras callbacks.
+        verbose: as in `keras.Model.fit`.
+
+    Raises:
+        ValueError: `options.monitor` is no metric of this model.
+    """
+    options = options or TrainOptions()
+    output = Path(output)
+    output.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(options.seed)
+    with get_strategy(options.strategy).scope():
+        model = from_preset(options.preset, data.inputs, **options.preset_options)
+        model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
+    monitor = _monitor(model, options.monitor) if data.num_examples("valid") else None
+    best = output / "best.partial.keras"
+    started = time.monotonic()
+    history = model.fit(
+        data.train(options.batch_size, options.seed),
+        validation_data=data.valid(_EVAL_BATCH) if monitor else None,
+        epochs=options.epochs,
+        callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
+        verbose=verbose,
+    )
+    seconds = time.monotonic() - started
+    if not monitor:
+        model.save(best)
+    os.replace(best, output / MODEL_FILE)
+    record = {
+        "model": options.preset,
+        "options": options.to_dict(),
+        "monitor": monitor,
+        "data": str(data.directory),
+        "fingerprint": data.problem.fingerprint,
+        "parameters": model.count_params(),
+        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
+        "seconds": round(seconds, 2),
+        "examples_per_second": round(data.num_examples("train") * len(history.epoch) / seconds),
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+    }
+    (output / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n")
+    return model
+
+
+def _monitor(model: MultiTaskModel, monitor: str | None) -> str:
+    known = [f"val_{name}" for name in model.get_metrics_result()]
+    chosen = monitor or ("val_mean_auc" if "val_mean_auc" in known else "val_loss")
+    if chosen not in known:
+        raise ValueError(error_text("fit", "monitor", f"be one of {known}", chosen, "Name a validation metric."))
+    return chosen
+
+
+def _callbacks(output: Path, best: Path, monitor: str | None, patience: int) -> list[keras.callbacks.Callback]:
+    callbacks: list[keras.callbacks.Callback] = [
+        keras.callbacks.CSVLogger(str(output / "history.csv")),
+        keras.callbacks.TensorBoard(str(output / "tensorboard"), write_graph=False),
+        keras.callbacks.TerminateOnNaN(),
+    ]
+    if monitor:
+        mode = "max" if monitor.endswith("auc") else "min"
+        callbacks += [
+            keras.callbacks.ModelCheckpoint(str(best), monitor=monitor, mode=mode, save_best_only=True),
+            keras.callbacks.EarlyStopping(monitor=monitor, mode=mode, patience=patience, restore_best_weights=True),
+        ]
+    return callbacks
