@@ -2,19 +2,17 @@
 
 import json
 import logging
-import os
 import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
-# Before TensorFlow is imported: its start-up notes would bury the one line that matters.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import typer
 import yaml
 from rich.console import Console
 from rich.table import Table
+
+from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
     name="tfmtl",
@@ -24,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console()
+console = Console(soft_wrap=True, highlight=False)
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
@@ -34,9 +32,13 @@ Seed = Annotated[int, typer.Option(help="Every random number of the step flows f
 
 
 @app.callback()
-def _options(debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False) -> None:
-    if debug:
-        os.environ["TFMTL_DEBUG"] = "1"
+def _options(
+    context: typer.Context, debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False
+) -> None:
+    # Engines log an error with its traceback before they raise it; without --debug the one line is enough.
+    logging.basicConfig(level=logging.WARNING if debug else logging.CRITICAL)
+    if context.invoked_subcommand != "datasets" and not {"-h", "--help"} & set(sys.argv):
+        start_tensorflow()
 
 
 @app.command()
@@ -268,7 +270,6 @@ def _served_name(model: Path) -> str:
 def main() -> None:
     """Runs the command; an error is one readable line and exit status 2."""
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
-    logging.basicConfig(level=logging.ERROR)
     try:
         app()
     except Exception as error:

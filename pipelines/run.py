@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from pipelines.datasets import DATASETS
@@ -113,5 +112,7 @@ def _ask(console: Console, data: PreparedData, model: Path, name: str) -> None:
         with GrpcClient(f"127.0.0.1:{server.grpc_port}", name) as client:
             over_grpc = client.predict(features, timeout=30.0)
         over_rest = RestClient(f"http://127.0.0.1:{server.rest_port}", name).predict(features, timeout=30.0)
-    for task, scores in over_grpc.items():
-        console.print(f"{task}: gRPC {np.round(scores, 4).tolist()}, REST {np.round(over_rest[task], 4).tolist()}")
+    for task in data.inputs.task_names:
+        answers = {"gRPC": over_grpc[task], "REST": over_rest[task]}
+        shown = [f"{protocol} {', '.join(f'{score:.4f}' for score in scores)}" for protocol, scores in answers.items()]
+        console.print(f"  {task}: {'; '.join(shown)}")

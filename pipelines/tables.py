@@ -6,11 +6,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-_SHOWN = ("auc", "gauc", "log_loss", "normalized_entropy", "ece", "rmse", "mae")
+# Metric -> heading; in the order of the columns.
+_HEADINGS = {
+    "auc": "AUC",
+    "gauc": "GAUC",
+    "log_loss": "log loss",
+    "normalized_entropy": "NE",
+    "ece": "ECE",
+    "rmse": "RMSE",
+    "mae": "MAE",
+}
 
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table for all models: a row per model and task, a column per metric.
+    """One table per kind of task: a row per task and model, a column per metric.
 
     Args:
         console: where to print.
@@ -18,19 +27,22 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
         title: str.
     """
     tasks = next(iter(reports.values()))
-    shown = [name for name in _SHOWN if any(name in metrics for metrics in tasks.values())]
-    table = Table("task", "model", *shown, title=title)
-    for task in tasks:
-        for model, report in reports.items():
-            values = [_number(report[task][name]) if name in report[task] else "" for name in shown]
-            table.add_row(task, model, *values)
-        table.add_section()
-    console.print(table)
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    for task, metrics in tasks.items():
+        kinds.setdefault(tuple(name for name in _HEADINGS if name in metrics), []).append(task)
+    console.print(f"[bold]{title}[/bold]")
+    for shown, members in kinds.items():
+        table = Table("task", "model", *[_HEADINGS[name] for name in shown])
+        for task in members:
+            for model, report in reports.items():
+                table.add_row(task, model, *[_number(report[task][name]) for name in shown])
+            table.add_section()
+        console.print(table)
     for task, metrics in tasks.items():
         if metrics.get("gauc_groups_skipped"):
             console.print(
-                f"gauc of {task}: {metrics['gauc_groups']} groups counted, {metrics['gauc_groups_skipped']} of one "
-                "class only skipped"
+                f"GAUC of {task}: over {metrics['gauc_groups']} groups; {metrics['gauc_groups_skipped']} groups "
+                "with labels of one class only are left out"
             )
 
 

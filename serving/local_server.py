@@ -125,8 +125,7 @@ class LocalServer:
             OSError: if a port cannot be opened.
             RuntimeError: if the server already runs.
         """
-        if self._thread is not None:
-            raise RuntimeError("LocalServer: the server already runs. Call stop() first.")
+        self._check_not_running()
         started: Future[None] = Future()
         thread = threading.Thread(target=self._run, args=(started,), name="local-server", daemon=True)
         thread.start()
@@ -146,8 +145,14 @@ class LocalServer:
         Raises:
             ServingError: if no version can be loaded.
             OSError: if a port cannot be opened.
+            RuntimeError: if the server already runs.
         """
+        self._check_not_running()
         asyncio.run(self._serve_until_signal())
+
+    def _check_not_running(self) -> None:
+        if self._thread is not None:
+            raise RuntimeError("LocalServer: the server already runs. Call stop() first.")
 
     def _run(self, started: "Future[None]") -> None:
         async def serve() -> None:

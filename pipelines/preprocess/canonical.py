@@ -78,12 +78,13 @@ def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rej
     for task in problem.tasks:
         name = task.label_column
         numbers = raw.number(name)
+        labels = pc.cast(numbers, pa.float32(), safe=False)
         if isinstance(task, BinaryTask):
             bad = pc.invert(pc.is_in(numbers, pa.array([0.0, 1.0, None])))
             rejections.add(bad, f"label '{name}' is neither 0 nor 1", numbers)
         else:
-            rejections.add(pc.fill_null(pc.is_inf(numbers), False), f"label '{name}' is not finite", numbers)
-        labels = pc.cast(numbers, pa.float32(), safe=False)
+            bad = pc.fill_null(pc.is_inf(labels), False)
+            rejections.add(bad, f"label '{name}' is not finite in float32", numbers)
         counts = _holds(task.condition, raw, len(labels))
         out[columns.label(task.name)] = pc.if_else(counts, labels, _NO_LABEL)
     for task in problem.tasks:

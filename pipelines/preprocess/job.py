@@ -1,6 +1,7 @@
 """The preprocessing job: raw logs to TFRecords, and nothing replaced before everything is written."""
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ _BYTES_PER_SHARD = 32 << 20
 _LEAST_SHARDS = 8
 COMPRESSIONS = ("none", "gzip")
 
+_WORKERS_INPUT_ERROR = re.compile(r"(?:\A|InputError: )(preprocess: .*?) \[while running '")
+
 
 def preprocess(
     problem: Problem,
@@ -42,36 +45,46 @@ def preprocess(
         problem: `Problem`.
         inputs: files, patterns or folders of CSV, TSV (either with .gz) or Parquet files.
         output: folder; an older one is replaced only when the new one is complete.
-        seed: of the split by user and of the order of records.
+        seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
         compression: `"none"` or `"gzip"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
             runner defaults to Beam's local `FnApiRunner`.
 
     Raises:
-        InputError: a file is missing, unreadable, cut off, or lacks a column.
-        ProblemError: no row is left for training.
+        InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
+        ValueError: an argument is out of range, or `output` holds something else.
     """
     if compression not in COMPRESSIONS:
         raise ValueError(
             f"preprocess: `compression` must be one of {list(COMPRESSIONS)}. Received: compression={compression!r}."
         )
+    if seed < 0:
+        raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
+    if num_shards is not None and num_shards < 1:
+        raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
     files = expand(inputs)
     check_columns(files, columns.raw_columns(problem))
     if num_shards is None:
         size = sum(FileSystems.match([path])[0].metadata_list[0].size_in_bytes for path in files)
         num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
     with OutputFolder(output) as folder:
-        with beam.Pipeline(options=_pipeline_options(beam_options)) as pipeline:
-            build(
-                pipeline,
-                problem,
-                files,
-                folder.partial,
-                seed=seed,
-                num_shards=num_shards,
-                compression="GZIP" if compression == "gzip" else "",
-            )
+        try:
+            with beam.Pipeline(options=_pipeline_options(beam_options)) as pipeline:
+                build(
+                    pipeline,
+                    problem,
+                    files,
+                    folder.partial,
+                    seed=seed,
+                    num_shards=num_shards,
+                    compression="GZIP" if compression == "gzip" else "",
+                )
+        except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
+            found = _WORKERS_INPUT_ERROR.search(str(error))
+            if found is None:
+                raise
+            raise InputError(found[1]) from error
         manifest: dict[str, Any] = folder.read_json("manifest.json")
         if not manifest["splits"]["train"]["examples"]:
             raise InputError(

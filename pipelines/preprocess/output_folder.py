@@ -9,6 +9,8 @@ from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
+_MANIFEST = "manifest.json"
+
 
 class OutputFolder:
     """Context manager: write below `partial`; leaving without an error puts it in the place of `path`.
@@ -19,6 +21,9 @@ class OutputFolder:
 
     Args:
         path: str. A local path, or one of a file system that Beam knows.
+
+    Raises:
+        ValueError: on entering, where `path` holds anything but an earlier output.
 
     Attributes:
         partial: str. Where to write.
@@ -33,6 +38,11 @@ class OutputFolder:
     def __enter__(self) -> "OutputFolder":
         if self._is_local and os.path.isdir(self._previous) and not os.path.exists(self._path):
             os.rename(self._previous, self._path)
+        if not self._is_replaceable():
+            raise ValueError(
+                "preprocess: `output` must be a new or empty folder or an earlier output. Received: "
+                f"output='{self._path}', which holds something else and would be lost. Give another folder."
+            )
         self._remove(self.partial)
         self._remove(self._previous)
         if self._is_local:
@@ -58,6 +68,15 @@ class OutputFolder:
         """A JSON file of the folder being written."""
         with FileSystems.open(FileSystems.join(self.partial, name)) as stream:
             return json.loads(stream.read())
+
+    def _is_replaceable(self) -> bool:
+        if not self._is_local:
+            is_output = FileSystems.exists(FileSystems.join(self._path, _MANIFEST))
+            return is_output or not FileSystems.match([self._path + "/**"])[0].metadata_list
+        path = Path(self._path)
+        if not path.is_dir():
+            return not path.exists()
+        return (path / _MANIFEST).is_file() or not any(path.iterdir())
 
     def _remove(self, path: str) -> None:
         if self._is_local:

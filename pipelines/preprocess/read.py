@@ -1,6 +1,12 @@
 """Log files to Arrow batches."""
 
+import gzip
+import io
+import itertools
+import os
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -8,8 +14,11 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 from apache_beam.io.filesystems import FileSystems
 
+from pipelines.preprocess.ended_stream import END, EndedStream
+
 BATCH_ROWS = 32_768
-_CSV_BLOCK_BYTES = 4 << 20
+CSV_BLOCK_BYTES = 4 << 20
+_UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException)
 
 
 class InputError(ValueError):
@@ -26,7 +35,7 @@ def expand(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         matches = [pattern, pattern.rstrip("/") + "/*"]
         found = [m.path for result in FileSystems.match(matches) for m in result.metadata_list]
-        files = sorted({path for path in found if _kind(path)})
+        files = sorted({path for path in found if _kind(path) and not os.path.isdir(path)})
         if not files:
             raise InputError(
                 f"preprocess: input '{pattern}' must match at least one .csv, .tsv or .parquet file "
@@ -45,12 +54,12 @@ def check_columns(paths: Sequence[str], required: Sequence[str]) -> None:
     """Reads every header and raises `InputError` if a column is missing, before any work is done."""
     for path in paths:
         try:
-            with FileSystems.open(path) as stream:
+            with _open(path) as stream:
                 if _kind(path) == "parquet":
                     present = parquet.ParquetFile(stream).schema_arrow.names
                 else:
                     present = _header(stream, path)
-        except (OSError, EOFError, pa.ArrowException) as error:
+        except _UNREADABLE as error:
             raise InputError(f"preprocess: file '{path}' is not readable: {error}.") from error
         missing = [column for column in required if column not in present]
         if missing:
@@ -58,20 +67,33 @@ def check_columns(paths: Sequence[str], required: Sequence[str]) -> None:
                 f"preprocess: file '{path}' must have the columns {missing} that the problem file names. "
                 f"Received: {present}. Rename them in the log or in the problem file."
             )
+        doubled = [column for column in required if present.count(column) > 1]
+        if doubled:
+            raise InputError(f"preprocess: file '{path}' has more than one column of {doubled}. Remove the others.")
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Any]:
+    """The file's bytes, unpacked; Beam's own unpacking takes a cut-off file for a whole one."""
+    with FileSystems.open(path, compression_type="uncompressed") as stream:
+        if path.lower().endswith(".gz"):
+            with gzip.open(stream) as unpacked:
+                yield unpacked
+        else:
+            yield stream
 
 
 def _header(stream: Any, path: str) -> list[str]:
     line = stream.readline()
     if not line.strip():
         raise InputError(f"preprocess: file '{path}' is empty. A CSV file needs a header line.")
-    table = csv.read_csv(pa.BufferReader(line), parse_options=_parse_options(path, []))
+    table = csv.read_csv(pa.BufferReader(line + b"\n"), parse_options=_parse_options(path, []))
     return list(table.column_names)
 
 
-def _parse_options(path: str, rejected: list[tuple[int, str]]) -> csv.ParseOptions:
+def _parse_options(path: str, invalid: list[csv.InvalidRow]) -> csv.ParseOptions:
     def on_invalid(row: csv.InvalidRow) -> str:
-        reason = f"has {row.actual_columns} columns where the header has {row.expected_columns}"
-        rejected.append((row.number if row.number is not None else -1, f"{reason}: {row.text}"))
+        invalid.append(row)
         return "skip"
 
     return csv.ParseOptions(
@@ -88,12 +110,12 @@ def read_batches(path: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Re
         InputError: the file ends in the middle or is not what its name says.
     """
     try:
-        with FileSystems.open(path) as stream:
+        with _open(path) as stream:
             if _kind(path) == "parquet":
                 yield from _read_parquet(stream, columns)
             else:
                 yield from _read_csv(stream, path, columns)
-    except (OSError, EOFError, pa.ArrowException) as error:
+    except _UNREADABLE as error:
         raise InputError(f"preprocess: file '{path}' is not readable to its end: {error}. Nothing was kept.") from error
 
 
@@ -107,11 +129,11 @@ def _read_parquet(stream: Any, columns: Sequence[str]) -> Iterator[tuple[int, pa
 def _read_csv(
     stream: Any, path: str, columns: Sequence[str]
 ) -> Iterator[tuple[int, pa.RecordBatch, list[tuple[int, str]]]]:
-    rejected: list[tuple[int, str]] = []
+    invalid: list[csv.InvalidRow] = []
     reader = csv.open_csv(
-        stream,
-        read_options=csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES),
-        parse_options=_parse_options(path, rejected),
+        io.BufferedReader(EndedStream(stream)),
+        read_options=csv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES),
+        parse_options=_parse_options(path, invalid),
         convert_options=csv.ConvertOptions(
             include_columns=list(columns),
             column_types={column: pa.binary() for column in columns},
@@ -120,14 +142,22 @@ def _read_csv(
             quoted_strings_can_be_null=True,
         ),
     )
+    empty = pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in columns], names=list(columns))
     first_row = 0
-    for batch in reader:
-        lines, rejected[:] = list(rejected), []
-        yield first_row, batch, lines
+    has_end = False
+    for batch in itertools.chain(reader, [empty]):
+        has_end = has_end or any(row.text == END for row in invalid)
+        lines = [(row.number, _ragged(row)) for row in invalid if row.text != END]
+        invalid.clear()
+        if batch.num_rows or lines:
+            yield first_row, batch, lines
         first_row += batch.num_rows
-    if rejected:
-        empty = pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in columns], names=list(columns))
-        yield first_row, empty, list(rejected)
+    if not has_end:
+        raise InputError(
+            f"preprocess: file '{path}' ends inside a quoted value, so the rows after the last opening quotation mark "
+            "cannot be told apart. Close it, or double the marks that belong to the text. Nothing was kept."
+        )
 
 
-__all__ = ["BATCH_ROWS", "InputError", "check_columns", "expand", "read_batches"]
+def _ragged(row: csv.InvalidRow) -> str:
+    return f"has {row.actual_columns} columns where the header has {row.expected_columns}: {row.text}"

@@ -1,5 +1,6 @@
 """Which split each row belongs to."""
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -37,15 +38,16 @@ def merge_time_counts(tables: Iterable[pa.Table]) -> pa.Table:
     return summed.sort_by("time")
 
 
-def time_cuts(split: Split, counts: pa.Table) -> TimeCuts:
+def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
     """The first times of validation and test that leave them at most their shares, whole times together."""
-    times, cumulative = counts["time"].to_numpy(), np.cumsum(counts["count"].to_numpy())
-    if len(times) == 0:
+    if counts is None or counts.num_rows == 0:
         return 0, 0
+    times, cumulative = counts["time"].to_numpy(), np.cumsum(counts["count"].to_numpy())
     total = cumulative[-1]
     cuts = []
     for share in (split.valid + split.test, split.test):
-        before = np.searchsorted(cumulative, round(total * (1.0 - share)), side="left")
+        newest = math.floor(total * share + 1e-9)  # so that 0.1 + 0.2 of ten is three
+        before = np.searchsorted(cumulative, total - newest, side="left")
         cuts.append(int(times[before + 1]) if before + 1 < len(times) else int(times[-1]) + 1)
     return cuts[0], cuts[1]
 

@@ -56,17 +56,11 @@ class _ReadFile(beam.DoFn):
                 yield canonical
             rejected: list[tuple[Any, ...]] = [(path, line, reason, None) for line, reason in unreadable]
             for row, reason in reasons:
-                values = {name: _printable(batch.column(name)[row].as_py()) for name in names}
+                values = {name: batch.column(name)[row].as_py() for name in names}
                 rejected.append((path, first_row + row, reason, values))
             for record in rejected:
                 yield beam.pvalue.TaggedOutput(REJECTED, (file, record))
             yield beam.pvalue.TaggedOutput(COUNTS, {"rows": batch.num_rows + len(unreadable)})
-
-
-def _printable(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "backslashreplace")
-    return value if isinstance(value, int | float | str | list | None) else str(value)
 
 
 class FindTimeCuts(beam.PTransform):
@@ -190,9 +184,9 @@ class _WriteShard(beam.DoFn):
     ) -> Iterator[dict[str, Any]]:
         bucket, batches = element
         if self._transform is None:
-            folder = tempfile.mkdtemp(prefix="tfmtl-transform-")
-            statistics.save(folder)
-            self._transform = RawTransform(self._problem, folder)
+            with tempfile.TemporaryDirectory(prefix="tfmtl-transform-") as folder:
+                statistics.save(folder)
+                self._transform = RawTransform(self._problem, folder)  # reads every file now
         table = pa.Table.from_batches(list(batches))
         num_requests = -(-NUM_REQUESTS // self._num_shards)
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
@@ -226,7 +220,8 @@ class WriteRejected(beam.PTransform):
             counts: dict[str, int] = {}
             lines = []
             for path, row, reason, values in sorted(records, key=lambda record: (record[1], record[2])):
-                lines.append(json.dumps({"file": path, "row": row, "reason": reason, "values": values}))
+                record = {"file": path, "row": row, "reason": reason, "values": values}
+                lines.append(json.dumps(record, default=_printable))
                 kind = reason.split(": ")[0]
                 counts[kind] = counts.get(kind, 0) + 1
             with FileSystems.create(FileSystems.join(directory, f"file-{file:05d}.jsonl")) as stream:
@@ -234,6 +229,10 @@ class WriteRejected(beam.PTransform):
             return counts
 
         return rejected | beam.GroupByKey() | beam.Map(write, self._directory)
+
+
+def _printable(value: Any) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
 def put(local: str | Path, path: str) -> None:

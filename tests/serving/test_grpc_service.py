@@ -16,6 +16,8 @@ from tensorflow_serving.apis import (
 
 from tests.serving.toy_models import FEATURES, SIGNATURES, call_directly
 
+TIMEOUT = 60  # seconds; none of these calls is about time
+
 
 def make_request(features=FEATURES, name="toy", signature_name="", version=None, output_filter=()):
     request = predict_pb2.PredictRequest(output_filter=output_filter)
@@ -30,12 +32,12 @@ def make_request(features=FEATURES, name="toy", signature_name="", version=None,
 
 def refused(method, request):
     with pytest.raises(grpc.RpcError) as caught:
-        method(request, timeout=10)
+        method(request, timeout=TIMEOUT)
     return caught.value.code(), caught.value.details()
 
 
 def test_predict_equals_the_direct_call(prediction_stub, exported):
-    response = prediction_stub.Predict(make_request(), timeout=10)
+    response = prediction_stub.Predict(make_request(), timeout=TIMEOUT)
     direct = call_directly(exported, "serving_default", FEATURES)
     assert set(response.outputs) == {"click", "watch"}
     for name, tensor in response.outputs.items():
@@ -48,7 +50,7 @@ def test_predict_equals_the_direct_call(prediction_stub, exported):
 
 
 def test_values_are_in_the_typed_fields_tf_serving_clients_read(prediction_stub, exported):
-    outputs = prediction_stub.Predict(make_request(), timeout=10).outputs
+    outputs = prediction_stub.Predict(make_request(), timeout=TIMEOUT).outputs
     direct = call_directly(exported, "serving_default", FEATURES)
     assert list(outputs["click"].float_val) == direct["click"].tolist()
     assert list(outputs["watch"].int64_val) == direct["watch"].ravel().tolist()
@@ -63,28 +65,28 @@ def test_content_form_of_a_tensor_is_read_too(prediction_stub):
             tensor_content=FEATURES["age"].tobytes(),
         )
     )
-    fields = prediction_stub.Predict(make_request(), timeout=10).outputs["click"]
-    assert prediction_stub.Predict(request, timeout=10).outputs["click"] == fields
+    fields = prediction_stub.Predict(make_request(), timeout=TIMEOUT).outputs["click"]
+    assert prediction_stub.Predict(request, timeout=TIMEOUT).outputs["click"] == fields
 
 
 def test_version_can_be_pinned(prediction_stub):
-    assert prediction_stub.Predict(make_request(version=3), timeout=10).model_spec.version.value == 3
+    assert prediction_stub.Predict(make_request(version=3), timeout=TIMEOUT).model_spec.version.value == 3
 
 
 def test_output_filter_chooses_outputs(prediction_stub):
-    response = prediction_stub.Predict(make_request(output_filter=["watch"]), timeout=10)
+    response = prediction_stub.Predict(make_request(output_filter=["watch"]), timeout=TIMEOUT)
     assert list(response.outputs) == ["watch"]
 
 
 def test_an_empty_batch_gets_an_empty_answer(prediction_stub):
     features = {name: value[:0] for name, value in FEATURES.items()}
-    outputs = prediction_stub.Predict(make_request(features), timeout=10).outputs
+    outputs = prediction_stub.Predict(make_request(features), timeout=TIMEOUT).outputs
     assert tf.make_ndarray(outputs["watch"]).shape == (0, 2)
 
 
 def test_inputs_with_a_fixed_first_dimension_need_not_share_the_batch(prediction_stub):
     features = {"user": np.float32([2.0]), "item": np.float32([1.0, 2.0, 4.0])}
-    outputs = prediction_stub.Predict(make_request(features, signature_name="rank"), timeout=10).outputs
+    outputs = prediction_stub.Predict(make_request(features, signature_name="rank"), timeout=TIMEOUT).outputs
     assert list(outputs["score"].float_val) == [2.0, 4.0, 8.0]
 
 
@@ -233,14 +235,26 @@ def test_a_message_above_grpcs_usual_4_mib_passes(server):
     options = [("grpc.max_receive_message_length", -1)]
     with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}", options) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        response = stub.Predict(make_request({"payload": payload}, signature_name="echo"), timeout=30)
+        response = stub.Predict(make_request({"payload": payload}, signature_name="echo"), timeout=TIMEOUT)
     assert response.outputs["text"].string_val[0] == payload[0]
+
+
+@pytest.mark.parametrize("megabytes", [33, 70], ids=["answer", "request"])
+def test_a_message_above_64_mib_is_refused(server, megabytes):
+    payload = np.array([b"x" * (megabytes << 20)], object)
+    options = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}", options) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = make_request({"payload": payload}, signature_name="echo")  # answered twice over
+        code, message = refused(stub.Predict, request)
+    assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "67108864" in message
 
 
 def test_metadata_is_the_exports_signature_def(prediction_stub, exported):
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "toy"
-    response = prediction_stub.GetModelMetadata(request, timeout=10)
+    response = prediction_stub.GetModelMetadata(request, timeout=TIMEOUT)
     signatures = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     meta_graph = tf.compat.v1.saved_model.load(tf.compat.v1.Session(graph=tf.Graph()), ["serve"], str(exported))
@@ -265,7 +279,7 @@ def test_status_reports_versions(channel):
     stub = model_service_pb2_grpc.ModelServiceStub(channel)
     request = get_model_status_pb2.GetModelStatusRequest()
     request.model_spec.name = "toy"
-    (status,) = stub.GetModelStatus(request, timeout=10).model_version_status
+    (status,) = stub.GetModelStatus(request, timeout=TIMEOUT).model_version_status
     assert (status.version, status.state, status.status.error_code) == (3, status.AVAILABLE, 0)
     request.model_spec.version.value = 8
     assert refused(stub.GetModelStatus, request) == (

@@ -10,9 +10,11 @@ import time
 
 import numpy as np
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
+from serving.local_server import LocalServer, main
 from serving.rest_client import RestClient
 from serving.served_model import ServedModel
 from serving.serving_error import ServingError
@@ -112,8 +114,9 @@ class TestStart:
         server.stop()
         for _ in range(2):
             with server:
-                with pytest.raises(RuntimeError, match="LocalServer: the server already runs"):
-                    server.start()
+                for start in (server.start, server.serve_forever):
+                    with pytest.raises(RuntimeError, match="LocalServer: the server already runs"):
+                        start()
                 assert ask(clients_of(server)[0]) == 0.5
             with pytest.raises(ServingError, match="no server answers"):
                 ask(clients_of(server)[1])
@@ -139,7 +142,8 @@ class TestNewVersions:
                 thread.start()
             for version in (2, 3):
                 export(tmp_path, version, offset=float(version))
-                wait_until(lambda: failures or all(given and given[-1] == version for given in answers.values()))
+                everywhere = [[float(version)]] * len(answers)
+                wait_until(lambda want=everywhere: failures or [given[-1:] for given in answers.values()] == want)
             swapped.set()
             for thread in threads:
                 thread.join()
@@ -149,7 +153,7 @@ class TestNewVersions:
                 assert given == sorted(given)  # never back to an older version
             for client in clients_of(server):
                 assert ask(client, version=3) == 3.0
-                with pytest.raises(ServingError, match="NOT_FOUND: .*version 1 of model 'toy'"):
+                with pytest.raises(ServingError, match=r"NOT_FOUND: .*version 1 of model 'toy'"):
                     ask(client, version=1)
                 assert [(each.version, each.state) for each in client.status()] == [
                     (3, "AVAILABLE"),
@@ -164,6 +168,18 @@ class TestNewVersions:
             for client in clients_of(server):
                 assert (ask(client), ask(client, version=1), ask(client, version=2)) == (2.0, 1.0, 2.0)
                 assert client.metadata(version=1).version == 1
+
+    def test_clients_follow_a_version_that_renames_its_outputs(self, tmp_path):
+        export(tmp_path, 1, score="lone")
+        with serve(tmp_path) as server:
+            clients = clients_of(server)
+            for client in clients:
+                assert set(client.predict(LONE, signature_name="score")) == {"y"}
+            export(tmp_path, 2, score="pair")
+            wait_until(lambda: clients[0].status()[0].state == "AVAILABLE" and clients[0].metadata().version == 2)
+            for client in clients:
+                outputs = client.predict(LONE, signature_name="score")
+                assert {name: array.tolist() for name, array in outputs.items()} == {"low": [9.0], "high": [11.0]}
 
     def test_a_broken_version_leaves_the_old_one_serving_and_is_reported(self, exported, tmp_path):
         export(tmp_path, 1, offset=1.0)
@@ -217,6 +233,10 @@ class TestRequestsUnderWay:
         server = serve(exported.parent)
         server.start()
         client = clients_of(server)[protocol]
+        go.set()
+        ask(client)  # a RestClient reads the metadata after its first answer; later calls are one request
+        go.clear()
+        entered.clear()
         answers = []
         request = threading.Thread(target=lambda: answers.append(ask(client)))
         request.start()
@@ -271,13 +291,21 @@ class TestCommandLine:
             assert process.wait(60) == 0
             assert "Stopping" in rest and "Traceback" not in rest
 
-    def test_a_mistake_is_one_line_and_a_status(self, tmp_path):
-        done = subprocess.run((*self.COMMAND, tmp_path), capture_output=True, text=True, check=False)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[-1].startswith("Error: LocalServer: `base_dir` must hold a directory named by")
-        assert "Traceback" not in done.stderr
+    @pytest.fixture
+    def invoke(self):
+        """Runs the command in this process."""
+        app = typer.Typer()
+        app.command()(main)
+        return lambda *arguments: CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
 
-    def test_help_names_every_option(self):
-        done = subprocess.run((*self.COMMAND, "--help"), capture_output=True, text=True, check=True)
+    def test_a_mistake_is_one_line_and_a_status(self, invoke, tmp_path):
+        done = invoke(str(tmp_path))
+        assert done.exit_code == 1 and done.stdout == ""
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("Error: LocalServer: `base_dir` must hold a directory named by a version number.")
+
+    def test_help_names_every_option(self, invoke):
+        done = invoke("--help")
+        assert done.exit_code == 0
         for option in ("--model-name", "--host", "--grpc-port", "--rest-port", "--poll-seconds", "--num-versions"):
             assert option in done.stdout

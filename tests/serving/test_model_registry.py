@@ -171,7 +171,7 @@ def test_another_name_is_not_found(put, tmp_path):
     registry = ModelRegistry(tmp_path, "toy")
     registry.refresh()
     for lookup in (registry.get, registry.statuses):
-        with pytest.raises(ServingError, match="NOT_FOUND: .*model 'joy'. Served model: 'toy'"):
+        with pytest.raises(ServingError, match=r"NOT_FOUND: .*model 'joy'. Served model: 'toy'"):
             lookup("joy")
 
 

@@ -4,12 +4,20 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from serving.serving_error import ServingError
-from serving.signature import TensorSpec
-from serving.tensor_json import array_to_json, arrays_to_columns, arrays_to_rows, json_to_array
+from serving.signature import Signature, TensorSpec
+from serving.tensor_json import (
+    array_to_json,
+    arrays_to_columns,
+    arrays_to_rows,
+    columns_to_arrays,
+    json_to_array,
+    rows_to_arrays,
+)
+from serving.tensor_proto import dtype_name
 
 ARRAYS = [
     np.array([[0.1, -0.0], [1e-45, 3.4028235e38]], np.float32),
@@ -38,6 +46,7 @@ def test_there_and_back_through_text(array):
     np.testing.assert_array_equal(back, array)
 
 
+@settings(deadline=None)
 @given(st.floats(width=32, allow_nan=False))
 def test_float32_is_written_short_and_read_back_exactly(value):
     written = array_to_json("x", np.array([value], np.float32))
@@ -90,3 +99,33 @@ def test_rows_and_columns_of_one_and_of_two_outputs():
 def test_rows_need_one_batch_dimension(odd):
     with pytest.raises(ServingError, match="INVALID_ARGUMENT: Outputs must share a batch dimension"):
         arrays_to_rows({"a": np.zeros(2), "b": odd})
+
+
+SIGNATURE = Signature(
+    "fuzzed",
+    inputs={
+        "a": TensorSpec("float32", (None,)),
+        "b": TensorSpec("string", (None, None)),
+        "c": TensorSpec("int8", None),
+    },
+    outputs={},
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just({"b64": "YQ=="})
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("abcd"), inner))
+NAMED = st.fixed_dictionaries({"a": VALUES, "b": VALUES, "c": VALUES})
+
+
+@settings(deadline=None)
+@given(VALUES | NAMED | st.lists(NAMED))
+def test_any_json_becomes_arrays_of_the_right_dtype_or_a_serving_error(value):
+    for read in (rows_to_arrays, columns_to_arrays):
+        try:
+            arrays = read(value, SIGNATURE)
+        except ServingError as error:
+            assert error.code == "INVALID_ARGUMENT"
+        else:
+            assert {name: dtype_name(array) for name, array in arrays.items()} == {
+                "a": "float32",
+                "b": "string",
+                "c": "int8",
+            }

@@ -3,6 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from google.protobuf.message import DecodeError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
 from serving.messages import MESSAGES
@@ -20,6 +23,14 @@ ARRAYS = [
     np.zeros((0, 3), np.float32),
     np.zeros((2, 0), object),
 ]
+
+
+def random_tensor_bytes(dtype, sizes, tail):
+    """A well-formed head, so that random bytes reach the reading of values."""
+    tensor = tensor_pb2.TensorProto(dtype=dtype)
+    for size in sizes:
+        tensor.tensor_shape.dim.add(size=size)
+    return tensor.SerializeToString() + tail
 
 
 @pytest.mark.parametrize("message", [tensor_pb2.TensorProto, MESSAGES["TensorProto"]], ids=["stock", "own"])
@@ -90,3 +101,17 @@ def test_unknown_rank_is_refused():
 def test_arrays_that_do_not_travel_are_refused():
     with pytest.raises(ValueError, match=r"array_to_tensor: `array` must have a dtype of .* Received: dtype=complex64"):
         array_to_tensor(np.zeros(2, np.complex64), tensor_pb2.TensorProto())
+
+
+@settings(deadline=None)
+@given(st.binary() | st.builds(random_tensor_bytes, st.integers(0, 25), st.lists(st.integers(-1, 5)), st.binary()))
+def test_any_bytes_are_a_tensor_or_a_value_error(data):
+    try:
+        tensor = tensor_pb2.TensorProto.FromString(data)
+    except DecodeError:
+        return
+    try:
+        array = tensor_to_array(tensor)
+    except ValueError:
+        return
+    assert array.shape == tuple(dim.size for dim in tensor.tensor_shape.dim)

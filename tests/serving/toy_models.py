@@ -60,15 +60,23 @@ class ToyRanker(tf.Module):
     def half(self, x):
         return {"z": tf.cast(x, tf.bfloat16)}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def pair(self, x):
+        return {"low": x - 1.0, "high": x + 1.0}
 
-SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half")
+
+SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half", "pair")
 
 
-def export(base_dir: Path, version: int, offset: float = 0.0) -> Path:
-    """Writes one version as exporters should: under another name, then renamed into place."""
+def export(base_dir: Path, version: int, offset: float = 0.0, **aliases: str) -> Path:
+    """Writes one version as exporters should: under another name, then renamed into place.
+
+    `aliases` adds signatures: `alias="lone"` exports `lone` under a second name.
+    """
     module = ToyRanker(offset)
     unfinished = base_dir / f"unfinished-{version}"
-    signatures = {name: getattr(module, name).get_concrete_function() for name in SIGNATURES}
+    methods = {**{name: name for name in SIGNATURES}, **aliases}
+    signatures = {name: getattr(module, method).get_concrete_function() for name, method in methods.items()}
     tf.saved_model.save(module, str(unfinished), signatures=signatures)
     return unfinished.rename(base_dir / str(version))
 

@@ -123,7 +123,10 @@ def check_shape(recipe: LayerRecipe) -> None:
     layer = _randomized(recipe)
     outputs = tf.nest.flatten(layer(recipe.tensors()))
     known = tf.nest.map_structure(lambda value: tuple(value.shape), recipe.tensors())
-    assert _flat_shapes(layer.compute_output_shape(known)) == [tuple(output.shape) for output in outputs]
+    for computed, output in zip(_flat_shapes(layer.compute_output_shape(known)), outputs, strict=True):
+        actual = tuple(output.shape)
+        # To call the batch unknown is imprecise, not wrong.
+        assert computed in (actual, (None, *actual[1:]))
     unknown = _flat_shapes(layer.compute_output_shape(recipe.shapes()))
     if not recipe.unbatched:
         assert all(shape[0] is None for shape in unknown)

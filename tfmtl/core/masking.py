@@ -5,6 +5,7 @@ the type of their input, because bfloat16 counts and exponentials are too coarse
 masked position, even NaN, through to the result or to a gradient.
 """
 
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Tensor
@@ -42,4 +43,5 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """
     # A finite floor, not -inf: a row of -inf alone would have a NaN softmax.
     kept = ops.where(mask, ops.cast(scores, "float32"), _FLOAT32_MIN)
-    return ops.cast(ops.where(mask, ops.softmax(kept, axis=-1), 0.0), scores.dtype)
+    # Not `ops.softmax`: it warns about an axis of size 1, and a sequence may well have that length.
+    return ops.cast(ops.where(mask, tf.nn.softmax(kept, axis=-1), 0.0), scores.dtype)

@@ -46,11 +46,11 @@ class ServingModule(tf.Module):
         """Signature name -> concrete function, for `tf.saved_model.save`."""
         inputs = raw_signature(self._problem)
 
-        @tf.function
+        @tf.function(autograph=False)  # nothing here depends on a tensor's value
         def serving_default(**features: tf.Tensor) -> Mapping[str, tf.Tensor]:
             return self._predict(features)
 
-        @tf.function
+        @tf.function(autograph=False)  # nothing here depends on a tensor's value
         def serve_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
             return self._predict(parse_raw_examples(self._problem, examples))
 

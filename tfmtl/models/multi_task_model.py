@@ -166,22 +166,38 @@ class MultiTaskModel(keras.Model):
         labels: Mapping[str, Tensor],
         weights: Tensor | None,
     ) -> Tensor:
-        """The step's loss; brings all running metrics up to date."""
-        losses = self.task_losses(raw, labels, weights)
+        """This replica's part of the step's loss; brings all running metrics up to date."""
         tasks = self.inputs.problem.tasks
-        loss = tf.add_n([task.weight * losses[task.name] for task in tasks])
+        losses = self.task_losses(raw, labels, weights)
+        counts = {task.name: _label_weight(labels[task.name], weights) for task in tasks}
+        rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
+        all_rows, *all_counts = _sums_over_replicas([rows, *counts.values()])
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        # Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean
+        # by the labels it holds, so that the sum is the mean over the whole batch.
+        loss = tf.add_n(
+            [
+                task.weight * losses[task.name] * tf.math.divide_no_nan(counts[task.name], count)
+                for task, count in zip(tasks, all_counts, strict=True)
+            ]
+        )
         if self.losses:  # what layers added, such as weight penalties
-            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in self.losses])
-        rows = tf.shape(next(iter(features.values())))[0]
-        self._loss_tracker.update_state(loss, sample_weight=rows)
-        for task in tasks:
-            name = task.name
-            present = tf.reduce_sum(tf.cast(~tf.math.is_nan(labels[name]), tf.float32))
-            self.loss_metrics[name].update_state(losses[name], sample_weight=present)
+            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in self.losses]) / replicas
+        self._loss_tracker.update_state(loss * replicas, sample_weight=all_rows / replicas)
+        for name in losses:
+            self.loss_metrics[name].update_state(losses[name], sample_weight=counts[name])
             predictions = self.heads[name].predictions(raw[name])
             self.task_metrics[name].update_state(labels[name], predictions, sample_weight=weights)
-        # Replicas sum their gradients, so each contributes its share of the mean.
-        return loss / tf.distribute.get_strategy().num_replicas_in_sync
+        return loss
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Keras builds from a batch, which under a strategy it makes by adding up the replicas' batches: that fails
+        # where they differ in size. This model needs no batch.
+        with self.distribute_strategy.scope():
+            if not self.built:
+                self.build()
+            if not self.optimizer.built:
+                self.optimizer.build(self.trainable_variables)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Current values: `loss`, `mean_auc`, and `<task>/loss`, `<task>/auc` or `<task>/rmse`."""
@@ -216,3 +232,17 @@ class MultiTaskModel(keras.Model):
         for part in ("bottom", "sharing"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
+
+
+def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
+    """How many labels there are, or the sum of their weights."""
+    present = ~tf.math.is_nan(labels)
+    return tf.reduce_sum(tf.cast(present, tf.float32) if weights is None else tf.where(present, weights, 0.0))
+
+
+def _sums_over_replicas(values: list[Tensor]) -> list[Tensor]:
+    """Each scalar summed over all replicas, in one exchange."""
+    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+        return values
+    summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(values))
+    return tf.unstack(summed, num=len(values))

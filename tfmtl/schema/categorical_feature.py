@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_integer, check_name
+from tfmtl.schema.strict import check_choice, check_minimum, check_name, check_types
 
 SIDES = ("user", "item", "context")
 
@@ -48,16 +48,14 @@ class CategoricalFeature:
 
     def __post_init__(self) -> None:
         owner = f"CategoricalFeature '{self.name}'"
+        check_types(owner, self)
         check_name("CategoricalFeature", "name", self.name)
         if self.table is not None:
             check_name(owner, "table", self.table)
         check_choice(owner, "side", self.side, SIDES)
-        check_integer(owner, "dim", self.dim, 1)
-        check_integer(owner, "min_count", self.min_count, 1)
-        check_integer(owner, "max_values", self.max_values, 1)
-        for argument in ("max_size", "hash_buckets"):
+        for argument in ("dim", "min_count", "max_values", "max_size", "hash_buckets"):
             if getattr(self, argument) is not None:
-                check_integer(owner, argument, getattr(self, argument), 1)
+                check_minimum(owner, argument, getattr(self, argument), 1)
         if self.hash_buckets is not None and (self.max_size is not None or self.min_count > 1):
             raise ProblemError(
                 f"{owner}: `hash_buckets` must not be combined with `min_count` or `max_size`. "

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfmtl.schema.strict import check_choice, check_name
+from tfmtl.schema.strict import check_choice, check_name, check_types
 
 TIME_UNITS = {"s": 1, "ms": 1000}
 
@@ -27,6 +27,7 @@ class Keys:
     time_unit: str = "s"
 
     def __post_init__(self) -> None:
+        check_types("Keys", self)
         for argument in ("user", "time", "group"):
             if getattr(self, argument) is not None:
                 check_name("Keys", argument, getattr(self, argument))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.categorical_feature import SIDES
-from tfmtl.schema.strict import check_choice, check_integer, check_name
+from tfmtl.schema.strict import check_choice, check_minimum, check_name, check_types
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score")
 
@@ -37,11 +37,12 @@ class NumericFeature:
 
     def __post_init__(self) -> None:
         owner = f"NumericFeature '{self.name}'"
+        check_types(owner, self)
         check_name("NumericFeature", "name", self.name)
         check_choice(owner, "transform", self.transform, TRANSFORMS)
         check_choice(owner, "side", self.side, SIDES)
-        check_integer(owner, "buckets", self.buckets, 2)
-        check_integer(owner, "dim", self.dim, 1)
+        check_minimum(owner, "buckets", self.buckets, 2)
+        check_minimum(owner, "dim", self.dim, 1)
 
     @property
     def is_bucketized(self) -> bool:

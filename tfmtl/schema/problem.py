@@ -16,10 +16,11 @@ from tfmtl.schema.keys import Keys
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_checks import check_problem
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.regression_task import RegressionTask
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import Split
-from tfmtl.schema.strict import check_choice, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.strict import check_choice, check_types, did_you_mean, plain, read_list, read_record
 from tfmtl.schema.task import Task
 
 Feature = CategoricalFeature | NumericFeature
@@ -56,6 +57,7 @@ class Problem:
     examples: str | None = None
 
     def __post_init__(self) -> None:
+        check_types("Problem", self)
         check_problem(self)
 
     # === Lookups ===
@@ -161,7 +163,7 @@ class Problem:
         if not path.is_file():
             raise ProblemError(f"Problem: no problem file at '{path}'. Give the path of a YAML file.")
         try:
-            return cls.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+            return cls.from_dict(read_yaml(path.read_text(encoding="utf-8")))
         except yaml.YAMLError as error:
             raise ProblemError(f"{path}: not readable as YAML: {error}") from error
         except UnicodeDecodeError as error:

@@ -27,9 +27,10 @@ def check_problem(problem: Problem) -> None:
     _check_unique("task", [task.name for task in problem.tasks])
     _check_unique("sequence", [sequence.name for sequence in problem.sequences])
     if problem.examples is not None:
-        if not isinstance(problem.examples, str):
-            raise ProblemError(f"Problem: `examples` must be text. Received: examples={problem.examples!r}.")
-        Condition(problem.examples)
+        try:
+            Condition(problem.examples)
+        except ProblemError as error:
+            raise ProblemError(f"Problem: `examples`: {error}") from error
     _check_labels(problem)
     _check_parents(problem)
     _check_tables(problem)

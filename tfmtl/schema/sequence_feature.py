@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import JOINT, check_integer, check_name
+from tfmtl.schema.strict import JOINT, check_minimum, check_name, check_types
+
+_MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class SequenceFeature:
         max_length: int. Events kept. Defaults to `50`.
         time_gap_buckets: int. Buckets of the time from event to example, each
             twice as long as the one before, the first up to one second; 0
-            leaves time gaps out. Defaults to `24`.
+            leaves time gaps out, 64 is the most. Defaults to `24`.
     """
 
     name: str
@@ -33,13 +35,19 @@ class SequenceFeature:
 
     def __post_init__(self) -> None:
         owner = f"SequenceFeature '{self.name}'"
+        check_types(owner, self)
         check_name("SequenceFeature", "name", self.name)
         if not self.columns:
             raise ProblemError(f"{owner}: `columns` must name at least one feature. Received: columns=().")
         if len(set(self.columns)) != len(self.columns):
             raise ProblemError(f"{owner}: `columns` must be distinct. Received: columns={self.columns!r}.")
-        check_integer(owner, "max_length", self.max_length, 1)
-        check_integer(owner, "time_gap_buckets", self.time_gap_buckets, 0)
+        check_minimum(owner, "max_length", self.max_length, 1)
+        check_minimum(owner, "time_gap_buckets", self.time_gap_buckets, 0)
+        if self.time_gap_buckets > _MAX_TIME_GAP_BUCKETS:
+            raise ProblemError(
+                f"{owner}: `time_gap_buckets` must be at most {_MAX_TIME_GAP_BUCKETS}. "
+                f"Received: time_gap_buckets={self.time_gap_buckets}."
+            )
         if self.when is not None:
             Condition(self.when)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_name
+from tfmtl.schema.strict import check_choice, check_name, check_types
 
 SPLITS = ("train", "valid", "test")
 
@@ -37,6 +37,7 @@ class Split:
     column: str | None = None
 
     def __post_init__(self) -> None:
+        check_types("Split", self)
         check_choice("Split", "by", self.by, ("time", "user", "column"))
         if self.by == "column":
             if self.column is None:

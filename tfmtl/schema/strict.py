@@ -1,4 +1,4 @@
-"""Strict reading of plain mappings into frozen dataclasses.
+"""Strict frozen dataclasses, built in Python or read from plain mappings.
 
 A typo in a configuration must never pass silently, so unknown keys, missing
 keys and wrong types are errors that name the place and the nearest valid key.
@@ -28,10 +28,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def check_name(owner: str, argument: str, name: object) -> None:
     """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or JOINT in name:
+    # A name that ends with an underscore could be cut from its joint in two ways.
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or JOINT in f"{name}_":
         raise ProblemError(
-            f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit. "
-            f"Received: {argument}={name!r}. Rename the column in the log or in the adapter."
+            f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
+            f"ending with an underscore. Received: {argument}={name!r}. Rename the column in the log or in the adapter."
         )
 
 
@@ -45,12 +46,24 @@ def check_choice(owner: str, argument: str, value: object, choices: Iterable[str
         )
 
 
-def check_integer(owner: str, argument: str, value: object, minimum: int) -> None:
-    """Raises unless `value` is an int of at least `minimum`."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+def check_minimum(owner: str, argument: str, value: int, minimum: int) -> None:
+    """Raises unless `value` is at least `minimum`."""
+    if value < minimum:
         raise ProblemError(
             f"{owner}: `{argument}` must be an int of at least {minimum}. Received: {argument}={value!r}."
         )
+
+
+def check_types(owner: str, record: Any) -> None:
+    """Gives every field of a frozen dataclass its declared type (lists become tuples, ints floats), or raises.
+
+    Equal problems must be equal however they were written down: their
+    fingerprints tell data sets apart.
+    """
+    hints = typing.get_type_hints(type(record))
+    for field in dataclasses.fields(record):
+        value = _convert(owner, field.name, getattr(record, field.name), hints[field.name])
+        object.__setattr__(record, field.name, value)
 
 
 def read_record(cls: type[Record], mapping: object, where: str) -> Record:
@@ -73,9 +86,10 @@ def read_record(cls: type[Record], mapping: object, where: str) -> Record:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in mapping:
             raise ProblemError(f"{where}: key '{name}' is missing. Add it.")
-    hints = typing.get_type_hints(cls)
-    values = {key: _convert(value, hints[key], f"{where}.{key}") for key, value in mapping.items()}
-    return cls(**values)
+    try:
+        return cls(**mapping)
+    except ProblemError as error:
+        raise ProblemError(f"{where}: {error}") from error
 
 
 def read_list(value: object, where: str) -> list[Any]:
@@ -96,29 +110,28 @@ def plain(record: Any) -> dict[str, Any]:
     return result
 
 
-def _convert(value: object, hint: Any, where: str) -> Any:
-    """`value` as the type `hint`, or an error; lists become tuples, ints become floats."""
+def _convert(owner: str, argument: str, value: object, hint: Any) -> Any:
+    """`value` as the type `hint`, or an error."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     for option in options:
-        if option is type(None):
-            if value is None:
-                return None
-        elif typing.get_origin(option) is tuple:
+        if typing.get_origin(option) is tuple:
             inner = typing.get_args(option)[0]
             if isinstance(value, list | tuple):
-                return tuple(_convert(item, inner, f"{where}[{i}]") for i, item in enumerate(value))
+                return tuple(_convert(owner, f"{argument}[{i}]", item, inner) for i, item in enumerate(value))
         elif option is float:
             if isinstance(value, int | float) and not isinstance(value, bool):
                 return float(value)
         elif isinstance(value, option) and (option is bool or not isinstance(value, bool)):
             return value
-    expected = " or ".join(_type_name(option) for option in options)
-    raise ProblemError(f"{where}: must be {expected}. Received: {value!r} ({type(value).__name__}).")
+    raise ProblemError(
+        f"{owner}: `{argument}` must be {_type_name(hint)}. Received: {argument}={value!r} ({type(value).__name__})."
+    )
 
 
-def _type_name(option: Any) -> str:
-    if option is type(None):
-        return "nothing"
-    if typing.get_origin(option) is tuple:
-        return f"a list of {typing.get_args(option)[0].__name__}"
-    return {str: "text", int: "an int", float: "a number", bool: "true or false"}.get(option, str(option))
+def _type_name(hint: Any) -> str:
+    if isinstance(hint, types.UnionType):
+        return " or ".join(_type_name(option) for option in typing.get_args(hint))
+    if typing.get_origin(hint) is tuple:
+        return f"a list of {_type_name(typing.get_args(hint)[0])}"
+    names = {str: "text", int: "an int", float: "a number", bool: "true or false", type(None): "nothing"}
+    return str(names.get(hint, hint.__name__))

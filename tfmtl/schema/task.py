@@ -1,11 +1,12 @@
 """What every kind of task has."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_name
+from tfmtl.schema.strict import check_name, check_types
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,16 @@ class Task:
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        check_name(type(self).__name__, "name", self.name)
         owner = f"{type(self).__name__} '{self.name}'"
-        if not self.weight > 0.0:
+        check_types(owner, self)
+        check_name(type(self).__name__, "name", self.name)
+        if not 0.0 < self.weight < math.inf:
             raise ProblemError(
-                f"{owner}: `weight` must be positive. Received: weight={self.weight!r}. "
+                f"{owner}: `weight` must be positive and finite. Received: weight={self.weight!r}. "
                 "Remove the task to switch it off."
             )
+        if self.label == "":
+            raise ProblemError(f"{owner}: `label` must not be empty. Received: label=''. Leave it out for the name.")
         if self.sample_space is not None:
             Condition(self.sample_space)
 

@@ -17,7 +17,7 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
 
     Groups are bytes; missing labels are NaN. Rows are in the order of the files.
     """
-    forward = tf.function(lambda features: model(features, training=False), reduce_retracing=True)
+    forward = tf.function(lambda features: model(features, training=False), autograph=False, reduce_retracing=True)
     groups: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
     predictions: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}

@@ -136,5 +136,5 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="ConditionalTransformerBlock: `dropout` must lie in"):
         ConditionalTransformerBlock(dropout=1.0)
     shapes = {"event_mask": MASK.shape, "scale": SCALE.shape, "shift": SHIFT.shape}
-    with pytest.raises(ValueError, match="`events.shape` must have size 1 or 3 on axis 1"):
+    with pytest.raises(ValueError, match=r"`events.shape` must have size 1 or 3 on axis 1"):
         ConditionalTransformerBlock().build({**shapes, "events": (None, 2, BEHAVIOURS, LENGTH, WIDTH)})

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from tests.support import numpy_reference
 from tests.support.layer_checks import randomize_weights
+from tfmtl.layers.sequence import conditional_transformer_block as block_module
 from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
+from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 
 TASKS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 2, 5, 4, 4
 COUNTS = np.array([[5, 0], [2, 1], [0, 3], [4, 5]])
@@ -196,19 +198,24 @@ def test_the_query_matters_to_target_pooling_alone() -> None:
     np.testing.assert_array_equal(HyperSequenceEncoder(TASKS)(without).shape, (BATCH, TASKS, BEHAVIOURS, WIDTH))
 
 
-def test_first_attention_and_statistics_are_computed_once_for_all_tasks(monkeypatch) -> None:
-    layer = encoder(num_layers=2)
-    attended = []
-    for block in layer.blocks:
-        call = block.attention.call
-        monkeypatch.setattr(
-            block.attention,
-            "call",
-            lambda inputs, call=call: (attended.append(inputs["events"].shape), call(inputs))[1],
-        )
-    layer(INPUTS)
+def test_first_attention_and_first_statistics_are_computed_once_for_all_tasks(monkeypatch) -> None:
+    attended, normalized = [], []
+    attend, normalize = MaskedSelfAttention.call, block_module.conditional_layer_normalization
+
+    def recording_attention(self, inputs):
+        attended.append(inputs["events"].shape)
+        return attend(self, inputs)
+
+    def recording_norm(inputs, *condition):
+        normalized.append(inputs.shape[1])
+        return normalize(inputs, *condition)
+
+    monkeypatch.setattr(MaskedSelfAttention, "call", recording_attention)
+    monkeypatch.setattr(block_module, "conditional_layer_normalization", recording_norm)
+    encoder(num_layers=2)(INPUTS)
     sequences = BATCH * BEHAVIOURS
     assert attended == [(sequences, LENGTH, WIDTH), (sequences * TASKS, LENGTH, WIDTH)]
+    assert normalized == [1, TASKS, TASKS, TASKS]
 
 
 def count(num_tasks: int, num_behaviours: int, width: int = 64, **arguments) -> int:

@@ -84,7 +84,7 @@ def test_inputs_for_another_number_of_stacks_are_refused(layer_class: type) -> N
 
 
 def test_bad_arguments_are_refused_in_the_constructor() -> None:
-    with pytest.raises(ValueError, match="StackedDense: `num_stacks` must be a positive int. Received: num_stacks=0"):
+    with pytest.raises(ValueError, match=r"StackedDense: `num_stacks` must be a positive int. Received: num_stacks=0"):
         StackedDense(0, 2)
     with pytest.raises(TypeError, match="StackedDense: `use_bias` must be a bool"):
         StackedDense(2, 2, use_bias="no")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
@@ -32,7 +33,7 @@ class SoftmaxGate(keras.layers.Layer):
         TypeError: If a size is not an int.
 
     Reference:
-        Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007, eq. 7.
+        Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007.
     """
 
     def __init__(self, num_tasks: int, num_experts: int, **kwargs: Any) -> None:
@@ -48,8 +49,9 @@ class SoftmaxGate(keras.layers.Layer):
         self.logits.build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        # In float32, because a sum of weights rounded to bfloat16 can miss 1 by a percent.
-        weights = ops.softmax(ops.cast(self.logits(inputs), "float32"), axis=-1)
+        # In float32, because a sum of weights rounded to bfloat16 can miss 1 by a percent; and not by `ops.softmax`,
+        # which warns about a single expert.
+        weights = tf.nn.softmax(ops.cast(self.logits(inputs), "float32"), axis=-1)
         return ops.cast(weights, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

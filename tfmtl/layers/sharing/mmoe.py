@@ -41,7 +41,7 @@ class MMoE(keras.layers.Layer):
         TypeError: If a size is not an int.
 
     Reference:
-        Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007, eq. 6-7.
+        Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007.
     """
 
     def __init__(

@@ -1,0 +1,74 @@
+"""Every constructor argument of every public layer changes something, and siblings start different."""
+
+import inspect
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conformance.catalogue import ALTERNATIVES, RECIPES
+from tests.support.layer_checks import LayerRecipe
+
+CASES = [
+    (layer_class, argument, value)
+    for layer_class, alternatives in ALTERNATIVES.items()
+    for argument, value in alternatives.items()
+]
+
+
+def recipe_of(layer_class: type) -> LayerRecipe:
+    """The first recipe of a class."""
+    return next(recipe for recipe in RECIPES if recipe.layer_class is layer_class)
+
+
+def behaviour(recipe: LayerRecipe, **arguments) -> list[np.ndarray]:
+    """Weights, outputs in training and, of a head, predictions, all from one seed."""
+    keras.utils.set_random_seed(0)
+    layer = recipe.layer_class(**{**recipe.arguments, **arguments})
+    layer.build(recipe.shapes())
+    outputs = keras.tree.flatten(layer(recipe.tensors(), training=True))
+    if hasattr(layer, "predictions"):
+        outputs.append(layer.predictions(outputs[0]))
+    return [np.asarray(value) for value in (*layer.trainable_weights, *outputs)]
+
+
+def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
+    return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("layer_class", {recipe.layer_class for recipe in RECIPES}, ids=lambda value: value.__name__)
+def test_every_argument_has_an_alternative(layer_class: type) -> None:
+    parameters = inspect.signature(layer_class.__init__).parameters.values()
+    arguments = {
+        parameter.name
+        for parameter in parameters
+        if parameter.name != "self" and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+    }
+    assert set(ALTERNATIVES.get(layer_class, {})) == arguments, (
+        "complete ALTERNATIVES in tests/conformance/catalogue.py"
+    )
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "argument", "value"), CASES, ids=[f"{case[0].__name__}-{case[1]}" for case in CASES]
+)
+def test_argument_changes_something(layer_class: type, argument: str, value: object) -> None:
+    recipe = recipe_of(layer_class)
+    plain = behaviour(recipe)
+    assert same(plain, behaviour(recipe)), "without a change nothing may differ, or the test below shows nothing"
+    changed = behaviour(value) if isinstance(value, LayerRecipe) else behaviour(recipe, **{argument: value})
+    assert not same(plain, changed)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.layer_class.__name__)
+def test_no_two_kernels_of_a_layer_start_equal(recipe: LayerRecipe) -> None:
+    layer = recipe.create()
+    layer.build(recipe.shapes())
+    matrices = []
+    for weight in layer.trainable_weights:
+        if "kernel" in weight.name:
+            value = weight.numpy()
+            matrices.extend(value if value.ndim == 3 else [value])
+    for one, other in itertools.combinations(matrices, 2):
+        assert one.shape != other.shape or np.any(one != other)

@@ -1,0 +1,126 @@
+"""The whole job as a user runs it: one command, from raw files to answered requests."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipelines.cli import first_line
+from tests.support.command import tfmtl
+
+
+@pytest.fixture(scope="module")
+def demo(movielens_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Output folder and screen of `tfmtl run`, killed half-way the first time."""
+    output = tmp_path_factory.mktemp("demo") / "out"
+    command = [sys.executable, "-m", "pipelines.cli", "run", "movielens_100k", "-o", str(output)]
+    command += ["--folder", str(movielens_folder), "--epochs", "1", "--compare", "single_task"]
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (output / "data.partial").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert (output / "data.partial").exists(), "the job never began to write"
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert not (output / "data").exists()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return output, result.stdout
+
+
+def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
+    output, screen = demo
+    manifest = json.loads((output / "data" / "manifest.json").read_text())
+    assert manifest["rows_in"] == manifest["rows_written"] == 1500
+    assert not (output / "data.partial").exists()
+    for preset in ("dtrn", "single_task"):
+        report = json.loads((output / "runs" / preset / "evaluation_test.json").read_text())
+        assert set(report) == {"like", "love", "stars"}
+        assert f"│ {preset}" in screen
+    assert (output / "model" / "1" / "saved_model.pb").is_file()
+    assert "largest absolute difference" in screen
+    for task in ("like", "love", "stars"):
+        line = next(line for line in screen.splitlines() if line.startswith(f"  {task}: gRPC "))
+        over_grpc, over_rest = line.removeprefix(f"  {task}: gRPC ").split("; REST ")
+        assert over_grpc == over_rest
+
+
+def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) -> None:
+    output, _ = demo
+    run = tmp_path / "run"
+    trained = tfmtl("train", output / "data", "-o", run, "--preset", "mmoe", "--epochs", "1", "--set", "num_experts=2")
+    assert trained.code == 0, trained.err
+    record = json.loads((run / "run.json").read_text())
+    assert record["options"]["preset_options"] == {"num_experts": 2}
+    assert tfmtl("evaluate", run, "--split", "valid").code == 0
+    assert set(json.loads((run / "evaluation_valid.json").read_text())) == {"like", "love", "stars"}
+    exported = tfmtl("export", run, "-o", tmp_path / "model")
+    assert exported.code == 0, exported.err
+    assert "Verified" in exported.out
+    golden = (tmp_path / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[:3]
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text("".join(json.dumps(json.loads(line)["features"]) + "\n" for line in golden))
+    predicted = tfmtl("predict", tmp_path / "model", requests)
+    assert predicted.code == 0, predicted.err
+    for line, answer in zip(golden, predicted.out.splitlines(), strict=True):
+        expected = json.loads(line)["response"]
+        assert json.loads(answer) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "nowhere", "-o", "x"), "no manifest.json. Run the preprocessing first."),
+        (("evaluate", "nowhere"), "no run.json in 'nowhere'. Give the output folder of `tfmtl train`."),
+        (("export", "nowhere", "-o", "x"), "no run.json in 'nowhere'"),
+        (("verify", "nowhere"), "no golden requests at 'nowhere"),
+        (("serve", "nowhere"), "Export a model first."),
+        (("predict", "nowhere", "x"), "'nowhere' holds no version. Give the output folder of `tfmtl export`."),
+        (("datasets", "movielens"), "Did you mean 'movielens_100k'?"),
+        (("run", "movielens", "-o", "x"), "Did you mean 'movielens_100k'?"),
+        (("preprocess", "nowhere.csv", "-o", "x", "--problem", "nowhere.yaml"), "no problem file at 'nowhere.yaml'"),
+    ],
+)
+def test_error_is_one_line_and_exit_status_2(
+    arguments: tuple[str, ...], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = tfmtl(*arguments)
+    assert result.code == 2
+    assert result.err.count("\n") == 1
+    assert result.err.startswith("error: ")
+    assert message in result.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_debug_shows_the_traceback() -> None:
+    with pytest.raises(FileNotFoundError, match=r"no run\.json"):
+        tfmtl("--debug", "evaluate", "nowhere")
+
+
+def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) -> None:
+    output, _ = demo
+    golden = (output / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[0]
+    request = json.loads(golden)["features"]
+    requests = tmp_path / "requests.jsonl"
+    for wrong, message in (
+        ({name: value for name, value in request.items() if name != "item_id"}, "line 2 lacks feature 'item_id'"),
+        ({**request, "liked__item_id": "50"}, "line 2: feature 'liked__item_id' must be a list. Received: '50'"),
+        ([1], "line 2 must be an object of features"),
+    ):
+        requests.write_text(json.dumps(request) + "\n" + json.dumps(wrong) + "\n")
+        result = tfmtl("predict", output / "model", requests)
+        assert result.code == 2
+        assert message in result.err
+
+
+def test_first_line_finds_the_error_in_a_workers_traceback() -> None:
+    text = "Traceback (most recent call last):\n  File x\nInputError: file 'a' is cut off. [while running 'read']\n"
+    assert first_line(RuntimeError(text)) == "file 'a' is cut off."
+    assert first_line(ValueError("one\ntwo")) == "one"
+    assert first_line(KeyError()) == "KeyError"

@@ -1,0 +1,100 @@
+"""A small problem that has one of everything, and a seeded log for it."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.preprocess.job import preprocess
+from tfmtl.data import PreparedData
+from tfmtl.schema import (
+    BinaryTask,
+    CategoricalFeature,
+    Keys,
+    ModelInputs,
+    NumericFeature,
+    Problem,
+    RegressionTask,
+    SequenceFeature,
+    Split,
+)
+
+ROWS, USERS, ITEMS = 600, 24, 30
+
+
+def tiny_problem(name: str = "tiny", **changes: object) -> Problem:
+    """Two widths, a shared table, hashing, lists, buckets, scaled numbers, three sequences, three tasks."""
+    parts: dict[str, object] = {
+        "keys": Keys(user="user", time="time"),
+        "features": (
+            CategoricalFeature("user", dim=8, side="user"),
+            CategoricalFeature("item", dim=8, min_count=4, side="item"),
+            CategoricalFeature("previous_item", dim=8, table="item", min_count=4),
+            CategoricalFeature("topic", dim=4, side="item"),
+            CategoricalFeature("tags", dim=4, multi_valued=True, max_values=3, side="item"),
+            CategoricalFeature("device", dim=8, hash_buckets=5),
+            NumericFeature("price", transform="quantiles", buckets=4, dim=4, side="item"),
+            NumericFeature("age", transform="z_score", side="user", dim=8),
+            NumericFeature("views", transform="log_z_score", side="item", dim=8),
+        ),
+        "sequences": (
+            SequenceFeature("clicked", ("item", "topic"), when="click == 1", max_length=5, time_gap_buckets=6),
+            SequenceFeature("seen", ("topic", "price"), max_length=3, time_gap_buckets=4),
+            SequenceFeature("bought", ("item",), when="buy == 1", max_length=4, time_gap_buckets=0),
+        ),
+        "tasks": (
+            BinaryTask("click"),
+            BinaryTask("buy", parent="click", weight=2.0),
+            RegressionTask("watch", label="seconds", sample_space="click == 1", weight=0.5),
+        ),
+        "split": Split(valid=0.2, test=0.2),
+    }
+    return Problem(name, **{**parts, **changes})
+
+
+def tiny_log(seed: int = 0) -> pa.Table:
+    """A log whose labels can be learnt, with missing features and labels."""
+    generator = np.random.default_rng(seed)
+    users, items = generator.integers(0, USERS, ROWS), generator.integers(0, ITEMS, ROWS)
+    appeal = np.sin(users % 4 + 2.0 * (items % 3)) + 0.3 * generator.normal(size=ROWS)
+    click = (appeal > 0.0).astype(np.float64)
+    buy = click * (appeal > 0.5)
+    seconds = 20.0 + 8.0 * appeal + generator.normal(size=ROWS)
+    tags = ["|".join(f"tag{item % 3 + k}" for k in range(item % 5)) for item in items]
+    columns = {
+        "user": [f"u{user}" for user in users],
+        "item": [f"i{item}" for item in items],
+        "previous_item": [f"i{item}" for item in np.roll(items, 1)],
+        "topic": [f"t{item % 3}" for item in items],
+        "tags": tags,
+        "device": [f"d{device}" for device in generator.integers(0, 9, ROWS)],
+        "price": items * 1.5,
+        "age": 20.0 + users,
+        "views": 3.0 ** generator.integers(0, 8, ROWS),
+        "time": 1_000 + np.cumsum(generator.integers(1, 9, ROWS)),
+        "click": click,
+        "buy": buy,
+        "seconds": seconds,
+    }
+    gaps = {"topic": 0.1, "price": 0.1, "age": 0.1, "device": 0.1, "click": 0.05, "buy": 0.3, "seconds": 0.1}
+    missing = {name: generator.random(ROWS) < rate for name, rate in gaps.items()}
+    return pa.table({name: pa.array(values, mask=missing.get(name)) for name, values in columns.items()})
+
+
+def prepare(folder: Path, problem: Problem | None = None, seed: int = 0) -> PreparedData:
+    """The preprocessed log of the problem, below `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(tiny_log(seed), folder / "log.parquet")
+    preprocess(problem or tiny_problem(), [str(folder / "log.parquet")], str(folder / "data"), num_shards=2)
+    return PreparedData(folder / "data")
+
+
+def tiny_inputs(problem: Problem | None = None) -> ModelInputs:
+    """Table sizes and label facts made up, for tests that need no data."""
+    problem = problem or tiny_problem()
+    rows = {table: 7 + 2 * index for index, table in enumerate(problem.tables)}
+    binary = {task.name: task.kind == "binary" for task in problem.tasks}
+    means = {name: 0.3 if is_binary else 20.0 for name, is_binary in binary.items()}
+    deviations = {name: 0.5 if is_binary else 4.0 for name, is_binary in binary.items()}
+    return ModelInputs(problem, rows, means, deviations)
