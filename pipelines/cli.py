@@ -68,7 +68,7 @@ def preprocess(
     context: typer.Context,
     inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
-    problem: Annotated[Path | None, typer.Option(help="Problem file; default: problem.yaml in the input.")] = None,
+    problem: Annotated[Path | None, typer.Option(help="Problem file; default: problem.yaml beside the input.")] = None,
     seed: Seed = 0,
     shards: Annotated[int | None, typer.Option(help="Files per split; default by input size.")] = None,
     compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
@@ -83,7 +83,8 @@ def preprocess(
 
     beam_options = [item for item in [*inputs, *context.args] if item.startswith("--")]
     files = [item for item in inputs if not item.startswith("--")]
-    description = Problem.load(problem or Path(files[0]) / "problem.yaml")
+    beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
+    description = Problem.load(problem or beside / "problem.yaml")
     with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
         manifest = run_job(
             description,

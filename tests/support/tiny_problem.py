@@ -1,13 +1,14 @@
-"""A small problem that has one of everything, and a seeded log for it."""
+"""A small problem that has one of everything, a seeded log for it, and small models."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.preprocess.job import preprocess
 from tfmtl.data import PreparedData
+from tfmtl.models import MultiTaskModel, from_preset
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
@@ -23,9 +24,10 @@ from tfmtl.schema import (
 ROWS, USERS, ITEMS = 600, 24, 30
 
 
-def tiny_problem(name: str = "tiny", **changes: object) -> Problem:
+def tiny_problem(**changes: Any) -> Problem:
     """Two widths, a shared table, hashing, lists, buckets, scaled numbers, three sequences, three tasks."""
-    parts: dict[str, object] = {
+    parts: dict[str, Any] = {
+        "name": "tiny",
         "keys": Keys(user="user", time="time"),
         "features": (
             CategoricalFeature("user", dim=8, side="user"),
@@ -39,7 +41,7 @@ def tiny_problem(name: str = "tiny", **changes: object) -> Problem:
             NumericFeature("views", transform="log_z_score", side="item", dim=8),
         ),
         "sequences": (
-            SequenceFeature("clicked", ("item", "topic"), when="click == 1", max_length=5, time_gap_buckets=6),
+            SequenceFeature("clicked", ("item", "topic"), when="click == 1", max_length=5, time_gap_buckets=8),
             SequenceFeature("seen", ("topic", "price"), max_length=3, time_gap_buckets=4),
             SequenceFeature("bought", ("item",), when="buy == 1", max_length=4, time_gap_buckets=0),
         ),
@@ -50,13 +52,14 @@ def tiny_problem(name: str = "tiny", **changes: object) -> Problem:
         ),
         "split": Split(valid=0.2, test=0.2),
     }
-    return Problem(name, **{**parts, **changes})
+    return Problem(**{**parts, **changes})
 
 
 def tiny_log(seed: int = 0) -> pa.Table:
     """A log whose labels can be learnt, with missing features and labels."""
     generator = np.random.default_rng(seed)
-    users, items = generator.integers(0, USERS, ROWS), generator.integers(0, ITEMS, ROWS)
+    users = generator.integers(0, USERS, ROWS)
+    items = (ITEMS * generator.random(ROWS) ** 2).astype(int)  # a few items are rare: out of vocabulary
     appeal = np.sin(users % 4 + 2.0 * (items % 3)) + 0.3 * generator.normal(size=ROWS)
     click = (appeal > 0.0).astype(np.float64)
     buy = click * (appeal > 0.5)
@@ -84,6 +87,8 @@ def tiny_log(seed: int = 0) -> pa.Table:
 
 def prepare(folder: Path, problem: Problem | None = None, seed: int = 0) -> PreparedData:
     """The preprocessed log of the problem, below `folder`."""
+    from pipelines.preprocess.job import preprocess  # Beam takes seconds to import
+
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(tiny_log(seed), folder / "log.parquet")
     preprocess(problem or tiny_problem(), [str(folder / "log.parquet")], str(folder / "data"), num_shards=2)
@@ -98,3 +103,14 @@ def tiny_inputs(problem: Problem | None = None) -> ModelInputs:
     means = {name: 0.3 if is_binary else 20.0 for name, is_binary in binary.items()}
     deviations = {name: 0.5 if is_binary else 4.0 for name, is_binary in binary.items()}
     return ModelInputs(problem, rows, means, deviations)
+
+
+def tiny_model(inputs: ModelInputs, preset: str = "mmoe", **options: Any) -> MultiTaskModel:
+    """A preset with small layers."""
+    return from_preset(preset, inputs, **{"hidden_units": (16, 8), "tower_units": (8,), **options})
+
+
+def whole_split(data: PreparedData, split: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All features and labels of a split as one batch."""
+    features, labels, _ = next(iter(data.split(split, ROWS)))
+    return features, labels

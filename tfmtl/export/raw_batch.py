@@ -29,15 +29,23 @@ def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf
 
 
 def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> list[bytes]:
-    """The requests as serialised `tf.train.Example`s; missing values are left out."""
+    """The requests as serialised `tf.train.Example`s; missing features are left out, as clients may do."""
     return [
         tf.train.Example(
             features=tf.train.Features(
-                feature={name: _feature(spec.dtype, request[name]) for name, spec in signature.items()}
+                feature={
+                    name: _feature(spec.dtype, request[name])
+                    for name, spec in signature.items()
+                    if not _is_missing(request[name])
+                }
             )
         ).SerializeToString()
         for request in requests
     ]
+
+
+def _is_missing(value: Any) -> bool:
+    return value in ("", []) or value != value  # NaN alone differs from itself
 
 
 def _feature(dtype: tf.DType, value: Any) -> tf.train.Feature:

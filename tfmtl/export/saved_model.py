@@ -1,19 +1,24 @@
 """Writing a model version that a server can take."""
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
+from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.serving_module import SERVE, ServingModule
 from tfmtl.export.warmup import write_warmup
-from tfmtl.models import MultiTaskModel
+
+if TYPE_CHECKING:  # whoever replays an export must not need the layers
+    from tfmtl.models import MultiTaskModel
 
 EXTRA = "assets.extra"
 GOLDEN_FILE = "golden.jsonl"
@@ -35,7 +40,8 @@ def export(model: MultiTaskModel, data: PreparedData, directory: str | Path, ver
         version: int. Defaults to one above the newest, 1 at first.
 
     Raises:
-        ValueError: the model was built for another problem, or the version exists.
+        ValueError: the model was built for another problem, or the version is not positive or exists.
+        TypeError: the version is not an int.
     """
     if model.inputs != data.inputs:
         raise ValueError(
@@ -45,10 +51,7 @@ def export(model: MultiTaskModel, data: PreparedData, directory: str | Path, ver
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     version = max(existing_versions(directory), default=0) + 1 if version is None else version
-    if version < 1:
-        raise ValueError(
-            error_text("export", "version", "be a positive int", version, "Leave it out for the next one.")
-        )
+    check_positive_int("export", "version", version, "Leave it out for the next one.")
     final = directory / str(version)
     if final.exists():
         raise ValueError(

@@ -1,14 +1,18 @@
 """The exported graph: raw features in, one named output per task."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfmtl.data import RawTransform
 from tfmtl.data.example_spec import parse_raw_examples, raw_signature
-from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
+
+if TYPE_CHECKING:  # whoever replays an export must not need the layers
+    from tfmtl.models import MultiTaskModel
 
 SERVE = "serving_default"
 SERVE_EXAMPLES = "serve_examples"
@@ -31,9 +35,9 @@ class ServingModule(tf.Module):
     def __init__(self, model: MultiTaskModel, transform: RawTransform, problem: Problem) -> None:
         super().__init__(name="serving")
         self.transform = transform  # tracked: its vocabularies become assets
-        # The model's variables are tracked, the model is not: a Keras object in a SavedModel drags its whole
-        # training graph along.
-        self._variables = [variable.value for variable in model.variables]
+        # The model's weights are tracked, the model is not: a Keras object in a SavedModel drags its whole
+        # training graph along, and the metrics' states with it.
+        self._weights = [weight.value for weight in model.weights]
         self._problem = problem
 
         def predict(raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

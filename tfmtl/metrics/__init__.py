@@ -1,7 +1,7 @@
 """Metrics: exact ones on NumPy arrays, and a streaming one for training.
 
-The exact metrics need NumPy alone. `HistogramAUC` loads Keras, on first use, so that evaluating stored predictions
-does not start TensorFlow.
+The exact metrics need NumPy alone. `HistogramAUC` and `MaskedRMSE` load Keras, on first use, so that evaluating stored
+predictions does not start TensorFlow.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ from tfmtl.metrics.task_report import TaskReport, evaluate_task
 
 if TYPE_CHECKING:
     from tfmtl.metrics.histogram_auc import HistogramAUC
+    from tfmtl.metrics.masked_rmse import MaskedRMSE
 
 __all__ = [
     "GroupedAUC",
     "HistogramAUC",
+    "MaskedRMSE",
     "ReliabilityBin",
     "TaskReport",
     "evaluate_task",
@@ -39,4 +41,8 @@ def __getattr__(name: str) -> Any:
         from tfmtl.metrics.histogram_auc import HistogramAUC
 
         return HistogramAUC
+    if name == "MaskedRMSE":
+        from tfmtl.metrics.masked_rmse import MaskedRMSE
+
+        return MaskedRMSE
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {__all__}.")

@@ -1,9 +1,10 @@
 """The usual compositions by name. Each is a few lines: copy one to make your own."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tfmtl.core.validation import check_one_of
+from tfmtl.core.validation import check_one_of, did_you_mean, error_text
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.sharing.mmoe import MMoE
@@ -87,8 +88,14 @@ def from_preset(name: str, inputs: ModelInputs, **options: Any) -> MultiTaskMode
 
     Raises:
         ValueError: there is no such preset.
+        TypeError: the preset has no such option.
     """
     check_one_of("from_preset", "name", name, list(PRESETS))
+    known = [option for option in inspect.signature(PRESETS[name]).parameters if option != "inputs"]
+    for option in options:
+        if option not in known:
+            rule, advice = f"be among {known} for preset {name!r}", f"Use these.{did_you_mean(option, known)}"
+            raise TypeError(error_text("from_preset", "options", rule, options, advice))
     return PRESETS[name](inputs, **options)
 
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset
+from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
 
@@ -44,6 +45,8 @@ def fit(
 
     Raises:
         ValueError: `options.monitor` is no metric of this model.
+        TypeError: `options.preset_options` holds something that the preset does not know.
+        TrainingError: a task's loss became NaN or infinite.
     """
     options = options or TrainOptions()
     output = Path(output)
@@ -94,7 +97,7 @@ def _callbacks(output: Path, best: Path, monitor: str | None, patience: int) -> 
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.CSVLogger(str(output / "history.csv")),
         keras.callbacks.TensorBoard(str(output / "tensorboard"), write_graph=False),
-        keras.callbacks.TerminateOnNaN(),
+        StopOnNaN(),
     ]
     if monitor:
         mode = "max" if monitor.endswith("auc") else "min"

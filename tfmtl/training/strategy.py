@@ -1,5 +1,7 @@
 """Distribution strategies by name."""
 
+from functools import cache
+
 import tensorflow as tf
 
 from tfmtl.core.validation import check_one_of
@@ -17,4 +19,9 @@ def get_strategy(name: str) -> tf.distribute.Strategy:
     if name == "one_device":
         return tf.distribute.get_strategy()
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    return tf.distribute.MirroredStrategy([device.name for device in tf.config.list_logical_devices(kind)])
+    return _mirrored(tuple(device.name for device in tf.config.list_logical_devices(kind)))
+
+
+@cache  # A second strategy would number its exchanges like the first, and TensorFlow aborts where their shapes differ.
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    return tf.distribute.MirroredStrategy(list(devices))

@@ -24,7 +24,7 @@ class TrainOptions:
         patience: int. Epochs without improvement before training stops. Defaults to `2`.
         seed: int. Defaults to `0`.
         strategy: `"one_device"` or `"mirrored"`. Defaults to `"one_device"`.
-        jit_compile: bool. Compile the step with XLA. Defaults to `False`.
+        jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
     """
 
     preset: str = "dtrn"
@@ -46,6 +46,10 @@ class TrainOptions:
         check_positive_number("TrainOptions", "learning_rate", self.learning_rate)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(error_text("TrainOptions", "seed", "be an int of at least 0", self.seed, "Use 0."))
+        if self.jit_compile and self.strategy != "one_device":
+            advice = "XLA cannot reach the variables of another device: use strategy 'one_device'."
+            rule = f"be False with strategy {self.strategy!r}"
+            raise ValueError(error_text("TrainOptions", "jit_compile", rule, self.jit_compile, advice))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the run record."""

@@ -1,0 +1,87 @@
+"""Records written byte by byte are what TensorFlow reads."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipelines.preprocess.example_writer import bytes_column, float_column, int_column, int_list_column, join_columns
+
+_SETTINGS = settings(max_examples=150, deadline=None, derandomize=True)
+_INTS = st.integers(0, 2**40) | st.sampled_from([0, 1, 127, 128, 16383, 16384, 2**21, 2**28, 2**35, 2**40])
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
+_ROWS = st.lists(
+    st.tuples(_INTS, st.floats(width=32), st.none() | _TEXTS, st.lists(_INTS, max_size=30)), min_size=1, max_size=12
+)
+
+
+def _write(rows: list[tuple], keys: tuple[str, str, str, str] = ("i", "f", "b", "l")) -> list[bytes]:
+    ints, floats, texts, lists = zip(*rows, strict=True)
+    offsets = np.concatenate([[0], np.cumsum([len(values) for values in lists])]).astype(np.int64)
+    flat = np.array([value for values in lists for value in values], np.int64)
+    return join_columns(
+        [
+            int_column(keys[0], np.array(ints, np.int64)),
+            float_column(keys[1], np.array(floats, np.float32)),
+            bytes_column(keys[2], list(texts)),
+            int_list_column(keys[3], flat, offsets),
+        ]
+    )
+
+
+def _check(rows: list[tuple], keys: tuple[str, str, str, str] = ("i", "f", "b", "l")) -> None:
+    for (number, real, text, values), record in zip(rows, _write(rows, keys), strict=True):
+        feature = tf.train.Example.FromString(record).features.feature
+        expected = (
+            {keys[0], keys[3]}
+            | ({keys[1]} - {keys[1] if real != real else None})
+            | ({keys[2]} if text is not None else set())
+        )
+        assert set(feature) == expected
+        assert list(feature[keys[0]].int64_list.value) == [number]
+        assert list(feature[keys[3]].int64_list.value) == values
+        if real == real:
+            assert np.array(feature[keys[1]].float_list.value, np.float32).tobytes() == np.float32(real).tobytes()
+        if text is not None:
+            assert list(feature[keys[2]].bytes_list.value) == [text.encode()]
+
+
+@_SETTINGS
+@given(rows=_ROWS)
+def test_values_come_back(rows: list[tuple]) -> None:
+    _check(rows)
+
+
+@settings(_SETTINGS, max_examples=40)
+@given(rows=_ROWS, keys=st.lists(_TEXTS, min_size=4, max_size=4, unique=True).map(tuple))
+def test_any_key_is_possible(rows: list[tuple], keys: tuple[str, str, str, str]) -> None:
+    _check(rows, keys)
+
+
+@pytest.mark.parametrize("length", [0, 1, 126, 127, 128, 129, 16_383, 16_384, 20_000])
+def test_lengths_around_the_steps_of_a_varint(length: int) -> None:
+    _check([(length, 0.5, "x" * length, list(range(length))), (0, -0.0, "", [])])
+
+
+def test_a_missing_number_is_left_out() -> None:
+    [record] = join_columns([float_column("f", np.array([np.nan], np.float32)), bytes_column("b", [None])])
+    assert not tf.train.Example.FromString(record).features.feature
+
+
+def test_the_same_values_give_the_same_bytes_wherever_they_stand() -> None:
+    rows = [(3, 1.5, "a", [1, 2**40]), (2**33, float("inf"), None, []), (3, 1.5, "a", [1, 2**40])]
+    first = _write(rows)
+    assert first == _write(rows)
+    assert first[::-1] == _write(rows[::-1])
+    assert first[0] == first[2] == _write(rows[:1])[0]
+
+
+def test_no_rows() -> None:
+    assert join_columns([int_column("i", np.array([], np.int64)), float_column("f", np.array([], np.float32))]) == []
+    assert int_list_column("l", np.array([], np.int64), np.array([0])) == []
+
+
+def test_columns_of_unequal_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        join_columns([int_column("a", np.array([1, 2])), int_column("b", np.array([1]))])

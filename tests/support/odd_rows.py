@@ -1,0 +1,154 @@
+"""A problem with every kind of feature, and logs full of odd values for it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from pipelines.preprocess import columns
+from pipelines.preprocess.analyze import build_statistics, count_values, merge_counts
+from pipelines.preprocess.canonical import canonicalize
+from tests.support.slow_history import Row, events_before
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, NumericFeature, Problem, SequenceFeature, Split
+
+ODD_PROBLEM = Problem(
+    "odd",
+    keys=Keys("user", "ts", group="row"),
+    features=(
+        CategoricalFeature("user"),
+        CategoricalFeature("item", min_count=2),
+        CategoricalFeature("last_item", min_count=2, table="item"),
+        CategoricalFeature("related", min_count=2, table="item", multi_valued=True, max_values=2),
+        CategoricalFeature("topic", max_size=4),
+        CategoricalFeature("words", multi_valued=True, separator="||", max_values=3, hash_buckets=7),
+        CategoricalFeature("device", hash_buckets=5),
+        CategoricalFeature("never"),
+        NumericFeature("price", buckets=6),
+        NumericFeature("age", "z_score"),
+        NumericFeature("views", "log_z_score"),
+        NumericFeature("nothing", "z_score"),
+        NumericFeature("void"),
+    ),
+    sequences=(
+        SequenceFeature("seen", ("item", "price", "device"), max_length=3, time_gap_buckets=6),
+        SequenceFeature(
+            "liked", ("topic", "user"), when="click == 1 and price >= 0", max_length=2, time_gap_buckets=64
+        ),
+        SequenceFeature("priced", ("price",), when="topic != 'a'", max_length=4, time_gap_buckets=0),
+    ),
+    tasks=(BinaryTask("click"),),
+    split=Split(by="column", column="part"),
+    examples="shown == 1",
+)
+
+EVENTS: dict[str, Callable[[Row], bool]] = {
+    "seen": lambda row: True,
+    "liked": lambda row: row["click"] == 1 and row["price"] is not None and row["price"] >= 0.0,
+    "priced": lambda row: bool(row["topic"]) and row["topic"] != "a",
+}
+"""The sequences' conditions, written by hand."""
+
+ODD_TEXTS = [
+    "a", "b", "A", " a", "a ", "a|b", "nan", "0", "0.0", "-0", "ä", "a\u0308", "日本語", "🦊🦊", "a" * 300,
+    "\x85", "\u2028", "\u2029", "\ufeff", "\x00", "a\x00", "\t", "\x1e", "\x0b", "\x0c",
+    "x\ny", "x\r\ny", "x\ry", "\n", "'", '"', "\\", ",",
+]  # fmt: skip
+ODD_NUMBERS = [
+    0.0, -0.0, 1.0, -1.0, 0.1, 1e-45, 1e-40, -1e-38, 16777217.0, 3.4028235e38, 1e39, -1e300, 2.0**53 + 2.0,
+    float("inf"), float("-inf"), float("nan"),
+]  # fmt: skip
+
+texts = (
+    st.none() | st.just("") | st.sampled_from(ODD_TEXTS) | st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
+)
+numbers = st.none() | st.sampled_from(ODD_NUMBERS) | st.floats() | st.integers(-50, 50).map(float)
+times = st.integers(0, 5) | st.sampled_from([-7, 59, 60, 61, 3600, 10**6, 2**31, 2**40])
+
+
+def lists(separator: str) -> st.SearchStrategy[str]:
+    """Joined lists, empty and over-long ones among them."""
+    return st.lists(st.sampled_from(["", "a", "b", "ä", "🦊", "|", "x\ny"]), max_size=6).map(separator.join)
+
+
+rows = st.fixed_dictionaries(
+    {
+        "user": st.sampled_from(["u", "v", "日"]),
+        "ts": times,
+        "item": texts,
+        "last_item": texts,
+        "related": st.none() | lists("|"),
+        "topic": st.none() | st.sampled_from(["a", "b", "c", "d", "e", "f"]),
+        "words": st.none() | lists("||"),
+        "device": texts,
+        "never": st.none(),
+        "price": numbers,
+        "age": numbers,
+        "views": numbers,
+        "nothing": st.none(),
+        "void": st.none(),
+        "click": st.sampled_from([None, 0, 1]),
+        "part": st.sampled_from(["train", "train", "valid", "test"]),
+        "shown": st.sampled_from([1, 1, 0]),
+    }
+)
+logs = st.lists(rows, min_size=1, max_size=30)
+
+
+def canonical(problem: Problem, log: Sequence[Row], cuts: Sequence[int] = ()) -> list[pa.RecordBatch]:
+    """The log as the job sees it: read as text, in batches that begin at `cuts`, parsed."""
+    names = columns.raw_columns(problem)
+    log = [{**row, "row": str(index)} for index, row in enumerate(log)]
+    text = {name: pa.array([_text(row[name]) for row in log], pa.binary()) for name in names}
+    whole = pa.RecordBatch.from_pydict(text)
+    starts = sorted({0, *(cut for cut in cuts if cut < len(log))})
+    batches = []
+    for start, stop in zip(starts, [*starts[1:], len(log)], strict=True):
+        batch, rejected = canonicalize(problem, whole.slice(start, stop - start), 0, start)
+        assert not rejected
+        batches.append(batch)
+    return batches
+
+
+def _text(value: object) -> bytes | None:
+    return None if value is None else str(value).encode()
+
+
+def fit(problem: Problem, batches: Sequence[pa.RecordBatch]) -> TransformStatistics:
+    """What the job would learn from the batches."""
+    tables: dict[Any, list[pa.Table]] = {}
+    for batch in batches:
+        for column, table in count_values(problem, batch):
+            tables.setdefault(column, []).append(table)
+    return build_statistics(problem, {column: merge_counts(some) for column, some in tables.items()})
+
+
+def request(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
+    """What a client that knows the log sends to have row `index` scored: whole histories, whole lists, odd values."""
+    row = log[index]
+    raw = {feature.name: _value(problem, row, feature.name) for feature in problem.features}
+    for sequence in problem.sequences:
+        events = [log[i] for i in events_before(log, index, EVENTS[sequence.name])]
+        for column in sequence.columns:
+            raw[sequence.column_key(column)] = [_value(problem, event, column) for event in events]
+        if sequence.time_gap_buckets:
+            raw[sequence.time_key] = [event["ts"] for event in events]
+    return {**raw, "ts": row["ts"]}
+
+
+def _value(problem: Problem, row: Row, name: str) -> Any:
+    feature, value = problem.feature(name), row[name]
+    if isinstance(feature, NumericFeature):
+        with np.errstate(over="ignore"):
+            return np.float32(np.nan if value is None else value)
+    if feature.multi_valued:
+        return [part.encode() for part in value.split(feature.separator)] if value else []
+    return (value or "").encode()
+
+
+def with_max_length(problem: Problem, length: int) -> Problem:
+    """The problem with another length of its sequences: a wrong one for its data."""
+    return replace(problem, sequences=tuple(replace(s, max_length=length) for s in problem.sequences))
