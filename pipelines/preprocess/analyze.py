@@ -113,13 +113,32 @@ def _numbers(counts: pa.Table | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quantiles(values: np.ndarray, weights: np.ndarray, buckets: int) -> tuple[float, ...]:
-    """Inner boundaries of `buckets` equally frequent buckets; a value equal to a boundary belongs above it."""
-    if len(values) == 0:
-        return ()
-    cumulative = np.cumsum(weights)
-    ranks = cumulative[-1] * np.arange(1, buckets) / buckets
-    chosen = np.unique(values[np.searchsorted(cumulative, ranks, side="right").clip(max=len(values) - 1)])
-    return tuple(float(value) for value in chosen if value > values[0])
+    """Inner boundaries of at most `buckets` buckets; a value equal to a boundary belongs above it.
+
+    Buckets are equally frequent, but for values that alone fill one: those get a bucket of their own and the others
+    share what is left. Plain quantiles of a column that is 95 % zeros would put nearly all other values together.
+    """
+    for target in range(buckets, 1, -1):  # a frequent value may cut a bucket in two, so the first try can be too many
+        boundaries = _cut(values, weights, target)
+        if len(boundaries) < buckets:
+            return tuple(boundaries.tolist())
+    return ()
+
+
+def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:
+    frequent = np.zeros(len(values), bool)
+    while True:
+        rest = target - int(frequent.sum())
+        left = weights[~frequent].sum()
+        size = left / rest if left else np.inf
+        more = ~frequent & (weights >= size)
+        if not more.any():
+            break
+        frequent |= more
+    ordinary = np.where(frequent, 0, weights)
+    bucket = np.floor((np.cumsum(ordinary) - ordinary) / size)
+    starts = (bucket[1:] != bucket[:-1]) | frequent[1:] | frequent[:-1]
+    return values[1:][starts]
 
 
 def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

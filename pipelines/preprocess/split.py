@@ -15,6 +15,7 @@ TimeCuts = tuple[int, int]  # first time of the validation split, first time of 
 
 _HASH_RANGE = 1_000_000
 _TIME_BITS = 24
+_NEVER = np.iinfo(np.int64).max
 
 
 def coarse_times(times: pa.Array) -> pa.Array:
@@ -48,7 +49,7 @@ def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
     for share in (split.valid + split.test, split.test):
         newest = math.floor(total * share + 1e-9)  # so that 0.1 + 0.2 of ten is three
         before = np.searchsorted(cumulative, total - newest, side="left")
-        cuts.append(int(times[before + 1]) if before + 1 < len(times) else int(times[-1]) + 1)
+        cuts.append(int(times[before + 1]) if before + 1 < len(times) else _NEVER)
     return cuts[0], cuts[1]
 
 

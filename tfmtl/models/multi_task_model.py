@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
+from tfmtl.core.validation import check_positive_ints
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.objectives import OBJECTIVES
@@ -24,6 +25,7 @@ class MultiTaskModel(keras.Model):
     the loss of each task reads the head's raw output, `call` returns
     probabilities (binary tasks) and values (regression tasks). Missing labels
     (NaN) are masked; a task without any label in a batch contributes zero.
+    Sample weights are `(B,)`, or a dict task -> `(B,)`.
 
     `compile()` without arguments is right for the problem. The loss is the sum
     of the tasks' losses times their `weight`; a regression task's squared
@@ -48,6 +50,10 @@ class MultiTaskModel(keras.Model):
 
     Returns:
         dict: task -> float32 `(B,)`.
+
+    Raises:
+        TypeError: If a width is not an int.
+        ValueError: If a width is not positive.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class MultiTaskModel(keras.Model):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        check_positive_ints("MultiTaskModel", "tower_units", tower_units)
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.bottom = bottom
         self.sharing = sharing
@@ -134,14 +141,26 @@ class MultiTaskModel(keras.Model):
         return super().fit(*args, **kwargs)
 
     def task_losses(
-        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Tensor | None = None
+        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None
     ) -> dict[str, Tensor]:
-        """Each task's masked mean loss, before its weight; float32 scalars."""
+        """Each task's masked mean loss, before its weight; float32 scalars.
+
+        Args:
+            raw: what `raw_outputs` returned.
+            labels: task -> `(B,)`, NaN where missing.
+            weights: of the rows, `(B,)` for all tasks or a dict by task. Defaults to `None`: all rows count once.
+        """
         losses = {}
-        for task in self.inputs.problem.tasks:
+        for task, own in zip(self.inputs.problem.tasks, self._by_task(weights).values(), strict=True):
             objective = OBJECTIVES[task.kind]
-            losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], weights)
+            losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], own)
         return losses
+
+    def _by_task(self, weights: Any) -> dict[str, Tensor | None]:
+        """Row weights of each task; Keras turns one array for all into a dict, but only where it reads arrays."""
+        if isinstance(weights, Mapping):
+            return {name: weights[name] for name in self.heads}
+        return dict.fromkeys(self.heads, weights)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
@@ -164,12 +183,13 @@ class MultiTaskModel(keras.Model):
         features: Mapping[str, Tensor],
         raw: Mapping[str, Tensor],
         labels: Mapping[str, Tensor],
-        weights: Tensor | None,
+        weights: Any,
     ) -> Tensor:
         """This replica's part of the step's loss; brings all running metrics up to date."""
         tasks = self.inputs.problem.tasks
         losses = self.task_losses(raw, labels, weights)
-        counts = {task.name: _label_weight(labels[task.name], weights) for task in tasks}
+        own_weights = self._by_task(weights)
+        counts = {name: _label_weight(labels[name], own_weights[name]) for name in losses}
         rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
         all_rows, *all_counts = _sums_over_replicas([rows, *counts.values()])
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
@@ -187,7 +207,7 @@ class MultiTaskModel(keras.Model):
         for name in losses:
             self.loss_metrics[name].update_state(losses[name], sample_weight=counts[name])
             predictions = self.heads[name].predictions(raw[name])
-            self.task_metrics[name].update_state(labels[name], predictions, sample_weight=weights)
+            self.task_metrics[name].update_state(labels[name], predictions, sample_weight=own_weights[name])
         return loss
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -236,8 +256,8 @@ class MultiTaskModel(keras.Model):
 
 def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
     """How many labels there are, or the sum of their weights."""
-    present = ~tf.math.is_nan(labels)
-    return tf.reduce_sum(tf.cast(present, tf.float32) if weights is None else tf.where(present, weights, 0.0))
+    weights = tf.ones_like(labels) if weights is None else weights
+    return tf.reduce_sum(tf.where(tf.math.is_nan(labels), 0.0, tf.cast(weights, tf.float32)))
 
 
 def _sums_over_replicas(values: list[Tensor]) -> list[Tensor]:
