@@ -24,7 +24,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 demo: install
-	@$(BIN)/tfmtl run movielens_100k --output $(OUT) $(if $(DATA),--folder "$(DATA)")
+	@$(BIN)/tfmtl run movielens_100k --epochs 4 --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 test: install
 	@$(BIN)/python -m pytest

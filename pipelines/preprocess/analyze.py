@@ -121,8 +121,8 @@ def _quantiles(values: np.ndarray, weights: np.ndarray, buckets: int) -> tuple[f
     for target in range(buckets, 1, -1):  # a frequent value may cut a bucket in two, so the first try can be too many
         boundaries = _cut(values, weights, target)
         if len(boundaries) < buckets:
-            return tuple(boundaries.tolist())
-    return ()
+            break
+    return tuple(boundaries[: buckets - 1].tolist())
 
 
 def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:

@@ -78,7 +78,7 @@ class MultiTaskModel(keras.Model):
         policy = self.dtype_policy
         self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
         self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
-        self.heads = {task.name: OBJECTIVES[task.kind].head(self.inputs, task.name) for task in tasks}
+        self.heads = {task.name: OBJECTIVES[task.kind].head(self.inputs, task.name, policy) for task in tasks}
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
         self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
 
@@ -128,7 +128,9 @@ class MultiTaskModel(keras.Model):
         kwargs.setdefault("jit_compile", False)
         super().compile(optimizer=optimizer or keras.optimizers.Adam(DEFAULT_LEARNING_RATE), **kwargs)
 
-    def get_compile_config(self) -> dict[str, Any]:
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
         return {"optimizer": keras.saving.serialize_keras_object(self.optimizer), "jit_compile": self.jit_compile}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

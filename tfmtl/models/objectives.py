@@ -22,28 +22,29 @@ class Objective:
     """How a kind of task is predicted, trained and watched.
 
     Args:
-        head: makes the head from the facts fitted on the training split.
+        head: `(inputs, task name, dtype policy) -> layer`, from the facts fitted on the training split.
         loss: `(head, labels, raw head output, weights) -> scalar`.
         metric: makes the running metric.
     """
 
-    head: Callable[[ModelInputs, str], keras.layers.Layer]
+    head: Callable[[ModelInputs, str, Any], keras.layers.Layer]
     loss: Callable[[Any, Tensor, Tensor, Tensor | None], Tensor]
     metric: Callable[[], keras.metrics.Metric]
 
 
-def _binary_head(inputs: ModelInputs, task: str) -> keras.layers.Layer:
+def _binary_head(inputs: ModelInputs, task: str, policy: Any) -> keras.layers.Layer:
     prior = min(max(inputs.label_means[task], _LEAST_PRIOR), 1.0 - _LEAST_PRIOR)
-    return BinaryHead(prior=prior, name=f"head_{task}")
+    return BinaryHead(prior=prior, dtype=policy, name=f"head_{task}")
 
 
 def _binary_loss(head: BinaryHead, labels: Tensor, raw: Tensor, weights: Tensor | None) -> Tensor:
     return masked_binary_cross_entropy(labels, raw, weights)
 
 
-def _regression_head(inputs: ModelInputs, task: str) -> keras.layers.Layer:
+def _regression_head(inputs: ModelInputs, task: str, policy: Any) -> keras.layers.Layer:
     deviation = inputs.label_deviations[task] or 1.0  # a constant label has nothing to scale
-    return RegressionHead(mean=inputs.label_means[task], standard_deviation=deviation, name=f"head_{task}")
+    mean = inputs.label_means[task]
+    return RegressionHead(mean=mean, standard_deviation=deviation, dtype=policy, name=f"head_{task}")
 
 
 def _regression_loss(head: RegressionHead, labels: Tensor, raw: Tensor, weights: Tensor | None) -> Tensor:
