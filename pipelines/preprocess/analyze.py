@@ -138,7 +138,7 @@ def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:
     ordinary = np.where(frequent, 0, weights)
     bucket = np.floor((np.cumsum(ordinary) - ordinary) / size)
     starts = (bucket[1:] != bucket[:-1]) | frequent[1:] | frequent[:-1]
-    return values[1:][starts]
+    return np.asarray(values[1:][starts])
 
 
 def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:

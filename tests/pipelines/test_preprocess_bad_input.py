@@ -1,5 +1,6 @@
 """Bad input: each bad row leaves with its reason and is counted, each bad file is a clear error, old output stays."""
 
+import datetime
 import gzip
 import json
 import re
@@ -9,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from pipelines.preprocess.read import InputError, expand
@@ -46,9 +49,6 @@ def test_bad_rows_leave_and_are_counted(tmp_path: Path, write: Callable[..., Pat
     for index, (change, _, _) in enumerate(BAD_ROWS):
         rows[3 * index] |= change
     if write is None:  # every column as text
-        import pyarrow as pa
-        import pyarrow.parquet as parquet
-
         text = {n: ["|".join(row[n]) if n == "tags" else None if row[n] is None else str(row[n]) for row in rows]
                 for n in rows[0]}  # fmt: skip
         parquet.write_table(pa.table(text), tmp_path / "log.parquet")
@@ -116,11 +116,6 @@ def test_values_with_line_breaks_and_quotes(tmp_path: Path) -> None:
 
 
 def test_rejected_values_of_any_type_can_be_written(tmp_path: Path) -> None:
-    import datetime
-
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
     path = write_parquet(tmp_path / "log.parquet", ROWS)
     table = parquet.read_table(path)
     tags = pa.array([[b"\xff", None]] + [[]] * 79, pa.list_(pa.binary()))
@@ -130,10 +125,8 @@ def test_rejected_values_of_any_type_can_be_written(tmp_path: Path) -> None:
     run(tmp_path / "out", path)
     first, second = _rejected(tmp_path / "out")
     assert (first["reason"], first["values"]["tags"]) == ("column 'tags' is not UTF-8 text", ["\\xff", None])
-    assert (second["reason"], second["values"]["price"]) == (
-        "column 'price' is not a number: '2020-01-01'",
-        "2020-01-01",
-    )
+    assert second["reason"] == "column 'price' is not a number: '2020-01-01'"
+    assert second["values"]["price"] == "2020-01-01"
     assert second["values"]["ts"].startswith("2020-09-")
 
 
@@ -209,7 +202,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "a needed column twice": (
         "log.csv",
         lambda p: p.write_bytes(
-            write_csv(p, [{**row, "more": 1} for row in ROWS]).read_bytes().replace(b"more", b"age", 1)
+            write_csv(p, [{**r, "more": 1} for r in ROWS]).read_bytes().replace(b"more", b"age", 1)
         ),
         "has more than one column of ['age']. Remove the others.",
     ),
@@ -251,7 +244,7 @@ def test_a_header_alone_is_no_training_data(tmp_path: Path, content: bytes) -> N
         (
             {"age": "x"},
             Split(),
-            "of 80 rows. Rejected: {\"column 'age' is not a number\": 80}. Check the split and the",
+            "of 80 rows. Rejected: {\"column 'age' is not a number\": 80}. Check the split and",
         ),
         ({"shown": 0}, Split(), "of 80 rows. Rejected: {}."),
         ({}, Split(valid_from=5, test_from=5), "of 80 rows. Rejected: {}."),

@@ -1,5 +1,6 @@
 """The same rows give the same bytes, whatever the files, batches, workers and their order."""
 
+import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +36,7 @@ def test_the_output_is_whole(expected: dict[str, bytes]) -> None:
     parts = [f"{split}/part-0000{i}-of-00003.tfrecord" for split in ("test", "train", "valid") for i in range(3)]
     vocabularies = [f"transform/vocabularies/{table}.txt" for table in ("item", "tags", "user")]
     fitted = ["transform/problem.yaml", "transform/statistics.json"]
-    assert sorted(expected) == ["requests.jsonl", *parts, *fitted, *vocabularies]
+    assert sorted(expected) == sorted(["requests.jsonl", *parts, *fitted, *vocabularies])
     assert sum(map(len, (expected[part] for part in parts))) > 10_000
 
 
@@ -46,7 +47,8 @@ def test_text_formats(expected: dict[str, bytes], tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize(
-    "options", [{"lineterminator": "\r\n"}, {"quoting": 1}, {"quoting": 1, "lineterminator": "\r\n"}]
+    "options",
+    [{"lineterminator": "\r\n"}, {"quoting": csv.QUOTE_ALL}, {"quoting": csv.QUOTE_ALL, "lineterminator": "\r\n"}],
 )
 def test_line_ends_and_quotes(expected: dict[str, bytes], tmp_path: Path, options: dict[str, Any]) -> None:
     run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS, **options))
@@ -100,17 +102,19 @@ def test_ties_are_broken_by_file_and_row(tmp_path: Path) -> None:
     run(tmp_path / "two", write_csv(tmp_path / "other.csv", rows[::-1]))
     assert contents(tmp_path / "one") != contents(tmp_path / "two")
     for split in ("train", "valid", "test"):
-        one, two = (
-            {
-                row["key:group"][0]: {name: row.get(name) for name in row if "__" not in name}
-                | {"seen": len(row["seen__item"])}
-                for row in map(values, records(tmp_path / folder, split))
-            }
-            for folder in ("one", "two")
-        )
-        assert one == two
+        assert _without_events(tmp_path / "one", split) == _without_events(tmp_path / "two", split)
 
 
+def _without_events(folder: Path, split: str) -> dict[bytes, dict[str, Any]]:
+    """Row -> what its example holds, of the sequences only their lengths."""
+    examples = {row["key:group"][0]: row for row in map(values, records(folder, split))}
+    return {
+        row: {name: len(value) if "__" in name else value for name, value in example.items()}
+        for row, example in examples.items()
+    }
+
+
+@pytest.mark.slow
 def test_worker_processes(expected: dict[str, bytes], tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ROWS[:100])
     write_csv(tmp_path / "b.csv", ROWS[100:])

@@ -55,6 +55,13 @@ def tiny_problem(**changes: Any) -> Problem:
     return Problem(**{**parts, **changes})
 
 
+def keyless_problem() -> Problem:
+    """A table without users and times: no sequences, no groups, and here no validation split."""
+    return tiny_problem(
+        name="keyless", keys=Keys(), sequences=(), split=Split(by="column", column="part"), tasks=(BinaryTask("click"),)
+    )
+
+
 def tiny_log(seed: int = 0) -> pa.Table:
     """A log whose labels can be learnt, with missing features and labels."""
     generator = np.random.default_rng(seed)
@@ -79,6 +86,7 @@ def tiny_log(seed: int = 0) -> pa.Table:
         "click": click,
         "buy": buy,
         "seconds": seconds,
+        "part": np.where(generator.random(ROWS) < 0.6, "train", "test"),
     }
     gaps = {"topic": 0.1, "price": 0.1, "age": 0.1, "device": 0.1, "click": 0.05, "buy": 0.3, "seconds": 0.1}
     missing = {name: generator.random(ROWS) < rate for name, rate in gaps.items()}

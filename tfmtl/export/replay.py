@@ -17,13 +17,12 @@ def replay(version: Path) -> Verification:
     """Sends the golden requests through both signatures and compares with the golden answers.
 
     Raises:
-        FileNotFoundError: there are no golden requests.
+        ValueError: there are no golden requests.
     """
     path = version / "assets.extra" / "golden.jsonl"
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    if not lines:
-        raise FileNotFoundError(f"no golden requests in '{path}'; give <directory>/<version> of an export")
-    golden = [json.loads(line) for line in lines]
+    golden = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    if not golden:
+        raise ValueError(f"'{path}' holds no request")
     requests = [item["features"] for item in golden]
     loaded = tf.saved_model.load(str(version))
     serve, serve_examples = loaded.signatures["serving_default"], loaded.signatures["serve_examples"]

@@ -42,8 +42,14 @@ def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
         tolerance: largest absolute difference allowed. Defaults to `1e-5`.
 
     Raises:
-        VerificationError: no version there, it does not load or lacks what `export` wrote, or a difference above `tolerance`.
+        VerificationError: no version there, it does not load, or a difference above `tolerance`.
     """
+    for name in ("saved_model.pb", "assets.extra/golden.jsonl"):
+        if not (Path(version) / name).is_file():
+            raise VerificationError(
+                f"verify: `version` must be a directory that export() wrote. Received: version='{version}', "
+                f"which has no {name}. Give <directory>/<version>."
+            )
     command = [sys.executable, "-m", "tfmtl.export.replay", str(version)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:

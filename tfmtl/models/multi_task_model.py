@@ -189,6 +189,7 @@ class MultiTaskModel(keras.Model):
     ) -> Tensor:
         """This replica's part of the step's loss; brings all running metrics up to date."""
         tasks = self.inputs.problem.tasks
+        labels = {name: tf.cast(labels[name], tf.float32) for name in self.heads}
         losses = self.task_losses(raw, labels, weights)
         own_weights = self._by_task(weights)
         counts = {name: _label_weight(labels[name], own_weights[name]) for name in losses}
@@ -267,4 +268,4 @@ def _sums_over_replicas(values: list[Tensor]) -> list[Tensor]:
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return values
     summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(values))
-    return tf.unstack(summed, num=len(values))
+    return [*tf.unstack(summed, num=len(values))]

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tfmtl.data import PreparedData
 from tfmtl.metrics import evaluate_task
@@ -17,16 +16,15 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
 
     Groups are bytes; missing labels are NaN. Rows are in the order of the files.
     """
-    forward = tf.function(lambda features: model(features, training=False), autograph=False, reduce_retracing=True)
     groups: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
     predictions: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
     for features, batch_labels, batch_groups in data.split(split, _BATCH):
-        outputs = forward(features)
+        outputs = model.predict_on_batch(features)  # NumPy; the model keeps its compiled function
         groups.append(batch_groups.numpy())
         for task in data.inputs.task_names:
             labels[task].append(batch_labels[task].numpy())
-            predictions[task].append(outputs[task].numpy())
+            predictions[task].append(outputs[task])
     return {
         "groups": _joined(groups),
         "labels": {task: _joined(parts) for task, parts in labels.items()},

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
+from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset
 from tfmtl.training.stop_on_nan import StopOnNaN
@@ -44,18 +44,18 @@ def fit(
         verbose: as in `keras.Model.fit`.
 
     Raises:
-        ValueError: `options.monitor` is no metric of this model.
+        ValueError: `options.monitor` is no metric of this model, or there is no validation split to measure it on.
         TypeError: `options.preset_options` holds something that the preset does not know.
         TrainingError: a task's loss became NaN or infinite.
     """
     options = options or TrainOptions()
     output = Path(output)
-    output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(options.seed)
     with get_strategy(options.strategy).scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
         model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
-    monitor = _monitor(model, options.monitor) if data.num_examples("valid") else None
+    monitor = _monitor(model, options.monitor, data)
+    output.mkdir(parents=True, exist_ok=True)
     best = output / "best.partial.keras"
     started = time.monotonic()
     history = model.fit(
@@ -85,11 +85,16 @@ def fit(
     return model
 
 
-def _monitor(model: MultiTaskModel, monitor: str | None) -> str:
+def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> str | None:
+    """The metric that picks the best epoch; `None` where there is nothing to measure it on."""
+    if not data.num_examples("valid"):
+        if monitor is not None:
+            advice = "Leave it out, or give the split a share for validation."
+            raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
+        return None
     known = [f"val_{name}" for name in model.get_metrics_result()]
     chosen = monitor or ("val_mean_auc" if "val_mean_auc" in known else "val_loss")
-    if chosen not in known:
-        raise ValueError(error_text("fit", "monitor", f"be one of {known}", chosen, "Name a validation metric."))
+    check_one_of("fit", "monitor", chosen, known)
     return chosen
 
 

@@ -151,7 +151,7 @@ def _compare(
     ]
 
 
-@settings(_SETTINGS, max_examples=100)
+@settings(_SETTINGS, max_examples=70)
 @given(log=logs, cuts=st.lists(st.integers(1, 29), max_size=3))
 def test_records_equal_requests(fitted: Fitted, log: list[Row], cuts: list[int]) -> None:
     assert not any(_compare(ODD_PROBLEM, fitted, log, cuts))

@@ -97,7 +97,7 @@ def test_load_errors(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load(tmp_path)
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
-    with pytest.raises(ValueError, match="must hold a MultiTaskModel. Received: Sequential"):
+    with pytest.raises(ValueError, match=r"must hold a MultiTaskModel. Received: Sequential"):
         load(path)
     path.write_bytes(b"not a model")
     with pytest.raises(ValueError) as caught:

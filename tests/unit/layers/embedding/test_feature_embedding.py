@@ -245,7 +245,7 @@ def test_bfloat16_does_not_copy_the_tables() -> None:
 
 @pytest.mark.parametrize(("dim", "error"), [(0, ValueError), (2.5, TypeError)])
 def test_width_is_checked(dim: object, error: type[Exception]) -> None:
-    with pytest.raises(error, match="FeatureEmbedding: `dim` must be a positive int. Received: dim="):
+    with pytest.raises(error, match=r"FeatureEmbedding: `dim` must be a positive int. Received: dim="):
         FeatureEmbedding(tiny_inputs(), dim)
 
 

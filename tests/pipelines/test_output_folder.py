@@ -1,0 +1,91 @@
+"""The output appears complete or not at all, and nothing of the user's is ever lost."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.preprocess.output_folder import OutputFolder
+from pipelines.preprocess.read import InputError
+from tests.support.small_log import contents, run, small_log, write_csv
+
+ROWS = small_log(60)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    return write_csv(tmp_path / "in" / "log.csv", ROWS)
+
+
+def _left(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_a_second_run_replaces_the_first(tmp_path: Path, log: Path) -> None:
+    run(tmp_path / "out", log, num_shards=5)
+    run(tmp_path / "out", log, num_shards=2)
+    assert len(list((tmp_path / "out" / "train").iterdir())) == 2
+    assert _left(tmp_path) == ["in", "out"]
+
+
+@pytest.mark.parametrize("ending", ["", "/"])
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, log: Path, ending: str) -> None:
+    run(tmp_path / "expected", log)
+    for name in ("out.partial/train/part-9.tfrecord", "out.previous/manifest.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("left over")
+    run(Path(f"{tmp_path}/out{ending}"), log)
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert _left(tmp_path) == ["expected", "in", "out"]
+
+
+def test_a_run_killed_during_the_exchange_left_the_old_output(tmp_path: Path, log: Path) -> None:
+    run(tmp_path / "out", log)
+    before = contents(tmp_path / "out")
+    os.rename(tmp_path / "out", tmp_path / "out.previous")  # the new one was never put in its place
+    with pytest.raises(InputError, match="not readable"):
+        (tmp_path / "bad.csv").write_bytes(b"\xff\xfe")
+        run(tmp_path / "out", tmp_path / "bad.csv")
+    (tmp_path / "in" / "broken.csv").write_bytes(log.read_bytes() + b'"')
+    with pytest.raises(InputError, match="ends inside a quoted value"):
+        run(tmp_path / "out", tmp_path / "in" / "broken.csv")
+    assert contents(tmp_path / "out") == before
+    assert _left(tmp_path) == ["bad.csv", "in", "out"]
+
+
+def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), OutputFolder(str(tmp_path / "out")) as folder:
+        (Path(folder.partial) / "manifest.json").write_text("{}")
+        raise KeyboardInterrupt
+    assert _left(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "input"])
+def test_what_is_no_output_is_never_replaced(tmp_path: Path, log: Path, kind: str) -> None:
+    target = {"file": log, "folder": tmp_path / "mine", "input": log.parent}[kind]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    before = contents(tmp_path)
+    text = rf"preprocess: `output` must be a new or empty folder or an earlier output\. Received: output='{target}', "
+    with pytest.raises(ValueError, match=text + "which holds something else"):
+        run(target, log)
+    assert contents(tmp_path) == before
+
+
+def test_an_empty_folder_is_filled(tmp_path: Path, log: Path) -> None:
+    (tmp_path / "out").mkdir()
+    run(tmp_path / "out", log)
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+def test_folders_above_are_made(tmp_path: Path, log: Path) -> None:
+    run(tmp_path / "a" / "b" / "out", log)
+    assert (tmp_path / "a" / "b" / "out" / "manifest.json").is_file()
+
+
+def test_no_temporary_files_are_left(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    run(tmp_path / "out", log)
+    assert [path.name for path in (tmp_path / "temporary").rglob("*") if "tfmtl" in path.name] == []

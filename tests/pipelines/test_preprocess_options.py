@@ -1,0 +1,91 @@
+"""Arguments of the job: wrong ones are refused before any work, and errors of workers are readable."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.preprocess.manifest import build_manifest
+from pipelines.preprocess.read import InputError
+from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv
+from tfmtl.data import TransformStatistics
+
+ROWS = small_log(60)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"compression": "zip"}, r"`compression` must be one of \['none', 'gzip'\]. Received: compression='zip'"),
+        ({"num_shards": 0}, "`num_shards` must be positive. Received: num_shards=0"),
+        ({"seed": -1}, "`seed` must not be negative. Received: seed=-1"),
+        ({"beam_options": ["--runner=DaskRunner"]}, "runner must not be DaskRunner: of several outputs it computes"),
+        (
+            {"beam_options": ["--runner", "apache_beam.runners.dask.dask_runner.DaskRunner"]},
+            "runner must not be DaskRunner",
+        ),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], text: str) -> None:
+    log = write_csv(tmp_path / "log.csv", ROWS)
+    with pytest.raises(ValueError, match=f"preprocess: {text}"):
+        run(tmp_path / "out", log, **options)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "text"),
+    [
+        (InputError("preprocess: file 'a' is cut off. [while running 'read rows/ParDo']"), InputError,
+         "preprocess: file 'a' is cut off."),
+        (RuntimeError(
+            'Traceback:\n  raise InputError(f"preprocess: {path}") from error\npipelines.preprocess.read.InputError: '
+            "preprocess: file 'a' is cut off.\n\nDuring handling:\npipelines.preprocess.read.InputError: "
+            "preprocess: file 'a' is cut off. [while running 'read rows/ParDo']\n"), InputError,
+         "preprocess: file 'a' is cut off."),
+        (RuntimeError("worker died"), RuntimeError, "worker died"),
+    ],
+)  # fmt: skip
+def test_errors_of_workers_become_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, expected: type[Exception], text: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("pipelines.preprocess.job.build", fail)
+    with pytest.raises(expected) as caught:
+        run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS))
+    assert str(caught.value) == text
+
+
+def test_the_number_of_shards_follows_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = write_csv(tmp_path / "log.csv", ROWS)
+    run(tmp_path / "small", log, num_shards=None)
+    monkeypatch.setattr("pipelines.preprocess.job._BYTES_PER_SHARD", log.stat().st_size // 10)
+    run(tmp_path / "large", log, num_shards=None)
+    for name, shards in {"small": 8, "large": 11}.items():  # a bucket without users has no file
+        files = list((tmp_path / name / "train").iterdir())
+        assert {path.name.partition("-of-")[2] for path in files} == {f"{shards:05d}.tfrecord"}
+
+
+def _manifest(rows_in: Sequence[int], examples: int, history: int, rejected: Sequence[int]) -> dict[str, Any]:
+    statistics = TransformStatistics(
+        {"user": (), "item": (), "tags": ()}, {"user": (), "item": (), "tags": ()}, {"age": ()}, {}, {}, {}, {}
+    )
+    shard = {"bucket": 0, "counts": {"train/examples": examples, "history_only": history}, "files": {}}
+    read, bad = [{"rows": count} for count in rows_in], [{"bad": count} for count in rejected]
+    return build_manifest(SMALL_PROBLEM, statistics, read, bad, [shard], 0, ["log.csv"])
+
+
+def test_every_row_is_accounted_for() -> None:
+    manifest = _manifest([5, 6], 7, 1, [1, 2])
+    assert (manifest["rows_in"], manifest["rows_written"], manifest["rows_history_only"]) == (11, 7, 1)
+    assert manifest["rows_rejected"] == {"bad": 3}
+    assert manifest["splits"]["valid"]["tasks"]["click"] == {"labels": 0, "mean": None}
+
+
+@pytest.mark.parametrize("counts", [([5, 7], 7, 1, [1, 2]), ([5, 6], 7, 0, [1, 2]), ([5, 6], 7, 1, [1])])
+def test_lost_rows_are_an_error(counts: tuple[Any, ...]) -> None:
+    with pytest.raises(RuntimeError, match=r"preprocess: rows were lost\. In: 1[12], written: 7, history only: "):
+        _manifest(*counts)

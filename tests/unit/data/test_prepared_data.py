@@ -1,0 +1,187 @@
+"""Reading prepared data: every example once, a seeded order, missing labels as NaN, and clear errors."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.small_log import SMALL_PROBLEM, records, run, small_log, values, write_csv
+from tfmtl.data import DataError, PreparedData
+from tfmtl.data.example_spec import encoded_signature
+from tfmtl.schema import ProblemError
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    run(folder / "out", write_csv(folder / "log.csv", small_log(400)))
+    return folder / "out"
+
+
+def _rows(batches: tf.data.Dataset) -> list[tuple[float, ...]]:
+    """A batch's examples, told apart by their price and first label."""
+    prices = np.concatenate([features["price"] for features, *_ in batches.as_numpy_iterator()])
+    watch = np.concatenate([labels["watch"] for _, labels, *_ in batches.as_numpy_iterator()])
+    assert len(prices) == len(watch)
+    return prices.tolist()
+
+
+def _written(folder: Path, split: str) -> list[float]:
+    return [values(record)["price"][0] for record in records(folder, split)]
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_every_example_exactly_once_and_right(folder: Path, split: str) -> None:
+    data = PreparedData(folder)
+    expected = {row["key:group"][0]: row for row in map(values, records(folder, split))}
+    seen = []
+    for features, labels, groups in data.split(split, 32).as_numpy_iterator():
+        signature = encoded_signature(SMALL_PROBLEM)
+        assert set(features) == set(signature)
+        assert set(labels) == {"click", "buy", "watch"}
+        for name, spec in signature.items():
+            assert features[name].dtype == spec.dtype.as_numpy_dtype
+            assert features[name].shape == (len(groups), *spec.shape[1:])
+        for position, row in enumerate(groups.tolist()):
+            example = expected[row]
+            for name, value in features.items():
+                held = example[name] + [0] * ((value.shape[1] if value.ndim == 2 else 1) - len(example[name]))
+                assert value[position].tolist() == (held if value.ndim == 2 else held[0])
+            for task, label in labels.items():
+                held = example.get(f"label:{task}", [np.nan])
+                np.testing.assert_array_equal(label[position], np.float32(held[0]))
+        seen += groups.tolist()
+    assert sorted(seen) == sorted(expected)
+    assert len(seen) == data.num_examples(split) > 0
+
+
+def test_missing_labels_are_nan(folder: Path) -> None:
+    [(_, labels, _)] = PreparedData(folder).split("train", 1000).as_numpy_iterator()
+    assert 0 < np.isnan(labels["watch"]).sum() < len(labels["watch"])
+    assert np.isnan(labels["watch"])[labels["click"] == 0].all()
+    assert not np.isnan(labels["click"]).any()
+
+
+def test_evaluation_keeps_the_files_order(folder: Path) -> None:
+    data = PreparedData(folder)
+    for split, batches in {"valid": data.valid(16), "test": data.test(16)}.items():
+        assert _rows(batches) == _rows(data.split(split, 16)) == _rows(batches)
+        assert sorted(_rows(batches)) == sorted(_written(folder, split))
+
+
+def test_training_is_shuffled_by_its_seed(folder: Path) -> None:
+    data = PreparedData(folder)
+    batches = data.train(16, seed=3)
+    first, second = _rows(batches), _rows(batches)
+    assert sorted(first) == sorted(second) == sorted(_written(folder, "train"))
+    assert first != second  # another order every epoch
+    assert first not in (_written(folder, "train"), _rows(data.split("train", 16)))
+    again = data.train(16, seed=3)
+    assert [_rows(again), _rows(again)] == [first, second]
+    assert _rows(data.train(16, seed=4)) != first
+
+
+def test_the_order_does_not_depend_on_the_batch_size(folder: Path) -> None:
+    data = PreparedData(folder)
+    assert _rows(data.train(7, seed=1)) == _rows(data.train(64, seed=1))
+
+
+def test_batches(folder: Path) -> None:
+    data = PreparedData(folder)
+    sizes = [len(labels["click"]) for _, labels in data.train(50).as_numpy_iterator()]
+    assert sizes[:-1] == [50] * (len(sizes) - 1)
+    assert sum(sizes) == data.num_examples("train")
+    assert int(data.train(50).cardinality()) == len(sizes)
+
+
+def test_packed_records(tmp_path: Path, folder: Path) -> None:
+    run(tmp_path / "out", write_csv(tmp_path / "log.csv", small_log(400)), compression="gzip")
+    assert _rows(PreparedData(tmp_path / "out").valid(16)) == _rows(PreparedData(folder).valid(16))
+
+
+def test_what_a_model_needs(folder: Path) -> None:
+    data = PreparedData(folder)
+    assert data.problem == SMALL_PROBLEM
+    assert data.inputs.problem == SMALL_PROBLEM
+    assert data.inputs.table_rows == data.manifest["tables"]
+    [(_, labels, _)] = data.split("train", 1000).as_numpy_iterator()
+    for task, mean in data.inputs.label_means.items():
+        assert mean == pytest.approx(np.nanmean(labels[task].astype(np.float64)), rel=1e-4)
+        assert data.inputs.label_deviations[task] == pytest.approx(np.nanstd(labels[task].astype(np.float64)), rel=1e-3)
+
+
+# === Errors ===
+
+
+def _shorten(folder: Path) -> None:
+    file = folder / "train" / "part-00001-of-00003.tfrecord"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no manifest": (
+        lambda folder: (folder / "manifest.json").unlink(),
+        r"`directory` must be the output of `tfmtl preprocess`\. Received: directory='.*', which has no manifest\.json",
+    ),
+    "no folder": (lambda folder: shutil.rmtree(folder), r"which has no manifest\.json"),
+    "a file is cut off": (
+        _shorten,
+        r"part-00001-of-00003\.tfrecord' must have \d+ bytes but has \d+ bytes\. Run the preprocessing again\.",
+    ),
+    "a file is missing": (
+        lambda folder: (folder / "test" / "part-00002-of-00003.tfrecord").unlink(),
+        r"part-00002-of-00003\.tfrecord' must have \d+ bytes but is missing\. Run the preprocessing again\.",
+    ),
+    "another problem": (
+        lambda folder: _change(folder / "transform" / "problem.yaml", "max_length: 4", "max_length: 5"),
+        r"was written for another problem than its problem\.yaml says\. Run the preprocessing again\.",
+    ),
+}
+
+
+def _change(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_folders(folder: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    assert PreparedData(tmp_path / "copy").num_examples("train")
+    breaks, text = BROKEN[name]
+    breaks(tmp_path / "copy")
+    with pytest.raises(DataError, match=f"PreparedData: .*{text}"):
+        PreparedData(tmp_path / "copy")
+
+
+def test_a_missing_problem_file(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "transform" / "problem.yaml").unlink()
+    with pytest.raises(ProblemError, match=r"Problem: no problem file at '.*problem\.yaml'"):
+        PreparedData(tmp_path / "copy")
+
+
+def test_a_changed_record_is_found_while_reading(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    file = tmp_path / "copy" / "valid" / "part-00000-of-00003.tfrecord"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
+        _rows(PreparedData(tmp_path / "copy").valid(16))
+
+
+@pytest.mark.parametrize(
+    ("split", "batch_size", "text"),
+    [
+        ("dev", 8, r"`split` must be one of \['train', 'valid', 'test'\]\. Received: split='dev'\."),
+        ("train", 0, r"`batch_size` must be positive\. Received: batch_size=0\."),
+    ],
+)
+def test_wrong_arguments(folder: Path, split: str, batch_size: int, text: str) -> None:
+    with pytest.raises(ValueError, match=f"PreparedData: {text}"):
+        PreparedData(folder).split(split, batch_size)

@@ -1,0 +1,187 @@
+"""One training run: what it writes, which epoch it keeps, and what happens when it cannot."""
+
+import csv
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.util import event_pb2
+
+from tests.support.tiny_problem import keyless_problem, prepare, tiny_problem
+from tfmtl.data import PreparedData
+from tfmtl.models import MultiTaskModel, load
+from tfmtl.training import TrainingError, TrainOptions, fit
+
+SMALL = {"hidden_units": (16, 8), "tower_units": (8,)}
+
+
+def options(**changes) -> TrainOptions:
+    """A run of seconds."""
+    defaults = {"preset": "shared_bottom", "preset_options": SMALL, "epochs": 1, "batch_size": 120}
+    return TrainOptions(**{**defaults, **changes})
+
+
+def assert_same_weights(one: MultiTaskModel, other: MultiTaskModel) -> None:
+    for first, second in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+class Run:
+    """A run long enough to get worse again on the validation split."""
+
+    def __init__(self, data: PreparedData, folder: Path) -> None:
+        self.options = options(epochs=30, learning_rate=0.05, monitor="val_loss", patience=2, seed=3, batch_size=60)
+        self.folder = folder
+        self.model = fit(data, folder, self.options, verbose=0)
+        self.record = json.loads((folder / "run.json").read_text())
+        self.history = self.record["history"]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(tiny_data, tmp_path_factory.mktemp("run") / "new" / "folder")
+
+
+# === What a run leaves ===
+
+
+def test_run_folder(run: Run) -> None:
+    assert {path.name for path in run.folder.iterdir()} == {"model.keras", "history.csv", "run.json", "tensorboard"}
+
+
+def test_record(run: Run, tiny_data: PreparedData) -> None:
+    record = run.record
+    assert record["model"] == "shared_bottom"
+    assert TrainOptions(**{**record["options"], "preset_options": SMALL}) == run.options
+    assert (record["monitor"], record["data"]) == ("val_loss", str(tiny_data.directory))
+    assert record["fingerprint"] == tiny_data.problem.fingerprint
+    assert record["parameters"] == run.model.count_params()
+    assert record["seconds"] > 0
+    epochs = len(run.history["loss"])
+    assert record["examples_per_second"] == pytest.approx(360 * epochs / record["seconds"], rel=0.05)
+    assert record["versions"]["keras"] == keras.__version__
+    assert {"loss", "click/auc", "val_watch/rmse", "val_mean_auc"} <= set(run.history)
+
+
+def test_history_file(run: Run) -> None:
+    with (run.folder / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(len(run.history["loss"])))
+    for name, values in run.history.items():
+        np.testing.assert_allclose([float(row[name]) for row in rows], values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("split", "prefix"), [("train", ""), ("validation", "val_")])
+def test_tensorboard(run: Run, split: str, prefix: str) -> None:
+    [path] = (run.folder / "tensorboard" / split).glob("events*")
+    found: dict[str, list[float]] = {}
+    for record in tf.data.TFRecordDataset(str(path)):
+        for value in event_pb2.Event.FromString(record.numpy()).summary.value:
+            found.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
+    for name in ("loss", "click/auc", "watch/rmse"):
+        np.testing.assert_allclose(found[f"epoch_{name}"], run.history[prefix + name], rtol=1e-6)
+
+
+# === Which epoch counts ===
+
+
+def test_stops_early_and_keeps_the_best_epoch(run: Run, tiny_data: PreparedData) -> None:
+    losses = run.history["val_loss"]
+    best = int(np.argmin(losses))
+    assert 0 < best < len(losses) - 1, "or the test shows nothing"
+    assert len(losses) == best + 1 + run.options.patience < run.options.epochs
+    saved = load(run.folder / "model.keras")
+    assert_same_weights(saved, run.model)
+    measured = saved.evaluate(tiny_data.valid(4096), verbose=0, return_dict=True)
+    for name, value in measured.items():
+        assert value == pytest.approx(run.history[f"val_{name}"][best], rel=1e-5), name
+    assert int(saved.optimizer.iterations) == (best + 1) * 6
+
+
+def test_a_metric_that_rises_is_the_default(tiny_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(tiny_data, tmp_path, options(epochs=3, learning_rate=0.02), verbose=0)
+    record = json.loads((tmp_path / "run.json").read_text())
+    aucs = record["history"]["val_mean_auc"]
+    assert record["monitor"] == "val_mean_auc"
+    assert max(aucs) != min(aucs)
+    measured = model.evaluate(tiny_data.valid(4096), verbose=0, return_dict=True)
+    assert measured["mean_auc"] == pytest.approx(max(aucs), abs=1e-6)
+
+
+def test_without_binary_tasks_the_loss_decides(tmp_path: Path) -> None:
+    data = prepare(tmp_path, tiny_problem(tasks=(tiny_problem().task("watch"),)))
+    fit(data, tmp_path / "run", options(), verbose=0)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["monitor"] == "val_loss"
+
+
+def test_without_validation_the_last_epoch_counts(tmp_path: Path) -> None:
+    data = prepare(tmp_path, keyless_problem())
+    model = fit(data, tmp_path / "run", options(epochs=2), verbose=0)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["monitor"] is None
+    assert len(record["history"]["loss"]) == 2
+    assert not any(name.startswith("val_") for name in record["history"])
+    assert_same_weights(load(tmp_path / "run" / "model.keras"), model)
+    with pytest.raises(
+        ValueError, match=r"fit: `monitor` must be None without validation examples. Received: monitor="
+    ):
+        fit(data, tmp_path / "other", options(monitor="val_loss"), verbose=0)
+
+
+# === Seeds ===
+
+
+def test_seed_decides_the_model(tiny_data: PreparedData, tmp_path: Path, run: Run) -> None:
+    keras.utils.set_random_seed(99)  # what was drawn before must not matter
+    again = fit(tiny_data, tmp_path / "again", run.options, verbose=0)
+    assert_same_weights(again, run.model)
+    other = fit(tiny_data, tmp_path / "other", options(seed=4), verbose=0)
+    assert any(np.any(one != two) for one, two in zip(other.get_weights(), run.model.get_weights(), strict=True))
+
+
+# === When it cannot go on ===
+
+
+@pytest.mark.parametrize(("monitor", "hint"), [("val_click/auk", "val_click/auc"), ("loss", "val_loss")])
+def test_unknown_monitor_stops_before_training(
+    tiny_data: PreparedData, tmp_path: Path, monitor: str, hint: str
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        fit(tiny_data, tmp_path, options(monitor=monitor), verbose=0)
+    assert str(caught.value).startswith("fit: `monitor` must be one of ['val_loss', 'val_click/loss', ")
+    assert str(caught.value).endswith(f"Received: monitor={monitor!r}. Use one of these. Did you mean {hint!r}?")
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_preset_option_stops_before_training(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="from_preset: `options` must be among"):
+        fit(tiny_data, tmp_path, options(preset_options={"units": 3}), verbose=0)
+    assert not list(tmp_path.iterdir())
+
+
+class Stumble(keras.callbacks.Callback):
+    """Fails at the end of the second epoch, when the first has been kept."""
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        if epoch == 1:
+            raise OSError("the disk is full")
+
+
+def test_an_older_model_survives_a_run_that_dies(tiny_data: PreparedData, tmp_path: Path) -> None:
+    fit(tiny_data, tmp_path, options(), verbose=0)
+    before = {name: (tmp_path / name).read_bytes() for name in ("model.keras", "run.json")}
+    with pytest.raises(OSError, match="the disk is full"):
+        fit(tiny_data, tmp_path, options(epochs=3, seed=1), callbacks=[Stumble()], verbose=0)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    fit(tiny_data, tmp_path, options(epochs=1, seed=1), verbose=0)
+    assert (tmp_path / "model.keras").read_bytes() != before["model.keras"]
+    assert not list(tmp_path.glob("*partial*"))
+
+
+def test_divergence_is_an_error_that_names_tasks(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"fit: the loss of \[.*'watch'.*\] must be finite\. Received: .* at step"):
+        fit(tiny_data, tmp_path, options(learning_rate=1e30), verbose=0)
+    assert not (tmp_path / "model.keras").exists()

@@ -1,0 +1,75 @@
+"""A process with two CPU devices: trains on one and on both. Arguments: data folder, output folder."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from tests.support.tiny_problem import tiny_model, whole_split  # noqa: E402
+from tfmtl.data import PreparedData  # noqa: E402
+from tfmtl.export import export  # noqa: E402
+from tfmtl.models import load  # noqa: E402
+from tfmtl.training import TrainOptions, evaluate, fit, get_strategy  # noqa: E402
+
+
+def cases(data: PreparedData) -> Iterator[tuple[str, tf.data.Dataset, tf.data.Dataset]]:
+    """Name, training and evaluation batches."""
+    yield "even", data.train(72), data.test(60)
+    yield "uneven", data.train(51), data.test(33)
+    features, labels = whole_split(data, "train")
+    rows = tf.data.Dataset.from_tensor_slices((features, labels))
+    yield "a replica without a row", rows.take(61).batch(30), rows.take(61).batch(30)
+    weights = np.arange(360, dtype="float32") % 4
+    second_half = np.arange(360) % 60 >= 30
+    lopsided = {**labels, "watch": tf.where(second_half, np.nan, labels["watch"])}
+    lopsided["buy"] = tf.where(np.arange(360) % 60 < 50, np.nan, labels["buy"])
+    weighted = tf.data.Dataset.from_tensor_slices((features, lopsided, weights)).batch(60)
+    yield "labels on one replica, weighted", weighted, weighted
+
+
+def train(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
+    """What every case makes of the same start."""
+    keras.utils.set_random_seed(0)
+    with get_strategy(strategy).scope():
+        model = tiny_model(data.inputs)
+        model.compile(keras.optimizers.SGD(0.3))
+    start = model.get_weights()
+    found = {}
+    for name, batches, evaluated in cases(data):
+        model.set_weights(start)
+        history = model.fit(batches, epochs=2, verbose=0).history
+        measured = model.evaluate(evaluated, verbose=0, return_dict=True)
+        found |= {f"{name}/fit/{metric}": np.array(values) for metric, values in history.items()}
+        found |= {f"{name}/evaluate/{metric}": np.array(value) for metric, value in measured.items()}
+        found |= {f"{name}/weights/{n}": value for n, value in enumerate(model.get_weights())}
+        found |= {f"{name}/moved/{n}": value - start[n] for n, value in enumerate(model.get_weights())}
+    return found
+
+
+def run(data: PreparedData, folder: Path) -> dict[str, object]:
+    """`fit` itself on both devices: its model and the saved one, measured; and an export."""
+    small = {"hidden_units": (16, 8), "tower_units": (8,)}
+    options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, strategy="mirrored")
+    model = fit(data, folder / "run", options, verbose=0)
+    saved = load(folder / "run" / "model.keras")
+    return {
+        "devices": len(get_strategy("mirrored").extended.worker_devices),
+        "trained": evaluate(model, data),
+        "saved": evaluate(saved, data),
+        "version": str(export(model, data, folder / "model")),
+    }
+
+
+if __name__ == "__main__":
+    prepared, output = PreparedData(sys.argv[1]), Path(sys.argv[2])
+    for strategy in ("one_device", "mirrored"):
+        np.savez(output / f"{strategy}.npz", **train(prepared, strategy))
+    (output / "run.json").write_text(json.dumps(run(prepared, output)))
