@@ -16,19 +16,20 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
 
     Groups are bytes; missing labels are NaN. Rows are in the order of the files.
     """
+    batches = data.split(split, _BATCH)
     groups: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
-    predictions: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
-    for features, batch_labels, batch_groups in data.split(split, _BATCH):
-        outputs = model.predict_on_batch(features)  # NumPy; the model keeps its compiled function
+    for _, batch_labels, batch_groups in batches:
         groups.append(batch_groups.numpy())
-        for task in data.inputs.task_names:
-            labels[task].append(batch_labels[task].numpy())
-            predictions[task].append(outputs[task])
+        for task, parts in labels.items():
+            parts.append(batch_labels[task].numpy())
+    # A second pass, for the model's own function: it is compiled once, and divides batches among replicas.
+    features = batches.map(lambda features, labels, groups: features)
+    predictions = model.predict(features, verbose=0) if groups else {task: _joined([]) for task in labels}
     return {
         "groups": _joined(groups),
         "labels": {task: _joined(parts) for task, parts in labels.items()},
-        "predictions": {task: _joined(parts) for task, parts in predictions.items()},
+        "predictions": predictions,
     }
 
 
