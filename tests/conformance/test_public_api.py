@@ -74,7 +74,7 @@ PUBLIC = {
         "Split",
         "Task",
     },
-    "tfmtl.training": {"StopOnNaN", "TrainOptions", "evaluate", "fit", "get_strategy", "predict"},
+    "tfmtl.training": {"StopOnNaN", "TrainOptions", "TrainingError", "evaluate", "fit", "get_strategy", "predict"},
 }
 
 

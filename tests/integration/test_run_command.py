@@ -78,7 +78,7 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
         (("train", "nowhere", "-o", "x"), "no manifest.json. Run the preprocessing first."),
         (("evaluate", "nowhere"), "no run.json in 'nowhere'. Give the output folder of `tfmtl train`."),
         (("export", "nowhere", "-o", "x"), "no run.json in 'nowhere'"),
-        (("verify", "nowhere"), "no golden requests at 'nowhere"),
+        (("verify", "nowhere"), "must be a directory that export() wrote. Received: version='nowhere'"),
         (("serve", "nowhere"), "Export a model first."),
         (("predict", "nowhere", "x"), "'nowhere' holds no version. Give the output folder of `tfmtl export`."),
         (("datasets", "movielens"), "Did you mean 'movielens_100k'?"),

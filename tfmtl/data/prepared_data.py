@@ -40,7 +40,10 @@ class PreparedData:
                 f"PreparedData: `directory` must be the output of `tfmtl preprocess`. Received: "
                 f"directory='{directory}', which has no manifest.json. Run the preprocessing first."
             )
-        self.manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            self.manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise DataError(f"PreparedData: '{path}' is not readable: {error}. Run the preprocessing again.") from error
         self.problem = Problem.load(self.directory / "transform" / "problem.yaml")
         if self.problem.fingerprint != self.manifest["fingerprint"]:
             raise DataError(

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor
+from tfmtl.core.validation import error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -19,6 +20,9 @@ class MaskedRMSE(keras.metrics.Metric):
     Args:
         name: str. Defaults to `"rmse"`.
         dtype: Passed to `keras.metrics.Metric`. Defaults to `None`.
+
+    Raises:
+        ValueError: on update, labels or predictions are not `(B,)`.
     """
 
     def __init__(self, name: str = "rmse", dtype: Any = None) -> None:
@@ -30,6 +34,10 @@ class MaskedRMSE(keras.metrics.Metric):
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         """Adds a batch: labels `(B,)`, NaN where missing, and predictions `(B,)`; weights `(B,)` or `None`."""
         labels, predictions = ops.cast(y_true, "float64"), ops.cast(y_pred, "float64")
+        for argument, values in (("y_true", labels), ("y_pred", predictions)):
+            if len(values.shape) != 1:  # (B,) against (B, 1) would broadcast to (B, B) without a word
+                advice = "Use one metric for each task."
+                raise ValueError(error_text("MaskedRMSE", f"{argument}.shape", "be (B,)", tuple(values.shape), advice))
         present = ops.logical_not(ops.isnan(labels))
         weights = ops.cast(present, "float64")
         if sample_weight is not None:

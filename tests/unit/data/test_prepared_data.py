@@ -127,6 +127,10 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         r"`directory` must be the output of `tfmtl preprocess`\. Received: directory='.*', which has no manifest\.json",
     ),
     "no folder": (lambda folder: shutil.rmtree(folder), r"which has no manifest\.json"),
+    "cut manifest": (
+        lambda folder: (folder / "manifest.json").write_text('{"format": 1,'),
+        r"manifest\.json' is not readable: .*Run the preprocessing again",
+    ),
     "a file is cut off": (
         _shorten,
         r"part-00001-of-00003\.tfrecord' must have \d+ bytes but has \d+ bytes\. Run the preprocessing again\.",

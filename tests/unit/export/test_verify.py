@@ -45,6 +45,24 @@ def test_damaged_weights_fail(copy: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_tolerance(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def process_saying(code: int, differences: dict[str, float]) -> None:
+        said = json.dumps({"requests": 3, "differences": differences})
+        result = subprocess.CompletedProcess([], code, stdout=f"a note\n{said}\n", stderr="")
+        monkeypatch.setattr(subprocess, "run", lambda *arguments, **options: result)
+
+    process_saying(0, {"serving_default": 0.0, "serve_examples": 0.5})
+    assert verify(version, tolerance=0.5).largest == 0.5
+    with pytest.raises(VerificationError, match=r"within 0\.4\."):
+        verify(version, tolerance=0.4)
+    process_saying(0, {"serving_default": float("nan"), "serve_examples": 0.5})
+    with pytest.raises(VerificationError, match="'serving_default': nan"):
+        verify(version, tolerance=float("inf"))
+    process_saying(-9, {})
+    with pytest.raises(VerificationError, match="could not be replayed: no message"):
+        verify(version)
+
+
 # The rest in this process: `verify` adds nothing to it but the two lines tested above.
 
 
