@@ -86,7 +86,10 @@ class PreparedData:
     # === Batches ===
 
     def train(self, batch_size: int, seed: int = 0) -> tf.data.Dataset:
-        """Shuffled `(features, labels)` of the training split; every epoch another order, drawn from `seed`."""
+        """Shuffled `(features, labels)` of the training split; every epoch another order.
+
+        The order follows from `seed` and TensorFlow's global seed (`keras.utils.set_random_seed`), if that is set.
+        """
         return self._read("train", batch_size, seed).map(lambda features, labels, _: (features, labels))
 
     def valid(self, batch_size: int) -> tf.data.Dataset:

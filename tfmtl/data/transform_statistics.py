@@ -1,8 +1,9 @@
 """The facts that the transformation learns from the training split."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tfmtl.schema import ModelInputs, Problem
@@ -42,7 +43,13 @@ class TransformStatistics:
             else:
                 known = feature.hash_buckets or len(self.vocabularies[table])  # type: ignore[union-attr]
             rows[table] = known + RESERVED_IDS
-        return ModelInputs(problem, rows, self.label_means, self.label_deviations)
+        return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest)
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with any value or number fitted."""
+        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, directory: str | Path) -> None:
         """Writes `statistics.json` and one text file a vocabulary, a value a line."""

@@ -16,12 +16,15 @@ class ModelInputs:
         table_rows: embedding table -> rows, padding (0) and out-of-vocabulary (1) included.
         label_means: task -> mean of its labels in the training split.
         label_deviations: task -> their standard deviation.
+        digest: hexadecimal digits that change with anything fitted, the vocabularies included: a model serves right
+            only behind the very transformation it was trained with.
     """
 
     problem: Problem
     table_rows: Mapping[str, int]
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
+    digest: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads back."""
@@ -30,6 +33,7 @@ class ModelInputs:
             "table_rows": dict(self.table_rows),
             "label_means": dict(self.label_means),
             "label_deviations": dict(self.label_deviations),
+            "digest": self.digest,
         }
 
     @classmethod
@@ -40,6 +44,7 @@ class ModelInputs:
             table_rows=dict(mapping["table_rows"]),
             label_means=dict(mapping["label_means"]),
             label_deviations=dict(mapping["label_deviations"]),
+            digest=mapping["digest"],
         )
 
     @property

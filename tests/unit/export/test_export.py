@@ -1,5 +1,6 @@
 """What an export consists of, its version numbers, and exports that fail."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,18 @@ def test_model_of_other_data_is_refused(small: MultiTaskModel, tmp_path: Path) -
         f"data='{other.directory}' with other tables or another problem. Give the folder named in run.json."
     )
     assert not (tmp_path / "model").exists()
+
+
+def test_model_of_data_with_other_names_but_the_same_counts_is_refused(
+    small: MultiTaskModel, tiny_data: PreparedData, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_data.directory, tmp_path / "renamed"))
+    vocabulary = folder / "transform" / "vocabularies" / "item.txt"
+    vocabulary.write_text("".join(reversed(vocabulary.read_text().splitlines(keepends=True))))
+    renamed = PreparedData(folder)
+    assert renamed.inputs.table_rows == tiny_data.inputs.table_rows
+    with pytest.raises(ValueError, match="`data` must be what the model was trained on"):
+        export(small, renamed, tmp_path / "model")
 
 
 def test_failed_export_leaves_no_version(

@@ -147,7 +147,7 @@ def test_tables_lists_the_features_of_each() -> None:
 
 
 def test_model_inputs_round_trip() -> None:
-    inputs = ModelInputs(_small(), {"item": 7, "age": 34}, {"click": 0.25}, {"click": 0.4})
+    inputs = ModelInputs(_small(), {"item": 7, "age": 34}, {"click": 0.25}, {"click": 0.4}, "0f" * 8)
     assert ModelInputs.from_dict(inputs.to_dict()) == inputs
     assert inputs.task_names == ("click",)
 
