@@ -106,6 +106,7 @@ def test_the_previous_version_answers_while_the_next_one_loads(put, tmp_path, mo
 
 
 def test_a_broken_version_is_passed_over_reported_and_tried_again_when_repaired(put, exported, tmp_path, caplog):
+    caplog.set_level("WARNING")
     put(1)
     registry = ModelRegistry(tmp_path, "toy")
     registry.refresh()

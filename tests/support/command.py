@@ -27,6 +27,7 @@ def tfmtl(*arguments: object) -> Result:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         mock.patch.object(cli, "start_tensorflow"),
+        mock.patch.object(cli.logging, "basicConfig"),  # the process's logging belongs to the tests
     ):
         try:
             cli.main()
