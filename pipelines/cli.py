@@ -276,6 +276,8 @@ def main() -> None:
     except Exception as error:
         if "--debug" in sys.argv:
             raise
+        if first_line(error) == "KeyboardInterrupt":  # Ctrl-C, as Beam hands it on from its workers
+            sys.exit(130)
         errors.print(f"[red]error:[/red] {first_line(error)}")
         sys.exit(2)
 

@@ -103,6 +103,19 @@ def test_debug_shows_the_traceback() -> None:
         tfmtl("--debug", "evaluate", "nowhere")
 
 
+def test_interrupt_inside_a_worker_ends_like_any_interrupt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(*arguments: object, **options: object) -> None:
+        raise RuntimeError("KeyboardInterrupt [while running 'read rows']")
+
+    monkeypatch.setattr("pipelines.preprocess.job.preprocess", interrupted)
+    (tmp_path / "problem.yaml").write_text(
+        "name: p\nfeatures: [{kind: categorical, name: a}]\ntasks: [{kind: binary, name: b}]\n"
+        "split: {by: column, column: c}\n"
+    )
+    result = tfmtl("preprocess", tmp_path, "-o", tmp_path / "out")
+    assert (result.code, result.err) == (130, "")
+
+
 def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) -> None:
     output, _ = demo
     golden = (output / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[0]
