@@ -45,9 +45,7 @@ def test_every_argument_has_an_alternative(layer_class: type) -> None:
         for parameter in parameters
         if parameter.name != "self" and parameter.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     }
-    assert set(ALTERNATIVES.get(layer_class, {})) == arguments, (
-        "complete ALTERNATIVES in tests/conformance/catalogue.py"
-    )
+    assert set(ALTERNATIVES.get(layer_class, {})) == arguments, "complete ALTERNATIVES in tests/conformance/recipes/"
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_walk_finds_layers_in_every_folder() -> None:
 
 def test_every_public_layer_has_a_recipe() -> None:
     missing = public_layers(tfmtl.layers) - {recipe.layer_class for recipe in RECIPES}
-    assert not missing, f"add a recipe to tests/conformance/catalogue.py for {sorted(map(repr, missing))}"
+    assert not missing, f"add a recipe in tests/conformance/recipes/ for {sorted(map(repr, missing))}"
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

@@ -1,0 +1,1 @@
+"""Recipes of the public layers, a file for each folder of `tfmtl.layers`."""

@@ -1,0 +1,66 @@
+"""Recipes of the sequence layers."""
+
+from tests.conformance.recipes.inputs import (
+    BATCH,
+    BEHAVIOURS,
+    ENCODER,
+    LENGTH,
+    TASKS,
+    WIDTH,
+    mask,
+    normal,
+    sequence_inputs,
+)
+from tests.support.layer_checks import LayerRecipe
+from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
+from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
+from tfmtl.layers.sequence.mean_pooling import MeanPooling
+from tfmtl.layers.sequence.target_attention import TargetAttention
+
+RECIPES = (
+    LayerRecipe(MeanPooling, sequence_inputs()),
+    LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8, 4)}),
+    LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8,), "use_softmax": False}),
+    LayerRecipe(
+        MaskedSelfAttention,
+        {"events": normal(BATCH, LENGTH, WIDTH), "event_mask": mask(5, 0, 1, 3, 2, 4)},
+        {"num_heads": 2},
+    ),
+    LayerRecipe(
+        BehaviourHypernetwork,
+        normal(BATCH, 1),
+        {"num_tasks": 3, "num_behaviours": 2, "num_sites": 2, "dim": 4},
+        unbatched=True,
+    ),
+    LayerRecipe(
+        ConditionalTransformerBlock,
+        {
+            "events": normal(BATCH, 1, BEHAVIOURS, LENGTH, WIDTH),
+            "event_mask": sequence_inputs()["event_mask"],
+            "scale": 1.0 + normal(TASKS, BEHAVIOURS, 2, WIDTH, seed=3),
+            "shift": normal(TASKS, BEHAVIOURS, 2, WIDTH, seed=4),
+        },
+        {"num_heads": 2, "feed_forward_multiplier": 2, "dropout": 0.1},
+        unbatched_inputs=("scale", "shift"),
+    ),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target"}),
+)
+
+ALTERNATIVES = {
+    TargetAttention: {"hidden_units": (8, 3), "activation": "gelu", "use_softmax": False},
+    MaskedSelfAttention: {"num_heads": 1},
+    BehaviourHypernetwork: {
+        "num_tasks": 2,
+        "num_behaviours": 3,
+        "num_sites": 1,
+        "dim": 6,
+        "task_dim": 3,
+        "behaviour_dim": 5,
+        "hidden_dim": 7,
+    },
+    ConditionalTransformerBlock: {"num_heads": 1, "feed_forward_multiplier": 3, "dropout": 0.5},
+    HyperSequenceEncoder: {**ENCODER, "pooling": "target"},
+}
