@@ -10,8 +10,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+import tfmtl
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -31,9 +33,19 @@ ModelFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl expor
 Seed = Annotated[int, typer.Option(help="Every random number of the step flows from it.")]
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"tfmtl {tfmtl.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
-    context: typer.Context, debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; after a step, too.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
 ) -> None:
     # Engines log an error with its traceback before they raise it; without --debug the one line is enough.
     logging.basicConfig(level=logging.WARNING if debug else logging.CRITICAL)
@@ -75,14 +87,19 @@ def preprocess(
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
-    Further options go to Beam, for example --direct_running_mode=multi_processing or --runner=DataflowRunner.
+    Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
+    from pipelines.preprocess.beam_options import check_options
     from pipelines.preprocess.job import preprocess as run_job
     from pipelines.tables import print_manifest
     from tfmtl.schema import Problem
 
-    beam_options = [item for item in [*inputs, *context.args] if item.startswith("--")]
-    files = [item for item in inputs if not item.startswith("--")]
+    beam_options = [item for item in [*inputs, *context.args] if item.startswith("-")]
+    files = [item for item in inputs if not item.startswith("-")]
+    own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
+    check_options(beam_options, own_options)
+    if not files:
+        raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
     description = Problem.load(problem or beside / "problem.yaml")
     with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
@@ -103,7 +120,7 @@ def preprocess(
 def train(
     data: DataFolder,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its record.")],
-    preset: Annotated[str, typer.Option(help="dtrn, mmoe, shared_bottom or single_task.")] = "dtrn",
+    preset: Annotated[str, typer.Option(help="The model; a name that does not exist lists them.")] = "dtrn",
     settings: Annotated[list[str] | None, typer.Option("--set", help="Preset option, such as num_experts=8.")] = None,
     epochs: Annotated[int, typer.Option(help="Epochs at most.")] = 10,
     batch_size: Annotated[int, typer.Option(help="Examples a step.")] = 512,
@@ -112,6 +129,9 @@ def train(
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 2,
     seed: Seed = 0,
     strategy: Annotated[str, typer.Option(help="one_device or mirrored.")] = "one_device",
+    jit_compile: Annotated[
+        bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
+    ] = False,
 ) -> None:
     """Train a multi-task model with early stopping; keeps the best epoch."""
     from tfmtl.data import PreparedData
@@ -127,6 +147,7 @@ def train(
         patience=patience,
         seed=seed,
         strategy=strategy,
+        jit_compile=jit_compile,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
@@ -138,7 +159,12 @@ def _preset_options(settings: list[str]) -> dict[str, Any]:
         name, equals, value = setting.partition("=")
         if not equals:
             raise ValueError(f"train: `--set` must be name=value. Received: --set {setting!r}.")
-        parsed = yaml.safe_load(value)
+        try:
+            parsed = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ValueError(
+                f"train: the value of `--set` must be YAML, as in num_experts=8. Received: {setting!r}."
+            ) from error
         options[name] = tuple(parsed) if isinstance(parsed, list) else parsed
     return options
 
@@ -173,23 +199,25 @@ def export(
     from tfmtl.export import export as write
 
     model, prepared = _load_run(run, data)
-    with console.status("Exporting ..."):
-        path = write(model, prepared, output, version)
-    console.print(f"Wrote {path}.")
-    verify(path)
-    console.print(f"Next: tfmtl serve {output}")
+    with console.status("Exporting, and replaying real requests in a fresh process ..."):
+        path = write(model, prepared, output, version, check=_prove)
+    console.print(f"Wrote {path}. Next: tfmtl serve {output}")
 
 
 @app.command()
 def verify(version: Annotated[Path, typer.Argument(help="One version, such as <folder>/1.")]) -> None:
     """Replay an export's golden requests in a fresh process and compare with the training graph."""
+    with console.status("Replaying the golden requests in a fresh process ..."):
+        _prove(version)
+
+
+def _prove(version: Path) -> None:
     from tfmtl.export import verify as check
 
-    with console.status("Replaying the golden requests in a fresh process ..."):
-        result = check(version)
+    result = check(version)
     console.print(
-        f"Verified {version}: {result.requests} real requests, largest absolute difference to the training "
-        f"graph {result.largest:.1e}."
+        f"Verified: {result.requests} real requests, largest absolute difference to the training graph "
+        f"{result.largest:.1e}."
     )
 
 
@@ -271,14 +299,16 @@ def _served_name(model: Path) -> str:
 def main() -> None:
     """Runs the command; an error is one readable line and exit status 2."""
     warnings.filterwarnings("ignore", category=UserWarning, module="keras")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    debug = ["--debug"] if "--debug" in sys.argv else []  # wherever it stands
     try:
-        app()
+        app(debug + arguments)
     except Exception as error:
-        if "--debug" in sys.argv:
+        if debug:
             raise
         if first_line(error) == "KeyboardInterrupt":  # Ctrl-C, as Beam hands it on from its workers
             sys.exit(130)
-        errors.print(f"[red]error:[/red] {first_line(error)}")
+        errors.print(f"[red]error:[/red] {escape(first_line(error))}")
         sys.exit(2)
 
 

@@ -46,6 +46,7 @@ def run_all(
         epochs: at most.
         seed: of every step.
     """
+    runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed) for preset in presets}
     started = time.monotonic()
     step = _Steps(console)
     raw, problem = _log(step, dataset, output, folder)
@@ -56,18 +57,20 @@ def run_all(
     data = PreparedData(output / "data")
     reports: dict[str, dict[str, Any]] = {}
     models: dict[str, MultiTaskModel] = {}
-    for preset in presets:
+    for preset, options in runs.items():
         step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
-        options = TrainOptions(preset=preset, epochs=epochs, seed=seed)
         models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
         reports[preset] = evaluate(models[preset], data, "test")
         (output / "runs" / preset / "evaluation_test.json").write_text(json.dumps(reports[preset], indent=1) + "\n")
     chosen = presets[0]
     step(f"Export {chosen} as a SavedModel that takes raw features")
-    version = export(models[chosen], data, output / "model")
-    step("Verify it in a fresh process: raw requests through the SavedModel against the training graph")
-    verification = verify(version)
-    console.print(f"{verification.requests} real requests, largest absolute difference {verification.largest:.1e}")
+
+    def prove(version: Path) -> None:
+        step("Verify it in a fresh process: raw requests through the SavedModel against the training graph")
+        verification = verify(version)
+        console.print(f"{verification.requests} real requests, largest absolute difference {verification.largest:.1e}")
+
+    version = export(models[chosen], data, output / "model", check=prove)
     step("Serve it on this machine and send it real requests over gRPC and REST")
     _ask(console, data, version.parent, problem.name)
     step(f"Results after {time.monotonic() - started:.0f} s")

@@ -5,7 +5,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tfmtl.core.validation import did_you_mean
+from tfmtl.schema.shown import shown
+from tfmtl.schema.strict import JOINT
+
 _BATCH = 1024
+_VALUES: dict[str, tuple[tuple[type, ...], str]] = {
+    "string": ((str,), 'text, "" where it is missing'),
+    "float32": ((int, float), "numbers, NaN where one is missing"),
+    "int64": ((int,), "whole numbers"),
+}
 
 
 def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
@@ -13,11 +22,11 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
-        requests: JSON lines, one object of raw features a line.
+        requests: JSON lines, one object of raw features a line, or such an object under the key `features`.
 
     Raises:
         FileNotFoundError: there is no version, or no file of requests.
-        ValueError: a line is no object or a feature is missing or misshapen; names line and feature.
+        ValueError: a line is no object or a feature is missing, misshapen or of another type; names line and feature.
     """
     import tensorflow as tf
 
@@ -44,15 +53,44 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        request = json.loads(line)
+        request: Any = json.loads(line)
     except json.JSONDecodeError as error:
         raise ValueError(f"predict: line {number} is not JSON: {error}") from error
     if not isinstance(request, dict):
-        raise ValueError(f"predict: line {number} must be an object of features. Received: {line.strip()[:80]!r}.")
+        raise ValueError(f"predict: line {number} must be an object of features. Received: {shown(request)}.")
+    if "features" not in signature and isinstance(request.get("features"), dict):
+        request = request["features"]  # as in a data folder's requests.jsonl
     for name, spec in signature.items():
         if name not in request:
-            raise ValueError(f"predict: line {number} lacks feature '{name}'. It needs: {sorted(signature)}.")
-        if isinstance(request[name], list) != (spec.shape.rank == 2):
-            wanted = "a list" if spec.shape.rank == 2 else "one value"
-            raise ValueError(f"predict: line {number}: feature '{name}' must be {wanted}. Received: {request[name]!r}.")
-    return request
+            hint = did_you_mean(name, list(request))
+            raise ValueError(f"predict: line {number} lacks feature '{name}'. It needs: {sorted(signature)}.{hint}")
+        _check(f"predict: line {number}: feature '{name}'", request[name], spec)
+    _check_aligned(number, request, signature)
+    return {name: request[name] for name in signature}
+
+
+def _check(where: str, value: Any, spec: Any) -> None:
+    """Raises unless `value` is a value or a list of values that the tensor takes."""
+    if isinstance(value, list) != (spec.shape.rank == 2):
+        wanted = "a list" if spec.shape.rank == 2 else "one value"
+        raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
+    types, wanted = _VALUES[spec.dtype.name]
+    for item in value if isinstance(value, list) else [value]:
+        is_too_large = isinstance(item, int) and not -(2**63) <= item < 2**63
+        if isinstance(item, bool) or not isinstance(item, types) or is_too_large:
+            raise ValueError(f"{where} must hold {wanted}. Received: {shown(item)} ({type(item).__name__}).")
+
+
+def _check_aligned(number: int, request: Mapping[str, Any], signature: Mapping[str, Any]) -> None:
+    """Raises unless all columns of a sequence have one length: position by position they are one event."""
+    lengths: dict[str, dict[str, int]] = {}
+    for name in signature:
+        sequence, joint, _ = name.partition(JOINT)
+        if joint:
+            lengths.setdefault(sequence, {})[name] = len(request[name])
+    for sequence, columns in lengths.items():
+        if len(set(columns.values())) > 1:
+            raise ValueError(
+                f"predict: line {number}: the features of sequence '{sequence}' must have one length, an entry an "
+                f"event. Received: {columns}."
+            )

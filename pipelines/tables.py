@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 # Metric -> heading; in the order of the columns.
@@ -51,14 +52,17 @@ def _number(value: float | None) -> str:
 
 
 def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
-    """What preprocessing wrote: rows in and out, examples and label means per split."""
+    """What preprocessing wrote: rows in and out, events, examples and label means per split; warnings last."""
     rejected = sum(manifest["rows_rejected"].values())
     console.print(
         f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "
         f"{manifest['rows_history_only']:,} used as history only, {rejected:,} rejected"
     )
     for reason, count in manifest["rows_rejected"].items():
-        console.print(f"  rejected {count:,}: {reason}")
+        console.print(f"  rejected {count:,}: {escape(reason)}")
+    if manifest["events"]:
+        events = ", ".join(f"{count:,} {name}" for name, count in manifest["events"].items())
+        console.print(f"events of the sequences: {events}")
     splits = manifest["splits"]
     tasks = list(next(iter(splits.values()))["tasks"])
     table = Table("split", "examples", *[f"mean {task}" for task in tasks])
@@ -66,3 +70,5 @@ def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
         means = [facts["tasks"][task]["mean"] for task in tasks]
         table.add_row(split, f"{facts['examples']:,}", *["" if mean is None else f"{mean:.4f}" for mean in means])
     console.print(table)
+    for warning in manifest["warnings"]:
+        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")

@@ -6,15 +6,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serving.signature import TensorSpec
+from serving.tensor_proto import dtype_name
+
 _NUMBER_KINDS = "biuf"  # boolean, signed, unsigned, floating
+_CASTABLE = {"string", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16"}
+_CASTABLE |= {"uint32", "uint64"}
 
 
 def make_feature_arrays(features: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
     """Converts each feature to an array of the dtype it is sent with.
 
     A NumPy array keeps its dtype. In anything else Python's floats become float32 and its integers int64, the
-    dtypes of exported features, and text becomes UTF-8 `bytes` in an object array. An empty list counts as text:
-    give an empty array.
+    dtypes of exported features, and text becomes UTF-8 `bytes` in an object array. An empty list counts as text.
+    See `cast_arrays` for where the model's own dtypes are known.
 
     Args:
         features: mapping of feature name to an array or to nested lists of one length at each depth.
@@ -27,6 +32,35 @@ def make_feature_arrays(features: Mapping[str, Any]) -> dict[str, npt.NDArray[An
         TypeError: if a feature holds anything but numbers, booleans, `str` and `bytes`.
     """
     return {name: _make_array(name, values) for name, values in features.items()}
+
+
+def cast_arrays(arrays: Mapping[str, npt.NDArray[Any]], specs: Mapping[str, TensorSpec]) -> dict[str, npt.NDArray[Any]]:
+    """Gives numbers the dtype that the model takes, where none of them changes by more than a float's rounding.
+
+    An empty array takes any dtype. What does not fit is returned as it is: the server says what it wants.
+
+    Args:
+        arrays: mapping of feature name to array, as `make_feature_arrays` makes them.
+        specs: mapping of input name to `TensorSpec`.
+
+    Returns:
+        Mapping of feature name to array.
+    """
+    return {name: _cast(array, specs[name]) if name in specs else array for name, array in arrays.items()}
+
+
+def _cast(array: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    if dtype_name(array) == spec.dtype or spec.dtype not in _CASTABLE:
+        return array
+    dtype = np.dtype(object if spec.dtype == "string" else spec.dtype)
+    if array.size == 0:
+        return np.empty(array.shape, dtype)
+    if not {array.dtype.kind, dtype.kind} <= set("iuf") or not np.can_cast(array.dtype, dtype, "same_kind"):
+        return array
+    with np.errstate(over="ignore"):
+        cast = array.astype(dtype)
+    is_kept = array.dtype.kind == "f" or np.array_equal(cast.astype(array.dtype), array)
+    return cast if is_kept else array
 
 
 def _make_array(name: str, values: Any) -> npt.NDArray[Any]:

@@ -6,11 +6,11 @@ from typing import Any
 import grpc
 import numpy.typing as npt
 
-from serving.feature_arrays import make_feature_arrays
+from serving.feature_arrays import cast_arrays, make_feature_arrays
 from serving.messages import MESSAGES
 from serving.model_metadata import ModelMetadata
 from serving.serving_error import STATUS_CODES, ServingError
-from serving.signature import LOADER_SIGNATURE, Signature
+from serving.signature import LOADER_SIGNATURE, Signature, TensorSpec
 from serving.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor, tensor_to_array
 from serving.version_status import VERSION_STATES, VersionStatus
 
@@ -26,7 +26,8 @@ _CHANNEL_OPTIONS = (
 class GrpcClient:
     """Asks a model server for predictions over gRPC: TF Serving, or `LocalServer`.
 
-    Thread-safe; one client holds one connection. Use it as a context manager, or call `close`.
+    Thread-safe; one client holds one connection. Use it as a context manager, or call `close`. It reads the inputs'
+    dtypes from the server's metadata, once a signature and again after a request that was refused.
 
     Example:
 
@@ -42,6 +43,7 @@ class GrpcClient:
     def __init__(self, address: str, model_name: str, credentials: grpc.ChannelCredentials | None = None) -> None:
         self._address = address
         self._model_name = model_name
+        self._input_specs: dict[tuple[str, int | None], Mapping[str, TensorSpec]] = {}
         self._channel = (
             grpc.insecure_channel(address, _CHANNEL_OPTIONS)
             if credentials is None
@@ -72,11 +74,11 @@ class GrpcClient:
         """Returns the model's outputs for a batch.
 
         Args:
-            features: mapping of every input's name to an array or nested lists. An array is sent in its own
-                dtype; in lists, floats become float32, integers int64 and text strings.
+            features: mapping of every input's name to an array or nested lists. Numbers are sent in the dtype that
+                the model takes, if they fit it.
             signature_name: str. Defaults to `"serving_default"`.
             version: int or None. Defaults to None, the newest.
-            timeout: float. Seconds the whole call may take. Defaults to `5.0`.
+            timeout: float. Seconds that each exchange with the server may take. Defaults to `5.0`.
 
         Returns:
             Mapping of output name to array; string outputs are object arrays of `bytes`.
@@ -86,10 +88,19 @@ class GrpcClient:
             ServingError: with the server's code and message; `UNAVAILABLE` if no server answers,
                 `DEADLINE_EXCEEDED` if it does not answer in time.
         """
+        arrays = make_feature_arrays(features)
+        key = (signature_name, version)
+        if key not in self._input_specs:
+            signature = self.metadata(version, timeout=timeout).signatures.get(signature_name)
+            self._input_specs[key] = signature.inputs if signature else {}
         request = MESSAGES["PredictRequest"](model_spec=self._model_spec(version, signature_name))
-        for name, array in make_feature_arrays(features).items():
+        for name, array in cast_arrays(arrays, self._input_specs[key]).items():
             array_to_tensor(array, request.inputs[name])
-        response = self._call(self._predict, request, timeout)
+        try:
+            response = self._call(self._predict, request, timeout)
+        except ServingError:
+            self._input_specs.pop(key, None)  # another version may have come with other inputs
+            raise
         return {name: tensor_to_array(tensor) for name, tensor in response.outputs.items()}
 
     def status(self, version: int | None = None, *, timeout: float = 5.0) -> list[VersionStatus]:

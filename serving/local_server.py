@@ -213,7 +213,9 @@ class LocalServer:
         stack.push_async_callback(server.stop, _DRAIN_SECONDS)
 
     async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> None:
-        runner = web.AppRunner(service.application(), access_log=None, shutdown_timeout=_DRAIN_SECONDS)
+        runner = web.AppRunner(
+            service.application(), access_log=None, shutdown_timeout=_DRAIN_SECONDS, auto_decompress=False
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:

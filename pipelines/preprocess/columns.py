@@ -27,12 +27,22 @@ def event(sequence: str) -> str:
 
 def raw_columns(problem: Problem) -> tuple[str, ...]:
     """Every column the log must have, in order of first use."""
+    return tuple(column_uses(problem))
+
+
+def column_uses(problem: Problem) -> dict[str, str]:
+    """Every column the log must have -> the first place in the problem file that names it."""
     keys = problem.keys
-    names = [column for column in (keys.user, keys.time, problem.group_column, problem.split.column) if column]
-    names += [feature.name for feature in problem.features]
-    names += [task.label_column for task in problem.tasks]
-    conditions = [problem.examples_condition]
-    conditions += [sequence.condition for sequence in problem.sequences]
-    conditions += [task.condition for task in problem.tasks]
-    names += [column for condition in conditions if condition for column in condition.columns]
-    return tuple(dict.fromkeys(names))
+    named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
+    named += [(problem.split.column, "split.column")]
+    named += [(feature.name, f"feature '{feature.name}'") for feature in problem.features]
+    named += [(task.label_column, f"label of task '{task.name}'") for task in problem.tasks]
+    conditions = [(problem.examples_condition, "examples")]
+    conditions += [(sequence.condition, f"condition of sequence '{sequence.name}'") for sequence in problem.sequences]
+    conditions += [(task.condition, f"sample_space of task '{task.name}'") for task in problem.tasks]
+    named += [(column, place) for condition, place in conditions if condition for column in condition.columns]
+    uses: dict[str, str] = {}
+    for column, place in named:
+        if column is not None:
+            uses.setdefault(column, place)
+    return uses

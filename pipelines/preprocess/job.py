@@ -10,9 +10,9 @@ from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from pipelines.preprocess import columns, stages
+from pipelines.preprocess.beam_options import pipeline_options
 from pipelines.preprocess.manifest import build_manifest
 from pipelines.preprocess.output_folder import OutputFolder
 from pipelines.preprocess.read import InputError, check_columns, expand
@@ -53,7 +53,7 @@ def preprocess(
 
     Raises:
         InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
-        ValueError: an argument is out of range, or `output` holds something else.
+        ValueError: an argument is out of range or unknown to Beam, or `output` holds something else.
     """
     if compression not in COMPRESSIONS:
         raise ValueError(
@@ -63,14 +63,15 @@ def preprocess(
         raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+    options = pipeline_options(beam_options)
     files = expand(inputs)
-    check_columns(files, columns.raw_columns(problem))
+    check_columns(files, columns.column_uses(problem))
     if num_shards is None:
         size = sum(FileSystems.match([path])[0].metadata_list[0].size_in_bytes for path in files)
         num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
     with OutputFolder(output) as folder:
         try:
-            with beam.Pipeline(options=_pipeline_options(beam_options)) as pipeline:
+            with beam.Pipeline(options=options) as pipeline:
                 build(
                     pipeline,
                     problem,
@@ -92,19 +93,6 @@ def preprocess(
                 f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
             )
     return manifest
-
-
-def _pipeline_options(arguments: Sequence[str]) -> PipelineOptions:
-    options = PipelineOptions(list(arguments))
-    standard = options.view_as(StandardOptions)
-    if standard.runner is None:
-        standard.runner = "FnApiRunner"  # "DirectRunner" would first try to download another one
-    if standard.runner.lower().endswith("daskrunner"):
-        raise ValueError(
-            "preprocess: runner must not be DaskRunner: of several outputs it computes only the last and says nothing. "
-            f"Received: runner={standard.runner!r}. Use FnApiRunner, DataflowRunner, FlinkRunner or SparkRunner."
-        )
-    return options
 
 
 def build(

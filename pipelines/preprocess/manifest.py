@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pipelines.preprocess.log_counts import log_warnings
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
@@ -32,13 +33,17 @@ def build_manifest(
     for shard in sorted(shards, key=lambda shard: shard["bucket"]):  # floats are added in one order
         totals.update(shard["counts"])
         files.update(shard["files"])
-    rows_in = sum(counts["rows"] for counts in read_counts)
+    log: Counter[str] = Counter()
+    for counts in read_counts:
+        log.update(counts)
+    rows_in = log["rows"]
     written = sum(int(totals[f"{split}/examples"]) for split in SPLITS)
     if rows_in != written + totals["history_only"] + rejected.total():
         raise RuntimeError(
             f"preprocess: rows were lost. In: {rows_in}, written: {written}, history only: "
             f"{totals['history_only']}, rejected: {rejected.total()}. The output is not kept."
         )
+    splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
     return {
         "format": FORMAT,
         "problem": problem.name,
@@ -49,10 +54,22 @@ def build_manifest(
         "rows_written": written,
         "rows_history_only": int(totals["history_only"]),
         "rows_rejected": dict(sorted(rejected.items())),
+        "events": {sequence.name: log[f"event/{sequence.name}"] for sequence in problem.sequences},
+        "warnings": [*log_warnings(problem, log), *_unlabelled(problem, splits["train"])],
         "tables": dict(statistics.model_inputs(problem).table_rows),
-        "splits": {split: _split_facts(problem, totals, split) for split in SPLITS},
+        "splits": splits,
         "files": dict(sorted(files.items())),
     }
+
+
+def _unlabelled(problem: Problem, facts: Mapping[str, Any]) -> list[str]:
+    """A warning for every task without a label in a split."""
+    return [
+        f"task '{task.name}' has no label in the training split: check column '{task.label_column}'"
+        + (f' and its sample_space "{task.sample_space}".' if task.sample_space else ".")
+        for task in problem.tasks
+        if not facts["tasks"][task.name]["labels"]
+    ]
 
 
 def _split_facts(problem: Problem, totals: Mapping[str, float], split: str) -> dict[str, Any]:

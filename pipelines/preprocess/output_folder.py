@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,12 @@ from typing import Any
 
 from apache_beam.io.filesystems import FileSystems
 
-_MANIFEST = "manifest.json"
+from tfmtl.schema.shown import shown
+
+_OWN_FILE = re.compile(
+    r"manifest\.json|requests\.jsonl|(?:train|valid|test)/part-\d+-of-\d+\.tfrecord(?:\.gz)?|rejected/file-\d+\.jsonl"
+    r"|transform/(?:problem\.yaml|statistics\.json|vocabularies/\w+\.txt)"
+)
 
 
 class OutputFolder:
@@ -23,7 +29,7 @@ class OutputFolder:
         path: str. A local path, or one of a file system that Beam knows.
 
     Raises:
-        ValueError: on entering, where `path` holds anything but an earlier output.
+        ValueError: on entering, where `path` holds anything that preprocessing does not write.
 
     Attributes:
         partial: str. Where to write.
@@ -38,10 +44,12 @@ class OutputFolder:
     def __enter__(self) -> "OutputFolder":
         if self._is_local and os.path.isdir(self._previous) and not os.path.exists(self._path):
             os.rename(self._previous, self._path)
-        if not self._is_replaceable():
+        foreign = self._foreign_files()
+        if foreign:
             raise ValueError(
                 "preprocess: `output` must be a new or empty folder or an earlier output. Received: "
-                f"output='{self._path}', which holds something else and would be lost. Give another folder."
+                f"output='{self._path}', which holds something else that would be lost: {shown(foreign)}. "
+                "Move it, or give another folder."
             )
         self._remove(self.partial)
         self._remove(self._previous)
@@ -69,14 +77,17 @@ class OutputFolder:
         with FileSystems.open(FileSystems.join(self.partial, name)) as stream:
             return json.loads(stream.read())
 
-    def _is_replaceable(self) -> bool:
-        if not self._is_local:
-            is_output = FileSystems.exists(FileSystems.join(self._path, _MANIFEST))
-            return is_output or not FileSystems.match([self._path + "/**"])[0].metadata_list
-        path = Path(self._path)
-        if not path.is_dir():
-            return not path.exists()
-        return (path / _MANIFEST).is_file() or not any(path.iterdir())
+    def _foreign_files(self) -> list[str]:
+        """What `path` holds besides an earlier output: everything, where the manifest says of none."""
+        if self._is_local:
+            path = Path(self._path)
+            if path.exists() and not path.is_dir():
+                return [path.name]
+            files = [file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()]
+        else:
+            found = FileSystems.match([self._path + "/**"])[0].metadata_list
+            files = [metadata.path.removeprefix(self._path + "/") for metadata in found]
+        return sorted(file for file in files if "manifest.json" not in files or not _OWN_FILE.fullmatch(file))
 
     def _remove(self, path: str) -> None:
         if self._is_local:

@@ -5,7 +5,7 @@ import io
 import itertools
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ import pyarrow.parquet as parquet
 from apache_beam.io.filesystems import FileSystems
 
 from pipelines.preprocess.ended_stream import END, EndedStream
+from tfmtl.schema.shown import shown
+from tfmtl.schema.strict import did_you_mean
 
 BATCH_ROWS = 32_768
 CSV_BLOCK_BYTES = 4 << 20
@@ -39,7 +41,7 @@ def expand(patterns: Sequence[str]) -> list[str]:
         if not files:
             raise InputError(
                 f"preprocess: input '{pattern}' must match at least one .csv, .tsv or .parquet file "
-                f"(.csv.gz and .tsv.gz too). Received: {sorted(found) or 'no file'}."
+                f"(.csv.gz and .tsv.gz too). Received: {shown(sorted(found)) if found else 'no file'}."
             )
         paths += files
     return list(dict.fromkeys(paths))
@@ -50,8 +52,13 @@ def _kind(path: str) -> str | None:
     return next((kind for kind in ("csv", "tsv", "parquet") if name.endswith("." + kind)), None)
 
 
-def check_columns(paths: Sequence[str], required: Sequence[str]) -> None:
-    """Reads every header and raises `InputError` if a column is missing, before any work is done."""
+def check_columns(paths: Sequence[str], required: Mapping[str, str]) -> None:
+    """Reads every header and raises `InputError` if a column is missing, before any work is done.
+
+    Args:
+        paths: the files.
+        required: column -> the place in the problem file that names it.
+    """
     for path in paths:
         try:
             with _open(path) as stream:
@@ -61,11 +68,15 @@ def check_columns(paths: Sequence[str], required: Sequence[str]) -> None:
                     present = _header(stream, path)
         except _UNREADABLE as error:
             raise InputError(f"preprocess: file '{path}' is not readable: {error}.") from error
-        missing = [column for column in required if column not in present]
+        missing = [
+            f"'{column}' ({place}).{did_you_mean(column, present)}"
+            for column, place in required.items()
+            if column not in present
+        ]
         if missing:
             raise InputError(
-                f"preprocess: file '{path}' must have the columns {missing} that the problem file names. "
-                f"Received: {present}. Rename them in the log or in the problem file."
+                f"preprocess: file '{path}' must have every column that the problem file names. It lacks "
+                f"{' It lacks '.join(missing)} Received: {shown(present)}. Rename it in the log or in the problem file."
             )
         doubled = [column for column in required if present.count(column) > 1]
         if doubled:

@@ -17,6 +17,7 @@ from apache_beam.io.filesystems import FileSystems
 from pipelines.preprocess import analyze, columns
 from pipelines.preprocess.canonical import canonicalize
 from pipelines.preprocess.encode import encode_bucket
+from pipelines.preprocess.log_counts import count_log
 from pipelines.preprocess.read import read_batches
 from pipelines.preprocess.split import TimeCuts, assign_split, merge_time_counts, time_counts, time_cuts
 from tfmtl.data.raw_transform import RawTransform
@@ -60,7 +61,8 @@ class _ReadFile(beam.DoFn):
                 rejected.append((path, first_row + row, reason, values))
             for record in rejected:
                 yield beam.pvalue.TaggedOutput(REJECTED, (file, record))
-            yield beam.pvalue.TaggedOutput(COUNTS, {"rows": batch.num_rows + len(unreadable)})
+            counts = {"rows": batch.num_rows + len(unreadable), **count_log(self._problem, canonical)}
+            yield beam.pvalue.TaggedOutput(COUNTS, counts)
 
 
 class FindTimeCuts(beam.PTransform):

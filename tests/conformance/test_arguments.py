@@ -6,9 +6,11 @@ import itertools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conformance.catalogue import ALTERNATIVES, RECIPES
 from tests.support.layer_checks import LayerRecipe
+from tfmtl.core.label_correlation import label_correlation, label_moments
 
 CASES = [
     (layer_class, argument, value)
@@ -22,15 +24,28 @@ def recipe_of(layer_class: type) -> LayerRecipe:
     return next(recipe for recipe in RECIPES if recipe.layer_class is layer_class)
 
 
+def call_arguments(layer: keras.layers.Layer) -> dict[str, tf.Tensor]:
+    """What a model gives a layer besides its inputs."""
+    if not getattr(layer, "uses_label_correlation", False):
+        return {}
+    labels = np.random.default_rng(0).normal(1.0, size=(8, layer.num_tasks))
+    return {"label_correlation": label_correlation(label_moments(labels), layer.correlation)}
+
+
 def behaviour(recipe: LayerRecipe, **arguments) -> list[np.ndarray]:
-    """Weights, outputs in training and, of a head, predictions, all from one seed."""
+    """Weights, outputs in training, their gradients, losses the layer adds and a head's predictions, from one seed."""
     keras.utils.set_random_seed(0)
     layer = recipe.layer_class(**{**recipe.arguments, **arguments})
     layer.build(recipe.shapes())
-    outputs = keras.tree.flatten(layer(recipe.tensors(), training=True))
+    variables = [weight.value for weight in layer.trainable_weights]
+    with tf.GradientTape() as tape:
+        outputs = keras.tree.flatten(layer(recipe.tensors(), training=True, **call_arguments(layer)))
+        learnt_from = [output for output in outputs if output.dtype.is_floating]
+    gradients = tape.gradient(learnt_from, variables, unconnected_gradients="zero")
     if hasattr(layer, "predictions"):
         outputs.append(layer.predictions(outputs[0]))
-    return [np.asarray(value) for value in (*layer.trainable_weights, *outputs)]
+    values = (*layer.trainable_weights, *outputs, *gradients, *layer.losses)
+    return [np.asarray(tf.convert_to_tensor(value)) for value in values]
 
 
 def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:

@@ -38,6 +38,7 @@ def test_walk_finds_layers_in_every_folder() -> None:
         "dense",
         "embedding",
         "experts",
+        "fields",
         "gates",
         "heads",
         "sequence",

@@ -1,21 +1,30 @@
-"""The README's quickstart and problem file work as printed."""
+"""The README's quickstart, problem file and requests work as printed."""
 
+import json
 import re
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 import yaml
 
+from pipelines.preprocess.job import preprocess
+from serving.local_server import LocalServer
 from tests.support.command import tfmtl
+from tests.support.tiny_problem import tiny_model
+from tfmtl.data import PreparedData
+from tfmtl.export import export
 from tfmtl.schema import Problem
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def _block(language: str) -> str:
-    found = re.search(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None
-    return found.group(1)
+def _block(language: str, index: int = 0) -> str:
+    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[index]
 
 
 def test_quickstart_has_five_lines_and_runs(
@@ -35,3 +44,64 @@ def test_quickstart_has_five_lines_and_runs(
 def test_problem_file_is_valid() -> None:
     problem = Problem.from_dict(yaml.safe_load(_block("yaml")))
     assert [task.name for task in problem.tasks] == ["click", "buy", "watch_seconds"]
+
+
+# === Requests ===
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A model of the README's problem, served."""
+    folder = tmp_path_factory.mktemp("shop")
+    generator = np.random.default_rng(0)
+    rows = 200
+    click = generator.integers(0, 2, rows)
+    log = {
+        "user_id": [f"u{user}" for user in generator.integers(0, 9, rows)],
+        "timestamp": 1_600_000_000 + np.arange(rows) * 1_000,
+        "item_id": [f"i{item}" for item in generator.integers(0, 12, rows)],
+        "tags": [["new", "red"][: int(number)] for number in generator.integers(0, 3, rows)],
+        "price": generator.random(rows) * 30,
+        "click": click,
+        "buy": click * generator.integers(0, 2, rows),
+        "watch_seconds": generator.random(rows) * 60,
+    }
+    parquet.write_table(pa.table(log), folder / "log.parquet")
+    problem = Problem.from_dict(yaml.safe_load(_block("yaml")))
+    assert preprocess(problem, [str(folder / "log.parquet")], str(folder / "data"))["warnings"] == []
+    data = PreparedData(folder / "data")
+    export(tiny_model(data.inputs, "shared_bottom"), data, folder / "model")
+    with LocalServer(folder / "model", "shop", grpc_port=0, rest_port=0) as server:
+        yield server
+
+
+def test_curl_request_is_answered(shop: LocalServer) -> None:
+    url, body = re.findall(r"curl (\S+) -d '(.*)'", _block("bash"), re.DOTALL)[0]
+    address = url.replace("127.0.0.1:8501", f"127.0.0.1:{shop.rest_port}")
+    assert address != url
+    with urllib.request.urlopen(urllib.request.Request(address, body.encode()), timeout=30) as response:
+        [prediction] = json.loads(response.read())["predictions"]
+    assert set(prediction) == {"click", "buy", "watch_seconds"}
+
+
+def test_client_example_is_answered(shop: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
+    code = _block("python", 1)
+    assert "127.0.0.1:8500" in code
+    names: dict[str, dict[str, np.ndarray]] = {}
+    exec(compile(code.replace("127.0.0.1:8500", f"127.0.0.1:{shop.grpc_port}"), "README.md", "exec"), names)
+    assert {name: scores.shape for name, scores in names["scores"].items()} == {
+        "click": (2,),
+        "buy": (2,),
+        "watch_seconds": (2,),
+    }
+    assert capsys.readouterr().out.startswith("[")
+
+
+def test_request_names_are_the_models(shop: LocalServer) -> None:
+    """The table, the curl body and the signature name the same features."""
+    _, body = re.findall(r"curl (\S+) -d '(.*)'", _block("bash"), re.DOTALL)[0]
+    url = f"http://127.0.0.1:{shop.rest_port}/v1/models/shop/metadata"
+    with urllib.request.urlopen(url, timeout=30) as response:
+        definition = json.loads(response.read())["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    [row] = json.loads(body)["instances"]
+    assert set(row) == set(definition["inputs"])

@@ -2,11 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,7 +64,7 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert set(json.loads((run / "evaluation_valid.json").read_text())) == {"like", "love", "stars"}
     exported = tfmtl("export", run, "-o", tmp_path / "model")
     assert exported.code == 0, exported.err
-    assert "Verified" in exported.out
+    assert exported.out.index("Verified") < exported.out.index("Wrote"), "it gets its name only when it is proven"
     golden = (tmp_path / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[:3]
     requests = tmp_path / "requests.jsonl"
     requests.write_text("".join(json.dumps(json.loads(line)["features"]) + "\n" for line in golden))
@@ -70,6 +73,33 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     for line, answer in zip(golden, predicted.out.splitlines(), strict=True):
         expected = json.loads(line)["response"]
         assert json.loads(answer) == pytest.approx(expected, abs=1e-5)
+
+
+def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tuple[Path, str], tmp_path: Path) -> None:
+    output, _ = demo
+    other = Path(shutil.copytree(output / "data", tmp_path / "other"))
+    vocabulary = other / "transform" / "vocabularies" / "item_id.txt"
+    vocabulary.write_text("".join(reversed(vocabulary.read_text().splitlines(keepends=True))))
+    report = output / "runs" / "dtrn" / "evaluation_test.json"
+    before = report.read_bytes()
+    result = tfmtl("evaluate", output / "runs" / "dtrn", "--data", other)
+    assert result.code == 2
+    assert "evaluate: `data` must be what the model was trained on." in result.err
+    assert report.read_bytes() == before
+
+
+def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("tfmtl.data.PreparedData", lambda folder: folder)
+    monkeypatch.setattr("tfmtl.training.fit", lambda data, output, options, **_: seen.append(options))
+    assert tfmtl("train", "data", "-o", tmp_path, "--jit-compile").code == 0
+    assert tfmtl("train", "data", "-o", tmp_path).code == 0
+    assert [options.jit_compile for options in seen] == [True, False]
+
+
+def test_version() -> None:
+    result = tfmtl("--version")
+    assert (result.code, result.out, result.err) == (0, f"tfmtl {metadata.version('tfmtl')}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +113,19 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
         (("predict", "nowhere", "x"), "'nowhere' holds no version. Give the output folder of `tfmtl export`."),
         (("datasets", "movielens"), "Did you mean 'movielens_100k'?"),
         (("run", "movielens", "-o", "x"), "Did you mean 'movielens_100k'?"),
+        (("run", "movielens_100k", "-o", "x", "--preset", "mmeo"), "Did you mean 'mmoe'?"),
+        (("run", "movielens_100k", "-o", "x", "--compare", "single_tsk"), "Did you mean 'single_task'?"),
+        (("run", "movielens_100k", "-o", "x", "--epochs", "0"), "`epochs` must be a positive int"),
+        (
+            ("train", "nowhere", "-o", "x", "--set", "units=[1"),
+            "the value of `--set` must be YAML, as in num_experts=8.",
+        ),
+        (
+            ("preprocess", "log.csv", "-o", "x", "--seeed", "3"),
+            "option '--seeed' is none of tfmtl's and none of Beam's.",
+        ),
+        (("preprocess", "log.csv", "-o", "x", "--shard=3"), "Did you mean '--shards'?"),
+        (("preprocess", "-o", "x", "--direct_num_workers=2"), "no input is given. Give files, patterns or folders."),
         (("preprocess", "nowhere.csv", "-o", "x", "--problem", "nowhere.yaml"), "no problem file at 'nowhere.yaml'"),
     ],
 )
@@ -99,8 +142,9 @@ def test_error_is_one_line_and_exit_status_2(
 
 
 def test_debug_shows_the_traceback() -> None:
-    with pytest.raises(FileNotFoundError, match=r"no run\.json"):
-        tfmtl("--debug", "evaluate", "nowhere")
+    for arguments in (("--debug", "evaluate", "nowhere"), ("evaluate", "nowhere", "--debug")):
+        with pytest.raises(FileNotFoundError, match=r"no run\.json"):
+            tfmtl(*arguments)
 
 
 def test_interrupt_inside_a_worker_ends_like_any_interrupt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -125,11 +169,35 @@ def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) 
         ({name: value for name, value in request.items() if name != "item_id"}, "line 2 lacks feature 'item_id'"),
         ({**request, "liked__item_id": "50"}, "line 2: feature 'liked__item_id' must be a list. Received: '50'"),
         ([1], "line 2 must be an object of features"),
+        ({**request, "age": None}, "line 2: feature 'age' must hold numbers, NaN where one is missing. Received: None"),
+        ({**request, "age": "30"}, "feature 'age' must hold numbers, NaN where one is missing. Received: '30' (str)"),
+        ({**request, "gender": None}, "feature 'gender' must hold text, \"\" where it is missing. Received: None"),
+        ({**request, "item_id": 7}, "line 2: feature 'item_id' must hold text, \"\" where it is missing. Received: 7"),
+        ({**request, "timestamp": 1.5}, "line 2: feature 'timestamp' must hold whole numbers. Received: 1.5 (float)"),
+        ({**request, "timestamp": 2**63}, "feature 'timestamp' must hold whole numbers. Received: 9223372036854775808"),
+        (
+            {**request, "genres": ["a", None]},
+            "feature 'genres' must hold text, \"\" where it is missing. Received: None",
+        ),
+        (
+            {**request, "liked__item_id": [*request["liked__item_id"], "1"]},
+            "line 2: the features of sequence 'liked' must have one length, an entry an event. Received: {'liked__",
+        ),
     ):
         requests.write_text(json.dumps(request) + "\n" + json.dumps(wrong) + "\n")
         result = tfmtl("predict", output / "model", requests)
         assert result.code == 2
         assert message in result.err
+
+
+def test_predict_takes_the_requests_that_preprocessing_keeps(demo: tuple[Path, str], tmp_path: Path) -> None:
+    output, _ = demo
+    lines = (output / "data" / "requests.jsonl").read_text().splitlines()
+    (tmp_path / "bare.jsonl").write_text("".join(json.dumps(json.loads(line)["features"]) + "\n" for line in lines))
+    nested = tfmtl("predict", output / "model", output / "data" / "requests.jsonl")
+    assert nested.code == 0, nested.err
+    assert len(nested.out.splitlines()) == len(lines)
+    assert nested.out == tfmtl("predict", output / "model", tmp_path / "bare.jsonl").out
 
 
 def test_first_line_finds_the_error_in_a_workers_traceback() -> None:

@@ -73,6 +73,27 @@ def test_what_is_no_output_is_never_replaced(tmp_path: Path, log: Path, kind: st
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "name", ["run/model.keras", "model/1/saved_model.pb", "train/notes.txt", "transform/vocabularies/a/b.txt", "x.json"]
+)
+def test_what_was_put_into_an_output_is_never_lost(tmp_path: Path, log: Path, name: str) -> None:
+    run(tmp_path / "out", log)
+    (tmp_path / "out" / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "out" / name).write_text("the user's")
+    before = contents(tmp_path)
+    with pytest.raises(ValueError, match=rf"holds something else that would be lost: \['{name}'\]\. Move it, or give"):
+        run(tmp_path / "out", log)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_every_file_of_an_output_may_be_replaced(tmp_path: Path, compression: str) -> None:
+    bad = write_csv(tmp_path / "bad.csv", [*ROWS, {**ROWS[0], "age": "old"}])
+    for _ in range(2):
+        run(tmp_path / "out", bad, compression=compression)
+    assert (tmp_path / "out" / "rejected").is_dir()
+
+
 def test_an_empty_folder_is_filled(tmp_path: Path, log: Path) -> None:
     (tmp_path / "out").mkdir()
     run(tmp_path / "out", log)

@@ -187,17 +187,23 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "missing columns": (
         "log.csv",
         lambda p: write_csv(p, [{n: row[n] for n in row if n not in ("age", "buy")} for row in ROWS]),
-        "must have the columns ['age', 'buy'] that the problem file names. Received: ['row', 'user', 'ts',",
+        "must have every column that the problem file names. It lacks 'age' (feature 'age'). "
+        "It lacks 'buy' (label of task 'buy'). Received: ['row', 'user', 'ts',",
     ),
     "missing columns in parquet": (
         "log.parquet",
         lambda p: write_parquet(p, [{n: row[n] for n in row if n != "price"} for row in ROWS]),
-        "must have the columns ['price'] that the problem file names.",
+        "must have every column that the problem file names. It lacks 'price' (feature 'price').",
+    ),
+    "a column with another name": (
+        "log.csv",
+        lambda p: p.write_bytes(write_csv(p, ROWS).read_bytes().replace(b"shown", b"show", 1)),
+        "must have every column that the problem file names. It lacks 'shown' (examples). Did you mean 'show'?",
     ),
     "a column twice": (
         "log.csv",
         lambda p: p.write_bytes(write_csv(p, ROWS).read_bytes().replace(b"seconds", b"age", 1)),
-        "must have the columns ['seconds'] that",
+        "must have every column that the problem file names. It lacks 'seconds' (label of task 'watch').",
     ),
     "a needed column twice": (
         "log.csv",

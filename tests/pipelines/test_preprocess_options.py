@@ -25,6 +25,11 @@ ROWS = small_log(60)
             {"beam_options": ["--runner", "apache_beam.runners.dask.dask_runner.DaskRunner"]},
             "runner must not be DaskRunner",
         ),
+        (
+            {"beam_options": ["--direct_runing_mode=multi_processing"]},
+            "option '--direct_runing_mode' is none of tfmtl's and none of Beam's. Did you mean '--direct_running",
+        ),
+        ({"beam_options": ["-x"]}, "option '-x' is none of tfmtl's and none of Beam's. See `tfmtl preprocess --help`;"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], text: str) -> None:

@@ -55,6 +55,26 @@ def test_predict_equals_the_direct_call(client, exported, features):
         np.testing.assert_array_equal(array, direct[name])
 
 
+def test_lists_take_the_models_dtypes(client):
+    """An int where floats are expected, and a history without events."""
+    outputs = client.predict({"country": ["se"], "age": [10], "item": [7], "tags": [[]]})
+    floats = client.predict({"country": ["se"], "age": [10.0], "item": [7], "tags": [[""]]})
+    assert outputs["click"].tolist() == floats["click"].tolist()
+
+
+def test_a_refused_request_makes_the_client_ask_for_the_inputs_again(grpc_client, monkeypatch):
+    asked = []
+    metadata = GrpcClient.metadata
+    monkeypatch.setattr(GrpcClient, "metadata", lambda *a, **o: asked.append(1) or metadata(*a, **o))
+    for _ in range(2):
+        grpc_client.predict(LISTS)
+    assert len(asked) == 1
+    with pytest.raises(ServingError, match="input 'country' is missing"):
+        grpc_client.predict({"age": [1.0]})
+    grpc_client.predict(LISTS)
+    assert len(asked) == 2
+
+
 @pytest.mark.parametrize("signature_name", ["lone", "rank", "echo"])
 def test_both_clients_answer_alike_on_every_form_of_signature(grpc_client, rest_client, signature_name):
     features = {

@@ -1,9 +1,12 @@
 """The REST API, asked with nothing but HTTP and JSON."""
 
 import base64
+import gzip
 import json
 import math
 import socket
+import struct
+import time
 from http.client import HTTPConnection
 
 import numpy as np
@@ -24,9 +27,9 @@ ROWS = [dict(zip(COLUMNS, row, strict=True)) for row in zip(*COLUMNS.values(), s
 def ask(server):
     """Sends one request and returns the HTTP status and the parsed answer."""
 
-    def send(method, path, body=None):
+    def send(method, path, body=None, **headers):
         connection = HTTPConnection("127.0.0.1", server.rest_port, timeout=10)
-        connection.request(method, path, body if isinstance(body, bytes | None) else json.dumps(body))
+        connection.request(method, path, body if isinstance(body, bytes | None) else json.dumps(body), headers)
         response = connection.getresponse()
         assert response.headers["Content-Type"].startswith("application/json")
         answer = json.loads(response.read())
@@ -39,7 +42,7 @@ def ask(server):
 @pytest.fixture
 def predict(ask):
     """Sends one predict request to the toy model."""
-    return lambda body: ask("POST", "/v1/models/toy:predict", body)
+    return lambda body, **headers: ask("POST", "/v1/models/toy:predict", body, **headers)
 
 
 def test_columns_equal_the_direct_call(predict, exported):
@@ -245,6 +248,39 @@ def test_a_dtype_json_does_not_carry_is_a_501_that_names_it(predict):
 def test_a_body_above_64_mib_is_refused(predict):
     status, answer = predict(b" " * (64 * 1024 * 1024 + 1))
     assert (status, answer) == (413, {"error": "The body must not exceed 67108864 bytes."})
+
+
+PACKED = gzip.compress(json.dumps({"signature_name": "lone", "inputs": [1.0]}).encode())
+
+
+def test_a_packed_body_is_unpacked(predict):
+    assert predict(PACKED, **{"Content-Encoding": "gzip"}) == (200, {"outputs": [0.6]})
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "message"),
+    [
+        (b"nonsense", "gzip", 400, "The body is not gzip: Error -3 while decompressing data: incorrect header check."),
+        (PACKED[:-9], "gzip", 400, "The body is not whole: its gzip stream does not end."),
+        (PACKED, "br", 400, "Content-Encoding must be gzip or none. Received: 'br'."),
+        (gzip.compress(b" " * (64 * 1024 * 1024 + 1)), "gzip", 413, "The body must not exceed 67108864 bytes."),
+    ],
+    ids=["nonsense", "cut off", "unknown", "too large"],
+)
+def test_a_badly_packed_body_is_the_clients_fault(predict, caplog, body, encoding, status, message):
+    assert predict(body, **{"Content-Encoding": encoding}) == (status, {"error": message})
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("how", ["closed", "reset"])
+def test_a_client_that_goes_away_leaves_no_traceback(server, caplog, how):
+    with socket.create_connection(("127.0.0.1", server.rest_port), timeout=10) as connection:
+        connection.sendall(b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        time.sleep(0.2)  # until the server waits for the rest
+        if how == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.2)
+    assert caplog.records == []
 
 
 def test_bytes_that_are_no_http_do_no_harm(server):

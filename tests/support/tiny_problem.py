@@ -1,5 +1,6 @@
 """A small problem that has one of everything, a seeded log for it, and small models."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tfmtl.data import PreparedData
-from tfmtl.models import MultiTaskModel, from_preset
+from tfmtl.models import PRESETS, MultiTaskModel, from_preset
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
@@ -115,7 +116,9 @@ def tiny_inputs(problem: Problem | None = None) -> ModelInputs:
 
 def tiny_model(inputs: ModelInputs, preset: str = "mmoe", **options: Any) -> MultiTaskModel:
     """A preset with small layers."""
-    return from_preset(preset, inputs, **{"hidden_units": (16, 8), "tower_units": (8,), **options})
+    small = {"hidden_units": (16, 8), "tower_units": (8,)}
+    known = inspect.signature(PRESETS[preset]).parameters
+    return from_preset(preset, inputs, **{name: value for name, value in small.items() if name in known} | options)
 
 
 def whole_split(data: PreparedData, split: str) -> tuple[dict[str, Any], dict[str, Any]]:

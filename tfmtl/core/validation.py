@@ -11,15 +11,16 @@ import math
 from collections.abc import Mapping, Sequence
 
 from tfmtl.core.types import Shape
+from tfmtl.schema.shown import shown
 
 
 def error_text(owner: str, argument: str, rule: str, value: object, advice: str) -> str:
     """Returns the text of an error about one argument."""
-    return f"{owner}: `{argument}` must {rule}. Received: {argument}={value!r}. {advice}"
+    return f"{owner}: `{argument}` must {rule}. Received: {argument}={shown(value)}. {advice}"
 
 
 def _type_error(owner: str, argument: str, rule: str, value: object, advice: str) -> TypeError:
-    text = f"{owner}: `{argument}` must {rule}. Received: {argument}={value!r} ({type(value).__name__}). {advice}"
+    text = f"{owner}: `{argument}` must {rule}. Received: {argument}={shown(value)} ({type(value).__name__}). {advice}"
     return TypeError(text)
 
 
@@ -29,6 +30,15 @@ def check_positive_int(owner: str, argument: str, value: object, advice: str = "
     if isinstance(value, bool) or not isinstance(value, int):
         raise _type_error(owner, argument, rule, value, advice)
     if value < 1:
+        raise ValueError(error_text(owner, argument, rule, value, advice))
+
+
+def check_count(owner: str, argument: str, value: object, advice: str = "Use 0 for none, or more.") -> None:
+    """Raises unless `value` is an int of at least 0; a bool is not an int here."""
+    rule = "be an int of at least 0"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _type_error(owner, argument, rule, value, advice)
+    if value < 0:
         raise ValueError(error_text(owner, argument, rule, value, advice))
 
 

@@ -69,6 +69,21 @@ class PreparedData:
         """What a model needs to know of the data."""
         return self.statistics.model_inputs(self.problem)
 
+    def check_fitted_for(self, owner: str, inputs: ModelInputs) -> None:
+        """Raises `ValueError` unless a model with these `inputs` was trained on this very data.
+
+        Data fitted anew has other ids for the same values: the model would answer, and wrongly.
+
+        Args:
+            owner: str. Who asks, named first in the error.
+            inputs: `ModelInputs` of the model.
+        """
+        if inputs != self.inputs:
+            raise ValueError(
+                f"{owner}: `data` must be what the model was trained on. Received: data='{self.directory}' with other "
+                "tables or another problem. Give the folder named in run.json."
+            )
+
     def transform(self) -> RawTransform:
         """The transformation from raw features, for serving."""
         return RawTransform(self.problem, self.directory / "transform")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
+from tfmtl.core.step_folders import EXPORTED, check_output_folder
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
@@ -25,7 +27,13 @@ GOLDEN_FILE = "golden.jsonl"
 PROBLEM_FILE = "problem.yaml"
 
 
-def export(model: MultiTaskModel, data: PreparedData, directory: str | Path, version: int | None = None) -> Path:
+def export(
+    model: MultiTaskModel,
+    data: PreparedData,
+    directory: str | Path,
+    version: int | None = None,
+    check: Callable[[Path], object] | None = None,
+) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
     The SavedModel takes raw features (signatures `serving_default` and `serve_examples`, see `ServingModule`). Beside
@@ -38,17 +46,17 @@ def export(model: MultiTaskModel, data: PreparedData, directory: str | Path, ver
         data: the `PreparedData` it was trained on.
         directory: base directory of the model's versions.
         version: int. Defaults to one above the newest, 1 at first.
+        check: called with the complete folder before it gets its name, such as `verify`; what it raises keeps the
+            version from appearing. Defaults to no check.
 
     Raises:
-        ValueError: the model was built for another problem, or the version is not positive or exists.
+        ValueError: the model was trained on other data, the version is not positive or exists, or the directory is
+            another step's output.
         TypeError: the version is not an int.
     """
-    if model.inputs != data.inputs:
-        raise ValueError(
-            "export: `data` must be what the model was trained on. Received: "
-            f"data='{data.directory}' with other tables or another problem. Give the folder named in run.json."
-        )
+    data.check_fitted_for("export", model.inputs)
     directory = Path(directory)
+    check_output_folder("export", "directory", directory, EXPORTED)
     directory.mkdir(parents=True, exist_ok=True)
     version = max(existing_versions(directory), default=0) + 1 if version is None else version
     check_positive_int("export", "version", version, "Leave it out for the next one.")
@@ -68,6 +76,8 @@ def export(model: MultiTaskModel, data: PreparedData, directory: str | Path, ver
     _write_golden(model, data, requests, extra / GOLDEN_FILE)
     features = to_tensors([request["features"] for request in requests], raw_signature(data.problem))
     write_warmup(data.problem.name, SERVE, features, extra)
+    if check is not None:
+        check(partial)
     os.rename(partial, final)
     return final
 

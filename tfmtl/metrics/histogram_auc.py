@@ -112,6 +112,10 @@ class HistogramAUC(keras.metrics.Metric):
         num_pairs = ops.sum(positives) * ops.sum(negatives)
         return ops.cast(ops.divide_no_nan(pairs_won, num_pairs), self.dtype)
 
+    def is_defined(self) -> Tensor:
+        """Returns whether both classes were seen, as a bool scalar; true after an unusable row too."""
+        return ops.not_equal(ops.sum(self.positives) * ops.sum(self.negatives), 0.0)
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_bins": self.num_bins}
 

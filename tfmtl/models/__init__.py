@@ -2,6 +2,34 @@
 
 from tfmtl.models.loading import load
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets import PRESETS, dtrn, from_preset, mmoe, shared_bottom, single_task
+from tfmtl.models.presets import (
+    PRESETS,
+    aitm,
+    apem,
+    dephn,
+    dtrn,
+    esmm,
+    from_preset,
+    interaction,
+    mmoe,
+    ple,
+    shared_bottom,
+    single_task,
+)
 
-__all__ = ["PRESETS", "MultiTaskModel", "dtrn", "from_preset", "load", "mmoe", "shared_bottom", "single_task"]
+__all__ = [
+    "PRESETS",
+    "MultiTaskModel",
+    "aitm",
+    "apem",
+    "dephn",
+    "dtrn",
+    "esmm",
+    "from_preset",
+    "interaction",
+    "load",
+    "mmoe",
+    "ple",
+    "shared_bottom",
+    "single_task",
+]

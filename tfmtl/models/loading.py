@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from tfmtl.models import presets  # noqa: F401  (registers every class a saved model may hold)
+from tfmtl import layers  # noqa: F401  (registers every class a saved model may hold)
 from tfmtl.models.multi_task_model import MultiTaskModel
 
 

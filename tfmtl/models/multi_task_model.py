@@ -6,11 +6,13 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfmtl.core.label_correlation import label_correlation, label_moments
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_positive_ints
+from tfmtl.core.validation import check_number, check_positive_ints, error_text
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.objectives import OBJECTIVES
+from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 
 DEFAULT_LEARNING_RATE = 1e-3
@@ -19,6 +21,8 @@ DEFAULT_LEARNING_RATE = 1e-3
 @keras.saving.register_keras_serializable(package="tfmtl")
 class MultiTaskModel(keras.Model):
     """A multi-task ranking model, one output per task of the problem.
+
+    embedding -> bottom -> sharing -> towers (-> transfer) -> heads (-> chain).
 
     Composed of parts that may be exchanged one by one; the functions in
     `tfmtl.models.presets` name the usual compositions. Trained in logit space:
@@ -32,7 +36,7 @@ class MultiTaskModel(keras.Model):
     error is measured in standard deviations of its training labels, so that
     the tasks' losses are of one order of magnitude. While fitting, `<task>/auc`
     (to the resolution of 2048 bins) or `<task>/rmse`, `<task>/loss` and, over the
-    binary tasks, `mean_auc` are shown.
+    binary tasks that have one, `mean_auc` are shown.
 
     Shapes: B batch, T tasks, S 1 or T, H hidden width.
 
@@ -40,9 +44,17 @@ class MultiTaskModel(keras.Model):
         inputs: `ModelInputs` or the mapping that its `to_dict` returns.
         bottom: layer; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
         sharing: layer; `(B, S, H)` -> `(B, T, H')`.
-        tower_units: widths of each task's tower. Defaults to `(64,)`.
+        tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
         dropout: float. Dropout inside the towers. Defaults to `0.0`.
         embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
+        transfer: layer or None; `(B, T, H)` -> `(B, T, H')` between towers and heads, such as
+            `InformationTransfer`. Defaults to `None`.
+        chain: str. What a binary task's `parent` means: `"none"`, nothing; `"entire_space"`, the prediction is the
+            product of conditional probabilities along the chain, compared with the label on every row (ESMM);
+            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened.
+            Defaults to `"none"`.
+        expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
+            Defaults to `0.0`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -53,7 +65,8 @@ class MultiTaskModel(keras.Model):
 
     Raises:
         TypeError: If a width is not an int.
-        ValueError: If a width is not positive.
+        ValueError: If a width is not positive, `expectation_weight` negative, `chain` unknown, or chain or calibrator
+            are asked for and no task has a parent.
     """
 
     def __init__(
@@ -64,28 +77,46 @@ class MultiTaskModel(keras.Model):
         tower_units: Sequence[int] = (64,),
         dropout: float = 0.0,
         embedding_dim: int | None = None,
+        transfer: keras.layers.Layer | None = None,
+        chain: str = "none",
+        expectation_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_positive_ints("MultiTaskModel", "tower_units", tower_units)
+        if tower_units != () and tower_units != []:
+            check_positive_ints("MultiTaskModel", "tower_units", tower_units, "Use widths as in (64,), or () for none.")
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.bottom = bottom
         self.sharing = sharing
         self.tower_units = tuple(tower_units)
         self.dropout = dropout
         self.embedding_dim = embedding_dim
+        self.transfer = transfer
+        self.chain = chain
+        self.expectation_weight = expectation_weight
+        self._chain = TaskChain(self.inputs.problem, chain)
+        self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
         policy = self.dtype_policy
         self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
-        self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
-        self.heads = {task.name: OBJECTIVES[task.kind].head(self.inputs, task.name, policy) for task in tasks}
+        self.towers = None
+        if self.tower_units:
+            self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
+        self.heads = {
+            task.name: OBJECTIVES[task.kind].head(
+                self.inputs, task.name, self._chain.prior(self.inputs.label_means, k), policy
+            )
+            for k, task in enumerate(tasks)
+        }
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
         self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
         shape: Any = None
-        for layer in (self.embedding, self.bottom, self.sharing, self.towers):
+        for layer in (self.embedding, self.bottom, self.sharing, self.towers, self.transfer):
+            if layer is None:
+                continue
             if not layer.built:  # a deserialised layer has already built itself
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -94,18 +125,46 @@ class MultiTaskModel(keras.Model):
                 head.build((None, shape[-1]))
         self.built = True
 
+    def _check_expectation_weight(self) -> None:
+        check_number("MultiTaskModel", "expectation_weight", self.expectation_weight)
+        rule = None
+        if self.expectation_weight < 0.0:
+            rule = "be at least 0"
+        elif self.expectation_weight and not any(parent is not None for parent in self._chain.parents):
+            rule = "be 0 where no binary task has a parent"
+        if rule:
+            advice = "Leave it out, or name parents in the problem."
+            raise ValueError(error_text("MultiTaskModel", "expectation_weight", rule, self.expectation_weight, advice))
+
     # === Forward ===
 
-    def raw_outputs(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
-        """What the heads put out before their link function (logits, standardised values), `(B,)` a task."""
+    def raw_outputs(
+        self, features: Mapping[str, Tensor], training: bool = False, label_correlation: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the heads put out before their link function (logits, standardised values), `(B,)` a task.
+
+        In a chain the logits are conditional on the parent.
+
+        Args:
+            features: dict of tensors, as in the call.
+            training: bool. Whether dropout is on. Defaults to `False`.
+            label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
+        """
         embedded = self.embedding(features)
-        hidden = self.sharing(self.bottom(embedded, training=training), training=training)
-        hidden = self.towers(hidden, training=training)  # (B, T, H)
+        asked = {} if label_correlation is None else {"label_correlation": label_correlation}
+        hidden = self.sharing(self.bottom(embedded, training=training), training=training, **asked)
+        for layer in (self.towers, self.transfer):
+            if layer is not None:
+                hidden = layer(hidden, training=training)  # (B, T, H)
         return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
 
+    def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Probabilities and values of what `raw_outputs` returned."""
+        marginal = self._chain.marginals(raw)
+        return {name: head.predictions(marginal[name]) for name, head in self.heads.items()}
+
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
-        raw = self.raw_outputs(features, training=training)
-        return {name: head.predictions(raw[name]) for name, head in self.heads.items()}
+        return self.predictions(self.raw_outputs(features, training=training))
 
     # === Training ===
 
@@ -147,11 +206,16 @@ class MultiTaskModel(keras.Model):
     ) -> dict[str, Tensor]:
         """Each task's masked mean loss, before its weight; float32 scalars.
 
+        Under `chain="dependence"` a mean over the rows where the parent happened.
+
         Args:
             raw: what `raw_outputs` returned.
             labels: task -> `(B,)`, NaN where missing.
             weights: of the rows, `(B,)` for all tasks or a dict by task. Defaults to `None`: all rows count once.
         """
+        labels = self._chain.loss_labels(labels)
+        if self.chain == "entire_space":
+            raw = self._chain.marginals(raw)
         losses = {}
         for task, own in zip(self.inputs.problem.tasks, self._by_task(weights).values(), strict=True):
             objective = OBJECTIVES[task.kind]
@@ -166,8 +230,9 @@ class MultiTaskModel(keras.Model):
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        correlation = self._label_correlation(labels)
         with tf.GradientTape() as tape:
-            raw = self.raw_outputs(features, training=True)
+            raw = self.raw_outputs(features, training=True, label_correlation=correlation)
             loss = self._step_loss(features, raw, labels, weights)
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
@@ -192,9 +257,11 @@ class MultiTaskModel(keras.Model):
         labels = {name: tf.cast(labels[name], tf.float32) for name in self.heads}
         losses = self.task_losses(raw, labels, weights)
         own_weights = self._by_task(weights)
-        counts = {name: _label_weight(labels[name], own_weights[name]) for name in losses}
+        read = self._chain.loss_labels(labels)
+        counts = {name: _label_weight(read[name], own_weights[name]) for name in losses}
+        labelled = {name: _label_weight(labels[name], own_weights[name]) for name in losses}
         rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
-        all_rows, *all_counts = _sums_over_replicas([rows, *counts.values()])
+        all_rows, *all_counts = tf.unstack(_sum_over_replicas(tf.stack([rows, *labelled.values()])))
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         # Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean
         # by the labels it holds, so that the sum is the mean over the whole batch.
@@ -204,14 +271,27 @@ class MultiTaskModel(keras.Model):
                 for task, count in zip(tasks, all_counts, strict=True)
             ]
         )
+        predictions = self.predictions(raw)
+        if self.expectation_weight:
+            loss += self.expectation_weight * self._chain.excess(predictions) * rows / all_rows
         if self.losses:  # what layers added, such as weight penalties
             loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in self.losses]) / replicas
         self._loss_tracker.update_state(loss * replicas, sample_weight=all_rows / replicas)
         for name in losses:
             self.loss_metrics[name].update_state(losses[name], sample_weight=counts[name])
-            predictions = self.heads[name].predictions(raw[name])
-            self.task_metrics[name].update_state(labels[name], predictions, sample_weight=own_weights[name])
+            self.task_metrics[name].update_state(labels[name], predictions[name], sample_weight=own_weights[name])
         return loss
+
+    def _label_correlation(self, labels: Mapping[str, Tensor]) -> Tensor | None:
+        """How the labels of the whole batch go together, `(T, T)`; `None` if the sharing layer does not ask."""
+        if not getattr(self.sharing, "uses_label_correlation", False):
+            return None
+        columns = tf.stack([tf.cast(labels[name], tf.float32) for name in self.heads], axis=1)  # (B, T)
+        # Large values would lose their spread in float32 sums; a cosine is not the same about another origin.
+        measure = self.sharing.correlation
+        means = [self.inputs.label_means[name] if measure == "pearson" else 0.0 for name in self.heads]
+        moments = _sum_over_replicas(label_moments(columns, tf.constant(means, tf.float32)))
+        return label_correlation(moments, measure)
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras builds from a batch, which under a strategy it makes by adding up the replicas' batches: that fails
@@ -225,16 +305,27 @@ class MultiTaskModel(keras.Model):
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Current values: `loss`, `mean_auc`, and `<task>/loss`, `<task>/auc` or `<task>/rmse`."""
         result = {"loss": self._loss_tracker.result()}
-        aucs = []
+        aucs, defined = [], []
         for task in self.inputs.problem.tasks:
             metric = self.task_metrics[task.name]
             result[f"{task.name}/loss"] = self.loss_metrics[task.name].result()
             result[f"{task.name}/{metric.name}"] = metric.result()
             if task.kind == "binary":
                 aucs.append(result[f"{task.name}/auc"])
+                defined.append(tf.cast(metric.is_defined(), aucs[-1].dtype))
         if aucs:
-            result["mean_auc"] = tf.add_n(aucs) / len(aucs)
+            # A task of one class has no AUC; counted as the 0 it shows, it would sink the mean of the others.
+            result["mean_auc"] = tf.math.divide_no_nan(tf.add_n(aucs), tf.add_n(defined))
         return result
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` and `train_on_batch` return, in this order."""
+        return list(self.get_metrics_result())
+
+    def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> list[Any]:
+        # Keras looks for metrics of these names, but here a task's metric is called "auc" and its value "buy/auc".
+        return [logs[name] for name in self.metrics_names]
 
     # === Config ===
 
@@ -247,12 +338,15 @@ class MultiTaskModel(keras.Model):
             "tower_units": list(self.tower_units),
             "dropout": self.dropout,
             "embedding_dim": self.embedding_dim,
+            "transfer": keras.saving.serialize_keras_object(self.transfer),
+            "chain": self.chain,
+            "expectation_weight": self.expectation_weight,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MultiTaskModel":
         config = dict(config)
-        for part in ("bottom", "sharing"):
+        for part in ("bottom", "sharing", "transfer"):
             config[part] = keras.saving.deserialize_keras_object(config[part])
         return cls(**config)
 
@@ -263,9 +357,8 @@ def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
     return tf.reduce_sum(tf.where(tf.math.is_nan(labels), 0.0, tf.cast(weights, tf.float32)))
 
 
-def _sums_over_replicas(values: list[Tensor]) -> list[Tensor]:
-    """Each scalar summed over all replicas, in one exchange."""
+def _sum_over_replicas(values: Tensor) -> Tensor:
+    """The tensor summed over all replicas, in one exchange."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return values
-    summed = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(values))
-    return [*tf.unstack(summed, num=len(values))]
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

@@ -22,18 +22,18 @@ class Objective:
     """How a kind of task is predicted, trained and watched.
 
     Args:
-        head: `(inputs, task name, dtype policy) -> layer`, from the facts fitted on the training split.
+        head: `(inputs, task name, mean label, dtype policy) -> layer`, from the facts fitted on the training split.
         loss: `(head, labels, raw head output, weights) -> scalar`.
         metric: makes the running metric.
     """
 
-    head: Callable[[ModelInputs, str, Any], keras.layers.Layer]
+    head: Callable[[ModelInputs, str, float, Any], keras.layers.Layer]
     loss: Callable[[Any, Tensor, Tensor, Tensor | None], Tensor]
     metric: Callable[[], keras.metrics.Metric]
 
 
-def _binary_head(inputs: ModelInputs, task: str, policy: Any) -> keras.layers.Layer:
-    prior = min(max(inputs.label_means[task], _LEAST_PRIOR), 1.0 - _LEAST_PRIOR)
+def _binary_head(inputs: ModelInputs, task: str, mean: float, policy: Any) -> keras.layers.Layer:
+    prior = min(max(mean, _LEAST_PRIOR), 1.0 - _LEAST_PRIOR)
     return BinaryHead(prior=prior, dtype=policy, name=f"head_{task}")
 
 
@@ -41,9 +41,8 @@ def _binary_loss(head: BinaryHead, labels: Tensor, raw: Tensor, weights: Tensor 
     return masked_binary_cross_entropy(labels, raw, weights)
 
 
-def _regression_head(inputs: ModelInputs, task: str, policy: Any) -> keras.layers.Layer:
+def _regression_head(inputs: ModelInputs, task: str, mean: float, policy: Any) -> keras.layers.Layer:
     deviation = inputs.label_deviations[task] or 1.0  # a constant label has nothing to scale
-    mean = inputs.label_means[task]
     return RegressionHead(mean=mean, standard_deviation=deviation, dtype=policy, name=f"head_{task}")
 
 

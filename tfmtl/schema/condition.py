@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.shown import shown
 
 _CLAUSE = re.compile(
     r"\s*(?P<column>[A-Za-z_][A-Za-z0-9_]*)\s*(?P<operator>==|!=|>=|<=|>|<)\s*"
@@ -52,14 +53,14 @@ def _parse(text: str) -> tuple[Clause, ...]:
         match = _CLAUSE.match(text, position)
         if not match:
             raise ProblemError(
-                f"Condition: cannot read {text[position:]!r} in {text!r}. "
+                f"Condition: cannot read {shown(text[position:])} in {shown(text)}. "
                 "Write `column operator constant`, joined by `and`, for example \"rating >= 4 and kind == 'cart'\"."
             )
         literal = match["value"]
         quoted = literal[0] in "'\""
         if quoted and match["operator"] not in ("==", "!="):
             raise ProblemError(
-                f"Condition: text is compared with == or != only. Received: {text!r}. "
+                f"Condition: text is compared with == or != only. Received: {shown(text)}. "
                 "Remove the quotes to compare as numbers."
             )
         value = literal[1:-1] if quoted else float(literal)
@@ -70,7 +71,7 @@ def _parse(text: str) -> tuple[Clause, ...]:
         joint = _AND.match(text, position)
         if not joint:
             raise ProblemError(
-                f"Condition: expected `and` before {text[position:]!r} in {text!r}. "
+                f"Condition: expected `and` before {shown(text[position:])} in {shown(text)}. "
                 "Only conjunctions are supported; add a column to the log for anything else."
             )
         position = joint.end()

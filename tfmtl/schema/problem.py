@@ -19,6 +19,7 @@ from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.regression_task import RegressionTask
 from tfmtl.schema.sequence_feature import SequenceFeature
+from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
 from tfmtl.schema.strict import check_choice, check_types, did_you_mean, plain, read_list, read_record
 from tfmtl.schema.task import Task
@@ -123,12 +124,12 @@ class Problem:
     def from_dict(cls, mapping: Mapping[str, Any]) -> "Problem":
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
-            raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {mapping!r}.")
+            raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
         known = ("name", "keys", "features", "sequences", "tasks", "split", "examples")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
-                    f"Problem: unknown key {key!r}. Known keys: {sorted(known)}.{did_you_mean(str(key), known)}"
+                    f"Problem: unknown key {shown(key)}. Known keys: {sorted(known)}.{did_you_mean(str(key), known)}"
                 )
         for key in ("name", "features", "tasks"):
             if key not in mapping:
@@ -164,8 +165,6 @@ class Problem:
             raise ProblemError(f"Problem: no problem file at '{path}'. Give the path of a YAML file.")
         try:
             return cls.from_dict(read_yaml(path.read_text(encoding="utf-8")))
-        except yaml.YAMLError as error:
-            raise ProblemError(f"{path}: not readable as YAML: {error}") from error
         except UnicodeDecodeError as error:
             raise ProblemError(f"{path}: not readable as UTF-8 text: {error}") from error
         except ProblemError as error:
@@ -184,6 +183,8 @@ class Problem:
 
 def _read_kind(kinds: Mapping[str, type[Any]], item: object, where: str) -> Any:
     if not isinstance(item, Mapping) or "kind" not in item:
-        raise ProblemError(f"{where}: must be a mapping with the key 'kind', one of {list(kinds)}. Received: {item!r}.")
+        raise ProblemError(
+            f"{where}: must be a mapping with the key 'kind', one of {list(kinds)}. Received: {shown(item)}."
+        )
     check_choice(where, "kind", item["kind"], kinds)
     return read_record(kinds[item["kind"]], {k: v for k, v in item.items() if k != "kind"}, where)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.shown import shown
 
 Record = TypeVar("Record")
 
@@ -32,7 +33,8 @@ def check_name(owner: str, argument: str, name: object) -> None:
     if not isinstance(name, str) or not _NAME.fullmatch(name) or JOINT in f"{name}_":
         raise ProblemError(
             f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
-            f"ending with an underscore. Received: {argument}={name!r}. Rename the column in the log or in the adapter."
+            f"ending with an underscore. Received: {argument}={shown(name)}. "
+            "Rename the column in the log or in the adapter."
         )
 
 
@@ -41,7 +43,7 @@ def check_choice(owner: str, argument: str, value: object, choices: Iterable[str
     known = list(choices)
     if value not in known:
         raise ProblemError(
-            f"{owner}: `{argument}` must be one of {known}. Received: {argument}={value!r}."
+            f"{owner}: `{argument}` must be one of {known}. Received: {argument}={shown(value)}."
             f"{did_you_mean(str(value), known)}"
         )
 
@@ -75,12 +77,12 @@ def read_record(cls: type[Record], mapping: object, where: str) -> Record:
         where: the place in the file, for the error text.
     """
     if not isinstance(mapping, Mapping):
-        raise ProblemError(f"{where}: must be a mapping of keys to values. Received: {mapping!r}.")
+        raise ProblemError(f"{where}: must be a mapping of keys to values. Received: {shown(mapping)}.")
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in mapping:
         if key not in fields:
             raise ProblemError(
-                f"{where}: unknown key {key!r}. Known keys: {sorted(fields)}.{did_you_mean(str(key), fields)}"
+                f"{where}: unknown key {shown(key)}. Known keys: {sorted(fields)}.{did_you_mean(str(key), fields)}"
             )
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
@@ -95,7 +97,7 @@ def read_record(cls: type[Record], mapping: object, where: str) -> Record:
 def read_list(value: object, where: str) -> list[Any]:
     """Returns `value` if it is a list, else raises."""
     if not isinstance(value, list):
-        raise ProblemError(f"{where}: must be a list. Received: {value!r}.")
+        raise ProblemError(f"{where}: must be a list. Received: {shown(value)}.")
     return value
 
 
@@ -124,7 +126,8 @@ def _convert(owner: str, argument: str, value: object, hint: Any) -> Any:
         elif isinstance(value, option) and (option is bool or not isinstance(value, bool)):
             return value
     raise ProblemError(
-        f"{owner}: `{argument}` must be {_type_name(hint)}. Received: {argument}={value!r} ({type(value).__name__})."
+        f"{owner}: `{argument}` must be {_type_name(hint)}. "
+        f"Received: {argument}={shown(value)} ({type(value).__name__})."
     )
 
 

@@ -15,7 +15,11 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
     """Predictions and labels of a split: `{"groups": (N,), "labels": {task: (N,)}, "predictions": {task: (N,)}}`.
 
     Groups are bytes; missing labels are NaN. Rows are in the order of the files.
+
+    Raises:
+        ValueError: the model was trained on other data, or there is no such split.
     """
+    data.check_fitted_for("predict", model.inputs)
     batches = data.split(split, _BATCH)
     groups: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
@@ -42,7 +46,11 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
 
     Returns:
         dict: task -> metric -> value, ready for JSON.
+
+    Raises:
+        ValueError: the model was trained on other data, or there is no such split.
     """
+    data.check_fitted_for("evaluate", model.inputs)
     result = predict(model, data, split)
     groups = result["groups"] if data.problem.group_column is not None else None
     return {

@@ -11,15 +11,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfmtl.core.step_folders import TRAINED, check_output_folder
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset
+from tfmtl.schema import SPLITS
 from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
 
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
+TENSORBOARD = "tensorboard"
 _EVAL_BATCH = 4096
 
 
@@ -32,9 +35,9 @@ def fit(
 ) -> MultiTaskModel:
     """Trains a preset and returns it as it was at its best epoch.
 
-    Writes to `output`: `model.keras` (the best epoch; an older one is replaced only when training has ended),
-    `history.csv`, `tensorboard/`, `run.json` (options, history, versions, timing). Without validation examples the
-    last epoch counts as the best.
+    Writes to `output`: `model.keras` (the best epoch; an older one is replaced only when training has ended, and its
+    `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, versions, timing).
+    Without validation examples the last epoch counts as the best.
 
     Args:
         data: `PreparedData`.
@@ -44,36 +47,45 @@ def fit(
         verbose: as in `keras.Model.fit`.
 
     Raises:
-        ValueError: `options.monitor` is no metric of this model, or there is no validation split to measure it on.
+        ValueError: `options.monitor` is no metric of this model, or there is no validation split to measure it on, or
+            `output` holds prepared data or exported models.
         TypeError: `options.preset_options` holds something that the preset does not know.
         TrainingError: a task's loss became NaN or infinite.
     """
     options = options or TrainOptions()
     output = Path(output)
+    check_output_folder("fit", "output", output, TRAINED)
     keras.utils.set_random_seed(options.seed)
     with get_strategy(options.strategy).scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
         model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
     monitor = _monitor(model, options.monitor, data)
     output.mkdir(parents=True, exist_ok=True)
+    for events in (output / TENSORBOARD).glob("*/events.out.tfevents.*"):  # else two runs share one curve
+        events.unlink()
     best = output / "best.partial.keras"
-    started = time.monotonic()
-    history = model.fit(
-        data.train(options.batch_size, options.seed),
-        validation_data=data.valid(_EVAL_BATCH) if monitor else None,
-        epochs=options.epochs,
-        callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
-        verbose=verbose,
-    )
-    seconds = time.monotonic() - started
-    if not monitor:
-        model.save(best)
-    os.replace(best, output / MODEL_FILE)
+    try:
+        started = time.monotonic()
+        history = model.fit(
+            data.train(options.batch_size, options.seed),
+            validation_data=data.valid(_EVAL_BATCH) if monitor else None,
+            epochs=options.epochs,
+            callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
+            verbose=verbose,
+        )
+        seconds = time.monotonic() - started
+        if not monitor:
+            model.save(best)
+        for split in SPLITS:  # they are about the model that goes now
+            (output / f"evaluation_{split}.json").unlink(missing_ok=True)
+        os.replace(best, output / MODEL_FILE)
+    finally:
+        best.unlink(missing_ok=True)
     record = {
         "model": options.preset,
         "options": options.to_dict(),
         "monitor": monitor,
-        "data": str(data.directory),
+        "data": os.path.abspath(data.directory),
         "fingerprint": data.problem.fingerprint,
         "parameters": model.count_params(),
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
@@ -101,7 +113,7 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
 def _callbacks(output: Path, best: Path, monitor: str | None, patience: int) -> list[keras.callbacks.Callback]:
     callbacks: list[keras.callbacks.Callback] = [
         keras.callbacks.CSVLogger(str(output / "history.csv")),
-        keras.callbacks.TensorBoard(str(output / "tensorboard"), write_graph=False),
+        keras.callbacks.TensorBoard(str(output / TENSORBOARD), write_graph=False),
         StopOnNaN(),
     ]
     if monitor:

@@ -3,6 +3,8 @@
 from tests.conformance.recipes.inputs import BATCH, NETWORK, PER_TASK, normal
 from tests.support.layer_checks import LayerRecipe
 from tfmtl.layers.heads.binary_head import BinaryHead
+from tfmtl.layers.heads.conversion_chain import ConversionChain
+from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.heads.regression_head import RegressionHead
 from tfmtl.layers.heads.tower_bank import TowerBank
 
@@ -10,6 +12,11 @@ RECIPES = (
     LayerRecipe(TowerBank, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(BinaryHead, normal(BATCH, 5), {"prior": 0.2}, output_dtype="float32"),
     LayerRecipe(RegressionHead, normal(BATCH, 5), {"mean": 3.0, "standard_deviation": 2.0}, output_dtype="float32"),
+    LayerRecipe(ConversionChain, normal(BATCH, 3), {"parents": (None, 0, 1)}, output_dtype="float32"),
+    LayerRecipe(ConversionChain, normal(BATCH, 4), {"parents": (2, None, 1, 1)}, output_dtype="float32"),
+    LayerRecipe(InformationTransfer, PER_TASK, {"parents": (None, 0, 1)}),
+    LayerRecipe(InformationTransfer, PER_TASK, {"parents": (1, None, 1), "dropout": 0.1}),
+    LayerRecipe(InformationTransfer, PER_TASK, {"parents": (None, None, None)}),
 )
 
 ALTERNATIVES = {
@@ -20,4 +27,6 @@ ALTERNATIVES = {
     },
     BinaryHead: {"prior": 0.3},
     RegressionHead: {"mean": 4.0, "standard_deviation": 3.0},
+    ConversionChain: {"parents": (None, 0, 0)},
+    InformationTransfer: {"parents": (None, 0, 0), "dropout": 0.5},
 }

@@ -14,12 +14,15 @@ from tests.conformance.recipes.inputs import (
 from tests.support.layer_checks import LayerRecipe
 from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
+from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 from tfmtl.layers.sequence.target_attention import TargetAttention
 
 RECIPES = (
+    LayerRecipe(EventPositions, sequence_inputs()),
     LayerRecipe(MeanPooling, sequence_inputs()),
     LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8, 4)}),
     LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8,), "use_softmax": False}),
@@ -47,9 +50,16 @@ RECIPES = (
     ),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target"}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "task_dim": 0}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "behaviour_dim": 0}),
+    LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
+    LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 2, "pooling": "target"}),
 )
 
+_CONDITIONS = ("task_dim", "behaviour_dim", "hidden_dim")
+
 ALTERNATIVES = {
+    EventPositions: {"use_positions": False},
     TargetAttention: {"hidden_units": (8, 3), "activation": "gelu", "use_softmax": False},
     MaskedSelfAttention: {"num_heads": 1},
     BehaviourHypernetwork: {
@@ -63,4 +73,8 @@ ALTERNATIVES = {
     },
     ConditionalTransformerBlock: {"num_heads": 1, "feed_forward_multiplier": 3, "dropout": 0.5},
     HyperSequenceEncoder: {**ENCODER, "pooling": "target"},
+    PairSequenceEncoder: {
+        **{argument: value for argument, value in ENCODER.items() if argument not in _CONDITIONS},
+        "pooling": "target",
+    },
 }

@@ -31,6 +31,15 @@ def test_error_text_is_the_template() -> None:
     assert text == "Layer: `units` must be a positive int. Received: units='8'. Use 1 or more."
 
 
+def test_a_long_value_is_cut() -> None:
+    values = list(range(100_000))
+    for check in (check_positive_int, check_number):
+        with pytest.raises(TypeError, match=re.escape("Received: a=[0, 1, 2, ")) as raised:
+            check("Layer", "a", values)
+        assert len(str(raised.value)) < 600
+        assert "... (688,890 characters) (list). Use" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("check", "value"),
     [

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tests.support.tiny_problem import prepare, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
-from tfmtl.export import export, saved_model
+from tfmtl.export import VerificationError, export, saved_model
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 
@@ -109,7 +109,36 @@ def test_version_is_checked(
     assert not list(tmp_path.iterdir())
 
 
+def test_what_fails_its_check_never_gets_its_name(
+    small: MultiTaskModel, tiny_data: PreparedData, tmp_path: Path
+) -> None:
+    seen: list[Path] = []
+
+    def check(folder: Path) -> None:
+        assert (folder / "saved_model.pb").is_file()
+        assert numbers(tmp_path) == set()
+        seen.append(folder)
+
+    def refuse(folder: Path) -> None:
+        raise VerificationError("it answers otherwise")
+
+    with pytest.raises(VerificationError, match="it answers otherwise"):
+        export(small, tiny_data, tmp_path, check=refuse)
+    assert numbers(tmp_path) == set()
+    assert export(small, tiny_data, tmp_path, check=check) == tmp_path / "1"
+    assert len(seen) == 1
+
+
 # === Failures ===
+
+
+def test_another_steps_folder_is_refused(small: MultiTaskModel, tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="export: `directory` must be a folder of its own, but it holds prepared data"):
+        export(small, tiny_data, tiny_data.directory)
+    (tmp_path / "run.json").touch()
+    with pytest.raises(ValueError, match="but it holds a training run"):
+        export(small, tiny_data, tmp_path)
+    assert numbers(tiny_data.directory) == numbers(tmp_path) == set()
 
 
 def test_model_of_other_data_is_refused(small: MultiTaskModel, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_dtrn_without_sequences_is_refinement_alone() -> None:
 
 
 def test_without_both_modules_all_tasks_see_the_same() -> None:
-    layer = bottom(task_conditioned=False, gate="off")
+    layer = bottom(encoder="shared", gate="off")
     result = layer(INPUTS).numpy()
     for task in range(1, TASKS):
         np.testing.assert_array_equal(result[:, task], result[:, 0])
@@ -173,7 +173,7 @@ def test_without_both_modules_all_tasks_see_the_same() -> None:
 
 
 def test_each_module_alone_tells_the_tasks_apart() -> None:
-    for arguments in ({"task_conditioned": False}, {"gate": "off"}):
+    for arguments in ({"encoder": "shared"}, {"gate": "off"}):
         result = bottom(randomized=False, **arguments)(INPUTS).numpy()
         for one, other in itertools.combinations(range(TASKS), 2):
             assert np.any(result[:, one] != result[:, other])
@@ -219,8 +219,12 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         DTRNBottom(2, gate="on")
     with pytest.raises(ValueError, match="DTRNBottom: `num_heads` must be a positive int"):
         DTRNBottom(2, num_heads=0)
-    with pytest.raises(TypeError, match="DTRNBottom: `task_conditioned` must be a bool"):
-        DTRNBottom(2, task_conditioned="yes")
+    with pytest.raises(ValueError, match=r"DTRNBottom: `encoder` must be one of .*Did you mean 'hyper'\?"):
+        DTRNBottom(2, encoder="hypr")
+    with pytest.raises(ValueError, match="DTRNBottom: `behaviour_dim` must be positive where `task_dim` is 0"):
+        DTRNBottom(2, task_dim=0, behaviour_dim=0)
+    with pytest.raises(ValueError, match="DTRNBottom: `task_dim` must be an int of at least 0"):
+        DTRNBottom(2, task_dim=-1)
     with pytest.raises(ValueError, match="SharedBottomRepresentation: `pooling` must be one of"):
         SharedBottomRepresentation("max")
     shapes = {key: value.shape for key, value in INPUTS.items()}

@@ -65,7 +65,7 @@ def layer_weights(layer: HyperSequenceEncoder) -> list[dict[str, np.ndarray]]:
 
 
 def expected_interests(layer: HyperSequenceEncoder, scale: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    positions = layer.position_embeddings.numpy() if layer.use_positions else None
+    positions = layer.positions.position_embeddings.numpy() if layer.use_positions else None
     return numpy_reference.interests(
         INPUTS["events"], COUNTS, positions, layer.num_heads, layer_weights(layer), scale, shift
     )
@@ -182,9 +182,9 @@ def test_order_matters_through_positions_alone(pooling: str, use_positions: bool
 def test_positions_count_from_the_most_recent_event() -> None:
     layer = encoder()
     before = layer(INPUTS).numpy()
-    table = layer.position_embeddings.numpy()
+    table = layer.positions.position_embeddings.numpy()
     table[3] += 1.0  # the fourth event from the end: only histories of four or five have one
-    layer.position_embeddings.assign(table)
+    layer.positions.position_embeddings.assign(table)
     changed = np.any(layer(INPUTS).numpy() != before, axis=(1, 3))
     np.testing.assert_array_equal(changed, COUNTS >= 4)
 
@@ -275,3 +275,28 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         HyperSequenceEncoder(3, pooling="target").build({key: SHAPES[key] for key in ("events", "event_mask")})
     with pytest.raises(ValueError, match="BehaviourHypernetwork: `num_sites` must be a positive int"):
         BehaviourHypernetwork(2, 2, num_sites=0, dim=4)
+
+
+def test_without_task_embedding_all_tasks_have_the_same_interests_and_a_task_costs_nothing() -> None:
+    layer = encoder(task_dim=0)
+    result = layer(INPUTS).numpy()
+    for task in range(1, TASKS):
+        np.testing.assert_array_equal(result[:, task], result[:, 0])
+    assert encoder(num_tasks=TASKS + 1, task_dim=0).count_params() == layer.count_params()
+    assert np.any(layer.hypernetwork()[0][:, 0] != layer.hypernetwork()[0][:, 1])
+
+
+def test_without_behaviour_embedding_conditions_differ_by_task_alone() -> None:
+    scale, shift = encoder(behaviour_dim=0).hypernetwork()
+    for tensor in (scale.numpy(), shift.numpy()):
+        np.testing.assert_array_equal(tensor[:, 0], tensor[:, 1])
+        assert np.any(tensor[0] != tensor[1])
+
+
+def test_a_hypernetwork_that_knows_nothing_is_refused() -> None:
+    for layer_class, arguments in (
+        (HyperSequenceEncoder, {"num_tasks": 2}),
+        (BehaviourHypernetwork, {"num_tasks": 2, "num_behaviours": 2, "num_sites": 2, "dim": 4}),
+    ):
+        with pytest.raises(ValueError, match="`behaviour_dim` must be positive where `task_dim` is 0"):
+            layer_class(**arguments, task_dim=0, behaviour_dim=0)

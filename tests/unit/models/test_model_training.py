@@ -1,5 +1,7 @@
 """MultiTaskModel under `compile`, `fit` and `evaluate`."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -68,6 +70,29 @@ def test_loss_shown_is_the_mean_over_rows_of_the_batches_losses(tiny_data: Prepa
     assert shown == pytest.approx(total / 120, rel=1e-5)
 
 
+def test_a_task_of_one_class_is_left_out_of_the_mean_auc(tiny_data: PreparedData) -> None:
+    model = tiny_model(tiny_data.inputs)
+    model.compile()
+    features, labels = whole_split(tiny_data, "valid")
+    constant = {**labels, "buy": tf.zeros_like(labels["buy"])}
+    shown = model.evaluate(features, constant, 120, verbose=0, return_dict=True)
+    assert shown["buy/auc"] == 0.0
+    assert shown["mean_auc"] == shown["click/auc"] > 0.0
+    nothing = {**constant, "click": tf.zeros_like(labels["click"])}
+    assert model.evaluate(features, nothing, 120, verbose=0, return_dict=True)["mean_auc"] == 0.0
+
+
+def test_values_returned_as_a_list_are_in_the_order_of_the_names(tiny_data: PreparedData) -> None:
+    model = tiny_model(tiny_data.inputs)
+    model.compile()
+    features, labels = whole_split(tiny_data, "valid")
+    named = model.evaluate(features, labels, 120, verbose=0, return_dict=True)
+    listed = model.evaluate(features, labels, 120, verbose=0)
+    assert dict(zip(model.metrics_names, listed, strict=True)) == pytest.approx(named, rel=1e-6)
+    assert len({round(value, 6) for value in listed}) == len(listed), "equal values would show nothing"
+    assert len(model.train_on_batch(features, labels)) == len(model.metrics_names)
+
+
 def test_regression_alone_has_no_mean_auc() -> None:
     problem = tiny_problem(tasks=tiny_problem().tasks[2:])
     model = tiny_model(tiny_inputs(problem))
@@ -80,7 +105,8 @@ def test_regression_alone_has_no_mean_auc() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_compile_without_arguments_and_fit(tiny_data: PreparedData, preset: str) -> None:
-    model = tiny_model(tiny_data.inputs, preset, hidden_units=(64, 32), tower_units=(32,))
+    towers = {"tower_units": (32,)} if "tower_units" in inspect.signature(PRESETS[preset]).parameters else {}
+    model = tiny_model(tiny_data.inputs, preset, hidden_units=(64, 32), **towers)
     model.compile()
     assert isinstance(model.optimizer, keras.optimizers.Adam)
     history = model.fit(tiny_data.train(20), epochs=8, verbose=0).history

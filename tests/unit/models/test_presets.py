@@ -8,23 +8,57 @@ import pytest
 
 from tests.support.tiny_problem import tiny_inputs, tiny_model, whole_split
 from tfmtl.data import PreparedData
+from tfmtl.layers.bottom.apem_bottom import APEMBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
+from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
+from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
+from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models import PRESETS, from_preset
 
 OTHER = {
-    "hidden_units": (12, 8),
-    "tower_units": (9,),
-    "pooling": "target",
+    "adaptive": False,
+    "behaviour_dim": 0,
+    "chain": "dependence",
+    "correlation": "cosine",
+    "cross_rank": 2,
     "dropout": 0.4,
+    "encoder": "independent",
+    "expectation_weight": 0.3,
+    "function": None,
+    "gate": "sigmoid",
+    "hidden_units": (12, 8),
+    "kind": "cin",
+    "load_balance_weight": 0.5,
+    "mappings": ("identity", "sin", "cos"),
+    "num_blocks": 2,
     "num_experts": 3,
-    "num_layers": 2,
+    "num_groups": 3,
     "num_heads": 1,
+    "num_layers": 3,
+    "num_levels": 1,
+    "num_private_experts": 2,
+    "num_public_experts": 2,
+    "num_shared_experts": 1,
+    "num_specific_experts": 1,
+    "pooling": "target",
+    "private_experts": "mlp",
     "reduction": 3,
+    "se_axis": "field",
+    "selection": "softmax",
+    "sharing": "ple",
+    "squeeze": "flatten",
+    "task_dim": 0,
+    "top_k": 1,
+    "tower_units": (9,),
+    "use_set_attention": False,
 }
+# What an option needs to mean something: experts in the sharing layer, marginals that a chain does not tie already.
+WITH = {("interaction", "num_experts"): {"sharing": "mmoe"}, ("apem", "expectation_weight"): {"chain": "none"}}
 OPTIONS = [
     (preset, option)
     for preset, function in PRESETS.items()
@@ -39,7 +73,13 @@ OPTIONS = [
         ("single_task", SharedBottomRepresentation, SingleTask),
         ("shared_bottom", SharedBottomRepresentation, SharedBottom),
         ("mmoe", SharedBottomRepresentation, MMoE),
+        ("ple", SharedBottomRepresentation, PLE),
+        ("esmm", SharedBottomRepresentation, SingleTask),
+        ("aitm", SharedBottomRepresentation, SingleTask),
+        ("interaction", InteractionBottom, SharedBottom),
         ("dtrn", DTRNBottom, MMoE),
+        ("dephn", SoftSelectionBottom, HeterogeneousExperts),
+        ("apem", APEMBottom, SingleTask),
     ],
 )
 def test_composition(preset: str, bottom: type, sharing: type) -> None:
@@ -49,13 +89,34 @@ def test_composition(preset: str, bottom: type, sharing: type) -> None:
     assert preset in PRESETS
 
 
+@pytest.mark.parametrize("sharing", ["single_task", "shared_bottom", "mmoe", "ple"])
+@pytest.mark.parametrize("preset", ["dtrn", "interaction"])
+def test_any_sharing_fits_on_a_bottom(preset: str, sharing: str) -> None:
+    model = from_preset(preset, tiny_inputs(), sharing=sharing)
+    expected = {"single_task": SingleTask, "shared_bottom": SharedBottom, "mmoe": MMoE, "ple": PLE}
+    assert type(model.sharing) is expected[sharing]
+
+
+@pytest.mark.parametrize("kind", ["dcn_v2", "fm", "cin", "autoint", "senet", "fibinet"])
+def test_interactions(tiny_data: PreparedData, kind: str) -> None:
+    features, labels = whole_split(tiny_data, "train")
+    model = from_preset("interaction", tiny_data.inputs, kind=kind)
+    model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+    losses = [model.train_on_batch(features, labels, return_dict=True)["loss"] for _ in range(8)]
+    assert losses[-1] < losses[0]
+
+
 @pytest.mark.parametrize(("preset", "option"), OPTIONS)
 def test_option_changes_something(tiny_data: PreparedData, preset: str, option: str) -> None:
-    features = {key: value[:8] for key, value in whole_split(tiny_data, "train")[0].items()}
+    features, labels = ({key: value[:16] for key, value in part.items()} for part in whole_split(tiny_data, "train"))
 
     def behaviour(**options) -> list[np.ndarray]:
         keras.utils.set_random_seed(0)
-        model = tiny_model(tiny_data.inputs, preset, **options)
+        model = tiny_model(tiny_data.inputs, preset, **WITH.get((preset, option), {}), **options)
+        if option == "expectation_weight":
+            model.heads["buy"].weights[-1].assign([2.0])  # the calibrator acts where a task is above its parent
+        model.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+        model.train_on_batch(features, labels)  # some options only show in the gradient
         return [np.asarray(value) for value in (*model.get_weights(), *model(features, training=True).values())]
 
     def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
@@ -70,7 +131,7 @@ def test_unknown_preset() -> None:
     with pytest.raises(ValueError) as caught:
         from_preset("mmeo", tiny_inputs())
     assert str(caught.value) == (
-        "from_preset: `name` must be one of ['dtrn', 'mmoe', 'shared_bottom', 'single_task']. "
+        f"from_preset: `name` must be one of {list(PRESETS)}. "
         "Received: name='mmeo'. Use one of these. Did you mean 'mmoe'?"
     )
 
@@ -80,7 +141,8 @@ def test_unknown_option(option: str, hint: str) -> None:
     with pytest.raises(TypeError) as caught:
         from_preset("mmoe", tiny_inputs(), **{option: 3})
     assert str(caught.value) == (
-        "from_preset: `options` must be among ['num_experts', 'hidden_units', 'tower_units', 'pooling', 'dropout'] "
+        "from_preset: `options` must be among ['num_experts', 'top_k', 'load_balance_weight', 'hidden_units', "
+        "'tower_units', 'pooling', 'dropout'] "
         f"for preset 'mmoe'. Received: options={{'{option}': 3}}. Use these.{hint}"
     )
 

@@ -14,11 +14,23 @@ from tfmtl.schema import Problem, ProblemError
         (b"", "Problem: must be a mapping of keys to values. Received: None."),
         (b"just text", "Problem: must be a mapping of keys to values. Received: 'just text'."),
         (b"- a\n- b", "Problem: must be a mapping of keys to values. Received: ['a', 'b']."),
-        (b"name: [a", "not readable as YAML: "),
-        (b"name: a\n\tb: c", "not readable as YAML: "),
-        (b"name: !!python/object/apply:os.system ['true']", "not readable as YAML: "),
+        (b"name: [a", "not readable as YAML: line 1, column 9: expected ',' or ']', but got"),
+        (
+            b"name: a\n\tb: c",
+            "not readable as YAML: line 2, column 1: found character '\\t' that cannot start any token",
+        ),
+        (b"name: a: b", "not readable as YAML: line 1, column 8: mapping values are not allowed here."),
+        (
+            b'a: 1\nb: "x\nc: 2\n',
+            "not readable as YAML: line 4, column 1: found unexpected end of stream while scanning a quoted scalar "
+            "from line 2.",
+        ),
+        (
+            b"name: !!python/object/apply:os.system ['true']",
+            "not readable as YAML: line 1, column 7: could not determine a constructor for the tag",
+        ),
         (b"name: gr\xf6\xdfe", "not readable as UTF-8 text: "),
-        (b"name: a\x00b", "not readable as YAML: "),
+        (b"name: a\x00b", "not readable as YAML: unacceptable character #x0000: special characters are not allowed"),
         (b"name: a\nkeys: {}\nname: b", "key 'name' stands twice, in lines 1 and 3. Remove one of them."),
         (b"name: a\nfeatures:\n- name: x\n  dim: 3\n  dim: 4", "key 'dim' stands twice, in lines 4 and 5."),
         (b"name: &x [*x]\nfeatures: []\ntasks: []", "Problem: `name` must be text. Received: name=[[...]] (list)."),
@@ -29,6 +41,24 @@ def test_unreadable_files(tmp_path: Path, content: bytes, text: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ProblemError, match="^" + re.escape(f"{path}: {text}")):
         Problem.load(path)
+
+
+def test_an_error_of_yaml_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "problem.yaml"
+    for content in (b"name: [a", b"name: a\x00b", b"name: &x a\nkeys: *y"):
+        path.write_bytes(content)
+        with pytest.raises(ProblemError) as caught:
+            Problem.load(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_log_in_the_place_of_the_problem_file_does_not_fill_the_screen(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,click\n" * 10_000, encoding="utf-8")
+    with pytest.raises(ProblemError, match=re.escape("Received: 'user,item,click user,item")) as caught:
+        Problem.load(path)
+    assert len(str(caught.value)) < 600
+    assert "... (160,001 characters)" in str(caught.value)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

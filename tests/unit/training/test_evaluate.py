@@ -1,6 +1,7 @@
 """Exact metrics of a split, from predictions in the order of the files."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,17 @@ def test_without_users_there_are_no_groups(tmp_path: Path) -> None:
             "missing_labels": 0,
         }
     }
+
+
+@pytest.mark.parametrize("measure", [evaluate, predict])
+def test_data_fitted_anew_is_refused(model: MultiTaskModel, tmp_path: Path, measure: Callable) -> None:
+    other = prepare(tmp_path, seed=1)
+    with pytest.raises(ValueError) as caught:
+        measure(model, other, "test")
+    assert str(caught.value) == (
+        f"{measure.__name__}: `data` must be what the model was trained on. Received: data='{other.directory}' with "
+        "other tables or another problem. Give the folder named in run.json."
+    )
 
 
 def test_unknown_split(tiny_data: PreparedData, model: MultiTaskModel) -> None:

@@ -181,6 +181,60 @@ def test_an_older_model_survives_a_run_that_dies(tiny_data: PreparedData, tmp_pa
     assert not list(tmp_path.glob("*partial*"))
 
 
+class Interrupt(keras.callbacks.Callback):
+    """Ctrl-C in the second epoch, when the first has been kept."""
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_leaves_no_half_model(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "tensorboard"}
+
+
+def test_a_used_folder_tells_of_the_new_run_only(tiny_data: PreparedData, tmp_path: Path) -> None:
+    fit(tiny_data, tmp_path, options(), verbose=0)
+    (tmp_path / "evaluation_test.json").write_text("of the first model")
+    (tmp_path / "notes.txt").write_text("the user's")
+    old = set(tmp_path.glob("tensorboard/*/*"))
+    fit(tiny_data, tmp_path, options(seed=1), verbose=0)
+    assert len(old) == 2
+    assert len(set(tmp_path.glob("tensorboard/*/*")) - old) == 2
+    assert not old & set(tmp_path.glob("tensorboard/*/*"))
+    assert not (tmp_path / "evaluation_test.json").exists()
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_a_run_that_dies_leaves_the_older_models_evaluation(tiny_data: PreparedData, tmp_path: Path) -> None:
+    fit(tiny_data, tmp_path, options(), verbose=0)
+    (tmp_path / "evaluation_test.json").write_text("of the first model")
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+    assert (tmp_path / "evaluation_test.json").exists()
+
+
+def test_another_steps_folder_is_refused(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fit: `output` must be a folder of its own, but it holds prepared data"):
+        fit(tiny_data, tiny_data.directory, options(), verbose=0)
+    assert not (tiny_data.directory / "tensorboard").exists()
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "saved_model.pb").touch()
+    with pytest.raises(ValueError, match="but it holds exported models"):
+        fit(tiny_data, tmp_path, options(), verbose=0)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_the_record_names_the_data_from_anywhere(
+    tiny_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_data.directory.parent)
+    fit(PreparedData(tiny_data.directory.name), tmp_path, options(), verbose=0)
+    assert json.loads((tmp_path / "run.json").read_text())["data"] == str(tiny_data.directory)
+
+
 def test_divergence_is_an_error_that_names_tasks(tiny_data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"fit: the loss of \[.*'watch'.*\] must be finite\. Received: .* at step"):
         fit(tiny_data, tmp_path, options(learning_rate=1e30), verbose=0)

@@ -29,7 +29,7 @@ def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) ->
     return folder
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [f"{preset}{case}" for preset in ("", "dephn: ", "aitm: ") for case in CASES])
 def test_two_replicas_equal_one_device(output: Path, case: str) -> None:
     one, two = np.load(output / "one_device.npz"), np.load(output / "mirrored.npz")
     names = [name for name in one if name.startswith(f"{case}/")]

@@ -35,11 +35,11 @@ def cases(data: PreparedData) -> Iterator[tuple[str, tf.data.Dataset, tf.data.Da
     yield "labels on one replica, weighted", weighted, weighted
 
 
-def train(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
+def train(data: PreparedData, strategy: str, preset: str, prefix: str = "") -> dict[str, np.ndarray]:
     """What every case makes of the same start."""
     keras.utils.set_random_seed(0)
     with get_strategy(strategy).scope():
-        model = tiny_model(data.inputs)
+        model = tiny_model(data.inputs, preset)
         model.compile(keras.optimizers.SGD(0.3))
     start = model.get_weights()
     found = {}
@@ -51,7 +51,7 @@ def train(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
         found |= {f"{name}/evaluate/{metric}": np.array(value) for metric, value in measured.items()}
         found |= {f"{name}/weights/{n}": value for n, value in enumerate(model.get_weights())}
         found |= {f"{name}/moved/{n}": value - start[n] for n, value in enumerate(model.get_weights())}
-    return found
+    return {prefix + name: value for name, value in found.items()}
 
 
 def run(data: PreparedData, folder: Path) -> dict[str, object]:
@@ -71,5 +71,8 @@ def run(data: PreparedData, folder: Path) -> dict[str, object]:
 if __name__ == "__main__":
     prepared, output = PreparedData(sys.argv[1]), Path(sys.argv[2])
     for strategy in ("one_device", "mirrored"):
-        np.savez(output / f"{strategy}.npz", **train(prepared, strategy))
+        plain = train(prepared, strategy, "mmoe")
+        # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
+        gates, chain = (train(prepared, strategy, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
+        np.savez(output / f"{strategy}.npz", **plain, **gates, **chain)
     (output / "run.json").write_text(json.dumps(run(prepared, output)))

@@ -6,10 +6,13 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool
+from tfmtl.core.validation import check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
-from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder, check_encoder_arguments
+from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
+from tfmtl.layers.sequence.behaviour_hypernetwork import check_condition_dims
+from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
+from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -27,13 +30,14 @@ class DTRNBottom(keras.layers.Layer):
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
         pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
-        task_dim: int. Width of a task's embedding in the hypernetwork. Defaults to `16`.
-        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork. Defaults to `16`.
+        task_dim: int. Width of a task's embedding in the hypernetwork, `0` to leave it out. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork, `0` to leave it out.
+            Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
-        task_conditioned: bool. Whether tasks have interests of their own; if not, a Transformer without knowledge
-            of the task serves all (an ablation). Defaults to `True`.
+        encoder: str. `"hyper"`, or what it is compared with: `"shared"`, one Transformer that does not know the task,
+            and `"independent"`, one for each task and behaviour (`PairSequenceEncoder`). Defaults to `"hyper"`.
         reduction: int. Bottleneck of the refinement, as in `TaskRefinement`. Defaults to `2`.
         squeeze: str. `"mean"` or `"flatten"`, as in `TaskRefinement`. Defaults to `"mean"`.
         gate: str. `"2sigmoid"`, `"sigmoid"`, `"relu"`, `"identity"` or `"off"`, as in `TaskRefinement`.
@@ -51,7 +55,7 @@ class DTRNBottom(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
             not fit.
-        TypeError: If a size is not an int or a switch not a bool.
+        TypeError: If a size is not an int or `use_positions` not a bool.
 
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The two modules and their order are the paper's;
@@ -70,28 +74,28 @@ class DTRNBottom(keras.layers.Layer):
         hidden_dim: int = 32,
         use_positions: bool = True,
         dropout: float = 0.0,
-        task_conditioned: bool = True,
+        encoder: str = "hyper",
         reduction: int = 2,
         squeeze: str = "mean",
         gate: str = "2sigmoid",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_bool(type(self).__name__, "task_conditioned", task_conditioned)
+        owner = type(self).__name__
+        check_one_of(owner, "encoder", encoder, ("hyper", "shared", "independent"))
         check_encoder_arguments(
-            type(self).__name__,
+            owner,
             num_tasks=num_tasks,
             num_layers=num_layers,
             num_heads=num_heads,
             feed_forward_multiplier=feed_forward_multiplier,
             pooling=pooling,
-            task_dim=task_dim,
-            behaviour_dim=behaviour_dim,
             hidden_dim=hidden_dim,
             use_positions=use_positions,
             dropout=dropout,
         )
-        check_refinement_arguments(type(self).__name__, reduction, squeeze, gate)
+        check_condition_dims(owner, task_dim, behaviour_dim)
+        check_refinement_arguments(owner, reduction, squeeze, gate)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
         self.num_heads = num_heads
@@ -102,7 +106,7 @@ class DTRNBottom(keras.layers.Layer):
         self.hidden_dim = hidden_dim
         self.use_positions = use_positions
         self.dropout = dropout
-        self.task_conditioned = task_conditioned
+        self.encoder = encoder
         self.reduction = reduction
         self.squeeze = squeeze
         self.gate = gate
@@ -111,25 +115,33 @@ class DTRNBottom(keras.layers.Layer):
         check_bottom_shapes(type(self).__name__, input_shape)
         batch, _, width = input_shape["fields"]
         if "events" in input_shape:
-            self.interests = HyperSequenceEncoder(
-                num_tasks=self.num_tasks if self.task_conditioned else 1,
-                num_layers=self.num_layers,
-                num_heads=self.num_heads,
-                feed_forward_multiplier=self.feed_forward_multiplier,
-                pooling=self.pooling,
-                task_dim=self.task_dim,
-                behaviour_dim=self.behaviour_dim,
-                hidden_dim=self.hidden_dim,
-                use_positions=self.use_positions,
-                dropout=self.dropout,
-                dtype=self.dtype_policy,
-            )
+            self.interests = self._interests()
             self.interests.build(input_shape)
         self.refinement = TaskRefinement(
             self.num_tasks, self.reduction, self.squeeze, self.gate, dtype=self.dtype_policy
         )
-        streams = self.num_tasks if "events" in input_shape and self.task_conditioned else 1
+        streams = self.num_tasks if "events" in input_shape and self.encoder != "shared" else 1
         self.refinement.build((batch, streams, num_vectors(input_shape), width))
+
+    def _interests(self) -> HyperSequenceEncoder | PairSequenceEncoder:
+        common = {
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "feed_forward_multiplier": self.feed_forward_multiplier,
+            "pooling": self.pooling,
+            "use_positions": self.use_positions,
+            "dropout": self.dropout,
+            "dtype": self.dtype_policy,
+        }
+        if self.encoder == "independent":
+            return PairSequenceEncoder(self.num_tasks, **common)
+        return HyperSequenceEncoder(
+            num_tasks=self.num_tasks if self.encoder == "hyper" else 1,
+            task_dim=self.task_dim,
+            behaviour_dim=self.behaviour_dim,
+            hidden_dim=self.hidden_dim,
+            **common,
+        )
 
     def call(self, inputs: Tensors) -> Tensor:
         refined = self.refinement(self._vectors(inputs))  # (B, T, F + J, D)
@@ -165,7 +177,7 @@ class DTRNBottom(keras.layers.Layer):
             "hidden_dim": self.hidden_dim,
             "use_positions": self.use_positions,
             "dropout": self.dropout,
-            "task_conditioned": self.task_conditioned,
+            "encoder": self.encoder,
             "reduction": self.reduction,
             "squeeze": self.squeeze,
             "gate": self.gate,

@@ -6,7 +6,16 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int
+from tfmtl.core.validation import check_count, check_positive_int, error_text
+
+
+def check_condition_dims(owner: str, task_dim: int, behaviour_dim: int) -> None:
+    """Raises unless the widths leave the hypernetwork something to read: either may be 0, but not both."""
+    for argument, value in (("task_dim", task_dim), ("behaviour_dim", behaviour_dim)):
+        check_count(owner, argument, value)
+    if task_dim + behaviour_dim == 0:
+        rule, advice = "be positive where `task_dim` is 0", "Leave out one of the two embeddings at most."
+        raise ValueError(error_text(owner, "behaviour_dim", rule, behaviour_dim, advice))
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -24,8 +33,8 @@ class BehaviourHypernetwork(keras.layers.Layer):
         num_behaviours: int. Number of behaviour types J.
         num_sites: int. Number of layer norms.
         dim: int. Width D of each norm.
-        task_dim: int. Width of a task's embedding. Defaults to `16`.
-        behaviour_dim: int. Width of a behaviour's embedding. Defaults to `16`.
+        task_dim: int. Width of a task's embedding; `0` leaves it out. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding; `0` leaves it out. Defaults to `16`.
         hidden_dim: int. Width of the hidden layer z. Defaults to `32`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
@@ -62,8 +71,7 @@ class BehaviourHypernetwork(keras.layers.Layer):
         check_positive_int(owner, "num_behaviours", num_behaviours)
         check_positive_int(owner, "num_sites", num_sites)
         check_positive_int(owner, "dim", dim)
-        check_positive_int(owner, "task_dim", task_dim)
-        check_positive_int(owner, "behaviour_dim", behaviour_dim)
+        check_condition_dims(owner, task_dim, behaviour_dim)
         check_positive_int(owner, "hidden_dim", hidden_dim)
         self.num_tasks = num_tasks
         self.num_behaviours = num_behaviours
@@ -74,16 +82,8 @@ class BehaviourHypernetwork(keras.layers.Layer):
         self.hidden_dim = hidden_dim
 
     def build(self, input_shape: Shape | None = None) -> None:
-        self.task_embeddings = self.add_weight(
-            name="task_embeddings",
-            shape=(self.num_tasks, self.task_dim),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
-        )
-        self.behaviour_embeddings = self.add_weight(
-            name="behaviour_embeddings",
-            shape=(self.num_behaviours, self.behaviour_dim),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
-        )
+        self.task_embeddings = self._embeddings("task", self.num_tasks, self.task_dim)
+        self.behaviour_embeddings = self._embeddings("behaviour", self.num_behaviours, self.behaviour_dim)
         pairs = (self.num_tasks, self.num_behaviours)
         self.hidden = keras.layers.Dense(self.hidden_dim, "relu", dtype=self.dtype_policy)
         self.hidden.build((*pairs, self.task_dim + self.behaviour_dim))
@@ -94,10 +94,19 @@ class BehaviourHypernetwork(keras.layers.Layer):
         )
         self.conditions.build((*pairs, self.hidden_dim))
 
+    def _embeddings(self, kind: str, count: int, width: int) -> keras.Variable | None:
+        if not width:
+            return None
+        initializer = keras.initializers.RandomNormal(stddev=1.0)
+        return self.add_weight(name=f"{kind}_embeddings", shape=(count, width), initializer=initializer)
+
     def call(self, inputs: Tensor = None) -> tuple[Tensor, Tensor]:
-        tasks = ops.repeat(self.task_embeddings[:, None], self.num_behaviours, axis=1)
-        behaviours = ops.repeat(self.behaviour_embeddings[None], self.num_tasks, axis=0)
-        pairs = ops.concatenate([tasks, behaviours], axis=-1)  # (T, J, task_dim + behaviour_dim)
+        known = []
+        if self.task_embeddings is not None:
+            known.append(ops.repeat(self.task_embeddings[:, None], self.num_behaviours, axis=1))
+        if self.behaviour_embeddings is not None:
+            known.append(ops.repeat(self.behaviour_embeddings[None], self.num_tasks, axis=0))
+        pairs = ops.concatenate(known, axis=-1)  # (T, J, task_dim + behaviour_dim)
         conditions = ops.reshape(
             self.conditions(self.hidden(pairs)),
             (self.num_tasks, self.num_behaviours, 2, self.num_sites, self.dim),

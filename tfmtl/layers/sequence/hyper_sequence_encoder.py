@@ -3,23 +3,14 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_positive_int, check_rate
+from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
-from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork, check_condition_dims
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
-from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
-
-
-def check_encoder_arguments(owner: str, *, pooling: str, use_positions: bool, dropout: float, **sizes: int) -> None:
-    """Raises unless the arguments are ones `HyperSequenceEncoder` takes; layers that hold one check theirs by it."""
-    for argument, size in sizes.items():
-        check_positive_int(owner, argument, size)
-    check_pooling(owner, pooling)
-    check_bool(owner, "use_positions", use_positions)
-    check_rate(owner, "dropout", dropout)
+from tfmtl.layers.sequence.event_positions import EventPositions
+from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -39,8 +30,10 @@ class HyperSequenceEncoder(keras.layers.Layer):
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
         pooling: str. `"mean"` of the encoded events, or `"target"`: their `TargetAttention` by the queries.
             Defaults to `"mean"`.
-        task_dim: int. Width of a task's embedding in the hypernetwork. Defaults to `16`.
-        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork. Defaults to `16`.
+        task_dim: int. Width of a task's embedding in the hypernetwork; with `0` it does not know the task, and all
+            tasks have the same interests. Defaults to `16`.
+        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork; with `0` it does not know the
+            behaviour. Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding, counted from the most recent event. Without it
             the order of events means nothing. Defaults to `True`.
@@ -86,12 +79,11 @@ class HyperSequenceEncoder(keras.layers.Layer):
             num_heads=num_heads,
             feed_forward_multiplier=feed_forward_multiplier,
             pooling=pooling,
-            task_dim=task_dim,
-            behaviour_dim=behaviour_dim,
             hidden_dim=hidden_dim,
             use_positions=use_positions,
             dropout=dropout,
         )
+        check_condition_dims(type(self).__name__, task_dim, behaviour_dim)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
         self.num_heads = num_heads
@@ -106,13 +98,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
     def build(self, input_shape: Shapes) -> None:
         check_sequence_shapes(type(self).__name__, input_shape, with_queries=self.pooling == "target")
         batch, behaviours, length, width = input_shape["events"]
-        self.position_embeddings = None
-        if self.use_positions:
-            self.position_embeddings = self.add_weight(
-                name="position_embeddings",
-                shape=(length, width),
-                initializer=keras.initializers.RandomNormal(stddev=0.02),
-            )
+        self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
+        self.positions.build(input_shape)
         self.hypernetwork = BehaviourHypernetwork(
             num_tasks=self.num_tasks,
             num_behaviours=behaviours,
@@ -140,47 +127,22 @@ class HyperSequenceEncoder(keras.layers.Layer):
                 }
             )
             self.blocks.append(block)
-        self.pool = pooling_layer(self.pooling, self.dtype_policy)
-        num_pairs = self.num_tasks * behaviours
-        self.pool.build(
-            {
-                "events": (batch, num_pairs, length, width),
-                "event_mask": (batch, num_pairs, length),
-                "queries": (batch, num_pairs, width),
-            }
-        )
+        self.pool = pair_pooling_layer(self.pooling, self.num_tasks, input_shape, self.dtype_policy)
 
     def call(self, inputs: Tensors) -> Tensor:
-        mask = inputs["event_mask"]
-        encoded = self._prepare(inputs["events"], mask)[:, None]  # (B, 1, J, L, D)
+        encoded = self.positions(inputs)[:, None]  # (B, 1, J, L, D)
         scale, shift = self.hypernetwork()
         for index, block in enumerate(self.blocks):
             sites = slice(2 * index, 2 * index + 2)
             encoded = block(
                 {
                     "events": encoded,
-                    "event_mask": mask,
+                    "event_mask": inputs["event_mask"],
                     "scale": scale[:, :, sites],
                     "shift": shift[:, :, sites],
                 }
             )  # (B, T, J, L, D)
-        _, tasks, behaviours, length, width = encoded.shape
-        pairs = {
-            "events": ops.reshape(encoded, (-1, tasks * behaviours, length, width)),
-            "event_mask": ops.tile(mask, (1, tasks, 1)),
-        }
-        if self.pooling == "target":
-            pairs["queries"] = ops.tile(inputs["queries"], (1, tasks, 1))
-        return ops.reshape(self.pool(pairs), (-1, tasks, behaviours, width))
-
-    def _prepare(self, events: Tensor, mask: Tensor) -> Tensor:
-        """Adds positions, and zeroes the padding so that not even a NaN there gets into the products."""
-        if self.position_embeddings is not None:
-            # The number of real events that come later: 0 for the most recent one, however long the history is.
-            later = ops.sum(ops.cast(mask, "int32"), axis=-1, keepdims=True)
-            later = later - ops.cumsum(ops.cast(mask, "int32"), axis=-1)  # (B, J, L)
-            events = events + ops.take(self.position_embeddings, later, axis=0)
-        return ops.where(mask[..., None], events, 0.0)
+        return pool_pairs(self.pool, encoded, inputs)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, behaviours, _, width = input_shape["events"]

@@ -1,7 +1,9 @@
 """The poolings of a behaviour sequence, by name."""
 
 import keras
+from keras import ops
 
+from tfmtl.core.types import Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_one_of
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
@@ -17,3 +19,32 @@ def check_pooling(owner: str, pooling: str) -> None:
 def pooling_layer(pooling: str, dtype_policy: keras.DTypePolicy) -> MeanPooling | TargetAttention:
     """Makes the layer a name stands for; every one takes the same dict of inputs."""
     return _POOLINGS[pooling](dtype=dtype_policy)
+
+
+def pair_pooling_layer(
+    pooling: str, num_tasks: int, shapes: Shapes, dtype_policy: keras.DTypePolicy
+) -> MeanPooling | TargetAttention:
+    """Makes and builds the pooling of sequences that differ by task as well, for the shapes of one task's inputs."""
+    batch, behaviours, length, width = shapes["events"]
+    num_pairs = num_tasks * behaviours
+    layer = pooling_layer(pooling, dtype_policy)
+    layer.build(
+        {
+            "events": (batch, num_pairs, length, width),
+            "event_mask": (batch, num_pairs, length),
+            "queries": (batch, num_pairs, width),
+        }
+    )
+    return layer
+
+
+def pool_pairs(layer: MeanPooling | TargetAttention, encoded: Tensor, inputs: Tensors) -> Tensor:
+    """Pools `(B, T, J, L, D)` to `(B, T, J, D)`; mask and queries are those of `inputs`, the same for all tasks."""
+    _, tasks, behaviours, length, width = encoded.shape
+    pairs = {
+        "events": ops.reshape(encoded, (-1, tasks * behaviours, length, width)),
+        "event_mask": ops.tile(inputs["event_mask"], (1, tasks, 1)),
+    }
+    if "queries" in inputs:
+        pairs["queries"] = ops.tile(inputs["queries"], (1, tasks, 1))
+    return ops.reshape(layer(pairs), (-1, tasks, behaviours, width))

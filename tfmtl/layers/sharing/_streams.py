@@ -7,7 +7,7 @@ from tfmtl.core.validation import check_axis, check_shape
 
 
 def check_streams(owner: str, shape: Shape, num_tasks: int, shared: bool = False) -> None:
-    """Raises unless S is 1 (one representation for all), T (one each) or, if `shared`, T + 1 (and, last, one of all)."""
+    """Raises unless S is 1 (one for all tasks), T (one each) or, if `shared`, T + 1 (and, last, one of all)."""
     check_shape(owner, "inputs", shape, "B, S, H")
     counts = (1, num_tasks, num_tasks + 1) if shared else (1, num_tasks)
     advice = "Give one representation for all tasks, or one for each" + (" and, last, one of all." if shared else ".")

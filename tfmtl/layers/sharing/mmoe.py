@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate, check_shape
+from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.experts.expert_bank import ExpertBank
-from tfmtl.layers.gates.softmax_gate import SoftmaxGate
+from tfmtl.layers.gates.softmax_gate import SoftmaxGate, check_gate_arguments
+from tfmtl.layers.sharing._mixture import mix_experts
+from tfmtl.layers.sharing._streams import check_streams
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -27,6 +28,10 @@ class MMoE(keras.layers.Layer):
         hidden_units: Sequence of ints. Width of each layer of an expert. Defaults to `(128, 64)`.
         activation: Keras activation or its name, after every layer. Defaults to `"relu"`.
         dropout: float in [0, 1). Share of outputs dropped after every layer in training. Defaults to `0.0`.
+        top_k: int or None. How many experts an example of a task mixes; `None` for all. Each is evaluated all the
+            same. Defaults to `None`.
+        load_balance_weight: float, at least 0. Weight of the loss on unequal use of the experts, as in
+            `SoftmaxGate`. Defaults to `0.0`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -36,8 +41,8 @@ class MMoE(keras.layers.Layer):
         float `(B, T, H')` with H' = `hidden_units[-1]`.
 
     Raises:
-        ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are neither
-            `(B, 1, H)` nor `(B, T, H)`.
+        ValueError: If a size is not positive, `dropout` outside [0, 1), `top_k` above `num_experts`,
+            `load_balance_weight` negative, or at build if the inputs are neither `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
 
     Reference:
@@ -51,12 +56,14 @@ class MMoE(keras.layers.Layer):
         hidden_units: Sequence[int] = (128, 64),
         activation: Any = "relu",
         dropout: float = 0.0,
+        top_k: int | None = None,
+        load_balance_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         owner = type(self).__name__
         check_positive_int(owner, "num_tasks", num_tasks)
-        check_positive_int(owner, "num_experts", num_experts)
+        check_gate_arguments(owner, num_experts, top_k, load_balance_weight)
         check_positive_ints(owner, "hidden_units", hidden_units)
         check_rate(owner, "dropout", dropout)
         self.num_tasks = num_tasks
@@ -64,22 +71,22 @@ class MMoE(keras.layers.Layer):
         self.hidden_units = tuple(hidden_units)
         self.activation = keras.activations.get(activation)
         self.dropout = dropout
+        self.top_k = top_k
+        self.load_balance_weight = load_balance_weight
 
     def build(self, input_shape: Shape) -> None:
-        check_shape(type(self).__name__, "inputs", input_shape, "B, S, H")
+        check_streams(type(self).__name__, input_shape, self.num_tasks)
         self.experts = ExpertBank(
             self.num_experts, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy
         )
         self.experts.build(input_shape)
-        self.gate = SoftmaxGate(self.num_tasks, self.num_experts, dtype=self.dtype_policy)
+        self.gate = SoftmaxGate(
+            self.num_tasks, self.num_experts, self.top_k, self.load_balance_weight, dtype=self.dtype_policy
+        )
         self.gate.build(input_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
-        weights = self.gate(inputs)  # (B, T, E)
-        outputs = self.experts(inputs)  # (B, S, E, H')
-        if inputs.shape[1] == 1:
-            return ops.matmul(weights, outputs[:, 0])
-        return ops.matmul(weights[:, :, None], outputs)[:, :, 0]
+        return mix_experts(self.gate(inputs), self.experts(inputs))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])
@@ -92,4 +99,6 @@ class MMoE(keras.layers.Layer):
             "hidden_units": list(self.hidden_units),
             "activation": keras.activations.serialize(self.activation),
             "dropout": self.dropout,
+            "top_k": self.top_k,
+            "load_balance_weight": self.load_balance_weight,
         }

@@ -7,14 +7,9 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import (
-    check_axis,
-    check_positive_int,
-    check_positive_ints,
-    check_rate,
-    check_shape,
-)
+from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.experts.expert_bank import ExpertBank
+from tfmtl.layers.sharing._streams import check_streams
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -67,9 +62,7 @@ class SharedBottom(keras.layers.Layer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        check_shape(type(self).__name__, "inputs", input_shape, "B, S, H")
-        advice = "Give one representation for all tasks, or one for each."
-        check_axis(type(self).__name__, "inputs", input_shape, 1, (1, self.num_tasks), advice)
+        check_streams(type(self).__name__, input_shape, self.num_tasks)
         self.network = ExpertBank(1, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy)
         self.network.build(input_shape)
 

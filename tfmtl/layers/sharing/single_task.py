@@ -6,8 +6,9 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate, check_shape
+from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
+from tfmtl.layers.sharing._streams import check_streams
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -54,7 +55,7 @@ class SingleTask(keras.layers.Layer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        check_shape(type(self).__name__, "inputs", input_shape, "B, S, H")
+        check_streams(type(self).__name__, input_shape, self.num_tasks)
         self.networks = StackedMLP(
             self.num_tasks, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy
         )

@@ -1,0 +1,59 @@
+"""What a log's rows show about the problem file: conditions that never hold, times in another unit."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.preprocess import columns
+from tfmtl.schema import Problem
+
+_FROM_YEAR, _TO_YEAR = 1980, 2100
+_FROM, _TO = 315_532_800, 4_102_444_800  # the first seconds of these years; in no two units do they overlap
+_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+
+
+def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
+    """Events per sequence (`event/<name>`) and times per unit in which they make sense (`time/<unit>`)."""
+    counts = {}
+    for sequence in problem.sequences:
+        first = batch.column(sequence.columns[0])
+        is_event = pc.and_(batch.column(columns.event(sequence.name)), pc.is_valid(first))
+        counts[f"event/{sequence.name}"] = int(pc.sum(is_event).as_py() or 0)
+    if problem.keys.time is not None:
+        times = batch.column(columns.TIME).to_numpy()
+        counts["time/any"] = len(times)
+        for unit, ticks in _TICKS.items():
+            counts[f"time/{unit}"] = int(np.count_nonzero((times >= _FROM * ticks) & (times < _TO * ticks)))
+    return counts
+
+
+def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
+    """One sentence or two for everything in the counts of a whole log that is hardly meant so."""
+    found = [
+        f"sequence '{sequence.name}' has no event: {_nothing_holds(sequence.when, sequence.columns[0])}."
+        for sequence in problem.sequences
+        if not counts[f"event/{sequence.name}"]
+    ]
+    total, unit = counts.get("time/any", 0), problem.keys.time_unit
+    if total and counts[f"time/{unit}"] < total / 2:
+        found.append(
+            f"most times in column '{problem.keys.time}' lie outside {_FROM_YEAR} to {_TO_YEAR} when read as {unit}, "
+            f"the time_unit. {_better_unit(total, counts)}"
+        )
+    return found
+
+
+def _nothing_holds(when: str | None, column: str) -> str:
+    missing = f"column '{column}' is missing in every row"
+    return missing if when is None else f'no row satisfies "{when}", or {missing} that does'
+
+
+def _better_unit(total: int, counts: Mapping[str, int]) -> str:
+    fitting = next((unit for unit in _TICKS if counts[f"time/{unit}"] >= total / 2), None)
+    if fitting is None:
+        return "Time gaps and the split are right only if one step of this column is one such unit."
+    if fitting in ("s", "ms"):
+        return f"As {fitting} they lie inside: set `time_unit: {fitting}`."
+    return f"As {fitting} they lie inside: divide them in the log and set `time_unit: ms`."

@@ -1,0 +1,61 @@
+"""The page about the problem file lists every key with its default, and none besides."""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, NumericFeature, Problem, SequenceFeature, Split
+from tfmtl.schema.problem import FEATURE_KINDS, TASK_KINDS
+from tfmtl.schema.strict import plain
+
+PAGE = (Path(__file__).parents[2] / "docs" / "problem_file.md").read_text(encoding="utf-8")
+
+SECTIONS: dict[str, type[Any]] = {
+    "The file": Problem,
+    "Keys": Keys,
+    "A categorical feature": CategoricalFeature,
+    "A numeric feature": NumericFeature,
+    "A sequence": SequenceFeature,
+    "A task": BinaryTask,
+    "Split": Split,
+}
+
+
+def _rows(section: str) -> dict[str, Any]:
+    """Key -> default, `...` where the key is required."""
+    text = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    found = re.findall(r"^\| `(\w+)` \| (required|`.*?`) \| .+ \|$", text, re.MULTILINE)
+    assert len(found) == text.count("\n| `"), "a row is not written like the others"
+    return {
+        key: ... if default == "required" else yaml.safe_load(default.strip("`").replace("\\|", "|"))
+        for key, default in found
+    }
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return plain(field.default_factory())
+    if field.default is dataclasses.MISSING:
+        return ...
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_keys_and_defaults(section: str) -> None:
+    assert _rows(section) == {field.name: _default(field) for field in dataclasses.fields(SECTIONS[section])}
+
+
+def test_every_kind_has_its_section() -> None:
+    kinds = [*FEATURE_KINDS, *TASK_KINDS]
+    assert [kind for kind in kinds if f"`kind: {kind}`" not in PAGE] == []
+    shared = {field.name for field in dataclasses.fields(BinaryTask)}
+    own = {kind: {f.name for f in dataclasses.fields(cls)} - shared for kind, cls in TASK_KINDS.items()}
+    assert own == {kind: set() for kind in TASK_KINDS}, "a kind of task with keys of its own needs a section"
+
+
+def test_sections_are_all_there() -> None:
+    assert re.findall(r"^## (.+)$", PAGE, re.MULTILINE) == list(SECTIONS)

@@ -1,0 +1,104 @@
+"""DEPHN's bottom: soft selection gates, one for each group of experts."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import check_bool, check_positive_int
+from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.gates.soft_selection_gate import SoftSelectionGate
+from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class SoftSelectionBottom(keras.layers.Layer):
+    """Gives the private experts of each task, and the public ones, a soft selection of their own.
+
+    The fields and the pooled behaviour sequences go through `SoftSelectionGate` with a group for each task and, last,
+    one that belongs to all tasks.
+
+    Shapes: B batch, T tasks, S = T + 1 or T, F fields, J behaviours, L sequence length, D embedding width.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
+        pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
+            `TargetAttention` by the queries. Defaults to `"mean"`.
+        private_attention: bool. Whether each group has an attention of its own; if not, one serves all.
+            Defaults to `False`.
+        shared_stream: bool. Whether there is, last, a representation that belongs to all tasks, for sharing layers
+            that read one. Defaults to `True`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+            `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+
+    Returns:
+        float `(B, S, (F + J) * D)`; J is 0 without behaviours.
+
+    Raises:
+        ValueError: If a size is not positive, `pooling` is unknown, or at build if a shape does not fit.
+        TypeError: If a size is not an int or a switch not a bool.
+
+    Reference:
+        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1 and fig. 2a. The paper has no behaviour
+        sequences: that a pooled one is treated as a field is our reading.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_heads: int = 2,
+        pooling: str = "mean",
+        private_attention: bool = False,
+        shared_stream: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        owner = type(self).__name__
+        check_positive_int(owner, "num_tasks", num_tasks)
+        check_positive_int(owner, "num_heads", num_heads)
+        check_pooling(owner, pooling)
+        check_bool(owner, "private_attention", private_attention)
+        check_bool(owner, "shared_stream", shared_stream)
+        self.num_tasks = num_tasks
+        self.num_heads = num_heads
+        self.pooling = pooling
+        self.private_attention = private_attention
+        self.shared_stream = shared_stream
+
+    def build(self, input_shape: Shapes) -> None:
+        check_bottom_shapes(type(self).__name__, input_shape)
+        if "events" in input_shape:
+            self.pool = pooling_layer(self.pooling, self.dtype_policy)
+            self.pool.build(input_shape)
+        batch, _, width = input_shape["fields"]
+        self.selection = SoftSelectionGate(
+            self.num_tasks + int(self.shared_stream), self.num_heads, self.private_attention, dtype=self.dtype_policy
+        )
+        self.selection.build((batch, num_vectors(input_shape), width))
+
+    def call(self, inputs: Tensors) -> Tensor:
+        vectors = inputs["fields"]
+        if "events" in inputs:
+            vectors = ops.concatenate([vectors, self.pool(inputs)], axis=1)  # (B, F + J, D)
+        selected = self.selection(vectors)  # (B, S, F + J, D)
+        _, streams, count, width = selected.shape
+        return ops.reshape(selected, (-1, streams, count * width))
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shape:
+        batch, _, width = input_shape["fields"]
+        return (batch, self.num_tasks + int(self.shared_stream), num_vectors(input_shape) * width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_heads": self.num_heads,
+            "pooling": self.pooling,
+            "private_attention": self.private_attention,
+            "shared_stream": self.shared_stream,
+        }

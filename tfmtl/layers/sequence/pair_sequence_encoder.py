@@ -1,0 +1,164 @@
+"""A Transformer of its own for every task and behaviour: what DTRN's hypernetwork saves."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from tfmtl.core.masking import masked_softmax
+from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import error_text
+from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
+from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
+from tfmtl.layers.sequence.event_positions import EventPositions
+from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class PairSequenceEncoder(keras.layers.Layer):
+    """Turns behaviour sequences into interests with T * J independent post-norm Transformers.
+
+    The costly upper bound of `HyperSequenceEncoder`: nothing but positions and pooling is shared, so a task or a
+    behaviour more costs whole Transformers. All of them are computed as batched products.
+
+    Shapes: B batch, T tasks, J behaviours, N = T * J pairs, L sequence length, D embedding width.
+
+    Args:
+        num_tasks: int. Number of tasks T.
+        num_layers: int. Number of layers of each Transformer. Defaults to `1`.
+        num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
+        feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
+        pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
+        use_positions: bool. Whether events get a position embedding. Defaults to `True`.
+        dropout: float in [0, 1). Share of each part's outputs dropped in training. Defaults to `0.0`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of `"events"`, float `(B, J, L, D)`, oldest first and padded at the end, `"event_mask"`, bool
+            `(B, J, L)`, true at real events, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+
+    Returns:
+        float `(B, T, J, D)`; zeros for an empty sequence.
+
+    Raises:
+        ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
+            not fit.
+        TypeError: If a size is not an int or `use_positions` not a bool.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        num_layers: int = 1,
+        num_heads: int = 2,
+        feed_forward_multiplier: int = 4,
+        pooling: str = "mean",
+        use_positions: bool = True,
+        dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        check_encoder_arguments(
+            type(self).__name__,
+            num_tasks=num_tasks,
+            num_layers=num_layers,
+            num_heads=num_heads,
+            feed_forward_multiplier=feed_forward_multiplier,
+            pooling=pooling,
+            use_positions=use_positions,
+            dropout=dropout,
+        )
+        self.num_tasks = num_tasks
+        self.num_layers = num_layers
+        self.num_heads = num_heads
+        self.feed_forward_multiplier = feed_forward_multiplier
+        self.pooling = pooling
+        self.use_positions = use_positions
+        self.dropout = dropout
+
+    def build(self, input_shape: Shapes) -> None:
+        owner = type(self).__name__
+        check_sequence_shapes(owner, input_shape, with_queries=self.pooling == "target")
+        batch, behaviours, _, width = input_shape["events"]
+        if width % self.num_heads:
+            advice = "Change the number of heads or the embedding width."
+            rule = f"divide the embedding width {width}"
+            raise ValueError(error_text(owner, "num_heads", rule, self.num_heads, advice))
+        self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
+        self.positions.build(input_shape)
+        norms = (self.num_tasks, behaviours, 2 * self.num_layers, width)
+        self.scale = self.add_weight(name="scale", shape=norms, initializer="ones")
+        self.shift = self.add_weight(name="shift", shape=norms, initializer="zeros")
+        num_pairs = self.num_tasks * behaviours
+        hidden_width = self.feed_forward_multiplier * width
+        self.projections = self._stacks(num_pairs, width, 3 * width, use_bias=False)
+        self.output_projections = self._stacks(num_pairs, width, width)
+        self.expansions = self._stacks(num_pairs, width, hidden_width, activation="relu")
+        self.contractions = self._stacks(num_pairs, hidden_width, width)
+        self.dropout_layer = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy)
+        self.dropout_layer.build((batch, num_pairs, width))
+        self.pool = pair_pooling_layer(self.pooling, self.num_tasks, input_shape, self.dtype_policy)
+
+    def _stacks(self, num_pairs: int, width: int, units: int, **arguments: Any) -> list[StackedDense]:
+        """One dense layer for each pair, for each Transformer layer."""
+        stacks = [StackedDense(num_pairs, units, dtype=self.dtype_policy, **arguments) for _ in range(self.num_layers)]
+        for stack in stacks:
+            stack.build((None, num_pairs, width))
+        return stacks
+
+    def call(self, inputs: Tensors) -> Tensor:
+        mask = inputs["event_mask"]
+        events = self.positions(inputs)
+        encoded = ops.repeat(events[:, None], self.num_tasks, axis=1)  # (B, T, J, L, D)
+        for layer in range(self.num_layers):
+            attended = self.dropout_layer(self._attend(encoded, mask, layer))
+            encoded = self._norm(encoded + attended, 2 * layer)
+            hidden = self.expansions[layer](_rows(encoded))  # (B * L, N, H)
+            fed = self.dropout_layer(_pairs(self.contractions[layer](hidden), encoded.shape))
+            encoded = self._norm(encoded + fed, 2 * layer + 1)
+        return pool_pairs(self.pool, encoded, inputs)
+
+    def _attend(self, encoded: Tensor, mask: Tensor, layer: int) -> Tensor:
+        _, tasks, behaviours, length, width = encoded.shape
+        head_width = width // self.num_heads
+        projected = self.projections[layer](_rows(encoded))  # (B * L, N, 3 D)
+        heads = ops.reshape(projected, (-1, length, tasks * behaviours, 3, self.num_heads, head_width))
+        queries, keys, values = ops.unstack(ops.transpose(heads, (3, 0, 2, 4, 1, 5)), axis=0)
+        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / head_width**0.5  # (B, N, heads, L, L)
+        pair_mask = ops.tile(mask, (1, tasks, 1))[:, :, None, None]
+        attended = ops.matmul(masked_softmax(scores, pair_mask), values)
+        rows = ops.reshape(ops.transpose(attended, (0, 3, 1, 2, 4)), (-1, tasks * behaviours, width))
+        return _pairs(self.output_projections[layer](rows), encoded.shape)
+
+    def _norm(self, values: Tensor, site: int) -> Tensor:
+        return conditional_layer_normalization(values, self.scale[:, :, site], self.shift[:, :, site])
+
+    def compute_output_shape(self, input_shape: Shapes) -> Shape:
+        batch, behaviours, _, width = input_shape["events"]
+        return (batch, self.num_tasks, behaviours, width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "num_tasks": self.num_tasks,
+            "num_layers": self.num_layers,
+            "num_heads": self.num_heads,
+            "feed_forward_multiplier": self.feed_forward_multiplier,
+            "pooling": self.pooling,
+            "use_positions": self.use_positions,
+            "dropout": self.dropout,
+        }
+
+
+def _rows(encoded: Tensor) -> Tensor:
+    """`(B, T, J, L, D)` -> `(B * L, N, D)`: an event is to its pair's dense layers what an example is."""
+    _, tasks, behaviours, _, width = encoded.shape
+    return ops.reshape(ops.transpose(encoded, (0, 3, 1, 2, 4)), (-1, tasks * behaviours, width))
+
+
+def _pairs(rows: Tensor, shape: Shape) -> Tensor:
+    """`(B * L, N, D)` -> `(B, T, J, L, D)`."""
+    _, tasks, behaviours, length, width = shape
+    return ops.transpose(ops.reshape(rows, (-1, length, tasks, behaviours, width)), (0, 2, 3, 1, 4))

@@ -1,0 +1,47 @@
+"""The usual compositions by name. Each is a few lines: copy one to make your own."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from tfmtl.core.validation import check_one_of, did_you_mean, error_text
+from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.presets.baselines import aitm, esmm, interaction, mmoe, ple, shared_bottom, single_task
+from tfmtl.models.presets.papers import apem, dephn, dtrn
+from tfmtl.schema import ModelInputs
+
+__all__ = [
+    "PRESETS",
+    "aitm",
+    "apem",
+    "dephn",
+    "dtrn",
+    "esmm",
+    "from_preset",
+    "interaction",
+    "mmoe",
+    "ple",
+    "shared_bottom",
+    "single_task",
+]
+
+PRESETS: dict[str, Callable[..., MultiTaskModel]] = {
+    function.__name__: function
+    for function in (dtrn, dephn, apem, single_task, shared_bottom, mmoe, ple, esmm, aitm, interaction)
+}
+
+
+def from_preset(name: str, inputs: ModelInputs, **options: Any) -> MultiTaskModel:
+    """The preset called `name` for `inputs`.
+
+    Raises:
+        ValueError: there is no such preset.
+        TypeError: the preset has no such option.
+    """
+    check_one_of("from_preset", "name", name, list(PRESETS))
+    known = [option for option in inspect.signature(PRESETS[name]).parameters if option != "inputs"]
+    for option in options:
+        if option not in known:
+            rule, advice = f"be among {known} for preset {name!r}", f"Use these.{did_you_mean(option, known)}"
+            raise TypeError(error_text("from_preset", "options", rule, options, advice))
+    return PRESETS[name](inputs, **options)

@@ -1,0 +1,39 @@
+"""What presets have in common."""
+
+from typing import Any
+
+import keras
+
+from tfmtl.core.validation import check_one_of
+from tfmtl.layers.sharing.mmoe import MMoE
+from tfmtl.layers.sharing.ple import PLE
+from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.schema import ModelInputs
+
+Widths = tuple[int, ...]
+
+_SHARINGS = ("single_task", "shared_bottom", "mmoe", "ple")
+
+
+def built(name: str, inputs: ModelInputs, bottom: Any, sharing: Any, **parts: Any) -> MultiTaskModel:
+    """The model of these parts, built."""
+    model = MultiTaskModel(inputs, bottom, sharing, name=name, **parts)
+    model.build()
+    return model
+
+
+def sharing_layer(
+    owner: str, sharing: str, num_tasks: int, num_experts: int, hidden_units: Widths, dropout: float
+) -> keras.layers.Layer:
+    """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task."""
+    check_one_of(owner, "sharing", sharing, _SHARINGS)
+    if sharing == "single_task":
+        return SingleTask(num_tasks, hidden_units, dropout=dropout)
+    if sharing == "shared_bottom":
+        return SharedBottom(num_tasks, hidden_units, dropout=dropout)
+    if sharing == "mmoe":
+        return MMoE(num_tasks, num_experts, hidden_units, dropout=dropout)
+    half = max(1, num_experts // 2)
+    return PLE(num_tasks, 1, half, half, hidden_units, dropout=dropout)

@@ -1,0 +1,149 @@
+"""The networks that people compare with."""
+
+from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
+from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.heads.information_transfer import InformationTransfer
+from tfmtl.layers.sharing.mmoe import MMoE
+from tfmtl.layers.sharing.ple import PLE
+from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.presets._parts import Widths, built, sharing_layer
+from tfmtl.models.task_chain import task_parents
+from tfmtl.schema import ModelInputs
+
+
+def single_task(
+    inputs: ModelInputs,
+    *,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """A private network per task on shared embeddings; sequences are pooled (`"mean"` or `"target"`, as in DIN)."""
+    sharing = SingleTask(len(inputs.task_names), hidden_units, dropout=dropout)
+    bottom = SharedBottomRepresentation(pooling)
+    return built("single_task", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+
+
+def shared_bottom(
+    inputs: ModelInputs,
+    *,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """One network for all tasks, a tower each (Caruana 1997)."""
+    sharing = SharedBottom(len(inputs.task_names), hidden_units, dropout=dropout)
+    bottom = SharedBottomRepresentation(pooling)
+    return built("shared_bottom", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+
+
+def mmoe(
+    inputs: ModelInputs,
+    *,
+    num_experts: int = 8,
+    top_k: int | None = None,
+    load_balance_weight: float = 0.0,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """Experts shared through a gate per task (Ma et al., KDD 2018)."""
+    sharing = MMoE(
+        len(inputs.task_names),
+        num_experts,
+        hidden_units,
+        dropout=dropout,
+        top_k=top_k,
+        load_balance_weight=load_balance_weight,
+    )
+    bottom = SharedBottomRepresentation(pooling)
+    return built("mmoe", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+
+
+def ple(
+    inputs: ModelInputs,
+    *,
+    num_levels: int = 2,
+    num_specific_experts: int = 2,
+    num_shared_experts: int = 2,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """Experts of each task beside shared ones, in levels (Tang et al., RecSys 2020); with one level it is CGC."""
+    sharing = PLE(
+        len(inputs.task_names), num_levels, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout
+    )
+    bottom = SharedBottomRepresentation(pooling)
+    return built("ple", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+
+
+def esmm(
+    inputs: ModelInputs,
+    *,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+    chain: str = "entire_space",
+) -> MultiTaskModel:
+    """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018)."""
+    sharing = SingleTask(len(inputs.task_names), hidden_units, dropout=dropout)
+    bottom = SharedBottomRepresentation(pooling)
+    return built("esmm", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout, chain=chain)
+
+
+def aitm(
+    inputs: ModelInputs,
+    *,
+    hidden_units: Widths = (128, 64, 32),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+    expectation_weight: float = 0.6,
+) -> MultiTaskModel:
+    """Private towers that hand on what they know to the next task (Xi et al., KDD 2021).
+
+    The chain is that of the tasks' parents. Where no task has a parent it is the order of the tasks, and there is
+    nothing for the calibrator (`expectation_weight`) to enforce.
+    """
+    tasks = inputs.problem.tasks
+    has_parents = any(parent is not None for parent in task_parents(inputs.problem))
+    in_order = (None, *range(len(tasks) - 1))
+    return built(
+        "aitm",
+        inputs,
+        SharedBottomRepresentation(pooling),
+        SingleTask(len(tasks), hidden_units, dropout=dropout),
+        tower_units=(),
+        transfer=InformationTransfer(task_parents(inputs.problem) if has_parents else in_order, dropout),
+        expectation_weight=expectation_weight if has_parents else 0.0,
+    )
+
+
+def interaction(
+    inputs: ModelInputs,
+    *,
+    kind: str = "dcn_v2",
+    num_layers: int = 2,
+    sharing: str = "shared_bottom",
+    num_experts: int = 4,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """A bottom that multiplies fields: `"dcn_v2"`, `"fm"`, `"cin"`, `"autoint"`, `"senet"` or `"fibinet"`."""
+    return built(
+        "interaction",
+        inputs,
+        InteractionBottom(kind, pooling, num_layers),
+        sharing_layer("interaction", sharing, len(inputs.task_names), num_experts, hidden_units, dropout),
+        tower_units=tower_units,
+        dropout=dropout,
+    )

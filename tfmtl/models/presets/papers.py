@@ -1,0 +1,135 @@
+"""The networks this package is about."""
+
+from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
+from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
+from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
+from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.presets._parts import Widths, built, sharing_layer
+from tfmtl.models.task_chain import task_parents
+from tfmtl.schema import ModelInputs
+
+
+def dtrn(
+    inputs: ModelInputs,
+    *,
+    num_layers: int = 1,
+    num_heads: int = 2,
+    pooling: str = "mean",
+    encoder: str = "hyper",
+    task_dim: int = 16,
+    behaviour_dim: int = 16,
+    reduction: int = 2,
+    squeeze: str = "mean",
+    gate: str = "2sigmoid",
+    sharing: str = "mmoe",
+    num_experts: int = 4,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing."""
+    num_tasks = len(inputs.task_names)
+    bottom = DTRNBottom(
+        num_tasks,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        pooling=pooling,
+        encoder=encoder,
+        task_dim=task_dim,
+        behaviour_dim=behaviour_dim,
+        reduction=reduction,
+        squeeze=squeeze,
+        gate=gate,
+        dropout=dropout,
+    )
+    shared = sharing_layer("dtrn", sharing, num_tasks, num_experts, hidden_units, dropout)
+    return built("dtrn", inputs, bottom, shared, tower_units=tower_units, dropout=dropout)
+
+
+def dephn(
+    inputs: ModelInputs,
+    *,
+    num_public_experts: int = 3,
+    num_private_experts: int = 1,
+    hidden_units: Widths = (128, 64),
+    num_layers: int = 2,
+    mappings: tuple[str, ...] = ("identity", "sin"),
+    private_experts: str = "cross_field",
+    function: str | None = "additive_root",
+    correlation: str = "pearson",
+    cross_rank: int | None = None,
+    num_heads: int = 2,
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """DEPHN (Kong et al., IJCNN 2023): heterogeneous experts, explicit mappings, gates with a virtual gradient.
+
+    A task's logit is a weighted sum of what the experts give it, so there are no towers. Fewer private experts and
+    layers than in the paper's figure (3 and 3), because a cross layer has as many weights as the square of all fields.
+    """
+    num_tasks = len(inputs.task_names)
+    sharing = HeterogeneousExperts(
+        num_tasks,
+        EmbeddingPlan(inputs, None).dim,
+        num_public_experts=num_public_experts,
+        num_private_experts=num_private_experts,
+        hidden_units=hidden_units,
+        num_layers=num_layers,
+        mappings=mappings,
+        private_experts=private_experts,
+        function=function,
+        correlation=correlation,
+        cross_rank=cross_rank,
+        dropout=dropout,
+    )
+    return built("dephn", inputs, SoftSelectionBottom(num_tasks, num_heads, pooling), sharing, tower_units=())
+
+
+def apem(
+    inputs: ModelInputs,
+    *,
+    num_groups: int = 4,
+    num_heads: int = 2,
+    num_blocks: int = 1,
+    se_axis: str = "group",
+    reduction: int = 2,
+    use_set_attention: bool = True,
+    adaptive: bool = True,
+    selection: str = "sigmoid",
+    pooling: str = "mean",
+    hidden_units: Widths = (128, 64, 32),
+    dropout: float = 0.0,
+    chain: str | None = None,
+    expectation_weight: float = 0.0,
+) -> MultiTaskModel:
+    """APEM (Tao et al. 2023; our reading): group tokens and a pattern selector per task, then private towers.
+
+    `chain=None` is `"entire_space"` where the problem names parents, and `"none"` elsewhere.
+    """
+    num_tasks = len(inputs.task_names)
+    if chain is None:
+        has_parents = any(parent is not None for parent in task_parents(inputs.problem))
+        chain = "entire_space" if has_parents else "none"
+    bottom = APEMBottom(
+        num_tasks,
+        num_groups=num_groups,
+        num_heads=num_heads,
+        num_blocks=num_blocks,
+        se_axis=se_axis,
+        reduction=reduction,
+        use_set_attention=use_set_attention,
+        adaptive=adaptive,
+        selection=selection,
+        pooling=pooling,
+    )
+    return built(
+        "apem",
+        inputs,
+        bottom,
+        sharing_layer("apem", "single_task", num_tasks, 1, hidden_units, dropout),
+        tower_units=(),
+        chain=chain,
+        expectation_weight=expectation_weight,
+    )
