@@ -40,7 +40,8 @@ def main(
     conflicts: str = "1,0.5,0,-0.5,-1",
     divergence: float = 0.5,
     num_users: int = 1000,
-    epochs: int = 8,
+    epochs: int = 12,
+    learning_rate: float = 2e-3,
     processes: int = 2,
     quick: Annotated[bool, typer.Option(help="Two conflicts, one seed, few users.")] = False,
 ) -> None:
@@ -54,7 +55,7 @@ def main(
         for seed in drawn:
             folder, aucs = _world(seed, conflict, divergence, num_users)
             best[folder.name] = aucs
-            jobs += [Job(str(folder), variant, seed, epochs=epochs) for variant in VARIANTS]
+            jobs += [Job(str(folder), variant, seed, learning_rate, epochs) for variant in VARIANTS]
     output = results_folder(quick)
     records = run_jobs(jobs, output / "planted_conflict.jsonl", processes)
     for record, job in zip(records, jobs, strict=True):

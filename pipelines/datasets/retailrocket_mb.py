@@ -59,7 +59,7 @@ def _outcome(rows: pa.Table, behavior: str) -> tuple[np.ndarray, np.ndarray]:
     pairs = np.stack([rows["user_id"].to_numpy(), rows["item_id"].to_numpy()])
     pair = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
     times = rows["timestamp"].to_numpy()
-    since = times - times.min(initial=0)
+    since = times - times[0] if len(times) else times  # rows are in order of time
     # One number for pair and time; pairs lie so far apart that a day's search never reaches the next one.
     start = pair * (since.max(initial=0) + _DAY + 1)
     moments = start + since

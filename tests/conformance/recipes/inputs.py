@@ -79,5 +79,6 @@ ENCODER = {
     "behaviour_dim": 5,
     "hidden_dim": 7,
     "use_positions": False,
+    "use_skip": True,
     "dropout": 0.5,
 }

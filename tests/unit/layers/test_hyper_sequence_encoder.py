@@ -300,3 +300,17 @@ def test_a_hypernetwork_that_knows_nothing_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match="`behaviour_dim` must be positive where `task_dim` is 0"):
             layer_class(**arguments, task_dim=0, behaviour_dim=0)
+
+
+def test_with_the_skip_events_are_added_to_what_is_pooled() -> None:
+    plain, skip = encoder(use_positions=False), encoder(use_positions=False, use_skip=True)
+    common = [weight for weight in skip.weights if weight is not skip.skip_scale]
+    for weight, own in zip(common, plain.weights, strict=True):
+        weight.assign(own)
+    counts = np.maximum(COUNTS, 1)[..., None]
+    means = np.sum(np.where(MASK[..., None], INPUTS["events"], 0.0), axis=2) / counts
+    expected = means[:, None] + skip.skip_scale.numpy() * plain(INPUTS).numpy()
+    np.testing.assert_allclose(skip(INPUTS), expected, rtol=1e-4, atol=1e-5)
+    assert np.all(encoder(randomized=False, use_skip=True).skip_scale.numpy() == np.float32(0.1))
+    with pytest.raises(TypeError, match="HyperSequenceEncoder: `use_skip` must be a bool"):
+        encoder(use_skip="yes")

@@ -56,6 +56,7 @@ OTHER = {
     "top_k": 1,
     "tower_units": (9,),
     "use_set_attention": False,
+    "use_skip": False,
 }
 # What an option needs to mean something: experts in the sharing layer, marginals that a chain does not tie already.
 WITH = {("interaction", "num_experts"): {"sharing": "mmoe"}, ("apem", "expectation_weight"): {"chain": "none"}}

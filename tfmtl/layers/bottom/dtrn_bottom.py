@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_one_of
+from tfmtl.core.validation import check_bool, check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
@@ -35,6 +35,8 @@ class DTRNBottom(keras.layers.Layer):
             Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
+        use_skip: bool. Whether interests are pooled from events plus encoded events, as in `HyperSequenceEncoder`;
+            not for `encoder="independent"`. Defaults to `False`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
         encoder: str. `"hyper"`, or what it is compared with: `"shared"`, one Transformer that does not know the task,
             and `"independent"`, one for each task and behaviour (`PairSequenceEncoder`). Defaults to `"hyper"`.
@@ -55,7 +57,7 @@ class DTRNBottom(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
             not fit.
-        TypeError: If a size is not an int or `use_positions` not a bool.
+        TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The two modules and their order are the paper's;
@@ -73,6 +75,7 @@ class DTRNBottom(keras.layers.Layer):
         behaviour_dim: int = 16,
         hidden_dim: int = 32,
         use_positions: bool = True,
+        use_skip: bool = False,
         dropout: float = 0.0,
         encoder: str = "hyper",
         reduction: int = 2,
@@ -95,6 +98,7 @@ class DTRNBottom(keras.layers.Layer):
             dropout=dropout,
         )
         check_condition_dims(owner, task_dim, behaviour_dim)
+        check_bool(owner, "use_skip", use_skip)
         check_refinement_arguments(owner, reduction, squeeze, gate)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
@@ -105,6 +109,7 @@ class DTRNBottom(keras.layers.Layer):
         self.behaviour_dim = behaviour_dim
         self.hidden_dim = hidden_dim
         self.use_positions = use_positions
+        self.use_skip = use_skip
         self.dropout = dropout
         self.encoder = encoder
         self.reduction = reduction
@@ -140,6 +145,7 @@ class DTRNBottom(keras.layers.Layer):
             task_dim=self.task_dim,
             behaviour_dim=self.behaviour_dim,
             hidden_dim=self.hidden_dim,
+            use_skip=self.use_skip,
             **common,
         )
 
@@ -176,6 +182,7 @@ class DTRNBottom(keras.layers.Layer):
             "behaviour_dim": self.behaviour_dim,
             "hidden_dim": self.hidden_dim,
             "use_positions": self.use_positions,
+            "use_skip": self.use_skip,
             "dropout": self.dropout,
             "encoder": self.encoder,
             "reduction": self.reduction,

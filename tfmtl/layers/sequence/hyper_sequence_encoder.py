@@ -3,14 +3,19 @@
 from typing import Any
 
 import keras
+from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.core.validation import check_bool
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork, check_condition_dims
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+
+# What a norm puts out has deviation 1, and embeddings start far smaller: encoded events join at about their size.
+_SKIP_START = keras.initializers.Constant(0.1)
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -37,6 +42,9 @@ class HyperSequenceEncoder(keras.layers.Layer):
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding, counted from the most recent event. Without it
             the order of events means nothing. Defaults to `True`.
+        use_skip: bool. Whether what is pooled is `x + a * encoded(x)`, with trainable `a` of width D that starts at
+            0.1, in place of `encoded(x)`. A norm puts out vectors of size 1 whatever comes in, many times an untrained
+            embedding; with the skip a layer starts near a plain pooling. Ours, not the paper's. Defaults to `False`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
@@ -50,7 +58,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
             not fit.
-        TypeError: If a size is not an int or `use_positions` not a bool.
+        TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The module's parts and what feeds them are the
@@ -68,6 +76,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         behaviour_dim: int = 16,
         hidden_dim: int = 32,
         use_positions: bool = True,
+        use_skip: bool = False,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -84,6 +93,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
             dropout=dropout,
         )
         check_condition_dims(type(self).__name__, task_dim, behaviour_dim)
+        check_bool(type(self).__name__, "use_skip", use_skip)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
         self.num_heads = num_heads
@@ -93,6 +103,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         self.behaviour_dim = behaviour_dim
         self.hidden_dim = hidden_dim
         self.use_positions = use_positions
+        self.use_skip = use_skip
         self.dropout = dropout
 
     def build(self, input_shape: Shapes) -> None:
@@ -127,10 +138,13 @@ class HyperSequenceEncoder(keras.layers.Layer):
                 }
             )
             self.blocks.append(block)
+        if self.use_skip:
+            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=_SKIP_START)
         self.pool = pair_pooling_layer(self.pooling, self.num_tasks, input_shape, self.dtype_policy)
 
     def call(self, inputs: Tensors) -> Tensor:
-        encoded = self.positions(inputs)[:, None]  # (B, 1, J, L, D)
+        events = self.positions(inputs)[:, None]  # (B, 1, J, L, D)
+        encoded = events
         scale, shift = self.hypernetwork()
         for index, block in enumerate(self.blocks):
             sites = slice(2 * index, 2 * index + 2)
@@ -142,6 +156,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
                     "shift": shift[:, :, sites],
                 }
             )  # (B, T, J, L, D)
+        if self.use_skip:
+            encoded = events + ops.cast(self.skip_scale, encoded.dtype) * encoded
         return pool_pairs(self.pool, encoded, inputs)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
@@ -160,5 +176,6 @@ class HyperSequenceEncoder(keras.layers.Layer):
             "behaviour_dim": self.behaviour_dim,
             "hidden_dim": self.hidden_dim,
             "use_positions": self.use_positions,
+            "use_skip": self.use_skip,
             "dropout": self.dropout,
         }

@@ -18,6 +18,7 @@ def dtrn(
     num_heads: int = 2,
     pooling: str = "mean",
     encoder: str = "hyper",
+    use_skip: bool = True,
     task_dim: int = 16,
     behaviour_dim: int = 16,
     reduction: int = 2,
@@ -29,7 +30,10 @@ def dtrn(
     tower_units: Widths = (64,),
     dropout: float = 0.0,
 ) -> MultiTaskModel:
-    """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing."""
+    """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing.
+
+    `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md).
+    """
     num_tasks = len(inputs.task_names)
     bottom = DTRNBottom(
         num_tasks,
@@ -37,6 +41,7 @@ def dtrn(
         num_heads=num_heads,
         pooling=pooling,
         encoder=encoder,
+        use_skip=use_skip,
         task_dim=task_dim,
         behaviour_dim=behaviour_dim,
         reduction=reduction,
