@@ -43,19 +43,21 @@ def main(
     epochs: int = 12,
     learning_rate: float = 2e-3,
     processes: int = 2,
+    models: Annotated[str, typer.Option(help="Rows of the table, separated by commas; all if left out.")] = "",
     quick: Annotated[bool, typer.Option(help="Two conflicts, one seed, few users.")] = False,
 ) -> None:
     """Trains every model in every world and writes the results."""
     if quick:
         seeds, conflicts, num_users, epochs = "0", "1,-1", 200, 2
     chosen, drawn = [float(value) for value in conflicts.split(",")], [int(seed) for seed in seeds.split(",")]
+    chosen_variants = [variant for variant in VARIANTS if not models or variant.name in models.split(",")]
     best: dict[str, dict[str, float]] = {}
     jobs: list[Job] = []
     for conflict in chosen:
         for seed in drawn:
             folder, aucs = _world(seed, conflict, divergence, num_users)
             best[folder.name] = aucs
-            jobs += [Job(str(folder), variant, seed, learning_rate, epochs) for variant in VARIANTS]
+            jobs += [Job(str(folder), variant, seed, learning_rate, epochs) for variant in chosen_variants]
     output = results_folder(quick)
     records = run_jobs(jobs, output / "planted_conflict.jsonl", processes)
     for record, job in zip(records, jobs, strict=True):
