@@ -1,6 +1,6 @@
 """How much faster the TFRecords are read than a model trains from them.
 
-    python benchmarks/speed/input_pipeline.py demo/data --preset dtrn
+    python -m benchmarks.speed.input_pipeline demo/data --preset dtrn
 
 Rounds alternate: one pass over the training split only reading, one of training steps. Prints the median examples/s of
 both and their ratio; below the ratio asked for, the exit status is 1.

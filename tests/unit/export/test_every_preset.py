@@ -1,0 +1,20 @@
+"""Every preset leaves as a SavedModel that answers as it did."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.tiny_problem import tiny_model
+from tfmtl.data import PreparedData
+from tfmtl.export import export
+from tfmtl.export.replay import replay
+from tfmtl.models import PRESETS
+
+# The fixtures of this folder export dtrn and shared_bottom.
+OTHERS = [preset for preset in PRESETS if preset not in ("dtrn", "shared_bottom", "single_task")]
+
+
+@pytest.mark.parametrize("preset", OTHERS)
+def test_export_answers_as_the_model(tiny_data: PreparedData, preset: str, tmp_path: Path) -> None:
+    version = export(tiny_model(tiny_data.inputs, preset), tiny_data, tmp_path / preset)
+    assert replay(version).largest <= 1e-6
