@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -134,12 +133,13 @@ def train(
     ] = False,
 ) -> None:
     """Train a multi-task model with early stopping; keeps the best epoch."""
+    from pipelines.option_values import option_values
     from tfmtl.data import PreparedData
     from tfmtl.training import TrainOptions, fit
 
     options = TrainOptions(
         preset=preset,
-        preset_options=_preset_options(settings or []),
+        preset_options=option_values("train", settings or []),
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -151,22 +151,6 @@ def train(
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
-
-
-def _preset_options(settings: list[str]) -> dict[str, Any]:
-    options = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"train: `--set` must be name=value. Received: --set {setting!r}.")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ValueError(
-                f"train: the value of `--set` must be YAML, as in num_experts=8. Received: {setting!r}."
-            ) from error
-        options[name] = tuple(parsed) if isinstance(parsed, list) else parsed
-    return options
 
 
 @app.command()

@@ -54,6 +54,7 @@ def main(
     learning_rates: str = "0.001",
     epochs: int = 8,
     batch_size: int = 1024,
+    processes: int = 2,
     models: str = "",
     quick: Annotated[bool, typer.Option(help="One seed, one epoch.")] = False,
 ) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from benchmarks.quality.experiment import WORK, measure
 from benchmarks.quality.jobs import Variant
 from benchmarks.quality.tables import quality_table
+from pipelines.option_values import option_values
 
 
 def main(
@@ -28,7 +28,7 @@ def main(
     output: Annotated[Path, typer.Option(help="File of all runs; none is run again.")] = WORK / "compare.jsonl",
 ) -> None:
     """Trains every preset with every seed and prints the table."""
-    options = {name: yaml.safe_load(value) for name, value in (setting.split("=", 1) for setting in settings or [])}
+    options = option_values("compare", settings or [])
     variants = [Variant(preset, preset, options) for preset in presets.split(",")]
     drawn = [int(seed) for seed in seeds.split(",")]
     records = measure(output, data, variants, drawn, [learning_rate], epochs=epochs, batch_size=batch_size)

@@ -24,6 +24,7 @@ def measure(
     variants: Sequence[Variant],
     seeds: Sequence[int],
     learning_rates: Sequence[float] = (1e-3,),
+    processes: int = 2,
     **job: Any,
 ) -> list[dict[str, Any]]:
     """Records of every variant with every seed, each at the learning rate that was best on validation.
@@ -32,13 +33,13 @@ def measure(
     """
     grid = [Job(str(data), variant, seeds[0], rate, **job) for variant in variants for rate in learning_rates]
     chosen = {}
-    for trial, record in zip(grid, run_jobs(grid, done), strict=True):
+    for trial, record in zip(grid, run_jobs(grid, done, processes), strict=True):
         sign = -1.0 if record["monitor"].endswith(("loss", "rmse")) else 1.0
         score = sign * record["best"]
         if trial.variant.name not in chosen or score > chosen[trial.variant.name][0]:
             chosen[trial.variant.name] = (score, trial)
     jobs = [replace(trial, seed=seed) for _, trial in chosen.values() for seed in seeds]
-    return run_jobs(jobs, done)
+    return run_jobs(jobs, done, processes)
 
 
 def default_parameters(data: str | Path, preset: str = "mmoe") -> int:

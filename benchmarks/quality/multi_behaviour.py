@@ -26,7 +26,7 @@ BASELINES = (
 )
 PAPERS = (
     Variant("DTRN + MMoE", "dtrn"),
-    Variant("DTRN + MMoE, target", "dtrn", {"pooling": "target"}),
+    Variant("DTRN + MMoE on DIN", "dtrn", {"pooling": "target"}),
     Variant("DEPHN", "dephn", {"cross_rank": 16}),
     Variant("APEM", "apem"),
 )
@@ -38,6 +38,7 @@ def main(
     learning_rates: str = "0.0005,0.001,0.002",
     epochs: int = 8,
     batch_size: int = 512,
+    processes: int = 2,
     models: Annotated[str, typer.Option(help="Rows of the table, separated by commas; all if left out.")] = "",
     quick: Annotated[bool, typer.Option(help="One seed, one learning rate, two epochs.")] = False,
 ) -> None:
@@ -57,6 +58,7 @@ def main(
         epochs=epochs,
         batch_size=batch_size,
         budget=budget,
+        processes=processes,
     )
     baselines = [variant.name for variant in BASELINES if variant in chosen]
     lines = [
@@ -75,7 +77,7 @@ def problem_name(data: Path) -> str:
     """The problem's name."""
     from tfmtl.schema import Problem
 
-    return str(Problem.load(data / "problem.yaml").name)
+    return str(Problem.load(data / "transform" / "problem.yaml").name)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,8 @@ def _text(records: Sequence[dict[str, Any]]) -> str:
         gaps = [_gaps(records, name, conflict) for name in names]
         cells = [f"{best - np.mean(gap):.4f} ± {np.std(gap, ddof=min(1, len(gap) - 1)):.4f}" for gap in gaps]
         lines.append(f"| {conflict:g} | {best:.4f} | " + " | ".join(cells) + " |")
+    if REFERENCE not in names:
+        return "\n".join(lines)
     lines += ["", f"Share of {REFERENCE}'s gap to the best possible that a model closes (negative: it widens it), with"]
     lines += ["the p-value of a paired test over worlds.", ""]
     lines += ["| conflict | gap of " + REFERENCE + " | " + " | ".join(n for n in names if n != REFERENCE) + " |"]

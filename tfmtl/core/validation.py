@@ -108,6 +108,13 @@ def check_one_of(owner: str, argument: str, value: object, choices: Sequence[str
         raise ValueError(error_text(owner, argument, f"be one of {list(choices)}", value, advice))
 
 
+def check_heads(owner: str, num_heads: int, width: int) -> None:
+    """Raises unless the number of attention heads divides the width they share."""
+    if width % num_heads:
+        advice = "Change the number of heads or the embedding width."
+        raise ValueError(error_text(owner, "num_heads", f"divide the embedding width {width}", num_heads, advice))
+
+
 def check_shape(owner: str, argument: str, shape: Shape, letters: str) -> None:
     """Raises unless `shape` has one axis for each letter and all but the first, the batch, are known.
 

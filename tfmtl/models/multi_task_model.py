@@ -32,13 +32,16 @@ class MultiTaskModel(keras.Model):
     Sample weights are `(B,)`, or a dict task -> `(B,)`.
 
     `compile()` without arguments is right for the problem. The loss is the sum
-    of the tasks' losses times their `weight`; a regression task's squared
-    error is measured in standard deviations of its training labels, so that
-    the tasks' losses are of one order of magnitude. While fitting, `<task>/auc`
-    (to the resolution of 2048 bins) or `<task>/rmse`, `<task>/loss` and, over the
+    of the tasks' losses times their `weight`, plus the calibrator and what
+    layers add, such as a load balance. Under `chain="dependence"` `<task>/loss`
+    is a mean over the rows where the parent happened, and enters the sum by the
+    share of these rows. A regression task's squared error is measured in
+    standard deviations of its training labels, so that the tasks' losses are
+    of one order of magnitude. While fitting, `<task>/auc` (to the resolution
+    of 2048 bins) or `<task>/rmse`, `<task>/loss` and, over the
     binary tasks that have one, `mean_auc` are shown.
 
-    Shapes: B batch, T tasks, S 1 or T, H hidden width.
+    Shapes: B batch, T tasks, S 1, T or, for some sharings, T + 1, H hidden width.
 
     Args:
         inputs: `ModelInputs` or the mapping that its `to_dict` returns.
@@ -54,7 +57,7 @@ class MultiTaskModel(keras.Model):
             `"dependence"`, the same prediction, with the conditional probability compared where the parent happened.
             Defaults to `"none"`.
         expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
-            Defaults to `0.0`.
+            With a chain there is nothing to calibrate. Defaults to `0.0`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -65,8 +68,8 @@ class MultiTaskModel(keras.Model):
 
     Raises:
         TypeError: If a width is not an int.
-        ValueError: If a width is not positive, `expectation_weight` negative, `chain` unknown, or chain or calibrator
-            are asked for and no task has a parent.
+        ValueError: If a width is not positive, `expectation_weight` negative, `chain` unknown, chain or calibrator
+            are asked for and no task has a parent, or the calibrator beside a chain.
     """
 
     def __init__(
@@ -132,8 +135,10 @@ class MultiTaskModel(keras.Model):
             rule = "be at least 0"
         elif self.expectation_weight and not any(parent is not None for parent in self._chain.parents):
             rule = "be 0 where no binary task has a parent"
+        elif self.expectation_weight and self.chain != "none":
+            rule = "be 0 with a chain, which never predicts a task above its parent"
         if rule:
-            advice = "Leave it out, or name parents in the problem."
+            advice = "Leave it out, or name parents in the problem and use no chain."
             raise ValueError(error_text("MultiTaskModel", "expectation_weight", rule, self.expectation_weight, advice))
 
     # === Forward ===
@@ -233,7 +238,7 @@ class MultiTaskModel(keras.Model):
         correlation = self._label_correlation(labels)
         with tf.GradientTape() as tape:
             raw = self.raw_outputs(features, training=True, label_correlation=correlation)
-            loss = self._step_loss(features, raw, labels, weights)
+            loss = self._step_loss(features, raw, labels, weights, list(self.losses))
             scaled = self.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, self.trainable_weights)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
@@ -242,7 +247,7 @@ class MultiTaskModel(keras.Model):
     def test_step(self, data: Any) -> dict[str, Tensor]:
         features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         raw = self.raw_outputs(features, training=False)
-        self._step_loss(features, raw, labels, weights)
+        self._step_loss(features, raw, labels, weights, list(self.losses))
         return self.get_metrics_result()
 
     def _step_loss(
@@ -251,17 +256,24 @@ class MultiTaskModel(keras.Model):
         raw: Mapping[str, Tensor],
         labels: Mapping[str, Tensor],
         weights: Any,
+        added: list[Tensor],
     ) -> Tensor:
-        """This replica's part of the step's loss; brings all running metrics up to date."""
+        """This replica's part of the step's loss; brings all running metrics up to date.
+
+        `added` is what layers added in the forward pass, read before the replicas meet: they share the layers' lists,
+        and where they exchange values one of them clears what another is still to read.
+        """
         tasks = self.inputs.problem.tasks
         labels = {name: tf.cast(labels[name], tf.float32) for name in self.heads}
         losses = self.task_losses(raw, labels, weights)
         own_weights = self._by_task(weights)
-        read = self._chain.loss_labels(labels)
+        read, counted = self._chain.loss_labels(labels), self._chain.counted_labels(labels)
         counts = {name: _label_weight(read[name], own_weights[name]) for name in losses}
-        labelled = {name: _label_weight(labels[name], own_weights[name]) for name in losses}
+        shares = [_label_weight(counted[name], own_weights[name]) for name in losses]
         rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
-        all_rows, *all_counts = tf.unstack(_sum_over_replicas(tf.stack([rows, *labelled.values()])))
+        chain_weights = self._chain.row_weights(own_weights)
+        chain_rows = rows if chain_weights is None else tf.reduce_sum(chain_weights)
+        all_rows, all_chain_rows, *all_counts = tf.unstack(_sum_over_replicas(tf.stack([rows, chain_rows, *shares])))
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
         # Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean
         # by the labels it holds, so that the sum is the mean over the whole batch.
@@ -273,9 +285,10 @@ class MultiTaskModel(keras.Model):
         )
         predictions = self.predictions(raw)
         if self.expectation_weight:
-            loss += self.expectation_weight * self._chain.excess(predictions) * rows / all_rows
-        if self.losses:  # what layers added, such as weight penalties
-            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in self.losses]) / replicas
+            share = tf.math.divide_no_nan(chain_rows, all_chain_rows)
+            loss += self.expectation_weight * self._chain.excess(predictions, chain_weights) * share
+        if added:
+            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in added]) / replicas
         self._loss_tracker.update_state(loss * replicas, sample_weight=all_rows / replicas)
         for name in losses:
             self.loss_metrics[name].update_state(losses[name], sample_weight=counts[name])
@@ -347,7 +360,7 @@ class MultiTaskModel(keras.Model):
     def from_config(cls, config: dict[str, Any]) -> "MultiTaskModel":
         config = dict(config)
         for part in ("bottom", "sharing", "transfer"):
-            config[part] = keras.saving.deserialize_keras_object(config[part])
+            config[part] = keras.saving.deserialize_keras_object(config.get(part))
         return cls(**config)
 
 

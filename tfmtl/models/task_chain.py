@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from tfmtl.core.parents import tasks_by_depth
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.layers.heads.conversion_chain import ConversionChain
@@ -61,15 +62,41 @@ class TaskChain:
         }
 
     def loss_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The labels the losses read: under `"dependence"` missing wherever the parent did not happen."""
+        """The labels the losses read.
+
+        Under `"entire_space"` a label that is missing where the parent did not happen is 0: it is known, and without
+        these rows the product would learn the conditional probability. Under `"dependence"` it is missing wherever the
+        parent did not happen.
+        """
+        found = dict(labels)
+        for level in tasks_by_depth(self.parents)[1:] if self.products is not None else []:
+            for k in level:
+                own, above = found[self.tasks[k].name], found[self._parent_name(k)]
+                if self.kind == "entire_space":
+                    found[self.tasks[k].name] = tf.where(tf.math.is_nan(own) & (above == 0.0), 0.0, own)
+                else:
+                    found[self.tasks[k].name] = tf.where(above == 1.0, own, float("nan"))
+        return found
+
+    def counted_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The labels whose number a task's loss is divided by.
+
+        They are those that the loss reads, but under `"dependence"` all rows where it is known whether the parent
+        happened: there a row without the parent has a likelihood of 1.
+        """
         if self.kind != "dependence":
-            return dict(labels)
-        return {
-            task.name: labels[task.name]
-            if parent is None
-            else tf.where(labels[self.tasks[parent].name] == 1.0, labels[task.name], float("nan"))
-            for task, parent in zip(self.tasks, self.parents, strict=True)
-        }
+            return self.loss_labels(labels)
+        found = dict(labels)
+        for k, parent in enumerate(self.parents):
+            if parent is not None:
+                above = labels[self._parent_name(k)]
+                known = tf.where(above == 0.0, 0.0, labels[self.tasks[k].name])
+                found[self.tasks[k].name] = tf.where(tf.math.is_nan(above), float("nan"), known)
+        return found
+
+    def _parent_name(self, index: int) -> str:
+        parent = self.parents[index]
+        return self.tasks[index if parent is None else parent].name
 
     def prior(self, means: Mapping[str, float], index: int) -> float:
         """The share of positives that a task's head starts from; of the parent's positives where it is conditional."""
@@ -77,8 +104,18 @@ class TaskChain:
         own = means[self.tasks[index].name]
         if self.products is None or parent is None:
             return own
-        return own / max(means[self.tasks[parent].name], own, 1e-12)
+        above = means[self.tasks[parent].name]
+        # A mean over the parent's positives alone is conditional already; so, by all signs, is one above the parent's.
+        is_conditional = self.tasks[index].sample_space is not None or own > above
+        return own if is_conditional else own / max(above, 1e-12)
 
-    def excess(self, predictions: Mapping[str, Tensor]) -> Tensor:
+    def row_weights(self, weights: Mapping[str, Tensor | None]) -> Tensor | None:
+        """What a row counts for the calibrator: the mean of its weights for the tasks that have a parent."""
+        own = [weights[task.name] for task, parent in zip(self.tasks, self.parents, strict=True) if parent is not None]
+        known = [tf.cast(tf.reshape(weight, (-1,)), tf.float32) for weight in own if weight is not None]
+        return tf.add_n(known) / len(known) if known else None
+
+    def excess(self, predictions: Mapping[str, Tensor], weights: Tensor | None) -> Tensor:
         """By how much tasks are predicted above their parents, AITM's Behavioural Expectation Calibrator; a scalar."""
-        return behavioural_expectation(tf.stack([predictions[task.name] for task in self.tasks], axis=1), self.parents)
+        probabilities = tf.stack([predictions[task.name] for task in self.tasks], axis=1)
+        return behavioural_expectation(probabilities, self.parents, weights)

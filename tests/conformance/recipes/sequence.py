@@ -56,7 +56,7 @@ RECIPES = (
     LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 2, "pooling": "target"}),
 )
 
-_CONDITIONS = ("task_dim", "behaviour_dim", "hidden_dim", "use_skip")
+_CONDITIONS = ("task_dim", "behaviour_dim", "hidden_dim")
 
 ALTERNATIVES = {
     EventPositions: {"use_positions": False},

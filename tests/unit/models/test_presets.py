@@ -98,6 +98,13 @@ def test_any_sharing_fits_on_a_bottom(preset: str, sharing: str) -> None:
     assert type(model.sharing) is expected[sharing]
 
 
+@pytest.mark.parametrize(("value", "error"), [(0, ValueError), (None, TypeError), ("abc", TypeError)])
+@pytest.mark.parametrize("sharing", ["single_task", "mmoe", "ple"])
+def test_number_of_experts_is_checked_whatever_the_sharing(sharing: str, value: object, error: type) -> None:
+    with pytest.raises(error, match="`num_experts` must be a positive int"):
+        from_preset("dtrn", tiny_inputs(), sharing=sharing, num_experts=value)
+
+
 @pytest.mark.parametrize("kind", ["dcn_v2", "fm", "cin", "autoint", "senet", "fibinet"])
 def test_interactions(tiny_data: PreparedData, kind: str) -> None:
     features, labels = whole_split(tiny_data, "train")

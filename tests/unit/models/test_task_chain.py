@@ -131,3 +131,63 @@ def test_a_chain_without_parents_is_refused() -> None:
         from_preset("apem", free, expectation_weight=0.5)
     with pytest.raises(ValueError, match="`expectation_weight` must be at least 0"):
         from_preset("apem", tiny_inputs(), expectation_weight=-0.5)
+
+
+def test_on_the_entire_space_a_label_missing_where_the_parent_did_not_happen_is_a_zero(tiny_data: PreparedData) -> None:
+    model = tiny_model(tiny_data.inputs, "esmm")
+    features, labels = complete(tiny_data)
+    click, buy = (labels[name].numpy() for name in ("click", "buy"))
+    missing = {**labels, "buy": tf.constant(np.where(click == 0.0, np.nan, buy))}
+    assert np.any(np.isnan(missing["buy"]))
+    raw = model.raw_outputs(features)
+    assert float(model.task_losses(raw, missing)["buy"]) == float(model.task_losses(raw, labels)["buy"])
+    model.compile(run_eagerly=True)
+    losses = [model.test_on_batch(features, known, return_dict=True)["loss"] for known in (labels, missing)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    unknown = {**missing, "click": tf.fill(tf.shape(labels["click"]), np.float32(np.nan))}
+    assert float(model.task_losses(raw, {**unknown, "buy": tf.fill([len(buy)], np.nan)})["buy"]) == 0.0
+
+
+def test_under_dependence_a_row_of_unknown_parent_does_not_count(tiny_data: PreparedData) -> None:
+    inputs = dataclasses.replace(tiny_data.inputs, problem=tiny_problem(tasks=(CHAIN[0], CHAIN[1])))
+    model = tiny_model(inputs, "esmm", chain="dependence")
+    features, labels = complete(tiny_data)
+    rows = np.arange(len(labels["click"])) % 2 == 0
+    half = {"click": tf.where(rows, labels["click"], np.nan), "buy": labels["buy"]}
+    kept = [tf.boolean_mask(labels[name], rows) for name in ("click", "buy")]
+    model.compile(run_eagerly=True)
+    loss = model.test_on_batch(features, half, return_dict=True)["loss"]
+    some = {key: tf.boolean_mask(value, rows) for key, value in features.items()}
+    expected = model.test_on_batch(some, dict(zip(("click", "buy"), kept, strict=True)), return_dict=True)["loss"]
+    assert loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_calibrator_heeds_the_weights_of_rows(tiny_data: PreparedData) -> None:
+    features, labels = complete(tiny_data)
+    model = tiny_model(tiny_data.inputs, "aitm")
+    model.heads["buy"].weights[-1].assign([2.0])
+    model.compile(run_eagerly=True)
+    some = np.arange(len(labels["click"])) % 3 == 0
+    weighted = model.test_on_batch(features, labels, some.astype("float32"), return_dict=True)["loss"]
+    kept = tuple({key: tf.boolean_mask(value, some) for key, value in part.items()} for part in (features, labels))
+    assert weighted == pytest.approx(model.test_on_batch(*kept, return_dict=True)["loss"], rel=1e-5)
+    before = model.get_weights()
+    model.train_on_batch(features, labels, np.zeros(len(some), "float32"))
+    for one, other in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_prior_that_is_conditional_already_is_taken_as_it_is() -> None:
+    means = {"click": 0.2, "buy": 0.3, "watch": 20.0}
+    inputs = dataclasses.replace(tiny_inputs(), label_means=means)
+    assert from_preset("esmm", inputs).heads["buy"].prior == pytest.approx(0.3)
+    clicked = tiny_problem(tasks=(BinaryTask("click"), BinaryTask("buy", parent="click", sample_space="click == 1")))
+    inputs = dataclasses.replace(tiny_inputs(clicked), label_means={"click": 0.2, "buy": 0.1})
+    assert from_preset("esmm", inputs).heads["buy"].prior == pytest.approx(0.1)
+
+
+def test_a_calibrator_beside_a_chain_is_refused() -> None:
+    with pytest.raises(ValueError, match="`expectation_weight` must be 0 with a chain"):
+        from_preset("apem", tiny_inputs(), expectation_weight=0.5)
+    with pytest.raises(ValueError, match="`expectation_weight` must be 0 where no binary task has a parent"):
+        from_preset("aitm", tiny_inputs(tiny_problem(tasks=CHAIN[:1])), expectation_weight=0.5)

@@ -43,6 +43,14 @@ def test_two_replicas_equal_one_device(output: Path, case: str) -> None:
     assert sum(bool(np.any(one[name])) for name in moved) == len(moved)
 
 
+def test_what_a_layer_adds_to_the_loss_counts_on_every_replica(output: Path) -> None:
+    one, two = np.load(output / "one_device.npz"), np.load(output / "mirrored.npz")
+    names = [name for name in one if name.startswith("added/")]
+    for name in names:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=2e-6, err_msg=name)
+    assert max(np.max(np.abs(one[name])) for name in names) > 0.05
+
+
 def test_a_whole_run_on_two_replicas(output: Path) -> None:
     report = json.loads((output / "run.json").read_text())
     assert report["devices"] == 2

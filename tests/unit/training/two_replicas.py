@@ -35,11 +35,11 @@ def cases(data: PreparedData) -> Iterator[tuple[str, tf.data.Dataset, tf.data.Da
     yield "labels on one replica, weighted", weighted, weighted
 
 
-def train(data: PreparedData, strategy: str, preset: str, prefix: str = "") -> dict[str, np.ndarray]:
+def train(data: PreparedData, strategy: str, preset: str, prefix: str = "", **options) -> dict[str, np.ndarray]:
     """What every case makes of the same start."""
     keras.utils.set_random_seed(0)
     with get_strategy(strategy).scope():
-        model = tiny_model(data.inputs, preset)
+        model = tiny_model(data.inputs, preset, **options)
         model.compile(keras.optimizers.SGD(0.3))
     start = model.get_weights()
     found = {}
@@ -52,6 +52,19 @@ def train(data: PreparedData, strategy: str, preset: str, prefix: str = "") -> d
         found |= {f"{name}/weights/{n}": value for n, value in enumerate(model.get_weights())}
         found |= {f"{name}/moved/{n}": value - start[n] for n, value in enumerate(model.get_weights())}
     return {prefix + name: value for name, value in found.items()}
+
+
+def added(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
+    """A step of a model with a loss that a layer adds, on a batch whose halves are alike."""
+    keras.utils.set_random_seed(0)
+    with get_strategy(strategy).scope():
+        model = tiny_model(data.inputs, "mmoe", load_balance_weight=5.0)
+        model.compile(keras.optimizers.SGD(0.3))
+    half = [{key: value[:30] for key, value in part.items()} for part in whole_split(data, "train")]
+    batch = tf.nest.map_structure(lambda value: tf.concat([value, value], axis=0), tuple(half))
+    start = model.get_weights()
+    model.fit(tf.data.Dataset.from_tensors(batch), verbose=0)
+    return {f"added/{n}": new - old for n, (old, new) in enumerate(zip(start, model.get_weights(), strict=True))}
 
 
 def run(data: PreparedData, folder: Path) -> dict[str, object]:
@@ -74,5 +87,5 @@ if __name__ == "__main__":
         plain = train(prepared, strategy, "mmoe")
         # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
         gates, chain = (train(prepared, strategy, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
-        np.savez(output / f"{strategy}.npz", **plain, **gates, **chain)
+        np.savez(output / f"{strategy}.npz", **plain, **gates, **chain, **added(prepared, strategy))
     (output / "run.json").write_text(json.dumps(run(prepared, output)))

@@ -35,8 +35,8 @@ class DTRNBottom(keras.layers.Layer):
             Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
-        use_skip: bool. Whether interests are pooled from events plus encoded events, as in `HyperSequenceEncoder`;
-            not for `encoder="independent"`. Defaults to `False`.
+        use_skip: bool. Whether interests are pooled from events plus encoded events, as in `HyperSequenceEncoder`.
+            Defaults to `False`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
         encoder: str. `"hyper"`, or what it is compared with: `"shared"`, one Transformer that does not know the task,
             and `"independent"`, one for each task and behaviour (`PairSequenceEncoder`). Defaults to `"hyper"`.
@@ -135,6 +135,7 @@ class DTRNBottom(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "pooling": self.pooling,
             "use_positions": self.use_positions,
+            "use_skip": self.use_skip,
             "dropout": self.dropout,
             "dtype": self.dtype_policy,
         }
@@ -145,7 +146,6 @@ class DTRNBottom(keras.layers.Layer):
             task_dim=self.task_dim,
             behaviour_dim=self.behaviour_dim,
             hidden_dim=self.hidden_dim,
-            use_skip=self.use_skip,
             **common,
         )
 

@@ -29,7 +29,7 @@ class SoftSelectionBottom(keras.layers.Layer):
         private_attention: bool. Whether each group has an attention of its own; if not, one serves all.
             Defaults to `False`.
         shared_stream: bool. Whether there is, last, a representation that belongs to all tasks, for sharing layers
-            that read one. Defaults to `True`.
+            that read one, such as `HeterogeneousExperts` and `PLE`. Defaults to `False`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -54,7 +54,7 @@ class SoftSelectionBottom(keras.layers.Layer):
         num_heads: int = 2,
         pooling: str = "mean",
         private_attention: bool = False,
-        shared_stream: bool = True,
+        shared_stream: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)

@@ -8,7 +8,7 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_keys, check_positive_int, check_shape, error_text
+from tfmtl.core.validation import check_bool, check_heads, check_keys, check_positive_int, check_shape, error_text
 from tfmtl.layers.fields._padded_sets import check_set, hide_padding
 
 
@@ -66,10 +66,7 @@ class SetAttentionBlock(keras.layers.Layer):
         if queries[-1] != width:
             advice = "Project queries and keys to one width."
             raise ValueError(error_text(owner, "queries.shape", f"have the keys' width {width}", queries, advice))
-        if width % self.num_heads:
-            advice = "Change the number of heads or the embedding width."
-            rule = f"divide the embedding width {width}"
-            raise ValueError(error_text(owner, "num_heads", rule, self.num_heads, advice))
+        check_heads(owner, self.num_heads, width)
         self.query = self._dense(queries)
         self.key = self._dense(keys, use_bias=False)
         self.value = self._dense(keys)

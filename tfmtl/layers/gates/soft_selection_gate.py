@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_bool, check_positive_int, check_shape, error_text
+from tfmtl.core.validation import check_bool, check_heads, check_positive_int, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
 
 
@@ -58,11 +58,7 @@ class SoftSelectionGate(keras.layers.Layer):
         owner = type(self).__name__
         check_shape(owner, "inputs", input_shape, "B, F, D")
         _, fields, width = input_shape
-        if width % self.num_heads:
-            advice = "Change the number of heads or the embedding width."
-            raise ValueError(
-                error_text(owner, "num_heads", f"divide the embedding width {width}", self.num_heads, advice)
-            )
+        check_heads(owner, self.num_heads, width)
         attentions = self.num_groups if self.private_attention else 1
         # All queries, then all keys, then all values.
         self.projections = StackedDense(3 * attentions, width, use_bias=False, dtype=self.dtype_policy)

@@ -7,7 +7,7 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_keys, check_positive_int, check_shape, error_text
+from tfmtl.core.validation import check_heads, check_keys, check_positive_int, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
 
 
@@ -17,7 +17,8 @@ class MaskedSelfAttention(keras.layers.Layer):
 
     With heads h of width d_h, `softmax(Q_h K_h^T / sqrt(d_h)) V_h`, concatenated and projected. A row that is padding
     throughout has the attention zero. Only the output projection has a bias: a softmax over keys does not see the
-    keys' bias, and the values' bias is the output's in other coordinates.
+    keys' bias, the values' bias is the output's in other coordinates, and the queries' bias, a preference for keys
+    whatever the query, is left out: our reading.
 
     Shapes: N sequences, L sequence length, D embedding width.
 
@@ -49,10 +50,7 @@ class MaskedSelfAttention(keras.layers.Layer):
         check_keys(owner, "inputs", input_shape, ("events", "event_mask"))
         check_shape(owner, "events", input_shape["events"], "N, L, D")
         *_, length, width = input_shape["events"]
-        if width is None or width % self.num_heads:
-            advice = "Change the number of heads or the embedding width."
-            rule = f"divide the embedding width {width}"
-            raise ValueError(error_text(owner, "num_heads", rule, self.num_heads, advice))
+        check_heads(owner, self.num_heads, width)
         self.projections = StackedDense(3, width, use_bias=False, dtype=self.dtype_policy)
         self.projections.build((None, 1, width))
         self.output_projection = keras.layers.Dense(width, dtype=self.dtype_policy)

@@ -7,9 +7,9 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import error_text
+from tfmtl.core.validation import check_bool, check_heads
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
+from tfmtl.layers.sequence._encoder_arguments import SKIP_START, check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.event_positions import EventPositions
@@ -20,7 +20,7 @@ from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
 class PairSequenceEncoder(keras.layers.Layer):
     """Turns behaviour sequences into interests with T * J independent post-norm Transformers.
 
-    The costly upper bound of `HyperSequenceEncoder`: nothing but positions and pooling is shared, so a task or a
+    The costly upper bound of `HyperSequenceEncoder`: nothing but positions, skip and pooling is shared, so a task or a
     behaviour more costs whole Transformers. All of them are computed as batched products.
 
     Shapes: B batch, T tasks, J behaviours, N = T * J pairs, L sequence length, D embedding width.
@@ -32,6 +32,7 @@ class PairSequenceEncoder(keras.layers.Layer):
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
         pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
+        use_skip: bool. Whether events join what is pooled, as in `HyperSequenceEncoder`. Defaults to `False`.
         dropout: float in [0, 1). Share of each part's outputs dropped in training. Defaults to `0.0`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
@@ -45,7 +46,7 @@ class PairSequenceEncoder(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
             not fit.
-        TypeError: If a size is not an int or `use_positions` not a bool.
+        TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class PairSequenceEncoder(keras.layers.Layer):
         feed_forward_multiplier: int = 4,
         pooling: str = "mean",
         use_positions: bool = True,
+        use_skip: bool = False,
         dropout: float = 0.0,
         **kwargs: Any,
     ) -> None:
@@ -70,30 +72,35 @@ class PairSequenceEncoder(keras.layers.Layer):
             use_positions=use_positions,
             dropout=dropout,
         )
+        check_bool(type(self).__name__, "use_skip", use_skip)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
         self.num_heads = num_heads
         self.feed_forward_multiplier = feed_forward_multiplier
         self.pooling = pooling
         self.use_positions = use_positions
+        self.use_skip = use_skip
         self.dropout = dropout
 
     def build(self, input_shape: Shapes) -> None:
         owner = type(self).__name__
         check_sequence_shapes(owner, input_shape, with_queries=self.pooling == "target")
         batch, behaviours, _, width = input_shape["events"]
-        if width % self.num_heads:
-            advice = "Change the number of heads or the embedding width."
-            rule = f"divide the embedding width {width}"
-            raise ValueError(error_text(owner, "num_heads", rule, self.num_heads, advice))
+        check_heads(owner, self.num_heads, width)
         self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
         self.positions.build(input_shape)
         norms = (self.num_tasks, behaviours, 2 * self.num_layers, width)
-        self.scale = self.add_weight(name="scale", shape=norms, initializer="ones")
-        self.shift = self.add_weight(name="shift", shape=norms, initializer="zeros")
+        # Without autocast, because a scale of 1.003 is 1 in bfloat16.
+        self.scale = self.add_weight(name="scale", shape=norms, initializer="ones", autocast=False)
+        self.shift = self.add_weight(name="shift", shape=norms, initializer="zeros", autocast=False)
+        if self.use_skip:
+            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START)
         num_pairs = self.num_tasks * behaviours
         hidden_width = self.feed_forward_multiplier * width
-        self.projections = self._stacks(num_pairs, width, 3 * width, use_bias=False)
+        # Queries, keys and values in one product. Glorot would take the three widths for one; LeCun, which looks at the
+        # inputs' width alone, draws from the range that Glorot has for each of the three.
+        lecun = {"use_bias": False, "kernel_initializer": "lecun_uniform"}
+        self.projections = self._stacks(num_pairs, width, 3 * width, **lecun)
         self.output_projections = self._stacks(num_pairs, width, width)
         self.expansions = self._stacks(num_pairs, width, hidden_width, activation="relu")
         self.contractions = self._stacks(num_pairs, hidden_width, width)
@@ -118,6 +125,8 @@ class PairSequenceEncoder(keras.layers.Layer):
             hidden = self.expansions[layer](_rows(encoded))  # (B * L, N, H)
             fed = self.dropout_layer(_pairs(self.contractions[layer](hidden), encoded.shape))
             encoded = self._norm(encoded + fed, 2 * layer + 1)
+        if self.use_skip:
+            encoded = events[:, None] + ops.cast(self.skip_scale, encoded.dtype) * encoded
         return pool_pairs(self.pool, encoded, inputs)
 
     def _attend(self, encoded: Tensor, mask: Tensor, layer: int) -> Tensor:
@@ -148,6 +157,7 @@ class PairSequenceEncoder(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "pooling": self.pooling,
             "use_positions": self.use_positions,
+            "use_skip": self.use_skip,
             "dropout": self.dropout,
         }
 

@@ -21,7 +21,7 @@ _MAPPINGS = {"identity": lambda outputs: outputs, "sin": ops.sin, "cos": ops.cos
 def _check_mappings(owner: str, mappings: object) -> None:
     rule = f"be a non-empty sequence of different names out of {list(_MAPPINGS)}"
     advice = "Use ('identity', 'sin')."
-    if isinstance(mappings, str) or not isinstance(mappings, Sequence):
+    if isinstance(mappings, str) or not isinstance(mappings, Sequence) or not all(isinstance(m, str) for m in mappings):
         raise TypeError(error_text(owner, "mappings", rule, mappings, advice))
     if not mappings or len(set(mappings)) != len(mappings) or not set(mappings) <= set(_MAPPINGS):
         raise ValueError(error_text(owner, "mappings", rule, mappings, advice))

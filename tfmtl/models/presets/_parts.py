@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.core.validation import check_one_of
+from tfmtl.core.validation import check_one_of, check_positive_int
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
@@ -29,6 +29,7 @@ def sharing_layer(
 ) -> keras.layers.Layer:
     """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task."""
     check_one_of(owner, "sharing", sharing, _SHARINGS)
+    check_positive_int(owner, "num_experts", num_experts)
     if sharing == "single_task":
         return SingleTask(num_tasks, hidden_units, dropout=dropout)
     if sharing == "shared_bottom":

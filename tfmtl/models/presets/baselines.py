@@ -105,16 +105,18 @@ def aitm(
     hidden_units: Widths = (128, 64, 32),
     pooling: str = "mean",
     dropout: float = 0.0,
-    expectation_weight: float = 0.6,
+    expectation_weight: float | None = None,
 ) -> MultiTaskModel:
     """Private towers that hand on what they know to the next task (Xi et al., KDD 2021).
 
-    The chain is that of the tasks' parents. Where no task has a parent it is the order of the tasks, and there is
-    nothing for the calibrator (`expectation_weight`) to enforce.
+    The chain is that of the tasks' parents, with a calibrator whose weight is 0.6 if it is left out. Where no task has
+    a parent the chain is the order of the tasks, and there is nothing to calibrate.
     """
     tasks = inputs.problem.tasks
     has_parents = any(parent is not None for parent in task_parents(inputs.problem))
     in_order = (None, *range(len(tasks) - 1))
+    if expectation_weight is None:
+        expectation_weight = 0.6 if has_parents else 0.0
     return built(
         "aitm",
         inputs,
@@ -122,7 +124,7 @@ def aitm(
         SingleTask(len(tasks), hidden_units, dropout=dropout),
         tower_units=(),
         transfer=InformationTransfer(task_parents(inputs.problem) if has_parents else in_order, dropout),
-        expectation_weight=expectation_weight if has_parents else 0.0,
+        expectation_weight=expectation_weight,
     )
 
 
@@ -138,7 +140,10 @@ def interaction(
     pooling: str = "mean",
     dropout: float = 0.0,
 ) -> MultiTaskModel:
-    """A bottom that multiplies fields: `"dcn_v2"`, `"fm"`, `"cin"`, `"autoint"`, `"senet"` or `"fibinet"`."""
+    """A bottom that multiplies fields: `"dcn_v2"`, `"fm"`, `"cin"`, `"autoint"`, `"senet"` or `"fibinet"`.
+
+    `num_layers` is for `"dcn_v2"`, `"cin"` and `"autoint"`, `num_experts` for `sharing="mmoe"` and `"ple"`.
+    """
     return built(
         "interaction",
         inputs,

@@ -32,7 +32,8 @@ def dtrn(
 ) -> MultiTaskModel:
     """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing.
 
-    `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md).
+    `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md). `num_experts` is for
+    `sharing="mmoe"` and `"ple"`, which has half of them shared and as many for each task.
     """
     num_tasks = len(inputs.task_names)
     bottom = DTRNBottom(
@@ -89,7 +90,9 @@ def dephn(
         cross_rank=cross_rank,
         dropout=dropout,
     )
-    return built("dephn", inputs, SoftSelectionBottom(num_tasks, num_heads, pooling), sharing, tower_units=())
+    return built(
+        "dephn", inputs, SoftSelectionBottom(num_tasks, num_heads, pooling, shared_stream=True), sharing, tower_units=()
+    )
 
 
 def apem(
@@ -111,7 +114,8 @@ def apem(
 ) -> MultiTaskModel:
     """APEM (Tao et al. 2023; our reading): group tokens and a pattern selector per task, then private towers.
 
-    `chain=None` is `"entire_space"` where the problem names parents, and `"none"` elsewhere.
+    `chain=None` is `"entire_space"` where the problem names parents, and `"none"` elsewhere; `expectation_weight` is
+    for `chain="none"`.
     """
     num_tasks = len(inputs.task_names)
     if chain is None:

@@ -1,0 +1,52 @@
+"""What `--set name=value` takes a value for."""
+
+import pytest
+
+from pipelines.option_values import option_values
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("8", 8),
+        ("0.2", 0.2),
+        ("1e-2", 0.01),
+        ("1.5E+3", 1500.0),
+        ("off", "off"),
+        ("no", "no"),
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("[64, 32]", (64, 32)),
+        ("[identity, sin]", ("identity", "sin")),
+        ("target", "target"),
+        ("a=b", "a=b"),
+    ],
+)
+def test_values(text: str, value: object) -> None:
+    found = option_values("train", [f"name={text}"])["name"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_several_and_none() -> None:
+    assert option_values("train", ["a=1", "b=x"]) == {"a": 1, "b": "x"}
+    assert option_values("train", []) == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (["num_experts"], r"train: `--set` must be name=value. Received: --set 'num_experts'."),
+        (["a=1", "a=2"], r"train: `--set` must give 'a' once. Received: --set 'a=2' as well."),
+        (["a=[1"], r"train: the value of `--set` must be YAML, as in num_experts=8. Received: 'a=\[1'."),
+    ],
+)
+def test_errors(settings: list[str], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        option_values("train", settings)
+
+
+def test_objects_are_not_made() -> None:
+    with pytest.raises(ValueError, match="must be YAML"):
+        option_values("train", ["a=!!python/object/apply:os.getcwd []"])
