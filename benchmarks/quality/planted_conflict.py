@@ -6,6 +6,7 @@ For every conflict (correlation of the tasks' weights) and seed a world is drawn
 model; the seed is that of the world and of the training. Writes a table, a figure and all numbers to docs/results.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,6 +32,8 @@ VARIANTS = (
     Variant("DTRN", "dtrn"),
     Variant("DEPHN", "dephn"),
     Variant("APEM", "apem"),
+    Variant("MMoE on DIN", "mmoe", {"pooling": "target"}),
+    Variant("DTRN on DIN", "dtrn", {"pooling": "target"}),
 )
 REFERENCE = "MMoE"
 
@@ -46,7 +49,7 @@ def main(
     models: Annotated[str, typer.Option(help="Rows of the table, separated by commas; all if left out.")] = "",
     quick: Annotated[bool, typer.Option(help="Two conflicts, one seed, few users.")] = False,
 ) -> None:
-    """Trains every model in every world and writes the results."""
+    """Trains every model in every world and writes the results of all runs so far."""
     if quick:
         seeds, conflicts, num_users, epochs = "0", "1,-1", 200, 2
     chosen, drawn = [float(value) for value in conflicts.split(",")], [int(seed) for seed in seeds.split(",")]
@@ -59,10 +62,12 @@ def main(
             best[folder.name] = aucs
             jobs += [Job(str(folder), variant, seed, learning_rate, epochs) for variant in chosen_variants]
     output = results_folder(quick)
-    records = run_jobs(jobs, output / "planted_conflict.jsonl", processes)
-    for record, job in zip(records, jobs, strict=True):
-        record["conflict"] = float(Path(job.data).name.split("_")[2])
-        record["best_auc"] = best[Path(job.data).name]
+    done = output / "planted_conflict.jsonl"
+    run_jobs(jobs, done, processes)
+    records = [record for record in map(json.loads, done.read_text().splitlines()) if record["data"] in best]
+    for record in records:
+        record["conflict"] = float(record["data"].split("_")[2])
+        record["best_auc"] = best[record["data"]]
     _figure(records, output / "planted_conflict.svg")
     write_text(output / "planted_conflict.md", records, _text(records))
 
@@ -106,7 +111,10 @@ def _text(records: Sequence[dict[str, Any]]) -> str:
     for conflict in conflicts:
         best = _best(records, conflict)
         gaps = [_gaps(records, name, conflict) for name in names]
-        cells = [f"{best - np.mean(gap):.4f} ± {np.std(gap, ddof=min(1, len(gap) - 1)):.4f}" for gap in gaps]
+        cells = [
+            f"{best - np.mean(gap):.4f} ± {np.std(gap, ddof=min(1, len(gap) - 1)):.4f}" if len(gap) else ""
+            for gap in gaps
+        ]
         lines.append(f"| {conflict:g} | {best:.4f} | " + " | ".join(cells) + " |")
     if REFERENCE not in names:
         return "\n".join(lines)
@@ -122,8 +130,10 @@ def _text(records: Sequence[dict[str, Any]]) -> str:
 
 
 def _closed(reference: np.ndarray, own: np.ndarray) -> str:
+    if not len(own) or not len(reference):
+        return ""
     share = 1.0 - float(np.mean(own) / np.mean(reference))
-    if len(own) < 2:
+    if len(own) < 2 or len(own) != len(reference):
         return f"{share:+.0%}"
     return f"{share:+.0%} (p {float(stats.ttest_rel(reference, own).pvalue):.2f})"
 
@@ -133,11 +143,12 @@ def _figure(records: Sequence[dict[str, Any]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     best = [_best(records, conflict) for conflict in conflicts]
     axes.plot(conflicts, best, color="black", linewidth=2, label="best possible")
-    for name, marker in zip(dict.fromkeys(record["variant"] for record in records), "osD^vPX*", strict=False):
-        gaps = [_gaps(records, name, conflict) for conflict in conflicts]
-        means = [top - np.mean(gap) for top, gap in zip(best, gaps, strict=True)]
-        errors = [np.std(gap, ddof=min(1, len(gap) - 1)) for gap in gaps]
-        axes.errorbar(conflicts, means, errors, marker=marker, markersize=5, capsize=2, linewidth=1, label=name)
+    for name, marker in zip(dict.fromkeys(record["variant"] for record in records), "osD^vPX*<>", strict=False):
+        gaps = {conflict: _gaps(records, name, conflict) for conflict in conflicts}
+        known = [conflict for conflict in conflicts if len(gaps[conflict])]
+        means = [top - np.mean(gaps[c]) for c, top in zip(conflicts, best, strict=True) if c in known]
+        errors = [np.std(gaps[c], ddof=min(1, len(gaps[c]) - 1)) for c in known]
+        axes.errorbar(known, means, errors, marker=marker, markersize=5, capsize=2, linewidth=1, label=name)
     axes.set(xlabel="correlation of the tasks' weights", ylabel="test AUC, mean of both tasks", xlim=(1.1, -1.1))
     axes.set_title("Task conflict grows to the right")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
