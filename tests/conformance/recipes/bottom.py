@@ -23,7 +23,7 @@ RECIPES = (
     LayerRecipe(SharedBottomRepresentation, bottom_inputs(), {"pooling": "target"}),
     LayerRecipe(SharedBottomRepresentation, {"fields": bottom_inputs()["fields"]}),
     LayerRecipe(SoftSelectionBottom, bottom_inputs(), {"num_tasks": 3, "pooling": "target"}),
-    LayerRecipe(SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "shared_stream": False}),
+    LayerRecipe(SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "shared_stream": True}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "num_layers": 2, "pooling": "target"}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "shared"}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "independent"}),
@@ -56,7 +56,7 @@ ALTERNATIVES = {
         "num_heads": 1,
         "pooling": "mean",
         "private_attention": True,
-        "shared_stream": False,
+        "shared_stream": True,
     },
     DTRNBottom: {
         **ENCODER,

@@ -133,7 +133,7 @@ def test_bottom_is_the_gate_on_fields_and_pooled_sequences(pooling: str, shared:
 
 
 def test_bottom_with_closed_gates_gives_all_the_shared_representation() -> None:
-    layer = SoftSelectionBottom(TASKS)
+    layer = SoftSelectionBottom(TASKS, shared_stream=True)
     layer(INPUTS)
     layer.selection.gate_logits.assign(tf.fill(layer.selection.gate_logits.shape, -100.0))
     expected = np.repeat(SharedBottomRepresentation()(INPUTS), TASKS + 1, axis=1)
@@ -141,7 +141,7 @@ def test_bottom_with_closed_gates_gives_all_the_shared_representation() -> None:
 
 
 def test_bottom_without_sequences_is_the_gate_on_the_fields() -> None:
-    layer = SoftSelectionBottom(TASKS)
+    layer = SoftSelectionBottom(TASKS, shared_stream=True)
     result = layer({"fields": FIELD_VECTORS})
     expected = layer.selection(FIELD_VECTORS).numpy().reshape(BATCH, TASKS + 1, -1)
     np.testing.assert_array_equal(result, expected)
@@ -150,7 +150,7 @@ def test_bottom_without_sequences_is_the_gate_on_the_fields() -> None:
 
 @pytest.mark.parametrize("stream", range(TASKS + 1))
 def test_a_stream_has_gates_and_attention_of_its_own(stream: int) -> None:
-    layer = SoftSelectionBottom(TASKS, private_attention=True)
+    layer = SoftSelectionBottom(TASKS, private_attention=True, shared_stream=True)
     layer.build({key: value.shape for key, value in INPUTS.items()})
     randomize_weights(layer)
     inner = layer.selection
