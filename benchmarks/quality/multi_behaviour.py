@@ -64,13 +64,19 @@ def main(
     lines = [
         f"# {name}",
         "",
-        f"Every model is scaled to {budget:,} parameters within 10 %, and trained at the learning rate among",
-        f"{learning_rates} that was best on validation with seed {seeds.split(',')[0]}. Metrics are of the test split,",
-        "which is later in time. The last column: difference to the baseline with the best test mean, paired t-test.",
+        f"Every model is scaled to {budget:,} parameters within 10 %. {_tuning(learning_rates, seeds)}",
+        "Metrics are of the test split, which is later in time; GAUC is the AUC within users.",
+        "The last column: difference to the baseline with the best test mean, paired t-test over the seeds.",
         "",
         quality_table(records, baselines),
     ]
     write_text(done.with_suffix(".md"), records, "\n".join(lines))
+
+
+def _tuning(learning_rates: str, seeds: str) -> str:
+    if "," not in learning_rates:
+        return f"Nothing is tuned: learning rate {learning_rates}, seeds {seeds}, the best epoch on validation."
+    return f"Learning rate: of {learning_rates}, the best on validation with seed {seeds.split(',')[0]}; seeds {seeds}."
 
 
 def problem_name(data: Path) -> str:
