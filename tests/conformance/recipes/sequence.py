@@ -50,8 +50,8 @@ RECIPES = (
     ),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target"}),
-    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "task_dim": 0, "use_skip": True}),
-    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "behaviour_dim": 0}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "task_dim": 0}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "behaviour_dim": 0, "use_skip": True}),
     LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 2, "pooling": "target"}),
 )

@@ -1,12 +1,7 @@
 """The arguments that sequence encoders have in common."""
 
-import keras
-
 from tfmtl.core.validation import check_bool, check_positive_int, check_rate
 from tfmtl.layers.sequence.pooling import check_pooling
-
-# What a norm puts out has deviation 1, and embeddings start far smaller: encoded events join at about their size.
-SKIP_START = keras.initializers.Constant(0.1)
 
 
 def check_encoder_arguments(owner: str, *, pooling: str, use_positions: bool, dropout: float, **sizes: int) -> None:

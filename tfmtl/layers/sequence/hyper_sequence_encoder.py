@@ -3,16 +3,16 @@
 from typing import Any
 
 import keras
-from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool
-from tfmtl.layers.sequence._encoder_arguments import SKIP_START, check_encoder_arguments
+from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork, check_condition_dims
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+from tfmtl.layers.sequence.skip import SKIP_START, skip
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -136,7 +136,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
             )
             self.blocks.append(block)
         if self.use_skip:
-            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START)
+            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START, autocast=False)
         self.pool = pair_pooling_layer(self.pooling, self.num_tasks, input_shape, self.dtype_policy)
 
     def call(self, inputs: Tensors) -> Tensor:
@@ -154,7 +154,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
                 }
             )  # (B, T, J, L, D)
         if self.use_skip:
-            encoded = events + ops.cast(self.skip_scale, encoded.dtype) * encoded
+            encoded = skip(events, encoded, self.skip_scale)
         return pool_pairs(self.pool, encoded, inputs)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:

@@ -9,11 +9,12 @@ from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool, check_heads
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.layers.sequence._encoder_arguments import SKIP_START, check_encoder_arguments
+from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+from tfmtl.layers.sequence.skip import SKIP_START, skip
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -94,7 +95,7 @@ class PairSequenceEncoder(keras.layers.Layer):
         self.scale = self.add_weight(name="scale", shape=norms, initializer="ones", autocast=False)
         self.shift = self.add_weight(name="shift", shape=norms, initializer="zeros", autocast=False)
         if self.use_skip:
-            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START)
+            self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START, autocast=False)
         num_pairs = self.num_tasks * behaviours
         hidden_width = self.feed_forward_multiplier * width
         # Queries, keys and values in one product. Glorot would take the three widths for one; LeCun, which looks at the
@@ -126,7 +127,7 @@ class PairSequenceEncoder(keras.layers.Layer):
             fed = self.dropout_layer(_pairs(self.contractions[layer](hidden), encoded.shape))
             encoded = self._norm(encoded + fed, 2 * layer + 1)
         if self.use_skip:
-            encoded = events[:, None] + ops.cast(self.skip_scale, encoded.dtype) * encoded
+            encoded = skip(events[:, None], encoded, self.skip_scale)
         return pool_pairs(self.pool, encoded, inputs)
 
     def _attend(self, encoded: Tensor, mask: Tensor, layer: int) -> Tensor:
