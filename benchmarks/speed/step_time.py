@@ -68,7 +68,7 @@ def _stepper(preset: str, tasks: int, behaviours: int, batch_size: int, jit_comp
         keys=Keys(user="user", time="time"),
         features=tuple(CategoricalFeature(f"field{n}", dim=16) for n in range(_FIELDS)),
         sequences=tuple(
-            SequenceFeature(f"behaviour{n}", ("field0",), when=f"task0 == {n}", max_length=_LENGTH)
+            SequenceFeature(f"behaviour{n}", ("field0",), when=f"task0 == {n}", max_length=_LENGTH, time_gap_buckets=0)
             for n in range(behaviours)
         ),
         tasks=tuple(BinaryTask(f"task{n}") for n in range(tasks)),
