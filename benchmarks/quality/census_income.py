@@ -66,7 +66,7 @@ def main(
     rates = [float(rate) for rate in learning_rates.split(",")]
     output = results_folder(quick)
     records = measure(
-        output / "census_income.jsonl", data, variants, drawn, rates, epochs=epochs, batch_size=batch_size
+        output / "census_income.jsonl", data, variants, drawn, rates, processes, epochs=epochs, batch_size=batch_size
     )
     trees = _trees(log, drawn)
     lines = [
