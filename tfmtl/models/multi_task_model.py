@@ -1,21 +1,24 @@
 """The model: embedding -> bottom -> sharing -> towers -> heads."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
-from tfmtl.core.label_correlation import label_correlation, label_moments
-from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_number, check_positive_ints, error_text
+from tfmtl.balancing import Balancer, get_balancer
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_number, check_one_of, check_positive_ints, error_text
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.objectives import OBJECTIVES
+from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 
 DEFAULT_LEARNING_RATE = 1e-3
+SHARED = ("parameters", "representation")
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -97,7 +100,7 @@ class MultiTaskModel(keras.Model):
         self.transfer = transfer
         self.chain = chain
         self.expectation_weight = expectation_weight
-        self._chain = TaskChain(self.inputs.problem, chain)
+        self.task_chain = TaskChain(self.inputs.problem, chain)
         self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
         policy = self.dtype_policy
@@ -107,10 +110,12 @@ class MultiTaskModel(keras.Model):
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
         self.heads = {
             task.name: OBJECTIVES[task.kind].head(
-                self.inputs, task.name, self._chain.prior(self.inputs.label_means, k), policy
+                self.inputs, task.name, self.task_chain.prior(self.inputs.label_means, k), policy
             )
             for k, task in enumerate(tasks)
         }
+        self.balancing: Balancer | None = None
+        self.shared = SHARED[0]
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
         self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
 
@@ -133,7 +138,7 @@ class MultiTaskModel(keras.Model):
         rule = None
         if self.expectation_weight < 0.0:
             rule = "be at least 0"
-        elif self.expectation_weight and not any(parent is not None for parent in self._chain.parents):
+        elif self.expectation_weight and not any(parent is not None for parent in self.task_chain.parents):
             rule = "be 0 where no binary task has a parent"
         elif self.expectation_weight and self.chain != "none":
             rule = "be 0 with a chain, which never predicts a task above its parent"
@@ -155,9 +160,30 @@ class MultiTaskModel(keras.Model):
             training: bool. Whether dropout is on. Defaults to `False`.
             label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
         """
-        embedded = self.embedding(features)
-        asked = {} if label_correlation is None else {"label_correlation": label_correlation}
-        hidden = self.sharing(self.bottom(embedded, training=training), training=training, **asked)
+        bottom = self.bottom(self.embedding(features), training=training)
+        return self.head_outputs(self.share(bottom, training, label_correlation), training)
+
+    def share(
+        self,
+        bottom: Tensor,
+        training: bool = False,
+        label_correlation: Tensor | None = None,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """What the sharing layer makes of the bottom's output, `(B, S, H)` -> `(B, T, H')`.
+
+        Args:
+            bottom: `(B, S, H)`.
+            training: bool. Whether dropout is on. Defaults to `False`.
+            label_correlation: as in `raw_outputs`.
+            offset: added to what all tasks read inside, of `representation_shape`; or `None`.
+        """
+        given = {"label_correlation": label_correlation, "offset": offset}
+        asked = {name: value for name, value in given.items() if value is not None}
+        return self.sharing(bottom, training=training, **asked)
+
+    def head_outputs(self, hidden: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """What towers and heads make of the sharing layer's output, `(B, T, H')` -> `(B,)` a task."""
         for layer in (self.towers, self.transfer):
             if layer is not None:
                 hidden = layer(hidden, training=training)  # (B, T, H)
@@ -165,7 +191,7 @@ class MultiTaskModel(keras.Model):
 
     def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Probabilities and values of what `raw_outputs` returned."""
-        marginal = self._chain.marginals(raw)
+        marginal = self.task_chain.marginals(raw)
         return {name: head.predictions(marginal[name]) for name, head in self.heads.items()}
 
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
@@ -173,14 +199,22 @@ class MultiTaskModel(keras.Model):
 
     # === Training ===
 
-    def compile(self, optimizer: Any = None, **kwargs: Any) -> None:
+    def compile(self, optimizer: Any = None, balancing: Any = None, shared: str = "parameters", **kwargs: Any) -> None:
         """Configures training.
 
         Args:
             optimizer: any Keras optimiser or its name. Defaults to `None`: Adam, learning rate 1e-3.
+            balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name, as in
+                `"pcgrad"`. Defaults to `None`: the tasks' weights alone.
+            shared: str. Where gradients are balanced, for a balancer that reads them: `"parameters"`, at all weights
+                that tasks share, with a backward pass a task; `"representation"`, at the last representation that
+                they share, for about the cost of a plain step. Defaults to `"parameters"`.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
-                `keras.Model.compile`. `jit_compile` defaults to `False`.
-                The losses follow from the problem and cannot be given.
+                `keras.Model.compile`. `jit_compile` compiles the forward and the backward pass with XLA, not the
+                tables, and defaults to `False`. The losses follow from the problem and cannot be given.
+
+        Raises:
+            ValueError: an argument that follows from the problem is given, or a name is unknown.
         """
         for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(argument) is not None:
@@ -189,13 +223,28 @@ class MultiTaskModel(keras.Model):
                     f"Received: {argument}={kwargs[argument]!r}. "
                     "Set a task's `weight` in the problem to change its share."
                 )
+        check_one_of("MultiTaskModel", "shared", shared, SHARED)
         kwargs.setdefault("jit_compile", False)
+        self.balancing = None if balancing is None else get_balancer(balancing)
+        self.shared = shared
+        if self.balancing is not None:
+            self.balancing.build(len(self.inputs.problem.tasks))
         super().compile(optimizer=optimizer or keras.optimizers.Adam(DEFAULT_LEARNING_RATE), **kwargs)
+
+    @property
+    def compiles_with_xla(self) -> bool:
+        """Whether the passes of a training step are compiled with XLA."""
+        return bool(self.jit_compile) and not self.run_eagerly
 
     def get_compile_config(self) -> dict[str, Any] | None:
         if not self.compiled:
             return None
-        return {"optimizer": keras.saving.serialize_keras_object(self.optimizer), "jit_compile": self.jit_compile}
+        return {
+            "optimizer": keras.saving.serialize_keras_object(self.optimizer),
+            "balancing": keras.saving.serialize_keras_object(self.balancing),
+            "shared": self.shared,
+            "jit_compile": self.jit_compile,
+        }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -218,93 +267,77 @@ class MultiTaskModel(keras.Model):
             labels: task -> `(B,)`, NaN where missing.
             weights: of the rows, `(B,)` for all tasks or a dict by task. Defaults to `None`: all rows count once.
         """
-        labels = self._chain.loss_labels(labels)
+        labels = self.task_chain.loss_labels(labels)
         if self.chain == "entire_space":
-            raw = self._chain.marginals(raw)
+            raw = self.task_chain.marginals(raw)
         losses = {}
-        for task, own in zip(self.inputs.problem.tasks, self._by_task(weights).values(), strict=True):
+        for task, own in zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True):
             objective = OBJECTIVES[task.kind]
             losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], own)
         return losses
 
-    def _by_task(self, weights: Any) -> dict[str, Tensor | None]:
+    def weights_by_task(self, weights: Any) -> dict[str, Tensor | None]:
         """Row weights of each task; Keras turns one array for all into a dict, but only where it reads arrays."""
         if isinstance(weights, Mapping):
             return {name: weights[name] for name in self.heads}
         return dict.fromkeys(self.heads, weights)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
-        features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        correlation = self._label_correlation(labels)
-        with tf.GradientTape() as tape:
-            raw = self.raw_outputs(features, training=True, label_correlation=correlation)
-            loss = self._step_loss(features, raw, labels, weights, list(self.losses))
-            scaled = self.optimizer.scale_loss(loss)
-        gradients = tape.gradient(scaled, self.trainable_weights)
-        self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
-        return self.get_metrics_result()
+        return training_step(self, data)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        losses = BatchLosses(self, features, labels, weights)
         raw = self.raw_outputs(features, training=False)
-        self._step_loss(features, raw, labels, weights, list(self.losses))
+        contributions, rest, means = losses.of(raw, list(self.losses))
+        loss = tf.reduce_sum(contributions)
+        losses.record(raw, loss if rest is None else loss + rest, means)
         return self.get_metrics_result()
 
-    def _step_loss(
-        self,
-        features: Mapping[str, Tensor],
-        raw: Mapping[str, Tensor],
-        labels: Mapping[str, Tensor],
-        weights: Any,
-        added: list[Tensor],
-    ) -> Tensor:
-        """This replica's part of the step's loss; brings all running metrics up to date.
+    @property
+    def loss_tracker(self) -> keras.metrics.Metric:
+        """The running mean of the loss."""
+        return self._loss_tracker
 
-        `added` is what layers added in the forward pass, read before the replicas meet: they share the layers' lists,
-        and where they exchange values one of them clears what another is still to read.
+    # === What belongs to whom ===
+
+    @property
+    def connects_tasks(self) -> bool:
+        """Whether a task's loss depends on what the sharing layer puts out for another."""
+        return self.transfer is not None or self.chain != "none"
+
+    def task_layers(self) -> list[keras.layers.Layer]:
+        """The layers above what tasks share."""
+        return [layer for layer in (self.towers, self.transfer, *self.heads.values()) if layer is not None]
+
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights of bottom and sharing layer in which every task has a part of its own.
+
+        A layer names them as its `private_weights`. The bottom's belong to single tasks only if the sharing layer
+        keeps what it puts out for them apart (`keeps_streams`), and none do where tasks are connected above.
         """
-        tasks = self.inputs.problem.tasks
-        labels = {name: tf.cast(labels[name], tf.float32) for name in self.heads}
-        losses = self.task_losses(raw, labels, weights)
-        own_weights = self._by_task(weights)
-        read, counted = self._chain.loss_labels(labels), self._chain.counted_labels(labels)
-        counts = {name: _label_weight(read[name], own_weights[name]) for name in losses}
-        shares = [_label_weight(counted[name], own_weights[name]) for name in losses]
-        rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
-        chain_weights = self._chain.row_weights(own_weights)
-        chain_rows = rows if chain_weights is None else tf.reduce_sum(chain_weights)
-        all_rows, all_chain_rows, *all_counts = tf.unstack(_sum_over_replicas(tf.stack([rows, chain_rows, *shares])))
-        replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        # Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean
-        # by the labels it holds, so that the sum is the mean over the whole batch.
-        loss = tf.add_n(
-            [
-                task.weight * losses[task.name] * tf.math.divide_no_nan(counts[task.name], count)
-                for task, count in zip(tasks, all_counts, strict=True)
-            ]
-        )
-        predictions = self.predictions(raw)
-        if self.expectation_weight:
-            share = tf.math.divide_no_nan(chain_rows, all_chain_rows)
-            loss += self.expectation_weight * self._chain.excess(predictions, chain_weights) * share
-        if added:
-            loss += tf.add_n([tf.cast(extra, loss.dtype) for extra in added]) / replicas
-        self._loss_tracker.update_state(loss * replicas, sample_weight=all_rows / replicas)
-        for name in losses:
-            self.loss_metrics[name].update_state(losses[name], sample_weight=counts[name])
-            self.task_metrics[name].update_state(labels[name], predictions[name], sample_weight=own_weights[name])
-        return loss
+        if self.connects_tasks:
+            return []
+        layers = [self.sharing, *([self.bottom] if getattr(self.sharing, "keeps_streams", False) else [])]
+        return [weight for layer in layers for weight in getattr(layer, "private_weights", [])]
 
-    def _label_correlation(self, labels: Mapping[str, Tensor]) -> Tensor | None:
-        """How the labels of the whole batch go together, `(T, T)`; `None` if the sharing layer does not ask."""
-        if not getattr(self.sharing, "uses_label_correlation", False):
+    def representation_shape(self) -> Shape | None:
+        """Shape of the last representation that all tasks read inside the sharing layer; `None` if there is none."""
+        bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
+        if bottom[1] != 1 or not hasattr(self.sharing, "representation_shape"):
             return None
-        columns = tf.stack([tf.cast(labels[name], tf.float32) for name in self.heads], axis=1)  # (B, T)
-        # Large values would lose their spread in float32 sums; a cosine is not the same about another origin.
-        measure = self.sharing.correlation
-        means = [self.inputs.label_means[name] if measure == "pearson" else 0.0 for name in self.heads]
-        moments = _sum_over_replicas(label_moments(columns, tf.constant(means, tf.float32)))
-        return label_correlation(moments, measure)
+        return self.sharing.representation_shape(bottom)
+
+    # === Keras ===
+
+    def _make_function(self, step_function: Callable[..., Any]) -> Callable[..., Any]:
+        # Keras would compile the whole step with XLA, tables and metrics too; `ForwardPass` compiles what gains by it.
+        asked = self.jit_compile
+        self.jit_compile = False
+        try:
+            return cast("Callable[..., Any]", super()._make_function(step_function))
+        finally:
+            self.jit_compile = asked
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras builds from a batch, which under a strategy it makes by adding up the replicas' batches: that fails
@@ -362,16 +395,3 @@ class MultiTaskModel(keras.Model):
         for part in ("bottom", "sharing", "transfer"):
             config[part] = keras.saving.deserialize_keras_object(config.get(part))
         return cls(**config)
-
-
-def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
-    """How many labels there are, or the sum of their weights."""
-    weights = tf.ones_like(labels) if weights is None else weights
-    return tf.reduce_sum(tf.where(tf.math.is_nan(labels), 0.0, tf.cast(weights, tf.float32)))
-
-
-def _sum_over_replicas(values: Tensor) -> Tensor:
-    """The tensor summed over all replicas, in one exchange."""
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-        return values
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)

@@ -130,6 +130,11 @@ class APEMBottom(keras.layers.Layer):
             vectors["field_mask"] = ops.pad(present, ((0, 0), (num_fields, 0)), constant_values=True)
         return {**vectors, **self.transformer(vectors)}
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that only its own representation depends on."""
+        return [self.selector.indicators]
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]
         return (batch, self.num_tasks, (num_vectors(input_shape) + 1) * width)

@@ -166,6 +166,14 @@ class DTRNBottom(keras.layers.Layer):
         interests = self.interests(inputs)  # (B, S, J, D)
         return ops.concatenate([ops.repeat(fields, interests.shape[1], axis=1), interests], axis=2)
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that only its own representation depends on."""
+        weights = list(self.refinement.trainable_weights)
+        hypernetwork = getattr(getattr(self, "interests", None), "hypernetwork", None)
+        embeddings = getattr(hypernetwork, "task_embeddings", None)
+        return weights if embeddings is None else [*weights, embeddings]
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]
         return (batch, self.num_tasks, num_vectors(input_shape) * width)

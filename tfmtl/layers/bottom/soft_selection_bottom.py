@@ -89,6 +89,12 @@ class SoftSelectionBottom(keras.layers.Layer):
         _, streams, count, width = selected.shape
         return ops.reshape(selected, (-1, streams, count * width))
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that only its own representation depends on."""
+        # What belongs to all tasks has its gate in the same weight.
+        return [] if self.shared_stream else [self.selection.gate_logits]
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]
         return (batch, self.num_tasks + int(self.shared_stream), num_vectors(input_shape) * width)

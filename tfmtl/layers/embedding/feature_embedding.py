@@ -36,6 +36,8 @@ class FeatureEmbedding(keras.layers.Layer):
 
     Call arguments:
         features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes.
+        vectors: what `lookup` returns for the features, for a caller that differentiates with respect to the rows
+            rather than the tables; `None` looks them up. Defaults to `None`.
 
     Returns:
         dict: `fields` float `(B, F, D)`; and, if the problem has sequences, `events`
@@ -82,8 +84,21 @@ class FeatureEmbedding(keras.layers.Layer):
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
         self.built = True
 
-    def call(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        vectors, present = self._gather(features)
+    def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
+        return {
+            str(width): self._ids(features, width) + tf.constant(self.plan.row_offsets(width), tf.int32)
+            for width in self.plan.columns
+        }
+
+    def lookup(self, row_ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The tables' rows as they stand, in the tables' precision: width, as text -> `(B, n, width)`."""
+        return {width: tf.gather(self.tables[width].value, ids) for width, ids in row_ids.items()}
+
+    def call(self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+        if vectors is None:
+            vectors = self.lookup(self.row_ids(features))
+        vectors, present = self._columns(features, vectors)
         fields = [vectors[name] for name in self.plan.scalar_names]  # each (B, 1, D)
         for name in self.plan.list_names:
             count = tf.reduce_sum(present[name], axis=1, keepdims=True)  # (B, 1, 1)
@@ -97,26 +112,30 @@ class FeatureEmbedding(keras.layers.Layer):
             result.update(self._events(vectors, present))
         return result
 
-    def _gather(self, features: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature, one gather a width."""
-        vectors: dict[str, Tensor] = {}
+    def _ids(self, features: Mapping[str, Tensor], width: int) -> Tensor:
+        """The ids of all columns of a width side by side, `(B, n)`."""
+        columns = self.plan.columns[width]
+        return tf.concat([features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns], axis=1)
+
+    def _columns(
+        self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature."""
+        found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for width, columns in self.plan.columns.items():
-            ids = [features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns]
-            sizes = [c.length for c in columns]
-            ids = tf.concat(ids, axis=1)
-            mask = tf.cast(ids != 0, self.compute_dtype)[:, :, tf.newaxis]
-            rows = ids + tf.constant(self.plan.row_offsets(width), ids.dtype)
-            gathered = tf.cast(tf.gather(self.tables[str(width)].value, rows), self.compute_dtype)
+            mask = tf.cast(self._ids(features, width) != 0, self.compute_dtype)[:, :, tf.newaxis]
+            gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             if str(width) in self.projections:
                 gathered = self.projections[str(width)](gathered)
             gathered = gathered * mask
+            sizes = [c.length for c in columns]
             for column, part, part_mask in zip(
                 columns, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
             ):
-                vectors[column.key] = part
+                found[column.key] = part
                 present[column.key] = part_mask
-        return vectors, present
+        return found, present
 
     def _events(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
         longest = self.plan.longest_sequence

@@ -47,6 +47,8 @@ class CGC(keras.layers.Layer):
 
     Call arguments:
         inputs: float `(B, S, H)`.
+        offset: float of `representation_shape`, or None. Added to what the shared experts put out, for a caller that
+            differentiates with respect to it. Defaults to `None`.
 
     Returns:
         float `(B, T, H')` with H' = `hidden_units[-1]`, or `(B, T + 1, H')` with the shared stream.
@@ -107,11 +109,13 @@ class CGC(keras.layers.Layer):
             self.shared_gate = SoftmaxGate(1, num_specific + self.num_shared_experts, dtype=policy)
             self.shared_gate.build((batch, 1, width))
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, offset: Tensor | None = None) -> Tensor:
         own, common = task_streams(inputs, self.num_tasks), shared_stream(inputs, self.num_tasks)
         specific = self._specific(own)  # (B, T, m, H') or None
         read = self._each_and(own, common) if 1 < inputs.shape[1] == self.num_tasks else common
         shared = self.shared_experts(read)  # (B, 1 or T or T + 1, m_s, H')
+        if offset is not None:
+            shared = shared + offset
         weights = self.task_gate(own)  # (B, T, m + m_s)
         outputs = mix_experts(weights[..., self.num_specific_experts :], shared[:, : self.num_tasks])
         if specific is not None:
@@ -136,6 +140,27 @@ class CGC(keras.layers.Layer):
     def _each_and(self, own: Tensor, common: Tensor) -> Tensor:
         """Returns what the shared experts read where every task has a representation; the shared one is last."""
         return ops.concatenate([own, common], axis=1) if self.use_shared_gate else own
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """The shape of what all tasks read last, `(B, S', m_s, H')`, if they start from one representation."""
+        streams = input_shape[1]
+        # What the tasks' gates read of it; a shared gate, which reads the rest, is of no task.
+        read = 1 if streams in (1, self.num_tasks + 1) else None
+        return None if read is None else (input_shape[0], read, self.num_shared_experts, self.hidden_units[-1])
+
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        return [
+            *self.task_gate.trainable_weights,
+            # Through the shared gate every task reads all experts.
+            *([] if self.use_shared_gate or self.specific_experts is None else self.specific_experts.trainable_weights),
+        ]
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether a task reads nothing of what another task's representation says."""
+        return not self.use_shared_gate
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks + self.use_shared_gate, self.hidden_units[-1])

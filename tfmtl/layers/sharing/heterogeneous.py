@@ -197,6 +197,12 @@ class HeterogeneousExperts(keras.layers.Layer):
     def _private_width(self, width: int) -> int:
         return self.num_private_experts * (self.hidden_units[-1] if self.private_experts == "mlp" else 2 * width)
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        experts = [self.private] if self.private_experts == "mlp" else [self.crosses, self.interactions]
+        return [weight for layer in (self.gate, *experts) for weight in layer.trainable_weights]
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self._public_width() + self._private_width(input_shape[-1]))
 

@@ -36,6 +36,8 @@ class MMoE(keras.layers.Layer):
 
     Call arguments:
         inputs: float `(B, S, H)`.
+        offset: float of `representation_shape`, or None. Added to what the experts put out, for a caller that
+            differentiates with respect to it. Defaults to `None`.
 
     Returns:
         float `(B, T, H')` with H' = `hidden_units[-1]`.
@@ -85,8 +87,23 @@ class MMoE(keras.layers.Layer):
         )
         self.gate.build(input_shape)
 
-    def call(self, inputs: Tensor) -> Tensor:
-        return mix_experts(self.gate(inputs), self.experts(inputs))
+    def call(self, inputs: Tensor, offset: Tensor | None = None) -> Tensor:
+        outputs = self.experts(inputs)  # (B, S, E, H')
+        return mix_experts(self.gate(inputs), outputs if offset is None else outputs + offset)
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """The shape of what all tasks read last, `(B, 1, E, H')`, if they start from one representation."""
+        return self.experts.compute_output_shape(input_shape) if input_shape[1] == 1 else None
+
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        return list(self.gate.trainable_weights)
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether a task reads nothing of what another task's representation says."""
+        return True
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])

@@ -32,6 +32,8 @@ class PLE(keras.layers.Layer):
 
     Call arguments:
         inputs: float `(B, S, H)`; see `CGC` for what the shared experts of the first level read of it.
+        offset: float of `representation_shape`, or None. Added to what the shared experts of the last level put out,
+            for a caller that differentiates with respect to it. Defaults to `None`.
 
     Returns:
         float `(B, T, H')` with H' = `hidden_units[-1]`.
@@ -91,11 +93,27 @@ class PLE(keras.layers.Layer):
             shape = extraction.compute_output_shape(shape)
             self.levels.append(extraction)
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, offset: Tensor | None = None) -> Tensor:
         streams = inputs
-        for extraction in self.levels:
-            streams = extraction(streams)  # (B, T + 1, H'), after the last level (B, T, H')
-        return streams
+        for extraction in self.levels[:-1]:
+            streams = extraction(streams)  # (B, T + 1, H')
+        return self.levels[-1](streams, offset=offset)  # (B, T, H')
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """The shape of what all tasks read last, `(B, 1, m_s, H')`, if they start from one representation."""
+        for extraction in self.levels[:-1]:
+            input_shape = extraction.compute_output_shape(input_shape)
+        return self.levels[-1].representation_shape(input_shape)
+
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        return [weight for level in self.levels for weight in level.private_weights]
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether a task reads nothing of what another task's representation says."""
+        return self.num_levels == 1 and self.levels[0].keeps_streams
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])

@@ -30,6 +30,8 @@ class SharedBottom(keras.layers.Layer):
 
     Call arguments:
         inputs: float `(B, S, H)`.
+        offset: float of `representation_shape`, or None. Added to what the network put out, for a caller that
+            differentiates with respect to it. Defaults to `None`.
 
     Returns:
         float `(B, T, H')` with H' = `hidden_units[-1]`.
@@ -66,9 +68,25 @@ class SharedBottom(keras.layers.Layer):
         self.network = ExpertBank(1, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy)
         self.network.build(input_shape)
 
-    def call(self, inputs: Tensor) -> Tensor:
+    def call(self, inputs: Tensor, offset: Tensor | None = None) -> Tensor:
         outputs = self.network(inputs)[:, :, 0]  # (B, S, H')
+        if offset is not None:
+            outputs = outputs + offset
         return ops.repeat(outputs, self.num_tasks // inputs.shape[1], axis=1)
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """The shape of what all tasks read last, `(B, 1, H')`, if they start from one representation."""
+        return (input_shape[0], 1, self.hidden_units[-1]) if input_shape[1] == 1 else None
+
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        return []
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether a task reads nothing of what another task's representation says."""
+        return True
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])

@@ -64,6 +64,16 @@ class SingleTask(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         return self.networks(inputs)
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that no other task reads."""
+        return list(self.trainable_weights)
+
+    @property
+    def keeps_streams(self) -> bool:
+        """Whether a task reads nothing of what another task's representation says."""
+        return True
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])
 

@@ -1,0 +1,109 @@
+"""The losses of one batch, on one replica, as parts of the losses of the whole batch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from tfmtl.core.label_correlation import label_correlation, label_moments
+from tfmtl.core.replicas import sum_over_replicas
+from tfmtl.core.types import Tensor
+
+if TYPE_CHECKING:
+    from tfmtl.models.multi_task_model import MultiTaskModel
+
+
+class BatchLosses:
+    """What a replica's rows contribute to the losses of a step, and to the running metrics.
+
+    Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean by the
+    labels it holds, so that the sum over replicas is the mean over the whole batch. All values that replicas exchange
+    are exchanged here, before the forward pass, so that the pass itself can be compiled by XLA.
+
+    Shapes: B the replica's rows, T tasks.
+
+    Args:
+        model: `MultiTaskModel`.
+        features: dict of tensors, the batch.
+        labels: task -> `(B,)`, NaN where missing.
+        weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once.
+    """
+
+    def __init__(
+        self, model: "MultiTaskModel", features: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any
+    ) -> None:
+        self._model = model
+        self._tasks = model.inputs.problem.tasks
+        self._weights = weights
+        self._own_weights = model.weights_by_task(weights)
+        self.labels = {name: tf.cast(labels[name], tf.float32) for name in model.heads}
+        chain = model.task_chain
+        read, counted = chain.loss_labels(self.labels), chain.counted_labels(self.labels)
+        self._counts = [_label_weight(read[task.name], self._own_weights[task.name]) for task in self._tasks]
+        shares = [_label_weight(counted[task.name], self._own_weights[task.name]) for task in self._tasks]
+        rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
+        self._chain_weights = chain.row_weights(self._own_weights)
+        chain_rows = rows if self._chain_weights is None else tf.reduce_sum(self._chain_weights)
+        self._all_rows, all_chain_rows, *all_counts = tf.unstack(
+            sum_over_replicas(tf.stack([rows, chain_rows, *shares]))
+        )
+        self._factors = [
+            task.weight * tf.math.divide_no_nan(count, total)
+            for task, count, total in zip(self._tasks, self._counts, all_counts, strict=True)
+        ]
+        self._chain_share = tf.math.divide_no_nan(chain_rows, all_chain_rows)
+        self.present = tf.stack(all_counts) > 0.0  # (T,), whether a task has a label anywhere in the batch
+        self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
+
+    def correlation(self) -> Tensor | None:
+        """How the labels of the whole batch go together, `(T, T)`; `None` if the sharing layer does not ask."""
+        sharing = self._model.sharing
+        if not getattr(sharing, "uses_label_correlation", False):
+            return None
+        columns = tf.stack([self.labels[name] for name in self._model.heads], axis=1)  # (B, T)
+        # Large values would lose their spread in float32 sums; a cosine is not the same about another origin.
+        label_means, measure = self._model.inputs.label_means, sharing.correlation
+        means = [label_means[name] if measure == "pearson" else 0.0 for name in self._model.heads]
+        return label_correlation(sum_over_replicas(label_moments(columns, tf.constant(means, tf.float32))), measure)
+
+    def of(self, raw: Mapping[str, Tensor], added: list[Tensor]) -> tuple[Tensor, Tensor | None, Tensor]:
+        """The contributions to the tasks' weighted losses, to the rest of the loss, and the tasks' own mean losses.
+
+        Args:
+            raw: what `MultiTaskModel.raw_outputs` returned.
+            added: losses that layers added in the forward pass.
+
+        Returns:
+            tuple: `(T,)`, scalar or `None` if nothing is added to the tasks' losses, `(T,)`.
+        """
+        losses = self._model.task_losses(raw, self.labels, self._weights)
+        means = tf.stack([losses[task.name] for task in self._tasks])
+        rest = []
+        if self._model.expectation_weight:
+            predictions = self._model.predictions(raw)
+            excess = self._model.task_chain.excess(predictions, self._chain_weights)
+            rest.append(self._model.expectation_weight * excess * self._chain_share)
+        rest += [tf.cast(extra, tf.float32) / self._replicas for extra in added]
+        return means * tf.stack(self._factors), tf.add_n(rest) if rest else None, means
+
+    def record(self, raw: Mapping[str, Tensor], loss: Tensor, means: Tensor) -> None:
+        """Brings all running metrics up to date.
+
+        Args:
+            raw: what `MultiTaskModel.raw_outputs` returned.
+            loss: scalar, this replica's part of the loss.
+            means: `(T,)`, the tasks' own mean losses, as `of` returned them.
+        """
+        predictions = self._model.predictions(raw)
+        self._model.loss_tracker.update_state(loss * self._replicas, sample_weight=self._all_rows / self._replicas)
+        for task, mean, count in zip(self._tasks, tf.unstack(means), self._counts, strict=True):
+            self._model.loss_metrics[task.name].update_state(mean, sample_weight=count)
+            self._model.task_metrics[task.name].update_state(
+                self.labels[task.name], predictions[task.name], sample_weight=self._own_weights[task.name]
+            )
+
+
+def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
+    """How many labels there are, or the sum of their weights."""
+    weights = tf.ones_like(labels) if weights is None else weights
+    return tf.reduce_sum(tf.where(tf.math.is_nan(labels), 0.0, tf.cast(weights, tf.float32)))

@@ -1,0 +1,1 @@
+"""What happens between a batch and the next weights."""

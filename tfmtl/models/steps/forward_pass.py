@@ -1,0 +1,104 @@
+"""The forward pass of a training step, from the rows of the tables to the tasks' losses."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+from tfmtl.models.batch_losses import BatchLosses
+
+if TYPE_CHECKING:
+    from tfmtl.models.multi_task_model import MultiTaskModel
+
+Vectors = dict[str, Tensor]
+"""What `FeatureEmbedding.lookup` returned."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a forward pass found.
+
+    Args:
+        bottom: `(B, S, H)`, what the bottom put out.
+        hidden: `(B, T, H')`, what the sharing layer put out; what is above it belongs to single tasks.
+        raw: task -> `(B,)`, what the heads put out.
+        contributions: `(T,)`, this replica's parts of the tasks' weighted losses.
+        rest: scalar, its part of what is added to them, or `None`.
+        means: `(T,)`, the tasks' own mean losses.
+        loss: scalar, contributions and rest together.
+        scaled_parts: the contributions one by one, as the optimiser wants them to be differentiated.
+        scaled_rest: the rest, likewise.
+    """
+
+    bottom: Tensor
+    hidden: Tensor
+    raw: dict[str, Tensor]
+    contributions: Tensor
+    rest: Tensor | None
+    means: Tensor
+    loss: Tensor
+    scaled_parts: list[Tensor]
+    scaled_rest: Tensor | None
+
+
+class ForwardPass:
+    """A batch, ready to be sent through the model and differentiated.
+
+    The rows of the tables are looked up beforehand and are inputs of the pass: their gradient has a row a look-up,
+    whatever the size of the tables, and XLA, which would copy a table, never sees one.
+
+    Args:
+        model: `MultiTaskModel`.
+        features: dict of tensors, the batch.
+        losses: `BatchLosses` of the batch.
+        jit_compile: bool. Whether `compiled` compiles with XLA.
+    """
+
+    def __init__(
+        self, model: "MultiTaskModel", features: Mapping[str, Tensor], losses: BatchLosses, jit_compile: bool
+    ) -> None:
+        self.model = model
+        self.losses = losses
+        self.row_ids = model.embedding.row_ids(features)
+        self._features = features
+        self._correlation = losses.correlation()
+        self._jit_compile = jit_compile
+        tables = {id(table) for table in model.embedding.tables.values()}
+        self.dense: list[keras.Variable] = [v for v in model.trainable_weights if id(v) not in tables]
+
+    def vectors(self) -> Vectors:
+        """The rows of the tables that the batch reads, as they stand."""
+        return dict(self.model.embedding.lookup(self.row_ids))
+
+    def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, compiled with XLA if the model is."""
+        return tf.function(function, jit_compile=True, autograph=False) if self._jit_compile else function
+
+    def run(self, vectors: Vectors, offset: Tensor | None = None) -> Outputs:
+        """Sends the batch through the model, in training mode.
+
+        Args:
+            vectors: what `vectors` returned.
+            offset: added to the representation that the sharing layer's tasks have in common, or `None`.
+        """
+        model = self.model
+        bottom = model.bottom(model.embedding(self._features, vectors), training=True)
+        hidden = model.share(bottom, training=True, label_correlation=self._correlation, offset=offset)
+        raw = model.head_outputs(hidden, training=True)
+        contributions, rest, means = self.losses.of(raw, list(model.losses))
+        scale = model.optimizer.scale_loss
+        loss = tf.reduce_sum(contributions)
+        return Outputs(
+            bottom,
+            hidden,
+            raw,
+            contributions,
+            rest,
+            means,
+            loss if rest is None else loss + rest,
+            [scale(part) for part in tf.unstack(contributions)],
+            None if rest is None else scale(rest),
+        )

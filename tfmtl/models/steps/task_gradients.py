@@ -1,0 +1,83 @@
+"""The tasks' gradients one by one, combined by a balancer that reads their Gramian."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.balancing import Balancer
+from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
+from tfmtl.core.types import Tensor
+from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
+from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.models.steps.task_cotangents import task_cotangents
+
+
+def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
+    """One forward pass, and as many backward passes through what tasks share as there are tasks.
+
+    Weights that belong to single tasks take their own task's gradient as it is: the towers and heads, and what layers
+    name as their `private_weights`. Of the tables, the rows that the batch touched enter the Gramian, those looked up
+    several times once, by their summed gradient.
+    """
+    model = forward.model
+    above = {id(weight) for layer in model.task_layers() for weight in layer.trainable_weights}
+    private = {id(weight) for weight in model.private_weights()}
+    own = [weight for weight in forward.dense if id(weight) in above]
+    below = [weight for weight in forward.dense if id(weight) not in above]
+
+    def differentiate(vectors: Vectors) -> tuple[Any, ...]:
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(vectors)
+            out = forward.run(vectors)
+        parts = out.scaled_parts if out.scaled_rest is None else [*out.scaled_parts, out.scaled_rest]
+        own_gradients = tape.gradient(parts, own)
+        added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
+        zero = tf.UnconnectedGradients.ZERO
+        dense, rows = [], []
+        for cotangent in task_cotangents(tape, forward, out):
+            one = tape.gradient(out.hidden, (below, vectors), cotangent, unconnected_gradients=zero)
+            dense.append([tf.reshape(gradient, (-1,)) for gradient in one[0]])
+            rows.append(one[1])
+        matrices = [tf.stack(parts) for parts in zip(*dense, strict=True)]  # each (T, size)
+        by_width = {width: tf.stack([task[width] for task in rows], axis=2) for width in vectors}  # (B, n, T, width)
+        return own_gradients, added, matrices, by_width, out.raw, out.loss, out.contributions, out.means
+
+    own_gradients, added, matrices, rows, raw, loss, contributions, means = forward.compiled(differentiate)(
+        forward.vectors()
+    )
+    gramian = tf.add_n(
+        [_gramian(sum_over_replicas(m)) for v, m in zip(below, matrices, strict=True) if id(v) not in private]
+        + [_row_gramian(values, forward.row_ids[width]) for width, values in rows.items()]
+    )
+    weights = balancer.weights(sum_over_replicas(contributions), gramian, forward.losses.present)
+    ones = tf.ones_like(weights)
+    combined = {
+        id(weight): tf.reshape(tf.linalg.matvec(matrix, ones if id(weight) in private else weights, True), weight.shape)
+        for weight, matrix in zip(below, matrices, strict=True)
+    }
+    combined |= {id(weight): gradient for weight, gradient in zip(own, own_gradients, strict=True)}
+    by_width = {width: tf.einsum("bntw,t->bnw", values, weights) for width, values in rows.items()}
+    if added is not None:
+        for weight, gradient in zip(below, added[0], strict=True):
+            combined[id(weight)] = _sum(combined[id(weight)], gradient)
+        by_width = {width: _sum(gradient, added[1][width]) for width, gradient in by_width.items()}
+    dense = [combined[id(weight)] for weight in forward.dense]
+    return StepGradients(dense, by_width, raw, loss, contributions, means)
+
+
+def _sum(gradient: Tensor, added: Tensor | None) -> Tensor:
+    return gradient if added is None else gradient + added
+
+
+def _gramian(matrix: Tensor) -> Tensor:
+    return tf.matmul(matrix, matrix, transpose_b=True)
+
+
+def _row_gramian(values: Tensor, row_ids: Tensor) -> Tensor:
+    """The Gramian of the tasks' gradients of a table, `(T, T)`, from those of its look-ups, `(B, n, T, width)`."""
+    tasks, width = values.shape[2:]
+    values = gather_over_replicas(tf.reshape(values, (-1, tasks * width)))
+    unique, positions = tf.unique(gather_over_replicas(tf.reshape(row_ids, (-1,))))
+    summed = tf.math.unsorted_segment_sum(values, positions, tf.size(unique))  # (rows, T * width)
+    summed = tf.reshape(summed, (-1, tasks, width))
+    return tf.einsum("rtw,rsw->ts", summed, summed)

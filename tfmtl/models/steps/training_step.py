@@ -1,0 +1,59 @@
+"""One step of training."""
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from tfmtl.core.replicas import sum_over_replicas
+from tfmtl.core.types import Tensor
+from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.models.steps.forward_pass import ForwardPass
+from tfmtl.models.steps.representation_gradients import representation_gradients
+from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.models.steps.summed_gradients import summed_gradients
+from tfmtl.models.steps.task_gradients import task_gradients
+
+if TYPE_CHECKING:
+    from tfmtl.models.multi_task_model import MultiTaskModel
+
+
+def training_step(model: "MultiTaskModel", data: Any) -> dict[str, Tensor]:
+    """Forward, backward, balance, update: one batch on one replica.
+
+    Args:
+        model: a compiled `MultiTaskModel`.
+        data: `(features, labels)` or `(features, labels, weights)`.
+
+    Returns:
+        dict: the running metrics.
+    """
+    features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+    losses = BatchLosses(model, features, labels, weights)
+    forward = ForwardPass(model, features, losses, model.compiles_with_xla)
+    balancer = model.balancing
+    if balancer is None or not balancer.uses_gramian:
+        gradients = summed_gradients(forward, balancer)
+    elif model.shared == "representation":
+        gradients = representation_gradients(forward, balancer)
+    else:
+        gradients = task_gradients(forward, balancer)
+    _apply(forward, gradients)
+    losses.record(gradients.raw, gradients.loss, gradients.means)
+    if balancer is not None and balancer.uses_next_losses:
+        after = forward.run(forward.vectors()).contributions
+        balancer.update(*tf.unstack(sum_over_replicas(tf.stack([gradients.contributions, after]))))
+    return model.get_metrics_result()
+
+
+def _apply(forward: ForwardPass, gradients: StepGradients) -> None:
+    """Gives the optimiser a dense gradient for each dense weight, and for each table those of its looked-up rows."""
+    pairs = list(zip(gradients.dense, forward.dense, strict=True))
+    for width, table in forward.model.embedding.tables.items():
+        gradient = gradients.rows[width]
+        if gradient is not None:
+            values = tf.reshape(gradient, (-1, int(width)))
+            ids = tf.cast(tf.reshape(forward.row_ids[width], (-1,)), tf.int64)
+            gradient = tf.IndexedSlices(values, ids, tf.constant(tuple(table.shape), tf.int64))
+        pairs.append((gradient, table))
+    forward.model.optimizer.apply_gradients(pairs)
