@@ -5,7 +5,7 @@ import importlib
 import pytest
 
 PUBLIC = {
-    "tfmtl": {"data", "export", "layers", "losses", "metrics", "models", "schema", "training"},
+    "tfmtl": {"data", "export", "layers", "losses", "metrics", "models", "optimizers", "schema", "training"},
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {
@@ -85,6 +85,16 @@ PUBLIC = {
         "ple",
         "shared_bottom",
         "single_task",
+    },
+    "tfmtl.optimizers": {
+        "SGD",
+        "Adagrad",
+        "Ftrl",
+        "LazyAdam",
+        "RowOptimizer",
+        "RowWiseAdagrad",
+        "Split",
+        "sum_duplicates",
     },
     "tfmtl.schema": {
         "SPLITS",

@@ -77,6 +77,13 @@ def check_positive_number(owner: str, argument: str, value: float, advice: str =
         raise ValueError(error_text(owner, argument, "be a positive number", value, advice))
 
 
+def check_nonnegative_number(owner: str, argument: str, value: float, advice: str = "Use 0 for none, or more.") -> None:
+    """Raises unless `value` is a finite number of at least 0."""
+    check_number(owner, argument, value, advice)
+    if value < 0:
+        raise ValueError(error_text(owner, argument, "be at least 0", value, advice))
+
+
 def check_rate(
     owner: str, argument: str, value: float, advice: str = "Use a share such as 0.2, or 0 for none."
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
@@ -70,6 +71,8 @@ class FeatureEmbedding(keras.layers.Layer):
             )
             for width, rows in self.plan.table_rows.items()
         }
+        for table in self.tables.values():
+            mark_table(table)
         self.projections = {}
         for width in self.plan.table_rows:
             if width != self.plan.dim:

@@ -1,0 +1,125 @@
+"""Time and memory of a training step as the embedding table grows, of each optimiser and of Keras's Adam.
+
+    python -m benchmarks.speed.embedding_step
+
+Mean of 20 embedded ids an example, one dense layer, made-up ids and labels. Prints milliseconds a step (median over
+rounds in which the table sizes alternate, so that a slow spell meets all), the ratio to the smallest table, and by how
+much memory peaks above its level between steps. Every step draws its ids from `pool` rows chosen anew from the whole
+table: tables of all sizes then have equally many rows touched, and large ones the cache misses of rows far apart.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from pipelines.quiet_start import start_tensorflow
+
+OPTIMIZERS = ("SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Ftrl", "Split", "keras.Adam")
+_BATCH, _IDS, _DIM = 1024, 20, 16
+
+
+def main(
+    optimizers: Annotated[str, typer.Option(help="Some of the default, divided by commas.")] = ",".join(OPTIMIZERS),
+    rows: str = "10000,1000000,5000000",
+    pool: Annotated[int, typer.Option(help="Rows a step draws its ids from; 0 for all rows.")] = 10_000,
+    rounds: int = 15,
+    steps: Annotated[int, typer.Option(help="Steps a round.")] = 4,
+) -> None:
+    """Prints one row an optimiser; every optimiser runs in a process of its own."""
+    sizes = [int(size) for size in rows.split(",")]
+    columns = [f"{size:,} rows" for size in sizes]
+    print(f"| optimizer | {' | '.join(columns)} | peak above level |\n" + "|---" * (len(sizes) + 2) + "|", flush=True)
+    for name in optimizers.split(","):
+        command = (sys.executable, "-m", "benchmarks.speed.embedding_step", name)
+        numbers = [json.dumps(value) for value in (sizes, pool, rounds, steps)]
+        run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True)
+        found = json.loads(run.stdout.splitlines()[-1])
+        cells = [f"{1e3 * value:.1f} ms ({value / found['seconds'][0]:.2f}x)" for value in found["seconds"]]
+        peaks = ", ".join(f"{value:.0f}" for value in found["megabytes"])
+        print(f"| {name} | {' | '.join(cells)} | {peaks} MB |", flush=True)
+
+
+def measure(name: str, sizes: list[int], pool: int, rounds: int, steps: int) -> dict[str, list[float]]:
+    """Median seconds of a step, and the largest peak of memory in megabytes, for every table size."""
+    start_tensorflow()
+    runs = [_stepper(name, size) for size in sizes]
+    generator = np.random.default_rng(0)
+    seconds: list[list[float]] = [[] for _ in runs]
+    peaks: list[list[float]] = [[] for _ in runs]
+    for number in range(rounds + 1):
+        for run, size, own, peak in zip(runs, sizes, seconds, peaks, strict=True):
+            batches = [_ids(generator, size, pool) for _ in range(steps)]
+            run(batches[0])  # the others have emptied the caches
+            _reset_peak()
+            level = _memory("VmRSS")
+            started = time.perf_counter()
+            for batch in batches:
+                run(batch)
+            if number:  # the first round reaches pages for the first time
+                own.append((time.perf_counter() - started) / steps)
+                peak.append((_memory("VmHWM") - level) / 1e3)
+    return {"seconds": [statistics.median(own) for own in seconds], "megabytes": [max(own) for own in peaks]}
+
+
+def _ids(generator: np.random.Generator, size: int, pool: int) -> np.ndarray:
+    rows = generator.integers(0, size, pool) if 0 < pool < size else np.arange(size) if pool else None
+    shape = (_BATCH, _IDS)
+    drawn = generator.integers(0, size, shape) if rows is None else generator.choice(rows, shape)
+    return drawn.astype("int32")
+
+
+def _stepper(name: str, rows: int) -> Callable[[np.ndarray], None]:
+    """A function that makes one training step on the given ids."""
+    import keras
+    import tensorflow as tf
+
+    from tfmtl import optimizers
+
+    inputs = keras.Input((_IDS,), dtype="int32")
+    pooled = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(rows, _DIM)(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(1)(pooled))
+    if name == "keras.Adam":
+        optimizer = keras.optimizers.Adam()
+    elif name == "Split":
+        optimizer = optimizers.Split(optimizers.LazyAdam(), keras.optimizers.Adam())
+    else:
+        optimizer = getattr(optimizers, name)()
+    optimizer.build(model.trainable_variables)
+    labels = tf.random.stateless_uniform((_BATCH, 1), (0, 0))
+
+    @tf.function(input_signature=[tf.TensorSpec((_BATCH, _IDS), tf.int32)])
+    def step(ids: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(model(ids, training=True) - labels))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+
+    return step
+
+
+def _memory(field: str) -> int:
+    """Kilobytes of this process that the system reports under a name."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith(field))
+
+
+def _reset_peak() -> None:
+    """Makes `VmHWM` start again from the memory now in use."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 6 and sys.argv[1] in OPTIMIZERS:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        print(json.dumps(measure(sys.argv[1], *(json.loads(value) for value in sys.argv[2:]))))
+    else:
+        typer.run(main)

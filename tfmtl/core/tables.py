@@ -1,0 +1,19 @@
+"""Which weights are embedding tables: a step reads and writes a few of their rows, not the whole."""
+
+from typing import Any
+
+
+def mark_table(variable: Any) -> None:
+    """Says of a weight that it is an embedding table; a layer that owns one calls this in `build`."""
+    variable.is_embedding_table = True
+
+
+def is_table(variable: Any) -> bool:
+    """Whether a weight was marked, or is the one of `keras.layers.Embedding`, known by its name `embeddings`."""
+    return getattr(variable, "is_embedding_table", False) or variable_path(variable).split("/")[-1] == "embeddings"
+
+
+def variable_path(variable: Any) -> str:
+    """Where a weight lies in its model, such as `model/embedding/embeddings`; of a `tf.Variable`, its name."""
+    path = getattr(variable, "path", None)
+    return str(variable.name).split(":")[0] if path is None else str(path)

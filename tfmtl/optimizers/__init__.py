@@ -1,0 +1,12 @@
+"""Optimisers of embedding tables: a step costs what the rows of the batch cost, however large the table."""
+
+from tfmtl.optimizers.adagrad import Adagrad
+from tfmtl.optimizers.ftrl import Ftrl
+from tfmtl.optimizers.lazy_adam import LazyAdam
+from tfmtl.optimizers.row_optimizer import RowOptimizer
+from tfmtl.optimizers.row_wise_adagrad import RowWiseAdagrad
+from tfmtl.optimizers.sgd import SGD
+from tfmtl.optimizers.split import Split
+from tfmtl.optimizers.sum_duplicates import sum_duplicates
+
+__all__ = ["SGD", "Adagrad", "Ftrl", "LazyAdam", "RowOptimizer", "RowWiseAdagrad", "Split", "sum_duplicates"]
