@@ -13,11 +13,11 @@ from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.objectives import OBJECTIVES
+from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 
-DEFAULT_LEARNING_RATE = 1e-3
 SHARED = ("parameters", "representation")
 
 
@@ -199,11 +199,22 @@ class MultiTaskModel(keras.Model):
 
     # === Training ===
 
-    def compile(self, optimizer: Any = None, balancing: Any = None, shared: str = "parameters", **kwargs: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any = None,
+        embedding_optimizer: Any = None,
+        balancing: Any = None,
+        shared: str = "parameters",
+        **kwargs: Any,
+    ) -> None:
         """Configures training.
 
         Args:
-            optimizer: any Keras optimiser or its name. Defaults to `None`: Adam, learning rate 1e-3.
+            optimizer: any Keras optimiser or its name; without `embedding_optimizer` for the tables too, where
+                Keras's own pass over every row at every step. Defaults to `None`: Adam, learning rate 1e-3, and for
+                the tables `LazyAdam` with the same rate.
+            embedding_optimizer: optimiser of the embedding tables, such as `tfmtl.optimizers.Adagrad(0.05)`.
+                Defaults to `None`: as `optimizer` says.
             balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name, as in
                 `"pcgrad"`. Defaults to `None`: the tasks' weights alone.
             shared: str. Where gradients are balanced, for a balancer that reads them: `"parameters"`, at all weights
@@ -229,7 +240,7 @@ class MultiTaskModel(keras.Model):
         self.shared = shared
         if self.balancing is not None:
             self.balancing.build(len(self.inputs.problem.tasks))
-        super().compile(optimizer=optimizer or keras.optimizers.Adam(DEFAULT_LEARNING_RATE), **kwargs)
+        super().compile(optimizer=split_optimizer(optimizer, embedding_optimizer), **kwargs)
 
     @property
     def compiles_with_xla(self) -> bool:

@@ -10,6 +10,7 @@ from tfmtl.core.types import Tensor
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
+from tfmtl.optimizers import sum_duplicates
 
 
 def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
@@ -77,7 +78,7 @@ def _row_gramian(values: Tensor, row_ids: Tensor) -> Tensor:
     """The Gramian of the tasks' gradients of a table, `(T, T)`, from those of its look-ups, `(B, n, T, width)`."""
     tasks, width = values.shape[2:]
     values = gather_over_replicas(tf.reshape(values, (-1, tasks * width)))
-    unique, positions = tf.unique(gather_over_replicas(tf.reshape(row_ids, (-1,))))
-    summed = tf.math.unsorted_segment_sum(values, positions, tf.size(unique))  # (rows, T * width)
+    ids = gather_over_replicas(tf.reshape(row_ids, (-1,)))
+    _, summed = sum_duplicates(tf.IndexedSlices(values, ids))  # (rows, T * width)
     summed = tf.reshape(summed, (-1, tasks, width))
     return tf.einsum("rtw,rsw->ts", summed, summed)

@@ -1,0 +1,24 @@
+"""The optimiser of a model whose user named none, or two."""
+
+from typing import Any
+
+import keras
+
+from tfmtl.optimizers import LazyAdam, Split
+
+DEFAULT_LEARNING_RATE = 1e-3
+
+
+def split_optimizer(optimizer: Any, embedding_optimizer: Any) -> Any:
+    """What `MultiTaskModel.compile` was asked for, as one optimiser.
+
+    Args:
+        optimizer: Keras optimiser, its name or `None`: Adam.
+        embedding_optimizer: of the tables, likewise; `None`: that of all weights or, where there is none, `LazyAdam`.
+    """
+    if embedding_optimizer is None:
+        if optimizer is not None:
+            return optimizer
+        embedding_optimizer = LazyAdam(DEFAULT_LEARNING_RATE)
+    rest = keras.optimizers.Adam(DEFAULT_LEARNING_RATE) if optimizer is None else keras.optimizers.get(optimizer)
+    return Split(tables=keras.optimizers.get(embedding_optimizer), rest=rest)
