@@ -3,8 +3,9 @@
     python -m benchmarks.speed.embedding_step
 
 Mean of 20 embedded ids an example, one dense layer, made-up ids and labels. Prints milliseconds a step (median over
-rounds in which the table sizes alternate, so that a slow spell meets all), the ratio to the smallest table, and by how
-much memory peaks above its level between steps. Every step draws its ids from `pool` rows chosen anew from the whole
+rounds in which the table sizes alternate, so that a slow spell meets all), its ratio to the smallest table, the same
+ratio of processor time, which other work on the machine disturbs less, and by how much memory peaks above its level
+between steps. Every step draws its ids from `pool` rows chosen anew from the whole
 table: tables of all sizes then have equally many rows touched, and large ones the cache misses of rows far apart.
 """
 
@@ -42,31 +43,38 @@ def main(
         numbers = [json.dumps(value) for value in (sizes, pool, rounds, steps)]
         run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(run.stdout.splitlines()[-1])
-        cells = [f"{1e3 * value:.1f} ms ({value / found['seconds'][0]:.2f}x)" for value in found["seconds"]]
+        cells = [
+            f"{1e3 * wall:.1f} ms ({wall / found['wall'][0]:.2f}x, CPU {cpu / found['cpu'][0]:.2f}x)"
+            for wall, cpu in zip(found["wall"], found["cpu"], strict=True)
+        ]
         peaks = ", ".join(f"{value:.0f}" for value in found["megabytes"])
         print(f"| {name} | {' | '.join(cells)} | {peaks} MB |", flush=True)
 
 
 def measure(name: str, sizes: list[int], pool: int, rounds: int, steps: int) -> dict[str, list[float]]:
-    """Median seconds of a step, and the largest peak of memory in megabytes, for every table size."""
+    """Median seconds of a step on the clock and of processors, and the largest peak of megabytes, for every size."""
     start_tensorflow()
     runs = [_stepper(name, size) for size in sizes]
     generator = np.random.default_rng(0)
-    seconds: list[list[float]] = [[] for _ in runs]
+    wall: list[list[float]] = [[] for _ in runs]
+    cpu: list[list[float]] = [[] for _ in runs]
     peaks: list[list[float]] = [[] for _ in runs]
     for number in range(rounds + 1):
-        for run, size, own, peak in zip(runs, sizes, seconds, peaks, strict=True):
+        for index, (run, size) in enumerate(zip(runs, sizes, strict=True)):
             batches = [_ids(generator, size, pool) for _ in range(steps)]
             run(batches[0])  # the others have emptied the caches
             _reset_peak()
             level = _memory("VmRSS")
-            started = time.perf_counter()
+            started = time.perf_counter(), time.process_time()
             for batch in batches:
                 run(batch)
             if number:  # the first round reaches pages for the first time
-                own.append((time.perf_counter() - started) / steps)
-                peak.append((_memory("VmHWM") - level) / 1e3)
-    return {"seconds": [statistics.median(own) for own in seconds], "megabytes": [max(own) for own in peaks]}
+                wall[index].append((time.perf_counter() - started[0]) / steps)
+                cpu[index].append((time.process_time() - started[1]) / steps)
+                peaks[index].append((_memory("VmHWM") - level) / 1e3)
+    medians = {"wall": wall, "cpu": cpu}
+    result = {key: [statistics.median(own) for own in values] for key, values in medians.items()}
+    return result | {"megabytes": [max(own) for own in peaks]}
 
 
 def _ids(generator: np.random.Generator, size: int, pool: int) -> np.ndarray:

@@ -9,22 +9,30 @@ import pytest
 
 import tfmtl.core
 import tfmtl.layers
+import tfmtl.optimizers
 from tests.support.docstring_checks import check_arguments, documented_arguments
+
+PACKAGES = (tfmtl.core, tfmtl.layers, tfmtl.optimizers)
+PARTS = (keras.layers.Layer, keras.optimizers.Optimizer)
 
 
 def public_objects() -> list:
-    """Public layer classes, and public functions that document arguments, of core and layers."""
+    """Public layers and optimisers, and public functions that document arguments, of core, layers and optimizers."""
     found = []
-    for package in (tfmtl.core, tfmtl.layers):
+    for package in PACKAGES:
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(module_info.name)
             for name, value in vars(module).items():
                 if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
                     continue
-                is_layer = isinstance(value, type) and issubclass(value, keras.layers.Layer)
-                if is_layer or (inspect.isfunction(value) and documented_arguments(value.__doc__ or "")):
+                is_part = isinstance(value, type) and issubclass(value, PARTS)
+                if is_part or (inspect.isfunction(value) and documented_arguments(value.__doc__ or "")):
                     found.append(value)
     return found
+
+
+def public_layers() -> list[type]:
+    return [owner for owner in public_objects() if isinstance(owner, type) and issubclass(owner, PARTS[0])]
 
 
 @pytest.mark.parametrize("owner", public_objects(), ids=lambda owner: owner.__name__)
@@ -32,7 +40,7 @@ def test_arguments(owner) -> None:
     check_arguments(owner)
 
 
-@pytest.mark.parametrize("layer", [owner for owner in public_objects() if isinstance(owner, type)])
+@pytest.mark.parametrize("layer", public_layers(), ids=lambda layer: layer.__name__)
 def test_layer_documents_shapes_inputs_and_outputs(layer: type) -> None:
     lines = inspect.cleandoc(layer.__doc__).splitlines()
     for section in ("Args:", "Call arguments:", "Returns:"):
@@ -41,7 +49,7 @@ def test_layer_documents_shapes_inputs_and_outputs(layer: type) -> None:
 
 
 def test_every_public_module_class_and_function_has_a_docstring() -> None:
-    for package in (tfmtl.core, tfmtl.layers):
+    for package in PACKAGES:
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(module_info.name)
             if not module_info.ispkg:

@@ -178,16 +178,19 @@ class RowOptimizer(keras.optimizers.Optimizer):
         self, slices: tf.IndexedSlices, variable: tf.Variable, slots: Sequence[tf.Variable], learning_rate: Tensor
     ) -> None:
         ids = slices.indices
-        rows = _read(variable, ids)
+        # Ids are known before the forward pass ends. A layer that gathers from a read of the whole table, as
+        # keras.layers.Embedding does, holds that read until then, and touching the table meanwhile would copy it.
+        with tf.control_dependencies([slices.values]):
+            rows = _read(variable, ids)
         gradient = tf.cast(slices.values, rows.dtype)
         if self.l2:
             gradient += self.l2 * rows
         new_rows, new_slots = self.update_rows(gradient, rows, [_read(slot, ids) for slot in slots], learning_rate)
         for target, value in zip((variable, *slots), (new_rows, *new_slots), strict=True):
-            # The methods of tf.Variable would also put a read of the whole variable into the graph.
+            # The methods of tf.Variable would put a read of the whole into the graph beside it.
             tf.raw_ops.ResourceScatterUpdate(resource=target.handle, indices=ids, updates=value)
-        # A scatter puts a variable into a mode in which every read of the whole copies it. keras.layers.Embedding
-        # reads the whole and gathers from that: without this line each forward pass would copy the table.
+        # Gather and scatter put a variable into a mode in which every read of the whole copies it, such as the next
+        # forward pass's. This ends it.
         tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
 
     def get_config(self) -> dict[str, Any]:
