@@ -7,15 +7,16 @@ import pkgutil
 import keras
 import pytest
 
+import tfmtl.balancing
 import tfmtl.core
 import tfmtl.layers
 from tests.support.docstring_checks import check_arguments, documented_arguments
 
 
 def public_objects() -> list:
-    """Public layer classes, and public functions that document arguments, of core and layers."""
+    """Public layer classes, and public functions that document arguments, of balancing, core and layers."""
     found = []
-    for package in (tfmtl.core, tfmtl.layers):
+    for package in (tfmtl.balancing, tfmtl.core, tfmtl.layers):
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(module_info.name)
             for name, value in vars(module).items():
@@ -41,7 +42,7 @@ def test_layer_documents_shapes_inputs_and_outputs(layer: type) -> None:
 
 
 def test_every_public_module_class_and_function_has_a_docstring() -> None:
-    for package in (tfmtl.core, tfmtl.layers):
+    for package in (tfmtl.balancing, tfmtl.core, tfmtl.layers):
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
             module = importlib.import_module(module_info.name)
             if not module_info.ispkg:

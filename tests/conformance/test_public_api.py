@@ -5,7 +5,28 @@ import importlib
 import pytest
 
 PUBLIC = {
-    "tfmtl": {"data", "export", "layers", "losses", "metrics", "models", "schema", "training"},
+    "tfmtl": {"balancing", "data", "export", "layers", "losses", "metrics", "models", "schema", "training"},
+    "tfmtl.balancing": {
+        "BALANCERS",
+        "FAMO",
+        "IMTLG",
+        "MGDA",
+        "AlignedMTL",
+        "Balancer",
+        "CAGrad",
+        "DynamicWeightAverage",
+        "FixedWeights",
+        "GeometricMean",
+        "GradNorm",
+        "GradVac",
+        "GradientAggregator",
+        "NashMTL",
+        "PCGrad",
+        "RandomWeights",
+        "UPGrad",
+        "UncertaintyWeights",
+        "get_balancer",
+    },
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {
