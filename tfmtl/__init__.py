@@ -8,7 +8,7 @@ import importlib
 from types import ModuleType
 
 __version__ = "0.1.0"
-__all__ = ["data", "export", "layers", "losses", "metrics", "models", "optimizers", "schema", "training"]
+__all__ = ["balancing", "data", "export", "layers", "losses", "metrics", "models", "optimizers", "schema", "training"]
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -7,17 +7,18 @@ import pkgutil
 import keras
 import pytest
 
+import tfmtl.balancing
 import tfmtl.core
 import tfmtl.layers
 import tfmtl.optimizers
 from tests.support.docstring_checks import check_arguments, documented_arguments
 
-PACKAGES = (tfmtl.core, tfmtl.layers, tfmtl.optimizers)
+PACKAGES = (tfmtl.balancing, tfmtl.core, tfmtl.layers, tfmtl.optimizers)
 PARTS = (keras.layers.Layer, keras.optimizers.Optimizer)
 
 
 def public_objects() -> list:
-    """Public layers and optimisers, and public functions that document arguments, of core, layers and optimizers."""
+    """Public layers and optimisers, and public functions that document arguments, of several packages."""
     found = []
     for package in PACKAGES:
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

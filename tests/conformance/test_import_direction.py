@@ -25,6 +25,8 @@ def test_the_check_reads_the_project() -> None:
         ("tfmtl/layers/gates/a.py", "from ..b import C\nfrom . import d"),
         ("tfmtl/schema/a.py", "import dataclasses\nimport yaml\nfrom tfmtl.schema.b import C"),
         ("tfmtl/training/a.py", "from tfmtl import models\nimport tfmtl.data.b"),
+        ("tfmtl/balancing/a.py", "import keras\nfrom tfmtl.core.types import Tensor\nfrom tfmtl.balancing.b import C"),
+        ("tfmtl/models/a.py", "from tfmtl.balancing import C"),
         ("serving/a.py", "import aiohttp\nfrom tfmtl.schema import Problem\nfrom serving.b import C"),
         ("pipelines/cli.py", "import tfmtl.training.a\nimport serving.client"),
     ],
@@ -39,6 +41,12 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/core/a.py", "import tfmtl.layers.b", "tfmtl.core may import schema, not tfmtl.layers.b"),
         ("tfmtl/core/a.py", "from tfmtl import models", "tfmtl.core may import schema, not tfmtl.models"),
         ("tfmtl/layers/a.py", "from tfmtl.losses import b", "tfmtl.layers may import schema, core, not tfmtl.losses.b"),
+        (
+            "tfmtl/balancing/a.py",
+            "import tfmtl.layers.b",
+            "tfmtl.balancing may import schema, core, not tfmtl.layers.b",
+        ),
+        ("tfmtl/core/a.py", "import tfmtl.balancing", "tfmtl.core may import schema, not tfmtl.balancing"),
         (
             "tfmtl/layers/gates/a.py",
             "from ...models import b",

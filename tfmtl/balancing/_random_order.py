@@ -13,5 +13,5 @@ def next_seed(seed: int, step: object) -> Tensor:
 
 
 def random_orders(num_tasks: int, seed: Tensor) -> Tensor:
-    """A random order of all tasks for each task, int32 `(T, T)`: row i is the order in which task i meets the others."""
+    """A random order of all tasks for each task, int32 `(T, T)`: row i is the order in which i meets the others."""
     return tf.argsort(tf.random.stateless_uniform((num_tasks, num_tasks), seed), axis=-1)

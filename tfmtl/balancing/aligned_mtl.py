@@ -14,9 +14,9 @@ _RANK_TOLERANCE = 1.2e-7  # what float32 products tell from 0, by the largest ei
 class AlignedMTL(GradientAggregator):
     """Replaces the gradients by the nearest set of orthogonal ones of one norm, and adds these up.
 
-    With the Gramian `G = V diag(l) V'`, the weights are `w = sqrt(l_min) V diag(l)^(-1/2) V' 1`. The aligned matrix has the
-    condition number 1 and the norm of the least stable direction, `sqrt(l_min)`. Eigenvalues at or below
-    `1.2e-7 n l_max` count as 0 and are left out, `l_min` is the least of the others.
+    With the Gramian `G = V diag(l) V'`, the weights are `w = sqrt(l_min) V diag(l)^(-1/2) V' 1`. The aligned matrix has
+    the condition number 1 and the norm of the least stable direction, `sqrt(l_min)`. Eigenvalues at or below `1.2e-7 n
+    l_max` count as 0 and are left out, `l_min` is the least of the others.
 
     Scale: orthogonal gradients of one norm give the plain sum of the losses; all others a shorter step.
 

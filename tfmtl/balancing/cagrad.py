@@ -21,8 +21,8 @@ _TINY = 1e-150
 class CAGrad(GradientAggregator):
     """Improves the worst task as much as a ball around the mean gradient allows.
 
-    With `g_0` the mean of the gradients, it maximises `min_t g_t . d` over `|d - g_0| <= alpha |g_0|`. The answer is
-    `d = g_0 + c g_a / |g_a|`, `c = alpha |g_0|`, `g_a = sum_t a_t g_t`, where `a` minimises `g_a . g_0 + c |g_a|` over the
+    With `g_0` the mean of the gradients, it maximises `min_t g_t . d` over `|d - g_0| <= alpha |g_0|`. The answer is `d
+    = g_0 + c g_a / |g_a|`, `c = alpha |g_0|`, `g_a = sum_t a_t g_t`, where `a` minimises `g_a . g_0 + c |g_a|` over the
     simplex.
 
     For a given length `s = |g_a|` that is the point of least norm in the convex hull of `g_t + (s / c) g_0`. Sixteen

@@ -14,8 +14,8 @@ from tfmtl.core.validation import check_positive_int, check_positive_number
 class DynamicWeightAverage(Balancer):
     """Gives more weight to tasks whose losses fall more slowly.
 
-    `w_t = n softmax_t(r_t / temperature)` over the n tasks of the batch, where `r_t` is the task's mean loss in the last
-    period by that in the one before. Until a task has been in two periods, `r_t = 1`.
+    `w_t = n softmax_t(r_t / temperature)` over the n tasks of the batch, where `r_t` is the task's mean loss in the
+    last period by that in the one before. Until a task has been in two periods, `r_t = 1`.
 
     Scale: weights sum to n, so losses that fall alike are the plain sum. A high temperature makes all weights 1, a
     temperature near 0 gives everything to the slowest task.

@@ -13,8 +13,8 @@ _SMALLEST = 1e-8
 class GeometricMean(Balancer):
     """Minimises `(L_1 L_2 ... L_n)^(1/n)` over the n tasks of the batch, whatever the losses' units.
 
-    Its gradient is that of the sum with the weights `w_t = M / (n L_t)`, `M` being the geometric mean. Losses have to be
-    positive; below 1e-8 they count as 1e-8.
+    Its gradient is that of the sum with the weights `w_t = M / (n L_t)`, `M` being the geometric mean. Losses have to
+    be positive; below 1e-8 they count as 1e-8.
 
     Scale: equal losses give the mean of the losses, a plain sum divided by n.
 

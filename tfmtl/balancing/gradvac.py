@@ -18,10 +18,10 @@ _LARGEST = 1.0 - 1e-6
 class GradVac(GradientAggregator):
     """Turns each task's gradient towards another's where they agree less than usual.
 
-    Starting from `g_i' = g_i`, for every other task j in random order: with `c` the cosine of `g_i'` and `g_j` and `m_ij` a
-    running mean of it, if `c < m_ij`, then
-    `g_i' += |g_i'| (m_ij sqrt(1 - c^2) - c sqrt(1 - m_ij^2)) / (|g_j| sqrt(1 - m_ij^2)) g_j`, which makes the cosine
-    `m_ij`; then `m_ij += decay (c - m_ij)`. The step is `sum_i g_i'`. With all `m_ij = 0`, as at the start, this is PCGrad.
+    Starting from `g_i' = g_i`, for every other task j in random order: with `c` the cosine of `g_i'` and `g_j` and
+    `m_ij` a running mean of it, if `c < m_ij`, then `g_i' += |g_i'| (m_ij sqrt(1 - c^2) - c sqrt(1 - m_ij^2)) / (|g_j|
+    sqrt(1 - m_ij^2)) g_j`, which makes the cosine `m_ij`; then `m_ij += decay (c - m_ij)`. The step is `sum_i g_i'`.
+    With all `m_ij = 0`, as at the start, this is PCGrad.
 
     Scale: where no pair agrees less than usual the plain sum of the losses, all weights 1.
 

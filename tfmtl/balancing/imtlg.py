@@ -15,12 +15,12 @@ _SMALLEST_SUM = 0.01
 class IMTLG(GradientAggregator):
     """Finds weights of sum 1 with which the step projects equally on every unit gradient.
 
-    With `u_t = g_t / |g_t|` and `C` their Gramian, `w_t = b_t / |g_t|`, `C b = 1`, then scaled to `sum_t w_t = 1`. Weights
-    may be negative. A task whose gradient is zero gets the weight 0.
+    With `u_t = g_t / |g_t|` and `C` their Gramian, `w_t = b_t / |g_t|`, `C b = 1`, then scaled to `sum_t w_t = 1`.
+    Weights may be negative. A task whose gradient is zero gets the weight 0.
 
-    Eigenvalues of `C` below 1e-6 count as 1e-6, which gives a solution for parallel gradients, and a step of length near
-    0 for opposite ones. Where the weights' sum is below 0.01 of their sizes' (or negative: the solution with sum 1 would
-    then raise every loss), they are divided by 0.01 of that instead of by the sum.
+    Eigenvalues of `C` below 1e-6 count as 1e-6, which gives a solution for parallel gradients, and a step of length
+    near 0 for opposite ones. Where the weights' sum is below 0.01 of their sizes' (or negative: the solution with sum 1
+    would then raise every loss), they are divided by 0.01 of that instead of by the sum.
 
     Scale: orthogonal gradients of the same norm give the mean, a plain sum divided by the number of tasks.
 
