@@ -337,18 +337,18 @@ class MultiTaskModel(keras.Model):
         bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
         if bottom[1] != 1 or not hasattr(self.sharing, "representation_shape"):
             return None
-        return self.sharing.representation_shape(bottom)
+        return cast("Shape | None", self.sharing.representation_shape(bottom))
 
     # === Keras ===
 
     def _make_function(self, step_function: Callable[..., Any]) -> Callable[..., Any]:
         # Keras would compile the whole step with XLA, tables and metrics too; `ForwardPass` compiles what gains by it.
-        asked = self.jit_compile
-        self.jit_compile = False
+        model: Any = self
+        asked, model.jit_compile = model.jit_compile, False
         try:
             return cast("Callable[..., Any]", super()._make_function(step_function))
         finally:
-            self.jit_compile = asked
+            model.jit_compile = asked
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Keras builds from a batch, which under a strategy it makes by adding up the replicas' batches: that fails
