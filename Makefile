@@ -1,6 +1,8 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv on first use.
 PYTHON ?= python3
 OUT ?= demo
+# Processes that run the tests; each takes up to about 3 GB.
+WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -27,7 +29,7 @@ demo: install
 	@$(BIN)/tfmtl run movielens_100k --epochs 4 --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 lint: install
 	@$(BIN)/ruff check .

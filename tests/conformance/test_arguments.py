@@ -52,7 +52,9 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
     return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("layer_class", {recipe.layer_class for recipe in RECIPES}, ids=lambda value: value.__name__)
+@pytest.mark.parametrize(
+    "layer_class", dict.fromkeys(recipe.layer_class for recipe in RECIPES), ids=lambda value: value.__name__
+)
 def test_every_argument_has_an_alternative(layer_class: type) -> None:
     parameters = inspect.signature(layer_class.__init__).parameters.values()
     arguments = {
