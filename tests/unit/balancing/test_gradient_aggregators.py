@@ -264,12 +264,17 @@ def test_aligned_matrix_has_condition_one() -> None:
         np.testing.assert_allclose(
             step_of("aligned_mtl", matrix), expected, atol=2e-4 * size(matrix), rtol=0, err_msg=label
         )
+    checked = 0
     for _, matrix in WELL_POSED:
-        # With importance on one task alone the weights are a row of the matrix that aligns, here by the definition.
         values, vectors = np.linalg.eigh(matrix @ matrix.T)
+        if values[0] < 1e-5 * values[-1]:  # near what counts as 0
+            continue
+        checked += 1
+        # The matrix that aligns, by its definition; the step adds its rows up.
         balance = np.sqrt(values.min()) * vectors @ np.diag(values**-0.5) @ vectors.T
         assert np.linalg.cond(balance @ matrix) == pytest.approx(1.0, rel=1e-6)
         np.testing.assert_allclose(weights_of("aligned_mtl", matrix), balance.sum(axis=0), rtol=1e-3, atol=1e-5)
+    assert checked >= 10
 
 
 @pytest.mark.parametrize("name", ["pcgrad", "gradvac"])
