@@ -84,10 +84,8 @@ def restore_state(path: Path, model: keras.Model) -> None:
 
 
 def _layout(model: keras.Model) -> list[list[Any]]:
-    return [
-        [variable.path, list(variable.shape), str(variable.dtype), len(_parts(variable))]
-        for variable in state_variables(model)
-    ]
+    """Shapes in order; not names, which Keras numbers through the process."""
+    return [[list(variable.shape), str(variable.dtype), len(_parts(variable))] for variable in state_variables(model)]
 
 
 def _parts(variable: keras.Variable) -> list[Any]:

@@ -1,38 +1,40 @@
 """A process that imports TensorFlow once and forks a process for every run. Arguments: data folder, output folder.
 
-Every scenario is a row of attempts at one command, each but the last killed by SIGKILL at its moment; the last has to
-finish. What every finished run leaves is written to `<output>/<scenario>.npz`, and what the attempts said to
-`<output>/<scenario>.txt`. "whole" is never killed.
+Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. `<output>/<scenario>/` is the run's
+folder; beside it `<scenario>.npz` holds the weights and optimiser state of the model that the last attempt returned,
+`<scenario>.txt` what the attempts said and `<scenario>.json` how they ended.
 """
 
-import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from tfmtl.data import PreparedData
-from tfmtl.training import TrainOptions, fit, keep_state, run_folder, training_state
+from tfmtl.training import TrainOptions, fit, keep_state
 from tfmtl.training.keep_state import KeepState
 
-OPTIONS = {
-    "preset": "mmoe",
-    "preset_options": {"hidden_units": (16, 8), "tower_units": (8,), "num_experts": 2, "dropout": 0.3},
-    "epochs": 4,
-    "batch_size": 60,
+OPTIONS: dict[str, Any] = {
+    "preset": "shared_bottom",
+    "preset_options": {"hidden_units": (16, 8), "tower_units": (8,), "dropout": 0.3},
+    "epochs": 6,
+    "batch_size": 60,  # six steps an epoch
     "learning_rate": 0.03,
     "monitor": "val_loss",
-    "patience": 2,
+    "patience": 3,
     "checkpoint_every": 2,
     "clip_norm": 5.0,
 }
-MODEL_STEPS = 6  # 360 examples
 
 
 def die() -> None:
@@ -40,14 +42,13 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def at_call(module: object, name: str, number: int, before: bool) -> Callable[[], None]:
-    """Arranges the kill at the n-th call of a function, before or after what it does."""
+def at_call(owner: Any, name: str, number: int, before: bool = True) -> Callable[[], None]:
+    """Arranges the kill at the n-th call of a function, before or after it does its work."""
 
     def arrange() -> None:
-        original = getattr(module, name)
-        calls = [0]
+        original, calls = getattr(owner, name), [0]
 
-        def killing(*arguments, **options):
+        def killing(*arguments: Any, **options: Any) -> Any:
             calls[0] += 1
             if calls[0] == number and before:
                 die()
@@ -56,71 +57,87 @@ def at_call(module: object, name: str, number: int, before: bool) -> Callable[[]
                 die()
             return result
 
-        setattr(module, name, killing)
+        setattr(owner, name, killing)
 
     return arrange
 
 
-class HalfWay:
-    """Inside the writing of the n-th checkpoint: some arrays are in the file, the others are not."""
+def inside_checkpoint(number: int, arrays: int) -> Callable[[], None]:
+    """While the n-th checkpoint is written: so many arrays are in the file, the others are not."""
 
-    def __init__(self, number: int, arrays: int) -> None:
-        self.number, self.arrays = number, arrays
+    def arrange() -> None:
+        original, saves = keep_state.save_state, [0]
 
-    def __call__(self) -> None:
-        saves, arrays = [0], [0]
-        save, write = training_state.save_state, np.lib.format.write_array
-
-        def counted_save(*arguments):
+        def save(*arguments: Any) -> None:
             saves[0] += 1
-            arrays[0] = 0
-            return save(*arguments)
+            if saves[0] == number:
+                at_call(np.lib.format, "write_array", arrays)()
+            original(*arguments)
 
-        def counted_write(*arguments, **options):
-            arrays[0] += 1
-            if saves[0] == self.number and arrays[0] == self.arrays:
-                die()
-            return write(*arguments, **options)
+        keep_state.save_state = save
 
-        keep_state.save_state = counted_save
-        np.lib.format.write_array = counted_write
+    return arrange
 
 
-def at_step(number: int) -> Callable[[], None]:
-    """After so many steps of this attempt, before its checkpoint."""
-    return at_call(KeepState, "on_train_batch_end", number, before=True)
+def after_checkpoint(seconds: float) -> Callable[[], None]:
+    """So long after the first checkpoint, whatever it is doing by then."""
+
+    def arrange() -> None:
+        original, timers = keep_state.save_state, [threading.Timer(seconds, die)]
+
+        def save(*arguments: Any) -> None:
+            original(*arguments)
+            while timers:
+                timers.pop().start()
+
+        keep_state.save_state = save
+
+    return arrange
 
 
-def in_validation(number: int) -> Callable[[], None]:
-    """In the n-th epoch of this attempt, between its steps and its end."""
-    return at_call(KeepState, "on_test_begin", number, before=True)
-
-
-def attempts(generator: random.Random) -> dict[str, list[Callable[[], None]]]:
-    """Scenario -> what kills each of its attempts."""
-    return {
-        "whole": [],
-        "at steps": [at_step(generator.randint(3, 9)), at_step(generator.randint(2, 8))],
-        "while a checkpoint is written": [HalfWay(4, generator.randint(2, 40)), HalfWay(1, generator.randint(2, 40))],
-        "around the epoch's end": [in_validation(2), at_call(keep_state, "save_state", 3, before=False)],
-        "while the result gets its place": [
-            at_call(run_folder.os, "replace", 1, before=False),
-            at_call(run_folder.shutil, "rmtree", 1, before=True),
-        ],
-    }
-
-
-def attempt(data: PreparedData, folder: Path, said: Path, kill: Callable[[], None] | None) -> int:
-    """Status of a forked process that runs the command."""
+def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None) -> int:
+    """Exit status of a forked process that trains."""
     child = os.fork()
-    if child == 0:
-        status = 1
-        with contextlib.suppress(BaseException), said.open("a") as screen:
-            os.dup2(screen.fileno(), 1)
-            os.dup2(screen.fileno(), 2)
-            if kill is not None:
-                kill()
-            fit(data, folder, TrainOptions(**OPTIONS), verbose=2)
-            status = 0
-        os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 1
+    try:
+        screen = os.open(folder.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(screen, 1)
+        os.dup2(screen, 2)
+        if kill is not None:
+            kill()
+        model = fit(data, folder, TrainOptions(**OPTIONS), verbose=2)
+        values = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
+        np.savez(folder.with_suffix(".npz"), *values)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status)
+
+
+def main(data: PreparedData, output: Path) -> None:
+    """Runs every scenario."""
+    started = time.monotonic()
+    ends = {"whole": [attempt(data, output / "whole", None)]}
+    seconds = time.monotonic() - started
+    generator = random.Random(0)
+    scenarios = {
+        "moments": [
+            at_call(KeepState, "on_train_batch_end", generator.randint(3, 5)),
+            inside_checkpoint(generator.randint(2, 3), generator.randint(2, 30)),
+            at_call(KeepState, "on_test_begin", 1),
+            at_call(keep_state, "save_state", 2, before=False),
+            at_call(shutil, "copyfile", 1, before=False),
+            at_call(Path, "write_text", 1),
+            at_call(shutil, "rmtree", 1),
+        ],
+        "times": [after_checkpoint(seconds * generator.uniform(0.0, 0.3)) for _ in range(2)],
+    }
+    for name, kills in scenarios.items():
+        ends[name] = [attempt(data, output / name, kill) for kill in [*kills, None]]
+    (output / "ends.json").write_text(json.dumps(ends))
+
+
+if __name__ == "__main__":
+    main(PreparedData(sys.argv[1]), Path(sys.argv[2]))
