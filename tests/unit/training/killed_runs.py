@@ -27,11 +27,11 @@ from tfmtl.training.keep_state import KeepState
 OPTIONS: dict[str, Any] = {
     "preset": "shared_bottom",
     "preset_options": {"hidden_units": (16, 8), "tower_units": (8,), "dropout": 0.3},
-    "epochs": 6,
+    "epochs": 8,
     "batch_size": 60,  # six steps an epoch
-    "learning_rate": 0.03,
+    "learning_rate": 0.4,
     "monitor": "val_loss",
-    "patience": 3,
+    "patience": 2,
     "checkpoint_every": 2,
     "clip_norm": 5.0,
 }
