@@ -131,8 +131,18 @@ def train(
     jit_compile: Annotated[
         bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
     ] = False,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of a step's gradients; default: none.")] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(help="Steps between checkpoints; default: each epoch, and every five minutes.")
+    ] = None,
+    deterministic: Annotated[bool, typer.Option(help="Give the same bits every time.")] = True,
+    memory_check: Annotated[bool, typer.Option(help="Refuse tables that do not fit into memory.")] = True,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train from the start, whatever the folder holds.")] = False,
 ) -> None:
-    """Train a multi-task model with early stopping; keeps the best epoch."""
+    """Train a multi-task model with early stopping; keeps the best epoch.
+
+    The same command goes on with a run that was stopped or killed, and leaves a finished one as it is.
+    """
     from pipelines.option_values import option_values
     from tfmtl.data import PreparedData
     from tfmtl.training import TrainOptions, fit
@@ -148,8 +158,12 @@ def train(
         seed=seed,
         strategy=strategy,
         jit_compile=jit_compile,
+        clip_norm=clip_norm,
+        checkpoint_every=checkpoint_every,
+        deterministic=deterministic,
+        memory_check=memory_check,
     )
-    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
+    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
 
 
@@ -282,11 +296,13 @@ def _served_name(model: Path) -> str:
 
 def main() -> None:
     """Runs the command; an error is one readable line and exit status 2."""
-    warnings.filterwarnings("ignore", category=UserWarning, module="keras")
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = ["--debug"] if "--debug" in sys.argv else []  # wherever it stands
     try:
-        app(debug + arguments)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning, module="keras")
+            warnings.showwarning = _show_warning
+            app(debug + arguments)
     except Exception as error:
         if debug:
             raise
@@ -294,6 +310,10 @@ def main() -> None:
             sys.exit(130)
         errors.print(f"[red]error:[/red] {escape(first_line(error))}")
         sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_place: Any, **_more: Any) -> None:
+    errors.print(f"[yellow]warning:[/yellow] {escape(str(message))}")
 
 
 def first_line(error: BaseException) -> str:

@@ -145,7 +145,17 @@ PUBLIC = {
         "Split",
         "Task",
     },
-    "tfmtl.training": {"StopOnNaN", "TrainOptions", "TrainingError", "evaluate", "fit", "get_strategy", "predict"},
+    "tfmtl.training": {
+        "LabelLeak",
+        "StopOnNaN",
+        "TrainOptions",
+        "TrainingError",
+        "evaluate",
+        "find_label_leaks",
+        "fit",
+        "get_strategy",
+        "predict",
+    },
 }
 
 

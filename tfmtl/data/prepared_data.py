@@ -1,8 +1,9 @@
 """The output folder of preprocessing, as training reads it."""
 
 import base64
+import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tfmtl.schema import SPLITS, ModelInputs, Problem
 
 _SHUFFLE_BUFFER = 65_536  # records; they are small strings until they are parsed
 _PARALLEL_FILES = 4
+_MANY_EPOCHS = 2**31 - 1
 
 
 class DataError(ValueError):
@@ -98,6 +100,22 @@ class PreparedData:
         requests = [json.loads(line) for line in lines]
         return [{**request, "record": base64.b64decode(request["record"])} for request in requests]
 
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that change with the examples' files or anything fitted, not with where they lie."""
+        facts = {name: value for name, value in self.manifest.items() if name != "inputs"}
+        text = json.dumps([facts, self.statistics.digest], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def num_labels(self, split: str, task: str) -> int:
+        """Labels of a task in a split."""
+        return int(self.manifest["splits"][split]["tasks"][task]["labels"])
+
+    def has_both_classes(self, split: str, task: str) -> bool:
+        """Whether a binary task has positive and negative labels in a split, and so an AUC."""
+        mean = self.manifest["splits"][split]["tasks"][task]["mean"]
+        return mean is not None and 0.0 < mean < 1.0
+
     # === Batches ===
 
     def train(self, batch_size: int, seed: int = 0) -> tf.data.Dataset:
@@ -124,16 +142,58 @@ class PreparedData:
         """
         return self._read(name, batch_size, None)
 
+    def train_epochs(self, batch_size: int, seed: int = 0, epoch: int = 0, step: int = 0) -> tf.data.Dataset:
+        """`(features, labels)` of one epoch of the training split after the other, without an end.
+
+        The order inside an epoch follows from `seed` and the epoch's number alone, whatever the program's own seed:
+        a run that starts at `step` of `epoch` meets the batches that one from the very start meets there. The
+        examples before it are read but not parsed.
+
+        Args:
+            batch_size: int. An epoch's last batch may be smaller.
+            seed: int. Defaults to `0`.
+            epoch: int. First epoch, counted from 0. Defaults to `0`.
+            step: int. Batches of the first epoch to leave out. Defaults to `0`.
+        """
+        self._check("train", batch_size)
+        first = epoch
+
+        def batches(epoch: tf.Tensor) -> tf.data.Dataset:
+            tf.random.set_seed(1)  # of this function's graph alone: shuffle() would mix in the program's seed
+            drawn = tf.random.stateless_uniform([2], tf.stack([seed, epoch]), None, None, tf.int32)
+            seeds = tf.unstack(tf.cast(drawn, tf.int64))
+            skipped = tf.where(epoch == first, tf.constant(step * batch_size, tf.int64), 0)
+            return self._records("train", seeds, same_every_time=True).skip(skipped).batch(batch_size)
+
+        epochs = tf.data.Dataset.range(epoch, _MANY_EPOCHS).flat_map(batches)
+        return self._parsed(epochs).map(lambda features, labels, _: (features, labels))
+
     def _read(self, split: str, batch_size: int, seed: int | None) -> tf.data.Dataset:
+        self._check(split, batch_size)
+        records = self._records(split, None if seed is None else [seed, seed + 1])
+        examples = self._parsed(records.batch(batch_size))
+        # A progress bar needs an end.
+        return examples.apply(tf.data.experimental.assert_cardinality(-(-self._num_records(split) // batch_size)))
+
+    def _check(self, split: str, batch_size: int) -> None:
         if split not in SPLITS:
             raise ValueError(f"PreparedData: `split` must be one of {list(SPLITS)}. Received: split={split!r}.")
         if batch_size < 1:
             raise ValueError(f"PreparedData: `batch_size` must be positive. Received: batch_size={batch_size!r}.")
-        names = [name for name, facts in self.manifest["files"].items() if name.startswith(f"{split}/")]
+
+    def _names(self, split: str) -> list[str]:
+        return [name for name in self.manifest["files"] if name.startswith(f"{split}/")]
+
+    def _num_records(self, split: str) -> int:
+        return sum(self.manifest["files"][name]["records"] for name in self._names(split))
+
+    def _records(self, split: str, seeds: Sequence[Any] | None, same_every_time: bool = False) -> tf.data.Dataset:
+        """Serialised examples of a split; shuffled by two seeds, of the files and of the records, if given."""
+        names = self._names(split)
         compression = "GZIP" if names and names[0].endswith(".gz") else ""
         files = tf.data.Dataset.from_tensor_slices([str(self.directory / name) for name in names])
-        if seed is not None:
-            files = files.shuffle(len(names), seed=seed)
+        if seeds is not None:
+            files = files.shuffle(len(names), seeds[0], reshuffle_each_iteration=not same_every_time)
         records = files.interleave(
             lambda file: tf.data.TFRecordDataset(file, compression_type=compression),
             cycle_length=_PARALLEL_FILES,
@@ -141,13 +201,14 @@ class PreparedData:
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
-        if seed is not None:
-            records = records.shuffle(_SHUFFLE_BUFFER, seed=seed + 1)
-        # One parse of a whole batch is an order of magnitude cheaper than one of every record.
+        if seeds is not None:
+            records = records.shuffle(_SHUFFLE_BUFFER, seeds[1], reshuffle_each_iteration=not same_every_time)
+        return records
+
+    def _parsed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """`(features, labels, groups)`. One parse of a whole batch is an order of magnitude cheaper than of each."""
         parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch)  # noqa: E731
-        examples = records.batch(batch_size).map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        batches = -(-sum(self.manifest["files"][name]["records"] for name in names) // batch_size)
-        examples = examples.apply(tf.data.experimental.assert_cardinality(batches))  # a progress bar needs an end
+        examples = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return examples.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -2,8 +2,20 @@
 
 from tfmtl.training.evaluate import evaluate, predict
 from tfmtl.training.fit import fit
-from tfmtl.training.stop_on_nan import StopOnNaN, TrainingError
+from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
+from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
+from tfmtl.training.training_error import TrainingError
 
-__all__ = ["StopOnNaN", "TrainOptions", "TrainingError", "evaluate", "fit", "get_strategy", "predict"]
+__all__ = [
+    "LabelLeak",
+    "StopOnNaN",
+    "TrainOptions",
+    "TrainingError",
+    "evaluate",
+    "find_label_leaks",
+    "fit",
+    "get_strategy",
+    "predict",
+]

@@ -1,9 +1,8 @@
 """One training run: data folder in, run folder out."""
 
-import json
 import os
 import platform
-import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfmtl.core.step_folders import TRAINED, check_output_folder
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
-from tfmtl.models import MultiTaskModel, from_preset
-from tfmtl.schema import SPLITS
+from tfmtl.models import MultiTaskModel, from_preset, load
+from tfmtl.training.faults import batch_faults, weight_faults
+from tfmtl.training.keep_best import KeepBest, save_model
+from tfmtl.training.keep_state import KeepState
+from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
+from tfmtl.training.progress import Progress
+from tfmtl.training.run_folder import RunFolder
+from tfmtl.training.short_epoch import ShortEpoch
 from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
+from tfmtl.training.table_memory import check_table_memory
 from tfmtl.training.train_options import TrainOptions
+from tfmtl.training.training_state import fits, restore_state
 
-MODEL_FILE = "model.keras"
-RECORD_FILE = "run.json"
-TENSORBOARD = "tensorboard"
 _EVAL_BATCH = 4096
+_ADAM_SLOTS = 2
 
 
 def fit(
@@ -32,94 +36,176 @@ def fit(
     options: TrainOptions | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: Any = "auto",
+    fresh: bool = False,
 ) -> MultiTaskModel:
     """Trains a preset and returns it as it was at its best epoch.
 
     Writes to `output`: `model.keras` (the best epoch; an older one is replaced only when training has ended, and its
-    `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, versions, timing).
-    Without validation examples the last epoch counts as the best.
+    `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, warnings, versions,
+    timing). Without validation examples the last epoch counts as the best.
+
+    A run that was killed at whatever moment goes on where it stopped when it is called again with the same options and
+    data, and ends with the same bits as one that never stopped. Its state lies in `unfinished_<digest>/` meanwhile. A
+    finished run is not repeated: its model is loaded. With other options or data training starts anew, and the
+    older state is removed at the first checkpoint. What happens is printed, unless `verbose` is 0.
+
+    Warns of features that alone tell a label, and of tasks without any.
 
     Args:
         data: `PreparedData`.
         output: folder, created if needed.
         options: `TrainOptions`. Defaults to their defaults.
-        callbacks: further Keras callbacks.
+        callbacks: further Keras callbacks. One with `get_state()` (plain values, as JSON holds them) and
+            `set_state(state)` takes part in going on; others start anew.
         verbose: as in `keras.Model.fit`.
+        fresh: bool. Whether to train from the start whatever the folder holds. Defaults to `False`.
 
     Raises:
-        ValueError: `options.monitor` is no metric of this model, or there is no validation split to measure it on, or
-            `output` holds prepared data or exported models.
+        ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
+            prepared data or exported models, or cannot be written to; the tables do not fit into memory; there is no
+            training example.
         TypeError: `options.preset_options` holds something that the preset does not know.
-        TrainingError: a task's loss became NaN or infinite.
+        TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
     options = options or TrainOptions()
-    output = Path(output)
-    check_output_folder("fit", "output", output, TRAINED)
+    folder = RunFolder(Path(output), options, data)
+    progress = Progress() if fresh else folder.progress() or Progress()
+    resumes = bool(progress.epoch or progress.step)
+    if folder.is_finished() and not resumes and not fresh:
+        _say(verbose, f"Nothing to do: '{folder.model}' is of these options and data. To train anew: fresh (--fresh).")
+        with get_strategy(options.strategy).scope():
+            return load(folder.model)
+    if not data.num_examples("train"):
+        raise ValueError(error_text("fit", "data", "have training examples", str(data.directory), "Check its split."))
+    memory = check_table_memory(data.inputs, _ADAM_SLOTS, force=not options.memory_check)
+    if options.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
     with get_strategy(options.strategy).scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
-        model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
+        optimizer = keras.optimizers.Adam(options.learning_rate, global_clipnorm=options.clip_norm)
+        model.compile(optimizer, jit_compile=options.jit_compile)
+        model.optimizer.build(model.trainable_variables)
     monitor = _monitor(model, options.monitor, data)
-    output.mkdir(parents=True, exist_ok=True)
-    for events in (output / TENSORBOARD).glob("*/events.out.tfevents.*"):  # else two runs share one curve
-        events.unlink()
-    best = output / "best.partial.keras"
-    try:
-        started = time.monotonic()
-        history = model.fit(
-            data.train(options.batch_size, options.seed),
+    folder.check_writable()
+    _say(verbose, memory)
+    leaks = find_label_leaks(data)
+    _warn(data, leaks)
+    steps = -(-data.num_examples("train") // options.batch_size)
+    if resumes and not fits(folder.state, model):
+        progress, resumes = Progress(), False
+        _say(verbose, "Trains anew: the unfinished run in this folder was of a model with other weights.")
+    elif resumes:
+        restore_state(folder.state, model)
+        _say(verbose, f"Resumed at epoch {progress.epoch + 1}, step {progress.step} of {steps}.")
+    elif not fresh and folder.what_changed():
+        _say(verbose, f"Trains anew, because of changes: {folder.what_changed()}.")
+    if not resumes:
+        folder.start_anew()
+    if not progress.stopped and progress.epoch < options.epochs:
+        model.fit(
+            data.train_epochs(options.batch_size, options.seed, progress.epoch, progress.step),
             validation_data=data.valid(_EVAL_BATCH) if monitor else None,
+            initial_epoch=progress.epoch,
             epochs=options.epochs,
-            callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
+            steps_per_epoch=steps,
+            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, callbacks),
             verbose=verbose,
         )
-        seconds = time.monotonic() - started
-        if not monitor:
-            model.save(best)
-        for split in SPLITS:  # they are about the model that goes now
-            (output / f"evaluation_{split}.json").unlink(missing_ok=True)
-        os.replace(best, output / MODEL_FILE)
-    finally:
-        best.unlink(missing_ok=True)
-    record = {
+    if not monitor:
+        save_model(model, folder.best)
+    folder.finish(_record(model, data, options, monitor, progress, leaks))
+    model.load_weights(folder.model)
+    return model
+
+
+def _say(verbose: Any, sentence: str) -> None:
+    if verbose:
+        print(sentence, flush=True)
+
+
+def _warn(data: PreparedData, leaks: Sequence[LabelLeak]) -> None:
+    for leak in leaks:
+        warnings.warn(f"fit: {leak}", stacklevel=3)
+    for task in data.inputs.task_names:
+        if not data.num_labels("train", task):
+            text = f"fit: task '{task}' has no label in the training split: nothing is learnt about it."
+            warnings.warn(text, stacklevel=3)
+
+
+def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> str | None:
+    """The metric that picks the best epoch; `None` where there is nothing to measure it on."""
+    tasks = {task.name: task for task in data.problem.tasks}
+    labelled = [name for name in tasks if data.num_labels("valid", name)]
+    if not labelled:
+        if monitor is not None:
+            advice = "Leave it out, or give the split a share for validation."
+            raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
+        return None
+    known = [f"val_{name}" for name in model.get_metrics_result()]
+    with_auc = [name for name in labelled if tasks[name].kind == "binary" and data.has_both_classes("valid", name)]
+    chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
+    check_one_of("fit", "monitor", chosen, known)
+    task = chosen.removeprefix("val_").rpartition("/")[0]
+    measurable = with_auc if chosen.endswith("auc") else labelled
+    if (task and task not in measurable) or not measurable:
+        rule = "be a metric that the validation split has the labels for"
+        raise ValueError(error_text("fit", "monitor", rule, chosen, f"Tasks with such labels: {measurable}."))
+    return chosen
+
+
+def _callbacks(
+    folder: RunFolder,
+    progress: Progress,
+    steps: int,
+    monitor: str | None,
+    options: TrainOptions,
+    data: PreparedData,
+    model: MultiTaskModel,
+    further: Sequence[keras.callbacks.Callback],
+) -> list[keras.callbacks.Callback]:
+    def explain(epoch: int, step: int | None) -> str:
+        if step is None:
+            batches = data.valid(_EVAL_BATCH)
+        else:
+            batches = data.train_epochs(options.batch_size, options.seed, epoch, step).take(1)
+        for features, labels in batches.as_numpy_iterator():
+            found = batch_faults(data.inputs, features, labels)
+            if found:
+                return f"At fault: {'; '.join(found)}."
+        broken = weight_faults(model)
+        return f"No value of the data is at fault; weights that are not finite by now: {len(broken)}, as {broken[:3]}."
+
+    own: list[keras.callbacks.Callback] = [
+        ShortEpoch(steps - progress.step if progress.step else None),
+        StopOnNaN(explain, progress.step),
+        keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
+    ]
+    if monitor:
+        own.append(KeepBest(folder.best, monitor, options.patience))
+    others = [*own, *further]
+    return [*others, KeepState(folder, progress, steps, options.checkpoint_every, others)]
+
+
+def _record(
+    model: MultiTaskModel,
+    data: PreparedData,
+    options: TrainOptions,
+    monitor: str | None,
+    progress: Progress,
+    leaks: Sequence[LabelLeak],
+) -> dict[str, Any]:
+    epochs = len(progress.history["loss"])
+    return {
         "model": options.preset,
         "options": options.to_dict(),
         "monitor": monitor,
         "data": os.path.abspath(data.directory),
         "fingerprint": data.problem.fingerprint,
         "parameters": model.count_params(),
-        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
-        "seconds": round(seconds, 2),
-        "examples_per_second": round(data.num_examples("train") * len(history.epoch) / seconds),
+        "label_leaks": [leak.to_dict() for leak in leaks],
+        "history": progress.history,
+        "seconds": round(progress.seconds, 2),
+        "examples_per_second": round(data.num_examples("train") * epochs / progress.seconds),
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
     }
-    (output / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n")
-    return model
-
-
-def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> str | None:
-    """The metric that picks the best epoch; `None` where there is nothing to measure it on."""
-    if not data.num_examples("valid"):
-        if monitor is not None:
-            advice = "Leave it out, or give the split a share for validation."
-            raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
-        return None
-    known = [f"val_{name}" for name in model.get_metrics_result()]
-    chosen = monitor or ("val_mean_auc" if "val_mean_auc" in known else "val_loss")
-    check_one_of("fit", "monitor", chosen, known)
-    return chosen
-
-
-def _callbacks(output: Path, best: Path, monitor: str | None, patience: int) -> list[keras.callbacks.Callback]:
-    callbacks: list[keras.callbacks.Callback] = [
-        keras.callbacks.CSVLogger(str(output / "history.csv")),
-        keras.callbacks.TensorBoard(str(output / TENSORBOARD), write_graph=False),
-        StopOnNaN(),
-    ]
-    if monitor:
-        mode = "max" if monitor.endswith("auc") else "min"
-        callbacks += [
-            keras.callbacks.ModelCheckpoint(str(best), monitor=monitor, mode=mode, save_best_only=True),
-            keras.callbacks.EarlyStopping(monitor=monitor, mode=mode, patience=patience, restore_best_weights=True),
-        ]
-    return callbacks

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tfmtl.core.validation import check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_positive_number, error_text
 from tfmtl.models.presets import PRESETS
 from tfmtl.training.strategy import STRATEGIES
+
+_NO_SAY = ("checkpoint_every", "memory_check")
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ class TrainOptions:
         seed: int. Defaults to `0`.
         strategy: `"one_device"` or `"mirrored"`. Defaults to `"one_device"`.
         jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
+        clip_norm: float or None. Largest norm of all gradients of a step together; a longer one is scaled down. With
+            strategy `"one_device"` only. Defaults to `None`: no limit.
+        checkpoint_every: int or None. Steps between two checkpoints inside an epoch; there is always one at its end.
+            Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
+        deterministic: bool. Whether TensorFlow's kernels must give the same bits every time, from then on for the whole
+            process. Without it a run that was killed still goes on, but may end with other last bits. Defaults to
+            `True`.
+        memory_check: bool. Whether tables that do not fit into memory are an error. Defaults to `True`.
     """
 
     preset: str = "dtrn"
@@ -37,6 +47,10 @@ class TrainOptions:
     seed: int = 0
     strategy: str = "one_device"
     jit_compile: bool = False
+    clip_norm: float | None = None
+    checkpoint_every: int | None = None
+    deterministic: bool = True
+    memory_check: bool = True
 
     def __post_init__(self) -> None:
         check_one_of("TrainOptions", "preset", self.preset, list(PRESETS))
@@ -50,6 +64,19 @@ class TrainOptions:
             advice = "XLA cannot reach the variables of another device: use strategy 'one_device'."
             rule = f"be False with strategy {self.strategy!r}"
             raise ValueError(error_text("TrainOptions", "jit_compile", rule, self.jit_compile, advice))
+        if self.clip_norm is not None:
+            check_positive_number("TrainOptions", "clip_norm", self.clip_norm)
+            if self.strategy != "one_device":
+                rule, advice = f"be None with strategy {self.strategy!r}", "Keras clips each replica's share by itself."
+                raise ValueError(error_text("TrainOptions", "clip_norm", rule, self.clip_norm, advice))
+        if self.checkpoint_every is not None:
+            check_positive_int("TrainOptions", "checkpoint_every", self.checkpoint_every)
+        check_bool("TrainOptions", "deterministic", self.deterministic)
+        check_bool("TrainOptions", "memory_check", self.memory_check)
+
+    def what_decides(self) -> dict[str, Any]:
+        """The options that have a say in the result."""
+        return {name: value for name, value in self.to_dict().items() if name not in _NO_SAY}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the run record."""

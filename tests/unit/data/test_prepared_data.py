@@ -89,6 +89,36 @@ def test_the_order_does_not_depend_on_the_batch_size(folder: Path) -> None:
     assert _rows(data.train(7, seed=1)) == _rows(data.train(64, seed=1))
 
 
+def _epochs(data: PreparedData, epochs: int, batch_size: int = 16, **start: int) -> list[list[float]]:
+    """Prices of every batch of so many epochs."""
+    steps = -(-data.num_examples("train") // batch_size)
+    batches = data.train_epochs(batch_size, **start).take(steps * epochs - start.get("step", 0))
+    return [features["price"].tolist() for features, _ in batches.as_numpy_iterator()]
+
+
+def test_an_epochs_order_follows_from_seed_and_number(folder: Path) -> None:
+    data = PreparedData(folder)
+    tf.random.set_seed(0)
+    batches = _epochs(data, 3, seed=3)
+    steps = len(batches) // 3
+    epochs = [[price for batch in batches[n * steps : (n + 1) * steps] for price in batch] for n in range(3)]
+    for prices in epochs:
+        assert sorted(prices) == sorted(_written(folder, "train"))
+    assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
+    tf.random.set_seed(7)  # what the program draws does not matter
+    assert _epochs(data, 3, seed=3) == batches
+    assert _epochs(data, 2, seed=3, epoch=1, step=4) == batches[steps + 4 :]
+    assert _epochs(data, 1, seed=4)[0] != batches[0]
+
+
+def test_the_digest_knows_the_data_not_the_place(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    data = PreparedData(tmp_path / "copy")
+    assert data.digest == PreparedData(folder).digest
+    _change(tmp_path / "copy" / "manifest.json", '"rows_in": 400', '"rows_in": 401')
+    assert PreparedData(tmp_path / "copy").digest != data.digest
+
+
 def test_batches(folder: Path) -> None:
     data = PreparedData(folder)
     sizes = [len(labels["click"]) for _, labels in data.train(50).as_numpy_iterator()]

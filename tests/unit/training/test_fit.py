@@ -1,7 +1,10 @@
 """One training run: what it writes, which epoch it keeps, and what happens when it cannot."""
 
+import contextlib
 import csv
 import json
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -13,7 +16,9 @@ from tensorflow.core.util import event_pb2
 from tests.support.tiny_problem import keyless_problem, prepare, tiny_problem
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, load
-from tfmtl.training import TrainingError, TrainOptions, fit
+from tfmtl.schema import BinaryTask
+from tfmtl.training import TrainingError, TrainOptions, evaluate, fit
+from tfmtl.training.training_state import read_progress
 
 SMALL = {"hidden_units": (16, 8), "tower_units": (8,)}
 
@@ -190,10 +195,36 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_run_leaves_no_half_model(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_no_half_model_and_goes_on(
+    tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
-    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "tensorboard"}
+    [unfinished] = tmp_path.glob("unfinished_*")
+    assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "tensorboard", unfinished.name}
+    assert {path.name for path in unfinished.iterdir()} == {"facts.json", "best.keras", "state.zip"}
+    model = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
+    assert "Resumed at epoch 2, step 0 of 3.\n" in capsys.readouterr().out
+    assert not unfinished.exists()
+    again = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
+    assert "Nothing to do: " in capsys.readouterr().out
+    assert_same_weights(again, model)
+
+
+def test_other_options_train_anew_and_say_why(
+    tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+    [old] = tmp_path.glob("unfinished_*")
+    fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01, checkpoint_every=1), verbose=2)
+    screen = capsys.readouterr().out
+    assert "Trains anew, because of changes: epochs (2, now 1), learning_rate (0.001, now 0.01).\n" in screen
+    assert not old.exists()
+    before = (tmp_path / "model.keras").read_bytes()
+    fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01), verbose=2, fresh=True)
+    assert "Nothing to do" not in capsys.readouterr().out
+    assert (tmp_path / "model.keras").read_bytes() != before, "the archive holds the time of its writing"
 
 
 def test_a_used_folder_tells_of_the_new_run_only(tiny_data: PreparedData, tmp_path: Path) -> None:
@@ -240,3 +271,122 @@ def test_divergence_is_an_error_that_names_tasks(tiny_data: PreparedData, tmp_pa
     with pytest.raises(TrainingError, match=r"fit: the loss of \[.*'watch'.*\] must be finite\. Received: .* at step"):
         fit(tiny_data, tmp_path, options(learning_rate=1e30), verbose=0)
     assert not (tmp_path / "model.keras").exists()
+    assert not list(tmp_path.glob("unfinished_*/state.zip")), "no good step, no checkpoint"
+
+
+def test_the_value_at_fault_is_named_and_the_last_good_checkpoint_stays(
+    tiny_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = PreparedData.train_epochs
+
+    def spoilt(data: PreparedData, size: int, seed: int = 0, epoch: int = 0, step: int = 0) -> tf.data.Dataset:
+        def spoil(n, batch):
+            features, labels = batch
+            age = tf.where(n + 3 * epoch + step == 4, np.inf, features["age"])  # the second step of the second epoch
+            return {**features, "age": age}, labels
+
+        return batches(data, size, seed, epoch, step).enumerate().map(spoil)
+
+    monkeypatch.setattr(PreparedData, "train_epochs", spoilt)
+    with pytest.raises(TrainingError, match=r"at step 2 of epoch 2\. At fault: feature 'age' is inf in row 0 \(120 of"):
+        fit(tiny_data, tmp_path, options(epochs=3, checkpoint_every=1), verbose=0)
+    [state] = tmp_path.glob("unfinished_*/state.zip")
+    assert (read_progress(state).epoch, read_progress(state).step) == (1, 1)
+    good = load(state.with_name("best.keras"))
+    assert all(np.isfinite(weight).all() for weight in good.get_weights())
+
+
+class Spoil(keras.callbacks.Callback):
+    """A weight becomes NaN that the loss has not met yet."""
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        if epoch == 1:
+            self.model.weights[0].assign(self.model.weights[0] * np.nan)
+
+
+def test_weights_that_are_nan_are_no_checkpoint(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"fit: the weights '.*table_.*' must be finite\. Received: NaN after"):
+        fit(tiny_data, tmp_path, options(epochs=3), callbacks=[Spoil()], verbose=0)
+    [state] = tmp_path.glob("unfinished_*/state.zip")
+    assert read_progress(state).epoch == 1
+
+
+def test_gradients_are_clipped(tiny_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(tiny_data, tmp_path, options(clip_norm=0.5), verbose=0)
+    assert model.optimizer.global_clipnorm == 0.5
+    assert load(tmp_path / "model.keras").optimizer.global_clipnorm == 0.5
+
+
+# === A disk that does not take it ===
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 600 KiB, where the machine lets us make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("making a file system needs root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+class FillDisk(keras.callbacks.Callback):
+    """Leaves nothing of the disk in the second epoch."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.file = folder / "filler"
+
+    def on_epoch_begin(self, epoch, logs=None) -> None:
+        if epoch == 1:
+            with contextlib.suppress(OSError), self.file.open("wb", buffering=0) as file:
+                while True:
+                    file.write(b"x" * 4096)
+
+
+def test_a_full_disk_costs_nothing_that_was_written(tiny_data: PreparedData, small_disk: Path) -> None:
+    filler = FillDisk(small_disk)
+    choices = options(epochs=3, checkpoint_every=1)
+    with pytest.raises(TrainingError, match=r"^fit: cannot write '.*': .*[Nn]o space left.* run the same command"):
+        fit(tiny_data, small_disk / "run", choices, callbacks=[filler], verbose=0)
+    [state] = small_disk.glob("run/unfinished_*/state.zip")
+    assert read_progress(state).epoch >= 1
+    assert not list(small_disk.glob("run/**/partial*"))
+    filler.file.unlink()
+    model = fit(tiny_data, small_disk / "run", choices, verbose=0)
+    assert_same_weights(model, fit(tiny_data, small_disk.parent / "whole", choices, verbose=0))
+
+
+def test_a_read_only_folder_is_an_error_before_training(
+    tiny_data: PreparedData, small_disk: Path, tmp_path: Path
+) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ValueError) as caught:
+        fit(tiny_data, small_disk, options(), verbose=0)
+    assert str(caught.value) == (
+        "fit: `output` must be a folder that can be written to (Read-only file system). Received: "
+        f"output='{small_disk}'. Give another folder."
+    )
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"that can be written to \(.*\)\. Received: output='.*/file/run'"):
+        fit(tiny_data, tmp_path / "file" / "run", options(), verbose=0)
+
+
+# === Tasks without labels ===
+
+
+def test_a_task_without_any_label_is_trained_beside_and_named_once(tmp_path: Path) -> None:
+    silent = BinaryTask("silent", label="buy", sample_space="click == 7")
+    data = prepare(tmp_path, tiny_problem(tasks=(*tiny_problem().tasks[:1], silent)))
+    with pytest.warns(UserWarning) as caught:
+        model = fit(data, tmp_path / "run", options(epochs=2), verbose=0)
+    texts = [str(warning.message) for warning in caught if "silent" in str(warning.message)]
+    assert texts == ["fit: task 'silent' has no label in the training split: nothing is learnt about it."]
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["history"]["silent/loss"] == [0.0, 0.0]
+    assert record["history"]["val_mean_auc"] == record["history"]["val_click/auc"]
+    assert evaluate(model, data)["silent"]["auc"] is None
+    with pytest.raises(ValueError, match=r"`monitor` must be a metric that the validation split has the labels for"):
+        fit(data, tmp_path / "run", options(monitor="val_silent/auc"), verbose=0)

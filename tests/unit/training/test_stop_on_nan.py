@@ -25,7 +25,7 @@ def test_names_the_task_and_the_step(tiny_data: PreparedData, task: str, label: 
     assert str(caught.value).startswith(f"fit: the loss of ['{task}'] must be finite. Received: {{")
     assert f"'{task}/loss': " in str(caught.value)
     assert str(caught.value).endswith(
-        "at step 3 of epoch 1. Lower `learning_rate`, or look for extreme labels and features."
+        "at step 3 of epoch 1. Lower `learning_rate`, set `clip_norm`, or look for extreme labels and features."
     )
 
 

@@ -31,6 +31,19 @@ def test_defaults_and_json() -> None:
             ValueError,
             "TrainOptions: `jit_compile` must be False with strategy 'mirrored'. Received: jit_compile=True",
         ),
+        (
+            {"clip_norm": 0.0},
+            ValueError,
+            "TrainOptions: `clip_norm` must be a positive number. Received: clip_norm=0.0",
+        ),
+        (
+            {"clip_norm": 1.0, "strategy": "mirrored"},
+            ValueError,
+            "TrainOptions: `clip_norm` must be None with strategy 'mirrored'. Received: clip_norm=1.0",
+        ),
+        ({"checkpoint_every": 0}, ValueError, "TrainOptions: `checkpoint_every` must be a positive int"),
+        ({"deterministic": "no"}, TypeError, "TrainOptions: `deterministic` must be a bool"),
+        ({"memory_check": 1}, TypeError, "TrainOptions: `memory_check` must be a bool"),
     ],
 )
 def test_errors(arguments: dict, error: type[Exception], text: str) -> None:

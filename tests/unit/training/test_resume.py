@@ -1,0 +1,73 @@
+"""A run that is killed and started again ends with the same bits as one that never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfmtl.data import PreparedData
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("killed")
+    subprocess.run(
+        [sys.executable, str(Path(__file__).with_name("killed_runs.py")), str(tiny_data.directory), str(folder)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    return folder
+
+
+def said(output: Path, scenario: str) -> list[str]:
+    lines = (output / f"{scenario}.txt").read_text().splitlines()
+    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Trains anew"))]
+
+
+def test_every_attempt_but_the_last_was_killed(output: Path) -> None:
+    ends = json.loads((output / "ends.json").read_text())
+    assert ends["whole"] == [0], (output / "whole.txt").read_text()
+    assert ends["moments"] == [-signal.SIGKILL] * 7 + [0], (output / "moments.txt").read_text()
+    assert ends["times"][0] == -signal.SIGKILL
+    assert ends["times"][-1] == 0, (output / "times.txt").read_text()
+
+
+def test_it_says_where_it_goes_on(output: Path) -> None:
+    assert said(output, "whole") == []
+    moments = said(output, "moments")
+    assert moments[0] in ("Resumed at epoch 1, step 2 of 6.", "Resumed at epoch 1, step 4 of 6.")
+    assert [line for line in moments if "step 0" not in line], "or the test shows nothing about half epochs"
+    assert moments[-1].startswith("Nothing to do: ")
+
+
+@pytest.mark.parametrize("scenario", ["moments", "times"])
+def test_model_and_record_are_the_same(output: Path, scenario: str) -> None:
+    whole, killed = np.load(output / "whole.npz"), np.load(output / f"{scenario}.npz")
+    assert whole.files == killed.files
+    for name in whole.files:
+        np.testing.assert_array_equal(killed[name], whole[name], err_msg=name)
+    records = [json.loads((output / name / "run.json").read_text()) for name in ("whole", scenario)]
+    for record in records:
+        del record["seconds"], record["examples_per_second"]
+    assert records[0] == records[1]
+    histories = [(output / name / "history.csv").read_bytes() for name in ("whole", scenario)]
+    assert histories[0] == histories[1]
+    assert {path.name for path in (output / scenario).iterdir()} == {
+        "model.keras",
+        "history.csv",
+        "run.json",
+        "tensorboard",
+    }
+
+
+def test_the_run_is_one_that_shows_something(output: Path) -> None:
+    record = json.loads((output / "whole" / "run.json").read_text())
+    losses = record["history"]["val_loss"]
+    assert 0 < int(np.argmin(losses)) < len(losses) - 1, "the best epoch is a memory by the end"

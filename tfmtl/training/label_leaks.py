@@ -1,0 +1,120 @@
+"""Features that all but give a label away."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from tfmtl.data import PreparedData
+from tfmtl.schema import CategoricalFeature, NumericFeature, Problem
+
+_ROWS = 100_000
+_BATCH = 4096
+_THRESHOLD = 0.98
+_FEWEST = 10  # labels of either class, in each half: with fewer a high AUC means little
+_PRIOR_ROWS = 1.0  # how many rows the overall mean counts for in the mean of an id
+
+
+@dataclass(frozen=True)
+class LabelLeak:
+    """A feature whose value alone tells the label.
+
+    Args:
+        feature: str. Its name; `<name> (length)` is the number of values in a list or history.
+        task: str.
+        auc: float. Of the feature alone, on a sample of the training split.
+    """
+
+    feature: str
+    task: str
+    auc: float
+
+    def __str__(self) -> str:
+        return (
+            f"feature '{self.feature}' alone tells task '{self.task}' (AUC {self.auc:.3f} on the training split): "
+            "it may hold the label, or be known only after it."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for the run record."""
+        return {**asdict(self), "auc": round(self.auc, 6)}
+
+
+def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _THRESHOLD) -> list[LabelLeak]:
+    """The features whose single-feature AUC exceeds a threshold for a binary task, the highest first.
+
+    A number is scored by its value, in the better of both directions. An id is scored by the mean label of its rows
+    in the other half of the sample, so that an id of few rows, such as a user's, shows what it tells of new rows. Lists
+    and histories are scored by their length. Rows without the label do not count.
+
+    Args:
+        data: `PreparedData`.
+        rows: int. Size of the sample, taken from the shuffled training split. Defaults to `100_000`.
+        threshold: float. Defaults to `0.98`.
+    """
+    features, labels = _sample(data, rows)
+    leaks = []
+    for name, values in _columns(data.problem, features):
+        for task in data.problem.tasks:
+            if task.kind == "binary":
+                known = ~np.isnan(labels[task.name])
+                auc = single_feature_auc(values[known], labels[task.name][known] > 0.5)
+                if auc is not None and auc > threshold:
+                    leaks.append(LabelLeak(name, task.name, auc))
+    return sorted(leaks, key=lambda leak: -leak.auc)
+
+
+def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
+    """AUC of one column; `None` where there are too few labels of a class.
+
+    Args:
+        values: `(N,)`; floats are scores, ints are ids from 0.
+        positive: bool `(N,)`.
+    """
+    halves = [slice(0, None, 2), slice(1, None, 2)]
+    if any(min(positive[half].sum(), (~positive[half]).sum()) < _FEWEST for half in halves):
+        return None
+    if values.dtype.kind == "f":
+        _, groups = np.unique(values, return_inverse=True)
+        auc = _auc(np.arange(groups.max() + 1), groups, positive)
+        return max(auc, 1.0 - auc)
+    size = int(values.max()) + 1
+    learnt = [_means(values[half], positive[half], size) for half in halves]
+    return float(np.mean([_auc(learnt[1 - k], values[half], positive[half]) for k, half in enumerate(halves)]))
+
+
+def _means(ids: np.ndarray, positive: np.ndarray, size: int) -> np.ndarray:
+    """Mean label of each id, drawn to the overall mean: that is what an id without rows gets, `(size,)`."""
+    positives = np.bincount(ids, positive, size) + _PRIOR_ROWS * positive.mean()
+    return np.asarray(positives / (np.bincount(ids, minlength=size) + _PRIOR_ROWS))
+
+
+def _auc(scores: np.ndarray, groups: np.ndarray, positive: np.ndarray) -> float:
+    """AUC where every row of a group has the group's score; sorts the groups, not the rows."""
+    _, rank = np.unique(scores, return_inverse=True)
+    positives = np.bincount(rank, np.bincount(groups, positive, len(scores)))
+    negatives = np.bincount(rank, np.bincount(groups, ~positive, len(scores)))
+    below = np.cumsum(negatives) - negatives
+    return float(np.sum(positives * (below + 0.5 * negatives)) / (positives.sum() * negatives.sum()))
+
+
+def _sample(data: PreparedData, rows: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    batches = min(-(-rows // _BATCH), -(-data.num_examples("train") // _BATCH))
+    parts = list(data.train_epochs(_BATCH).take(batches).as_numpy_iterator())
+    return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
+
+
+def _joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    for feature in problem.features:
+        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
+            yield f"{feature.name} (length)", np.count_nonzero(features[feature.name], axis=1)
+        elif isinstance(feature, NumericFeature | CategoricalFeature):
+            yield feature.name, features[feature.name]
+    for sequence in problem.sequences:
+        ids = features[sequence.column_key(sequence.columns[0])]
+        yield f"{sequence.name} (length)", np.count_nonzero(ids, axis=1)

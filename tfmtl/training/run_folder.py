@@ -1,0 +1,144 @@
+"""The output folder of a training run, and what an earlier run left in it."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tfmtl.core.step_folders import TRAINED, check_output_folder
+from tfmtl.core.validation import error_text
+from tfmtl.data import PreparedData
+from tfmtl.schema import SPLITS
+from tfmtl.schema.shown import shown
+from tfmtl.training.progress import Progress
+from tfmtl.training.train_options import TrainOptions
+from tfmtl.training.training_error import written
+from tfmtl.training.training_state import read_progress
+
+_UNFINISHED = "unfinished_"
+_DATA = "data_digest"
+_FACTS = "facts.json"
+
+
+class RunFolder:
+    """What lies where, whose it is, and how a finished run gets its place.
+
+    While a run is under way, its state and its best model lie in `unfinished_<digest>/`, where the digest stands for
+    the options and the data: a run of other options never finds them. `model.keras` and `run.json` are of the last
+    run that finished.
+
+    Args:
+        path: folder; need not exist.
+        options: `TrainOptions`.
+        data: `PreparedData`.
+
+    Raises:
+        ValueError: `path` holds prepared data or exported models, or cannot be written to.
+    """
+
+    def __init__(self, path: Path, options: TrainOptions, data: PreparedData) -> None:
+        check_output_folder("fit", "output", path, TRAINED)
+        self.path = path
+        self._facts = _plain({**options.what_decides(), _DATA: data.digest})
+        digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()[:12]
+        self.unfinished = path / f"{_UNFINISHED}{digest}"
+        self.state = self.unfinished / "state.zip"
+        self.best = self.unfinished / "best.keras"
+        self.model = path / "model.keras"
+        self.record = path / "run.json"
+        self.history = path / "history.csv"
+        self.tensorboard = path / "tensorboard"
+
+    def check_writable(self) -> None:
+        """Raises `ValueError` unless files can be made here; makes the folder."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with written(self.path / "writable") as partial:
+                partial.touch()
+            (self.path / "writable").unlink()
+        except Exception as error:
+            reason = getattr(error.__cause__ or error, "strerror", None) or str(error)
+            rule = f"be a folder that can be written to ({reason})"
+            raise ValueError(error_text("fit", "output", rule, str(self.path), "Give another folder.")) from error
+
+    # === What an earlier run left ===
+
+    def progress(self) -> Progress | None:
+        """How far this very run had come, `None` if there is no state of it that can be read."""
+        try:
+            return read_progress(self.state)
+        except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError):
+            return None
+
+    def is_finished(self) -> bool:
+        """Whether the folder holds the result of this very run."""
+        return self.model.is_file() and self._differences(self._finished_facts()) == []
+
+    def what_changed(self) -> str | None:
+        """How options and data differ from those of the run that this folder is of; `None` if they do not."""
+        differences = self._differences(self._unfinished_facts() or self._finished_facts())
+        return ", ".join(differences) if differences else None
+
+    def _finished_facts(self) -> dict[str, Any] | None:
+        record = _read_json(self.record)
+        return None if record is None else {**record.get("options", {}), _DATA: record.get(_DATA)}
+
+    def _unfinished_facts(self) -> dict[str, Any] | None:
+        states = self.path.glob(f"{_UNFINISHED}*/{self.state.name}")
+        return next((_read_json(state.with_name(_FACTS)) for state in states if state != self.state), None)
+
+    def _differences(self, before: Mapping[str, Any] | None) -> list[str] | None:
+        if before is None:
+            return None
+        return [
+            "the data" if name == _DATA else f"{name} ({shown(before.get(name))}, now {shown(value)})"
+            for name, value in self._facts.items()
+            if before.get(name) != value
+        ]
+
+    # === A run's life ===
+
+    def start_anew(self) -> None:
+        """Removes what this very run left unfinished, and the curves of the one before; the rest stays for now."""
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+        self.unfinished.mkdir()
+        with written(self.unfinished / _FACTS) as partial:
+            partial.write_text(json.dumps(self._facts))
+        for events in self.tensorboard.glob("*/events.out.tfevents.*"):  # else two runs share one curve
+            events.unlink()
+
+    def drop_other_runs(self) -> None:
+        """Removes what runs of other options left unfinished: called when this one has a state of its own."""
+        for folder in self.path.glob(f"{_UNFINISHED}*"):
+            if folder != self.unfinished:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def finish(self, record: Mapping[str, Any]) -> None:
+        """Puts the best model and the record in their places; may be cut off and called again.
+
+        Raises:
+            TrainingError: the folder cannot be written to.
+        """
+        for split in SPLITS:  # they are about the model that goes now
+            (self.path / f"evaluation_{split}.json").unlink(missing_ok=True)
+        with written(self.model) as partial:
+            shutil.copyfile(self.best, partial)
+        with written(self.record) as partial:
+            partial.write_text(json.dumps({**record, _DATA: self._facts[_DATA]}, indent=1) + "\n")
+        self.state.unlink(missing_ok=True)  # first, since a state without its best model could not be gone on with
+        shutil.rmtree(self.unfinished, ignore_errors=True)
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        return dict(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON gives them back: tuples are lists."""
+    return dict(json.loads(json.dumps(values)))
