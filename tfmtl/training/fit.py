@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
+from tfmtl.optimizers import LazyAdam
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.keep_best import KeepBest, save_model
 from tfmtl.training.keep_state import KeepState
@@ -83,8 +84,10 @@ def fit(
     keras.utils.set_random_seed(options.seed)
     with get_strategy(options.strategy).scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
-        optimizer = keras.optimizers.Adam(options.learning_rate, global_clipnorm=options.clip_norm)
-        model.compile(optimizer, jit_compile=options.jit_compile)
+        dense, tables = (
+            kind(options.learning_rate, global_clipnorm=options.clip_norm) for kind in (keras.optimizers.Adam, LazyAdam)
+        )
+        model.compile(dense, tables, jit_compile=options.jit_compile)
         model.optimizer.build(model.trainable_variables)
     monitor = _monitor(model, options.monitor, data)
     folder.check_writable()
