@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,21 @@ def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tupl
 
 def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[Any] = []
+
+    def fit(data: Any, output: Path, options: Any, verbose: int, fresh: bool) -> None:
+        seen.append((options, fresh))
+        warnings.warn("fit: look [here]", stacklevel=2)
+
     monkeypatch.setattr("tfmtl.data.PreparedData", lambda folder: folder)
-    monkeypatch.setattr("tfmtl.training.fit", lambda data, output, options, **_: seen.append(options))
-    assert tfmtl("train", "data", "-o", tmp_path, "--jit-compile").code == 0
+    monkeypatch.setattr("tfmtl.training.fit", fit)
+    given = ("--jit-compile", "--clip-norm", "2", "--checkpoint-every", "50", "--no-deterministic", "--no-memory-check")
+    result = tfmtl("train", "data", "-o", tmp_path, *given, "--fresh")
+    assert result.code == 0
+    assert result.err == "warning: fit: look [here]\n"
     assert tfmtl("train", "data", "-o", tmp_path).code == 0
-    assert [options.jit_compile for options in seen] == [True, False]
+    names = ("jit_compile", "clip_norm", "checkpoint_every", "deterministic", "memory_check")
+    found = [(*(getattr(options, name) for name in names), fresh) for options, fresh in seen]
+    assert found == [(True, 2.0, 50, False, False, True), (False, None, None, True, True, False)]
 
 
 def test_version() -> None:

@@ -52,8 +52,8 @@ class KeepState(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._started = self._saved = time.monotonic()
-        for name, state in self.progress.callbacks.items():
-            self._parts[name].set_state(state)
+        for name in self._parts.keys() & self.progress.callbacks.keys():
+            self._parts[name].set_state(self.progress.callbacks[name])
         if self._resumes:
             self._write_history()
 
