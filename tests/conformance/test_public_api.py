@@ -15,6 +15,7 @@ PUBLIC = {
         "models",
         "optimizers",
         "schema",
+        "sharpness",
         "training",
     },
     "tfmtl.balancing": {
