@@ -131,6 +131,21 @@ def train(
     jit_compile: Annotated[
         bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
     ] = False,
+    balancing: Annotated[
+        str | None,
+        typer.Option(help="What to do about tasks that conflict: pcgrad, uncertainty, ...; default: nothing."),
+    ] = None,
+    shared: Annotated[str, typer.Option(help="Where gradients are balanced: parameters or representation.")] = (
+        "parameters"
+    ),
+    sharpness: Annotated[str | None, typer.Option(help="Look for a flat minimum: sam or asam; default: no.")] = None,
+    rho: Annotated[float | None, typer.Option(help="Radius of --sharpness; default: 0.05 (sam), 2.0 (asam).")] = None,
+    decomposed: Annotated[
+        bool, typer.Option("--decomposed", help="A perturbation for every task, its flatness balanced by itself.")
+    ] = False,
+    monitor_conflicts: Annotated[
+        bool, typer.Option("--monitor-conflicts", help="Measure gradients, gates and embeddings once an epoch.")
+    ] = False,
 ) -> None:
     """Train a multi-task model with early stopping; keeps the best epoch."""
     from pipelines.option_values import option_values
@@ -148,6 +163,12 @@ def train(
         seed=seed,
         strategy=strategy,
         jit_compile=jit_compile,
+        balancing=balancing,
+        shared=shared,
+        sharpness=sharpness,
+        rho=rho,
+        decomposed=decomposed,
+        monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")

@@ -146,7 +146,17 @@ PUBLIC = {
         "Split",
         "Task",
     },
-    "tfmtl.training": {"StopOnNaN", "TrainOptions", "TrainingError", "evaluate", "fit", "get_strategy", "predict"},
+    "tfmtl.sharpness": {"ASAM", "SAM", "SHARPNESS", "Sharpness", "get_sharpness"},
+    "tfmtl.training": {
+        "ConflictMonitor",
+        "StopOnNaN",
+        "TrainOptions",
+        "TrainingError",
+        "evaluate",
+        "fit",
+        "get_strategy",
+        "predict",
+    },
 }
 
 

@@ -95,6 +95,13 @@ def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert tfmtl("train", "data", "-o", tmp_path, "--jit-compile").code == 0
     assert tfmtl("train", "data", "-o", tmp_path).code == 0
     assert [options.jit_compile for options in seen] == [True, False]
+    arguments = "--balancing pcgrad --sharpness asam --rho 1.5 --decomposed --monitor-conflicts".split()
+    assert tfmtl("train", "data", "-o", tmp_path, *arguments).code == 0
+    chosen = seen[-1]
+    assert (chosen.balancing, chosen.sharpness, chosen.rho, chosen.decomposed) == ("pcgrad", "asam", 1.5, True)
+    assert chosen.monitor_conflicts
+    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--shared", "representation").code == 0
+    assert (seen[-1].balancing, seen[-1].shared) == ("mgda", "representation")
 
 
 def test_version() -> None:

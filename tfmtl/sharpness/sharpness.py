@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_bool, check_number, error_text
+from tfmtl.core.validation import check_bool, check_nonnegative_number
 
 _SMALLEST = 1e-12
 
@@ -37,9 +37,7 @@ class Sharpness(ABC):
 
     def __init__(self, rho: float, decomposed: bool = False, embeddings: bool = False) -> None:
         owner = type(self).__name__
-        check_number(owner, "rho", rho)
-        if rho < 0:
-            raise ValueError(error_text(owner, "rho", "be at least 0", rho, "Use 0.05 with SAM, 2.0 with ASAM."))
+        check_nonnegative_number(owner, "rho", rho, "Use 0.05 with SAM, 2.0 with ASAM.")
         check_bool(owner, "decomposed", decomposed)
         check_bool(owner, "embeddings", embeddings)
         self.rho = rho

@@ -16,6 +16,7 @@ from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset
 from tfmtl.schema import SPLITS
+from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
@@ -58,7 +59,7 @@ def fit(
     keras.utils.set_random_seed(options.seed)
     with get_strategy(options.strategy).scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
-        model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
+        model.compile(keras.optimizers.Adam(options.learning_rate), **options.compile_arguments())
     monitor = _monitor(model, options.monitor, data)
     output.mkdir(parents=True, exist_ok=True)
     for events in (output / TENSORBOARD).glob("*/events.out.tfevents.*"):  # else two runs share one curve
@@ -70,7 +71,11 @@ def fit(
             data.train(options.batch_size, options.seed),
             validation_data=data.valid(_EVAL_BATCH) if monitor else None,
             epochs=options.epochs,
-            callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
+            callbacks=[
+                *_callbacks(output, best, monitor, options.patience),
+                *([ConflictMonitor(data, output)] if options.monitor_conflicts else []),
+                *callbacks,
+            ],
             verbose=verbose,
         )
         seconds = time.monotonic() - started

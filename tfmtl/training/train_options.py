@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tfmtl.core.validation import check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.balancing import BALANCERS
+from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.models.multi_task_model import SHARED
 from tfmtl.models.presets import PRESETS
+from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
 
@@ -25,6 +28,17 @@ class TrainOptions:
         seed: int. Defaults to `0`.
         strategy: `"one_device"` or `"mirrored"`. Defaults to `"one_device"`.
         jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
+        balancing: str or None. What to do about tasks that conflict, a name in `tfmtl.balancing.BALANCERS`. Defaults to
+            `None`: the tasks' weights alone.
+        shared: str. Where gradients are balanced, `"parameters"` or `"representation"`, as in `MultiTaskModel.compile`.
+            Defaults to `"parameters"`.
+        sharpness: str or None. How to look for a flat minimum, a name in `tfmtl.sharpness.SHARPNESS`. Defaults to
+            `None`: not at all.
+        rho: float or None. Radius of `sharpness`. Defaults to `None`: the method's own.
+        decomposed: bool. Whether every task has its own perturbation, balanced apart from its loss. Defaults to
+            `False`.
+        monitor_conflicts: bool. Whether to measure once an epoch how the tasks' gradients, gates and embeddings stand,
+            as `ConflictMonitor` does. Defaults to `False`.
     """
 
     preset: str = "dtrn"
@@ -37,6 +51,12 @@ class TrainOptions:
     seed: int = 0
     strategy: str = "one_device"
     jit_compile: bool = False
+    balancing: str | None = None
+    shared: str = "parameters"
+    sharpness: str | None = None
+    rho: float | None = None
+    decomposed: bool = False
+    monitor_conflicts: bool = False
 
     def __post_init__(self) -> None:
         check_one_of("TrainOptions", "preset", self.preset, list(PRESETS))
@@ -50,6 +70,41 @@ class TrainOptions:
             advice = "XLA cannot reach the variables of another device: use strategy 'one_device'."
             rule = f"be False with strategy {self.strategy!r}"
             raise ValueError(error_text("TrainOptions", "jit_compile", rule, self.jit_compile, advice))
+
+        self._check_balancing()
+        check_bool("TrainOptions", "monitor_conflicts", self.monitor_conflicts)
+
+    def _check_balancing(self) -> None:
+        if self.balancing is not None:
+            check_one_of("TrainOptions", "balancing", self.balancing, list(BALANCERS))
+        check_one_of("TrainOptions", "shared", self.shared, SHARED)
+        if self.sharpness is not None:
+            check_one_of("TrainOptions", "sharpness", self.sharpness, list(SHARPNESS))
+            self.make_sharpness()
+        else:
+            advice = f"Name a `sharpness`, one of {list(SHARPNESS)}, or leave it out."
+            for argument, default in (("rho", None), ("decomposed", False)):
+                if getattr(self, argument) != default:
+                    rule = f"be {default} without sharpness"
+                    raise ValueError(error_text("TrainOptions", argument, rule, getattr(self, argument), advice))
+
+    def make_sharpness(self) -> Sharpness | None:
+        """The method that `sharpness`, `rho` and `decomposed` describe."""
+        if self.sharpness is None:
+            return None
+        method = SHARPNESS[self.sharpness]
+        if self.rho is None:
+            return method(decomposed=self.decomposed)
+        return method(self.rho, decomposed=self.decomposed)
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """What `MultiTaskModel.compile` is to be told besides the optimiser."""
+        return {
+            "jit_compile": self.jit_compile,
+            "balancing": self.balancing,
+            "shared": self.shared,
+            "sharpness": self.make_sharpness(),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the run record."""

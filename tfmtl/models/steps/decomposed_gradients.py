@@ -2,6 +2,7 @@
 
 from typing import Any, cast
 
+import keras
 import tensorflow as tf
 
 from tfmtl.balancing import Balancer
@@ -13,8 +14,6 @@ from tfmtl.models.steps.gramian import gramian
 from tfmtl.models.steps.perturb import pass_states, perturb
 from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.sharpness import Sharpness
-
-_ZERO = tf.UnconnectedGradients.ZERO
 
 
 def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, shared: str) -> Balancer | None:
@@ -55,9 +54,8 @@ def decomposed_gradients(
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vectors)
             out = forward.run(vectors)
-        apart = [tape.gradient(part, (dense, vectors), unconnected_gradients=_ZERO) for part in out.scaled_parts]
-        rest = out.scaled_rest
-        added = None if rest is None else tape.gradient(rest, (dense, vectors), unconnected_gradients=_ZERO)
+        apart = [_gradients(tape, part, dense, vectors) for part in out.scaled_parts]
+        added = None if out.scaled_rest is None else _gradients(tape, out.scaled_rest, dense, vectors)
         return apart, added, out.raw, out.loss, out.contributions, out.means
 
     def nearby(task: int, moved: ForwardPass) -> Any:
@@ -65,7 +63,7 @@ def decomposed_gradients(
             with tf.GradientTape() as tape:
                 tape.watch(vectors)
                 part = moved.run(vectors).scaled_parts[task]
-            return tape.gradient(part, (dense, vectors), unconnected_gradients=_ZERO)
+            return _gradients(tape, part, dense, vectors)
 
         return moved.compiled(differentiate)(moved.vectors())
 
@@ -92,6 +90,20 @@ def decomposed_gradients(
         combined = [gradient + more for gradient, more in zip(combined, added[0], strict=True)]
         rows = {width: gradient + added[1][width] for width, gradient in rows.items()}
     return StepGradients(combined, rows, raw, loss, contributions, means)
+
+
+def _gradients(
+    tape: tf.GradientTape, part: Tensor, dense: list[keras.Variable], vectors: Vectors
+) -> tuple[list[Tensor], Vectors]:
+    """With zeros for what the part does not depend on, which the tape cannot make for a variable of Keras."""
+    by_weight, by_width = tape.gradient(part, (dense, vectors))
+    return (
+        [
+            tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
+            for weight, gradient in zip(dense, by_weight, strict=True)
+        ],
+        {width: tf.zeros_like(rows) if by_width[width] is None else by_width[width] for width, rows in vectors.items()},
+    )
 
 
 def _matrices(apart: list[Any]) -> tuple[list[Tensor], dict[str, Tensor]]:
