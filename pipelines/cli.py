@@ -138,6 +138,21 @@ def train(
     deterministic: Annotated[bool, typer.Option(help="Give the same bits every time.")] = True,
     memory_check: Annotated[bool, typer.Option(help="Refuse tables that do not fit into memory.")] = True,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train from the start, whatever the folder holds.")] = False,
+    balancing: Annotated[
+        str | None,
+        typer.Option(help="What to do about tasks that conflict: pcgrad, uncertainty, ...; default: nothing."),
+    ] = None,
+    shared: Annotated[str, typer.Option(help="Where gradients are balanced: parameters or representation.")] = (
+        "parameters"
+    ),
+    sharpness: Annotated[str | None, typer.Option(help="Look for a flat minimum: sam or asam; default: no.")] = None,
+    rho: Annotated[float | None, typer.Option(help="Radius of --sharpness; default: 0.05 (sam), 2.0 (asam).")] = None,
+    decomposed: Annotated[
+        bool, typer.Option("--decomposed", help="A perturbation for every task, its flatness balanced by itself.")
+    ] = False,
+    monitor_conflicts: Annotated[
+        bool, typer.Option("--monitor-conflicts", help="Measure gradients, gates and embeddings once an epoch.")
+    ] = False,
 ) -> None:
     """Train a multi-task model with early stopping; keeps the best epoch.
 
@@ -162,6 +177,12 @@ def train(
         checkpoint_every=checkpoint_every,
         deterministic=deterministic,
         memory_check=memory_check,
+        balancing=balancing,
+        shared=shared,
+        sharpness=sharpness,
+        rho=rho,
+        decomposed=decomposed,
+        monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")

@@ -8,7 +8,19 @@ import importlib
 from types import ModuleType
 
 __version__ = "0.1.0"
-__all__ = ["balancing", "data", "export", "layers", "losses", "metrics", "models", "optimizers", "schema", "training"]
+__all__ = [
+    "balancing",
+    "data",
+    "export",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "schema",
+    "sharpness",
+    "training",
+]
 
 
 def __getattr__(name: str) -> ModuleType:

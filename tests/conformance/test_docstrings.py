@@ -11,10 +11,11 @@ import tfmtl.balancing
 import tfmtl.core
 import tfmtl.layers
 import tfmtl.optimizers
+import tfmtl.sharpness
 from tests.support.docstring_checks import check_arguments, documented_arguments
 
-PACKAGES = (tfmtl.balancing, tfmtl.core, tfmtl.layers, tfmtl.optimizers)
-PARTS = (keras.layers.Layer, keras.optimizers.Optimizer)
+PACKAGES = (tfmtl.balancing, tfmtl.core, tfmtl.layers, tfmtl.optimizers, tfmtl.sharpness)
+PARTS = (keras.layers.Layer, keras.optimizers.Optimizer, tfmtl.sharpness.Sharpness)
 
 
 def public_objects() -> list:

@@ -15,6 +15,7 @@ PUBLIC = {
         "models",
         "optimizers",
         "schema",
+        "sharpness",
         "training",
     },
     "tfmtl.balancing": {
@@ -145,7 +146,9 @@ PUBLIC = {
         "Split",
         "Task",
     },
+    "tfmtl.sharpness": {"ASAM", "SAM", "SHARPNESS", "Sharpness", "get_sharpness"},
     "tfmtl.training": {
+        "ConflictMonitor",
         "LabelLeak",
         "StopOnNaN",
         "TrainOptions",

@@ -108,6 +108,14 @@ def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     found = [(*(getattr(options, name) for name in names), fresh) for options, fresh in seen]
     assert found == [(True, 2.0, 50, False, False, True), (False, None, None, True, True, False)]
 
+    arguments = "--balancing pcgrad --sharpness asam --rho 1.5 --decomposed --monitor-conflicts".split()
+    assert tfmtl("train", "data", "-o", tmp_path, *arguments).code == 0
+    chosen = seen[-1][0]
+    assert (chosen.balancing, chosen.sharpness, chosen.rho, chosen.decomposed) == ("pcgrad", "asam", 1.5, True)
+    assert chosen.monitor_conflicts
+    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--shared", "representation").code == 0
+    assert (seen[-1][0].balancing, seen[-1][0].shared) == ("mgda", "representation")
+
 
 def test_version() -> None:
     result = tfmtl("--version")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing")
+_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "sharpness")
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl": (),

@@ -14,9 +14,11 @@ from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.objectives import OBJECTIVES
 from tfmtl.models.split_optimizer import split_optimizer
+from tfmtl.models.steps.decomposed_gradients import flat_balancer
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
+from tfmtl.sharpness import Sharpness, get_sharpness
 
 SHARED = ("parameters", "representation")
 
@@ -115,7 +117,9 @@ class MultiTaskModel(keras.Model):
             for k, task in enumerate(tasks)
         }
         self.balancing: Balancer | None = None
+        self.flat_balancing: Balancer | None = None
         self.shared = SHARED[0]
+        self.sharpness: Sharpness | None = None
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
         self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
 
@@ -205,6 +209,7 @@ class MultiTaskModel(keras.Model):
         embedding_optimizer: Any = None,
         balancing: Any = None,
         shared: str = "parameters",
+        sharpness: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -220,12 +225,16 @@ class MultiTaskModel(keras.Model):
             shared: str. Where gradients are balanced, for a balancer that reads them: `"parameters"`, at all weights
                 that tasks share, with a backward pass a task; `"representation"`, at the last representation that
                 they share, for about the cost of a plain step. Defaults to `"parameters"`.
+            sharpness: how to look for a flat minimum: a `tfmtl.sharpness.Sharpness` or its name, `"sam"` or `"asam"`.
+                Decomposed, with a balancer that reads gradients, the flat gradients are balanced by a copy of it with
+                a history of its own (`flat_balancing`), at `shared="parameters"`. Defaults to `None`: not at all.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
                 `keras.Model.compile`. `jit_compile` compiles the forward and the backward pass with XLA, not the
                 tables, and defaults to `False`. The losses follow from the problem and cannot be given.
 
         Raises:
-            ValueError: an argument that follows from the problem is given, or a name is unknown.
+            ValueError: an argument that follows from the problem is given, a name is unknown, or decomposed sharpness
+                is asked for at a representation.
         """
         for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(argument) is not None:
@@ -238,8 +247,11 @@ class MultiTaskModel(keras.Model):
         kwargs.setdefault("jit_compile", False)
         self.balancing = None if balancing is None else get_balancer(balancing)
         self.shared = shared
-        if self.balancing is not None:
-            self.balancing.build(len(self.inputs.problem.tasks))
+        self.sharpness = None if sharpness is None else get_sharpness(sharpness)
+        self.flat_balancing = flat_balancer(self.balancing, self.sharpness, shared)
+        for balancer in (self.balancing, self.flat_balancing):
+            if balancer is not None:
+                balancer.build(len(self.inputs.problem.tasks))
         super().compile(optimizer=split_optimizer(optimizer, embedding_optimizer), **kwargs)
 
     @property
@@ -254,6 +266,7 @@ class MultiTaskModel(keras.Model):
             "optimizer": keras.saving.serialize_keras_object(self.optimizer),
             "balancing": keras.saving.serialize_keras_object(self.balancing),
             "shared": self.shared,
+            "sharpness": keras.saving.serialize_keras_object(self.sharpness),
             "jit_compile": self.jit_compile,
         }
 

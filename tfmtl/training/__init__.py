@@ -1,5 +1,6 @@
 """Training runs and their evaluation."""
 
+from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.evaluate import evaluate, predict
 from tfmtl.training.fit import fit
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
@@ -9,6 +10,7 @@ from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_error import TrainingError
 
 __all__ = [
+    "ConflictMonitor",
     "LabelLeak",
     "StopOnNaN",
     "TrainOptions",

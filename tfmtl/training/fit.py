@@ -14,6 +14,7 @@ from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.optimizers import LazyAdam
+from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.keep_best import KeepBest, save_model
 from tfmtl.training.keep_state import KeepState
@@ -87,7 +88,7 @@ def fit(
         dense, tables = (
             kind(options.learning_rate, global_clipnorm=options.clip_norm) for kind in (keras.optimizers.Adam, LazyAdam)
         )
-        model.compile(dense, tables, jit_compile=options.jit_compile)
+        model.compile(dense, tables, **options.compile_arguments())
         model.optimizer.build(model.trainable_variables)
     monitor = _monitor(model, options.monitor, data)
     folder.check_writable()
@@ -186,6 +187,8 @@ def _callbacks(
     ]
     if monitor:
         own.append(KeepBest(folder.best, monitor, options.patience))
+    if options.monitor_conflicts:
+        own.append(ConflictMonitor(data, folder.path))
     others = [*own, *further]
     return [*others, KeepState(folder, progress, steps, options.checkpoint_every, others)]
 

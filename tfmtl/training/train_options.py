@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tfmtl.balancing import BALANCERS
 from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.models.multi_task_model import SHARED
 from tfmtl.models.presets import PRESETS
+from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
-_NO_SAY = ("checkpoint_every", "memory_check")
+_NO_SAY = ("checkpoint_every", "memory_check", "monitor_conflicts")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,17 @@ class TrainOptions:
             process. Without it a run that was killed still goes on, but may end with other last bits. Defaults to
             `True`.
         memory_check: bool. Whether tables that do not fit into memory are an error. Defaults to `True`.
+        balancing: str or None. What to do about tasks that conflict, a name in `tfmtl.balancing.BALANCERS`. Defaults to
+            `None`: the tasks' weights alone.
+        shared: str. Where gradients are balanced, `"parameters"` or `"representation"`, as in `MultiTaskModel.compile`.
+            Defaults to `"parameters"`.
+        sharpness: str or None. How to look for a flat minimum, a name in `tfmtl.sharpness.SHARPNESS`. Defaults to
+            `None`: not at all.
+        rho: float or None. Radius of `sharpness`. Defaults to `None`: the method's own.
+        decomposed: bool. Whether every task has its own perturbation, balanced apart from its loss. Defaults to
+            `False`.
+        monitor_conflicts: bool. Whether to measure once an epoch how the tasks' gradients, gates and embeddings stand,
+            as `ConflictMonitor` does. Defaults to `False`.
     """
 
     preset: str = "dtrn"
@@ -51,6 +65,12 @@ class TrainOptions:
     checkpoint_every: int | None = None
     deterministic: bool = True
     memory_check: bool = True
+    balancing: str | None = None
+    shared: str = "parameters"
+    sharpness: str | None = None
+    rho: float | None = None
+    decomposed: bool = False
+    monitor_conflicts: bool = False
 
     def __post_init__(self) -> None:
         check_one_of("TrainOptions", "preset", self.preset, list(PRESETS))
@@ -73,10 +93,44 @@ class TrainOptions:
             check_positive_int("TrainOptions", "checkpoint_every", self.checkpoint_every)
         check_bool("TrainOptions", "deterministic", self.deterministic)
         check_bool("TrainOptions", "memory_check", self.memory_check)
+        self._check_balancing()
+        check_bool("TrainOptions", "monitor_conflicts", self.monitor_conflicts)
 
     def what_decides(self) -> dict[str, Any]:
         """The options that have a say in the result."""
         return {name: value for name, value in self.to_dict().items() if name not in _NO_SAY}
+
+    def _check_balancing(self) -> None:
+        if self.balancing is not None:
+            check_one_of("TrainOptions", "balancing", self.balancing, list(BALANCERS))
+        check_one_of("TrainOptions", "shared", self.shared, SHARED)
+        if self.sharpness is not None:
+            check_one_of("TrainOptions", "sharpness", self.sharpness, list(SHARPNESS))
+            self.make_sharpness()
+        else:
+            advice = f"Name a `sharpness`, one of {list(SHARPNESS)}, or leave it out."
+            for argument, default in (("rho", None), ("decomposed", False)):
+                if getattr(self, argument) != default:
+                    rule = f"be {default} without sharpness"
+                    raise ValueError(error_text("TrainOptions", argument, rule, getattr(self, argument), advice))
+
+    def make_sharpness(self) -> Sharpness | None:
+        """The method that `sharpness`, `rho` and `decomposed` describe."""
+        if self.sharpness is None:
+            return None
+        method = SHARPNESS[self.sharpness]
+        if self.rho is None:
+            return method(decomposed=self.decomposed)
+        return method(self.rho, decomposed=self.decomposed)
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """What `MultiTaskModel.compile` is to be told besides the optimiser."""
+        return {
+            "jit_compile": self.jit_compile,
+            "balancing": self.balancing,
+            "shared": self.shared,
+            "sharpness": self.make_sharpness(),
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for the run record."""

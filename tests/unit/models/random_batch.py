@@ -22,5 +22,6 @@ def random_batch(inputs: ModelInputs, rows: int = 16, seed: int = 0) -> tuple[di
         noise = generator.normal(size=rows)
         labels[task.name] = noise < 0.0 if task.kind == "binary" else mean + deviation * noise
     labels = {name: values.astype("float32") for name, values in labels.items()}
-    list(labels.values())[1][: rows // 4] = np.nan
+    for values in list(labels.values())[1:2]:
+        values[: rows // 4] = np.nan
     return features, {name: tf.constant(values) for name, values in labels.items()}

@@ -6,25 +6,13 @@ import pytest
 import tensorflow as tf
 
 from tests.support.tiny_problem import tiny_inputs, tiny_model
+from tests.unit.models.one_step import PRESETS, assert_close, mine, step_of
 from tests.unit.models.random_batch import random_batch
 from tfmtl.balancing import Balancer
 from tfmtl.core.types import Tensor
 from tfmtl.models import MultiTaskModel
 
 TASKS = 3
-PRESETS = {
-    "mmoe": ("mmoe", {}),
-    "shared bottom": ("shared_bottom", {}),
-    "single task": ("single_task", {}),
-    "ple": ("ple", {}),
-    "cgc": ("ple", {"num_levels": 1}),
-    "dtrn": ("dtrn", {}),
-    "dtrn on ple": ("dtrn", {"sharing": "ple"}),
-    "dephn": ("dephn", {}),
-    "apem": ("apem", {}),
-    "aitm": ("aitm", {"expectation_weight": 0.0}),
-    "esmm": ("esmm", {}),
-}
 
 
 class Given(Balancer):
@@ -44,34 +32,9 @@ class Given(Balancer):
         self.updated = (losses.numpy(), next_losses.numpy())
 
 
-def step_of(model: MultiTaskModel, balancing: Balancer | None, labels=None, **arguments) -> list[np.ndarray]:
-    """What one step of gradient descent at rate 1 takes away from every weight; the weights are put back."""
-    features, known = random_batch(model.inputs)
-    before = [weight.numpy() for weight in model.trainable_weights]
-    arguments.setdefault("run_eagerly", True)
-    model.compile(keras.optimizers.SGD(1.0), balancing=balancing, **arguments)
-    model.train_on_batch(features, {**known, **(labels or {})})
-    steps = [old - weight.numpy() for old, weight in zip(before, model.trainable_weights, strict=True)]
-    for weight, old in zip(model.trainable_weights, before, strict=True):
-        weight.assign(old)
-    return steps
-
-
-def assert_close(actual: list[np.ndarray], expected: list[np.ndarray]) -> None:
-    for one, other in zip(actual, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
-
-
 def of_each_task(model: MultiTaskModel) -> list[list[np.ndarray]]:
     """The gradient of every task's loss alone: the step with the other tasks' losses times zero."""
     return [step_of(model, Given(list(row), "losses")) for row in np.eye(TASKS, dtype="float32")]
-
-
-def mine(model: MultiTaskModel) -> list[bool]:
-    """For every trainable weight, whether it belongs to single tasks."""
-    above = {id(weight) for layer in model.task_layers() for weight in layer.trainable_weights}
-    private = above | {id(weight) for weight in model.private_weights()}
-    return [id(weight) in private for weight in model.trainable_weights]
 
 
 @pytest.mark.parametrize("case", PRESETS)

@@ -51,9 +51,21 @@ def test_what_a_layer_adds_to_the_loss_counts_on_every_replica(output: Path) -> 
     assert max(np.max(np.abs(one[name])) for name in names) > 0.05
 
 
+@pytest.mark.parametrize("decomposed", [False, True])
+def test_weights_are_moved_by_the_gradient_of_the_whole_batch(output: Path, decomposed: bool) -> None:
+    one, two = np.load(output / "one_device.npz"), np.load(output / "mirrored.npz")
+    names = [name for name in one if name.startswith(f"flat {decomposed}/")]
+    for name in names:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-3, atol=2e-6, err_msg=name)
+    assert max(np.max(np.abs(one[name])) for name in names) > 0.05
+
+
 def test_a_whole_run_on_two_replicas(output: Path) -> None:
     report = json.loads((output / "run.json").read_text())
     assert report["devices"] == 2
+    assert [set(record["cosines"]) for record in report["conflicts"]] == [
+        {"click, buy", "click, watch", "buy, watch"}
+    ] * 2
     for task, metrics in report["saved"].items():
         assert report["trained"][task] == pytest.approx(metrics, rel=1e-5)
     assert verify(report["version"]).largest <= 1e-5

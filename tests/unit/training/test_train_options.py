@@ -44,11 +44,31 @@ def test_defaults_and_json() -> None:
         ({"checkpoint_every": 0}, ValueError, "TrainOptions: `checkpoint_every` must be a positive int"),
         ({"deterministic": "no"}, TypeError, "TrainOptions: `deterministic` must be a bool"),
         ({"memory_check": 1}, TypeError, "TrainOptions: `memory_check` must be a bool"),
+        ({"balancing": "pcgrat"}, ValueError, "TrainOptions: `balancing` must be one of .* Did you mean 'pcgrad'?"),
+        ({"shared": "weights"}, ValueError, "TrainOptions: `shared` must be one of .*Received: shared='weights'"),
+        ({"sharpness": "sharp"}, ValueError, "TrainOptions: `sharpness` must be one of .*Received: sharpness='sharp'"),
+        ({"sharpness": "sam", "rho": -1.0}, ValueError, "SAM: `rho` must be at least 0. Received: rho=-1.0"),
+        ({"rho": 0.1}, ValueError, "TrainOptions: `rho` must be None without sharpness. Received: rho=0.1"),
+        ({"decomposed": True}, ValueError, "TrainOptions: `decomposed` must be False without sharpness"),
+        (
+            {"monitor_conflicts": 1},
+            TypeError,
+            "TrainOptions: `monitor_conflicts` must be .*Received: monitor_conflicts=1",
+        ),
     ],
 )
 def test_errors(arguments: dict, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         TrainOptions(**arguments)
+
+
+def test_what_compile_is_told() -> None:
+    told = TrainOptions(balancing="pcgrad", shared="representation", jit_compile=True).compile_arguments()
+    assert told == {"jit_compile": True, "balancing": "pcgrad", "shared": "representation", "sharpness": None}
+    sharpness = TrainOptions(sharpness="asam").compile_arguments()["sharpness"]
+    assert sharpness.get_config() == {"rho": 2.0, "decomposed": False, "embeddings": False}
+    sharpness = TrainOptions(sharpness="sam", rho=0.1, decomposed=True).compile_arguments()["sharpness"]
+    assert sharpness.get_config() == {"rho": 0.1, "decomposed": True, "embeddings": False}
 
 
 def test_xla_on_one_device_is_allowed() -> None:

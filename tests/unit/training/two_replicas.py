@@ -17,6 +17,7 @@ from tests.support.tiny_problem import tiny_model, whole_split  # noqa: E402
 from tfmtl.data import PreparedData  # noqa: E402
 from tfmtl.export import export  # noqa: E402
 from tfmtl.models import load  # noqa: E402
+from tfmtl.sharpness import SAM  # noqa: E402
 from tfmtl.training import TrainOptions, evaluate, fit, get_strategy  # noqa: E402
 
 
@@ -67,14 +68,31 @@ def added(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
     return {f"added/{n}": new - old for n, (old, new) in enumerate(zip(start, model.get_weights(), strict=True))}
 
 
+def flat(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
+    """A step towards a flat minimum, rows of the tables included, on a batch that the replicas share unevenly."""
+    found = {}
+    for decomposed in (False, True):
+        keras.utils.set_random_seed(0)
+        with get_strategy(strategy).scope():
+            model = tiny_model(data.inputs, "shared_bottom")
+            sharpness = SAM(0.3, decomposed=decomposed, embeddings=True)
+            model.compile(keras.optimizers.SGD(0.3), balancing="mgda", sharpness=sharpness)
+        start = model.get_weights()
+        model.fit(data.train(51).take(1), verbose=0)
+        moved = [new - old for old, new in zip(start, model.get_weights(), strict=True)]
+        found |= {f"flat {decomposed}/{n}": value for n, value in enumerate(moved)}
+    return found
+
+
 def run(data: PreparedData, folder: Path) -> dict[str, object]:
     """`fit` itself on both devices: its model and the saved one, measured; and an export."""
     small = {"hidden_units": (16, 8), "tower_units": (8,)}
-    options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, strategy="mirrored")
+    options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, strategy="mirrored", monitor_conflicts=True)
     model = fit(data, folder / "run", options, verbose=0)
     saved = load(folder / "run" / "model.keras")
     return {
         "devices": len(get_strategy("mirrored").extended.worker_devices),
+        "conflicts": [json.loads(line) for line in (folder / "run" / "conflict.jsonl").read_text().splitlines()],
         "trained": evaluate(model, data),
         "saved": evaluate(saved, data),
         "version": str(export(model, data, folder / "model")),
@@ -87,5 +105,12 @@ if __name__ == "__main__":
         plain = train(prepared, strategy, "mmoe")
         # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
         gates, chain = (train(prepared, strategy, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
-        np.savez(output / f"{strategy}.npz", **plain, **gates, **chain, **added(prepared, strategy))
+        np.savez(
+            output / f"{strategy}.npz",
+            **plain,
+            **gates,
+            **chain,
+            **added(prepared, strategy),
+            **flat(prepared, strategy),
+        )
     (output / "run.json").write_text(json.dumps(run(prepared, output)))

@@ -19,6 +19,15 @@ class IdColumn:
     is_list: bool
 
 
+@dataclass(frozen=True)
+class TableRows:
+    """Where a table lies: the width of the fused one it is part of, its first row there, and how many it has."""
+
+    width: int
+    start: int
+    count: int
+
+
 class EmbeddingPlan:
     """Groups id features by width and gives each table its rows in the fused one.
 
@@ -38,6 +47,7 @@ class EmbeddingPlan:
         self.columns: dict[int, list[IdColumn]] = {}
         self.table_rows: dict[int, int] = {}
         self._offsets: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
         for table, features in problem.tables.items():
             self._add_table(table, features[0].dim, inputs.table_rows[table])
         for feature in problem.features:
@@ -60,6 +70,7 @@ class EmbeddingPlan:
 
     def _add_table(self, table: str, width: int, rows: int) -> None:
         self._offsets[table] = self.table_rows.get(width, 0)
+        self._sizes[table] = rows
         self.table_rows[width] = self._offsets[table] + rows
 
     def _add_column(self, width: int, key: str, table: str, length: int, is_list: bool) -> None:
@@ -69,6 +80,14 @@ class EmbeddingPlan:
     def field_names(self) -> tuple[str, ...]:
         """Single ids first, then lists, then scaled numbers."""
         return (*self.scalar_names, *self.list_names, *self.scaled_names)
+
+    def feature_rows(self, name: str) -> TableRows | None:
+        """The rows of a feature's table, reserved ones first; `None` for a feature without ids."""
+        for width, columns in self.columns.items():
+            for column in columns:
+                if column.key == name:
+                    return TableRows(width, self._offsets[column.table], self._sizes[column.table])
+        return None
 
     def row_offsets(self, width: int) -> np.ndarray:
         """What to add to the concatenated ids of a width to find their rows, `(ids,)`."""

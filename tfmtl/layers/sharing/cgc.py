@@ -141,6 +141,10 @@ class CGC(keras.layers.Layer):
         """Returns what the shared experts read where every task has a representation; the shared one is last."""
         return ops.concatenate([own, common], axis=1) if self.use_shared_gate else own
 
+    def gate_weights(self, inputs: Tensor) -> list[Tensor]:
+        """What every task gives its own experts and then the shared ones, float `(B, T, m + m_s)`, in one level."""
+        return [self.task_gate(task_streams(inputs, self.num_tasks))]
+
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, S', m_s, H')`, if they start from one representation."""
         streams = input_shape[1]

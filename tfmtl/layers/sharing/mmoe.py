@@ -91,6 +91,10 @@ class MMoE(keras.layers.Layer):
         outputs = self.experts(inputs)  # (B, S, E, H')
         return mix_experts(self.gate(inputs), outputs if offset is None else outputs + offset)
 
+    def gate_weights(self, inputs: Tensor) -> list[Tensor]:
+        """What every task gives every expert, float `(B, T, E)`, level by level: here there is one."""
+        return [self.gate(inputs)]
+
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, 1, E, H')`, if they start from one representation."""
         return self.experts.compute_output_shape(input_shape) if input_shape[1] == 1 else None

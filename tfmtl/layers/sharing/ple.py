@@ -99,6 +99,14 @@ class PLE(keras.layers.Layer):
             streams = extraction(streams)  # (B, T + 1, H')
         return self.levels[-1](streams, offset=offset)  # (B, T, H')
 
+    def gate_weights(self, inputs: Tensor) -> list[Tensor]:
+        """What every task gives its own experts and then the shared ones, float `(B, T, m + m_s)`, level by level."""
+        found, streams = [], inputs
+        for extraction in self.levels:
+            found += extraction.gate_weights(streams)
+            streams = extraction(streams)
+        return found
+
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, 1, m_s, H')`, if they start from one representation."""
         for extraction in self.levels[:-1]:

@@ -1,5 +1,6 @@
 """The forward pass of a training step, from the rows of the tables to the tasks' losses."""
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import tensorflow as tf
 
 from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.models.steps.perturbation import Perturbation
 
 if TYPE_CHECKING:
     from tfmtl.models.multi_task_model import MultiTaskModel
@@ -66,8 +68,28 @@ class ForwardPass:
         self._features = features
         self._correlation = losses.correlation()
         self._jit_compile = jit_compile
+        self._perturbation: Perturbation | None = None
         tables = {id(table) for table in model.embedding.tables.values()}
         self.dense: list[keras.Variable] = [v for v in model.trainable_weights if id(v) not in tables]
+
+    def task_weights(self) -> list[keras.Variable]:
+        """The dense weights above what tasks share."""
+        above = {id(weight) for layer in self.model.task_layers() for weight in layer.trainable_weights}
+        return [weight for weight in self.dense if id(weight) in above]
+
+    def weights_below(self) -> list[keras.Variable]:
+        """The other dense weights."""
+        above = {id(weight) for weight in self.task_weights()}
+        return [weight for weight in self.dense if id(weight) not in above]
+
+    def at(self, perturbation: Perturbation) -> "ForwardPass":
+        """The same pass at moved weights: gradients with respect to a weight are then those at the moved weight.
+
+        Nothing is written to a weight, and what layers assign in the pass is dropped.
+        """
+        moved = copy.copy(self)
+        moved._perturbation = perturbation
+        return moved
 
     def vectors(self) -> Vectors:
         """The rows of the tables that the batch reads, as they stand."""
@@ -84,6 +106,14 @@ class ForwardPass:
             vectors: what `vectors` returned.
             offset: added to the representation that the sharing layer's tasks have in common, or `None`.
         """
+        moved = self._perturbation
+        if moved is None:
+            return self._run(vectors, offset)
+        vectors = {width: rows + moved.rows[width] if width in moved.rows else rows for width, rows in vectors.items()}
+        with moved.scope(self.dense):
+            return self._run(vectors, offset)
+
+    def _run(self, vectors: Vectors, offset: Tensor | None) -> Outputs:
         model = self.model
         bottom = model.bottom(model.embedding(self._features, vectors), training=True)
         hidden = model.share(bottom, training=True, label_correlation=self._correlation, offset=offset)

@@ -20,9 +20,7 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
     take their task's gradient as it is; a sharing layer's own gates and private experts take it times its weight.
     """
     model = forward.model
-    above = {id(weight) for layer in model.task_layers() for weight in layer.trainable_weights}
-    own = [weight for weight in forward.dense if id(weight) in above]
-    below = [weight for weight in forward.dense if id(weight) not in above]
+    own, below = forward.task_weights(), forward.weights_below()
 
     def differentiate(vectors: Vectors) -> tuple[Any, ...]:
         rows = tf.shape(next(iter(vectors.values())))[0]

@@ -16,6 +16,7 @@ class StepGradients:
         loss: scalar, this replica's part of the loss before balancing.
         contributions: `(T,)`, its parts of the tasks' weighted losses.
         means: `(T,)`, the tasks' own mean losses.
+        weights: `(T,)`, what the losses were multiplied by before they were differentiated; `None` for nothing.
     """
 
     dense: list[Tensor | None]
@@ -24,3 +25,4 @@ class StepGradients:
     loss: Tensor
     contributions: Tensor
     means: Tensor
+    weights: Tensor | None = None

@@ -6,25 +6,32 @@ import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
+from tfmtl.core.types import Tensor
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients
 
 
-def summed_gradients(forward: ForwardPass, balancer: Balancer | None) -> StepGradients:
-    """One backward pass; a balancer weighs the losses by what they are, without being differentiated itself."""
+def summed_gradients(forward: ForwardPass, balancer: Balancer | None, weights: Tensor | None = None) -> StepGradients:
+    """One backward pass; a balancer weighs the losses by what they are, without being differentiated itself.
+
+    Args:
+        forward: `ForwardPass`.
+        balancer: `Balancer` that reads no gradients, or `None` for the sum.
+        weights: what it said before, `(T,)`, for a pass in which it is not asked again. Defaults to `None`.
+    """
 
     def differentiate(vectors: Vectors) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch(vectors)
             out = forward.run(vectors)
-        parts, weights = out.scaled_parts, None
-        if balancer is not None:
-            losses = sum_over_replicas(out.contributions)
-            weights = tf.unstack(balancer.weights(losses, None, forward.losses.present))
+        found = weights
+        if found is None and balancer is not None:
+            found = balancer.weights(sum_over_replicas(out.contributions), None, forward.losses.present)
+        parts, factors = out.scaled_parts, None if found is None else tf.unstack(found)
         if out.scaled_rest is not None:
             parts = [*parts, out.scaled_rest]
-            weights = None if weights is None else [*weights, tf.ones(())]
-        dense, rows = tape.gradient(parts, (forward.dense, vectors), weights)
-        return dense, rows, out.raw, out.loss, out.contributions, out.means
+            factors = None if factors is None else [*factors, tf.ones(())]
+        dense, rows = tape.gradient(parts, (forward.dense, vectors), factors)
+        return dense, rows, out.raw, out.loss, out.contributions, out.means, found
 
     return StepGradients(*forward.compiled(differentiate)(forward.vectors()))

@@ -5,12 +5,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.balancing import Balancer
-from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
+from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
+from tfmtl.models.steps.gramian import gramian
 from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
-from tfmtl.optimizers import sum_duplicates
 
 
 def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
@@ -21,10 +21,8 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
     several times once, by their summed gradient.
     """
     model = forward.model
-    above = {id(weight) for layer in model.task_layers() for weight in layer.trainable_weights}
     private = {id(weight) for weight in model.private_weights()}
-    own = [weight for weight in forward.dense if id(weight) in above]
-    below = [weight for weight in forward.dense if id(weight) not in above]
+    own, below = forward.task_weights(), forward.weights_below()
 
     def differentiate(vectors: Vectors) -> tuple[Any, ...]:
         with tf.GradientTape(persistent=True) as tape:
@@ -46,11 +44,9 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
     own_gradients, added, matrices, rows, raw, loss, contributions, means = forward.compiled(differentiate)(
         forward.vectors()
     )
-    gramian = tf.add_n(
-        [_gramian(sum_over_replicas(m)) for v, m in zip(below, matrices, strict=True) if id(v) not in private]
-        + [_row_gramian(values, forward.row_ids[width]) for width, values in rows.items()]
-    )
-    weights = balancer.weights(sum_over_replicas(contributions), gramian, forward.losses.present)
+    shared = [matrix for weight, matrix in zip(below, matrices, strict=True) if id(weight) not in private]
+    products = gramian(shared, rows, forward.row_ids)
+    weights = balancer.weights(sum_over_replicas(contributions), products, forward.losses.present)
     ones = tf.ones_like(weights)
     combined = {
         id(weight): tf.reshape(tf.linalg.matvec(matrix, ones if id(weight) in private else weights, True), weight.shape)
@@ -68,17 +64,3 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
 
 def _sum(gradient: Tensor, added: Tensor | None) -> Tensor:
     return gradient if added is None else gradient + added
-
-
-def _gramian(matrix: Tensor) -> Tensor:
-    return tf.matmul(matrix, matrix, transpose_b=True)
-
-
-def _row_gramian(values: Tensor, row_ids: Tensor) -> Tensor:
-    """The Gramian of the tasks' gradients of a table, `(T, T)`, from those of its look-ups, `(B, n, T, width)`."""
-    tasks, width = values.shape[2:]
-    values = gather_over_replicas(tf.reshape(values, (-1, tasks * width)))
-    ids = gather_over_replicas(tf.reshape(row_ids, (-1,)))
-    _, summed = sum_duplicates(tf.IndexedSlices(values, ids))  # (rows, T * width)
-    summed = tf.reshape(summed, (-1, tasks, width))
-    return tf.einsum("rtw,rsw->ts", summed, summed)

@@ -8,6 +8,8 @@ import tensorflow as tf
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.models.steps.decomposed_gradients import decomposed_gradients
+from tfmtl.models.steps.flat_gradients import flat_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass
 from tfmtl.models.steps.representation_gradients import representation_gradients
 from tfmtl.models.steps.step_gradients import StepGradients
@@ -31,19 +33,29 @@ def training_step(model: "MultiTaskModel", data: Any) -> dict[str, Tensor]:
     features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     losses = BatchLosses(model, features, labels, weights)
     forward = ForwardPass(model, features, losses, model.compiles_with_xla)
-    balancer = model.balancing
-    if balancer is None or not balancer.uses_gramian:
-        gradients = summed_gradients(forward, balancer)
-    elif model.shared == "representation":
-        gradients = representation_gradients(forward, balancer)
+    balancer, sharpness = model.balancing, model.sharpness
+    if sharpness is None:
+        gradients = _gradients(forward)
+    elif sharpness.decomposed:
+        gradients = decomposed_gradients(forward, sharpness, balancer, model.flat_balancing)
     else:
-        gradients = task_gradients(forward, balancer)
+        gradients = flat_gradients(forward, sharpness, balancer, _gradients)
     _apply(forward, gradients)
     losses.record(gradients.raw, gradients.loss, gradients.means)
     if balancer is not None and balancer.uses_next_losses:
         after = forward.run(forward.vectors()).contributions
         balancer.update(*tf.unstack(sum_over_replicas(tf.stack([gradients.contributions, after]))))
     return model.get_metrics_result()
+
+
+def _gradients(forward: ForwardPass) -> StepGradients:
+    """The gradients of a step as the model's balancer wants them."""
+    balancer = forward.model.balancing
+    if balancer is None or not balancer.uses_gramian:
+        return summed_gradients(forward, balancer)
+    if forward.model.shared == "representation":
+        return representation_gradients(forward, balancer)
+    return task_gradients(forward, balancer)
 
 
 def _apply(forward: ForwardPass, gradients: StepGradients) -> None:

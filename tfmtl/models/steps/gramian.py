@@ -1,0 +1,36 @@
+"""The products of the tasks' gradients."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
+from tfmtl.core.types import Tensor
+from tfmtl.optimizers import sum_duplicates
+
+
+def gramian(dense: Sequence[Tensor], rows: Mapping[str, Tensor], row_ids: Mapping[str, Tensor]) -> Tensor:
+    """The Gramian of the tasks' gradients of the whole batch, `(T, T)`.
+
+    Of the tables, the rows that the batch touched enter, those looked up several times once, by their summed gradient.
+
+    Args:
+        dense: the tasks' gradients of a weight, `(T, size)`, for every weight.
+        rows: width -> those of what was looked up, `(B, n, T, width)`.
+        row_ids: width -> the rows that were looked up, `(B, n)`.
+    """
+    products = []
+    for matrix in dense:
+        whole = sum_over_replicas(matrix)
+        products.append(tf.matmul(whole, whole, transpose_b=True))
+    return tf.add_n([*products, *(_row_gramian(values, row_ids[width]) for width, values in rows.items())])
+
+
+def _row_gramian(values: Tensor, row_ids: Tensor) -> Tensor:
+    """The part of a table, `(T, T)`, from the gradients of its look-ups, `(B, n, T, width)`."""
+    tasks, width = values.shape[2:]
+    values = gather_over_replicas(tf.reshape(values, (-1, tasks * width)))
+    ids = gather_over_replicas(tf.reshape(row_ids, (-1,)))
+    _, summed = sum_duplicates(tf.IndexedSlices(values, ids))  # (rows, T * width)
+    summed = tf.reshape(summed, (-1, tasks, width))
+    return tf.einsum("rtw,rsw->ts", summed, summed)
