@@ -51,7 +51,7 @@ class RowWiseAdagrad(RowOptimizer):
     def update_rows(
         self, gradient: Tensor, rows: Tensor, slots: Sequence[Tensor], learning_rate: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
-        axes = list(range(1, len(gradient.shape)))
+        axes = list(range(1, len(rows.shape)))
         accumulator = slots[0] + tf.reduce_mean(tf.square(gradient), axis=axes, keepdims=True)  # (U, 1)
         return rows - learning_rate * gradient / (tf.sqrt(accumulator) + self.epsilon), [accumulator]
 

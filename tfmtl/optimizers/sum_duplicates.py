@@ -35,5 +35,6 @@ def sum_duplicates(slices: tf.IndexedSlices) -> tuple[Tensor, Tensor]:
         a_shape=tf.cast(tf.stack([num_ids, num_rows]), tf.int64),
         b=tf.reshape(slices.values, tf.stack([num_rows, -1])),
     )
-    row_shape = slices.values.shape[1:]
-    return ids, tf.reshape(summed, tf.stack([num_ids, *row_shape]))  # (U, ...)
+    # Gradients that were gathered from replicas have lost their static shape.
+    shape = tf.concat([[num_ids], tf.shape(slices.values)[1:]], axis=0)
+    return ids, tf.ensure_shape(tf.reshape(summed, shape), [None, *slices.values.shape[1:]])  # (U, ...)
