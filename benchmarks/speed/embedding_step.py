@@ -7,6 +7,7 @@ rounds in which the table sizes alternate, so that a slow spell meets all), its 
 ratio of processor time, which other work on the machine disturbs less, and by how much memory peaks above its level
 between steps. Every step draws its ids from `pool` rows chosen anew from the whole
 table: tables of all sizes then have equally many rows touched, and large ones the cache misses of rows far apart.
+Most of these are misses of the page table, which `--huge-pages` spares.
 """
 
 import json
@@ -33,6 +34,7 @@ def main(
     pool: Annotated[int, typer.Option(help="Rows a step draws its ids from; 0 for all rows.")] = 10_000,
     rounds: int = 15,
     steps: Annotated[int, typer.Option(help="Steps a round.")] = 4,
+    huge_pages: Annotated[bool, typer.Option(help="Large tensors on pages of 2 MB (glibc 2.35 or later).")] = False,
 ) -> None:
     """Prints one row an optimiser; every optimiser runs in a process of its own."""
     sizes = [int(size) for size in rows.split(",")]
@@ -41,7 +43,9 @@ def main(
     for name in optimizers.split(","):
         command = (sys.executable, "-m", "benchmarks.speed.embedding_step", name)
         numbers = [json.dumps(value) for value in (sizes, pool, rounds, steps)]
-        run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True)
+        tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages else {}
+        environment = {**os.environ, **tunables}
+        run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True, env=environment)
         found = json.loads(run.stdout.splitlines()[-1])
         cells = [
             f"{1e3 * wall:.1f} ms ({wall / found['wall'][0]:.2f}x, CPU {cpu / found['cpu'][0]:.2f}x)"

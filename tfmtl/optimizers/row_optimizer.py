@@ -180,7 +180,9 @@ class RowOptimizer(keras.optimizers.Optimizer):
         ids = slices.indices
         # Ids are known before the forward pass ends. A layer that gathers from a read of the whole table, as
         # keras.layers.Embedding does, holds that read until then, and touching the table meanwhile would copy it.
+        # The first operation changes nothing, but counts as a write, which waits for every read before it.
         with tf.control_dependencies([slices.values]):
+            tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
             rows = _read(variable, ids)
         gradient = tf.cast(slices.values, rows.dtype)
         if self.l2:
