@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv on first use.
 PYTHON ?= python3
 OUT ?= demo
-# Processes that run the tests; each takes up to about 3 GB.
+# Processes that run the tests, about 2 GB each.
 WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
