@@ -61,7 +61,8 @@ def test_record(run: Run, tiny_data: PreparedData) -> None:
     assert record["parameters"] == run.model.count_params()
     assert record["seconds"] > 0
     epochs = len(run.history["loss"])
-    assert record["examples_per_second"] == pytest.approx(360 * epochs / record["seconds"], rel=0.05)
+    # A whole number: of a slow machine's few examples, the rounding is a larger part.
+    assert record["examples_per_second"] == pytest.approx(360 * epochs / record["seconds"], rel=0.05, abs=0.5)
     assert record["versions"]["keras"] == keras.__version__
     assert {"loss", "click/auc", "val_watch/rmse", "val_mean_auc"} <= set(run.history)
 
