@@ -57,7 +57,9 @@ def test_all_experts_as_top_k_is_no_choice() -> None:
 def test_equal_logits_choose_no_more_than_k() -> None:
     layer = built(SoftmaxGate(TASKS, EXPERTS, 2), SHARED)
     weights = layer(np.zeros_like(SHARED)).numpy()
-    np.testing.assert_array_equal(np.sort(weights, axis=-1), np.broadcast_to([0.0, 0.0, 0.5, 0.5], weights.shape))
+    chosen = np.broadcast_to([0.0, 0.0, 0.5, 0.5], weights.shape)
+    # Two units in the last place: without AVX-512 TensorFlow divides by a softmax's sum approximately.
+    np.testing.assert_allclose(np.sort(weights, axis=-1), chosen, rtol=2**-22)
 
 
 def test_experts_left_out_get_no_gradient() -> None:

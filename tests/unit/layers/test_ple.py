@@ -105,7 +105,8 @@ def test_cgc_with_one_shared_expert_alone_is_shared_bottom() -> None:
     for layer in (level, shared):
         built(layer, INPUTS["one"])
     level.shared_experts.set_weights(shared.network.get_weights())
-    np.testing.assert_array_equal(level(INPUTS["one"]), shared(INPUTS["one"]))
+    # Two units in the last place: without AVX-512 TensorFlow divides by a softmax's sum approximately.
+    np.testing.assert_allclose(level(INPUTS["one"]), shared(INPUTS["one"]), rtol=2**-22)
 
 
 @ALL
