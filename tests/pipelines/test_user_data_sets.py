@@ -226,6 +226,8 @@ _HEADER = b"user_id,item_id,behavior,timestamp\n"
         (gzip.compress(_HEADER + b"1,5,view,noon\n"), "CSV conversion error to int64: invalid value 'noon'"),
         (gzip.compress(_HEADER + b"1,5\n"), "Expected 4 columns, got 2"),
     ],
+    # Names of their own: gzip notes the time, and every process has to call the tests alike.
+    ids=["not packed", "cut off", "empty", "a column too few", "no number", "a short line"],
 )
 def test_a_bad_file(content: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=f"^datasets: 'events\\.csv\\.gz' cannot be read: .*{reason}"):
