@@ -108,7 +108,7 @@ def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None) -
         if kill is not None:
             kill()
         model = fit(data, folder, TrainOptions(**OPTIONS), verbose=2)
-        values = [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
+        values = [variable.numpy() for variable in (*model.weights, *model.optimizer.variables)]
         np.savez(folder.with_suffix(".npz"), *values)
         status = 0
     except BaseException:
