@@ -13,10 +13,12 @@ from tensorflow.core.util import event_pb2
 from tests.support.tiny_problem import tiny_model
 from tfmtl.balancing import Balancer
 from tfmtl.data import PreparedData
+from tfmtl.layers import PLE
 from tfmtl.models import MultiTaskModel
 from tfmtl.training import ConflictMonitor, TrainOptions, fit
 
 ROWS = 64
+CGC = {"sharing": "ple", "dropout": 0.2}
 
 
 def train(data: PreparedData, preset: str, callbacks: list, steps: int = 2, **options) -> MultiTaskModel:
@@ -33,9 +35,9 @@ def records(folder: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def ple(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[MultiTaskModel, Path]:
-    folder = tmp_path_factory.mktemp("ple")
-    model = train(tiny_data, "dtrn", [ConflictMonitor(tiny_data, folder, 1, ROWS)], sharing="ple", dropout=0.2)
+def refined(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[MultiTaskModel, Path]:
+    folder = tmp_path_factory.mktemp("refined")
+    model = train(tiny_data, "dtrn", [ConflictMonitor(tiny_data, folder, 1, ROWS)], **CGC)
     return model, folder
 
 
@@ -44,10 +46,10 @@ def first_rows(data: PreparedData) -> tuple[dict, dict]:
     return features, labels
 
 
-def test_training_stays_as_it_is(ple: tuple[MultiTaskModel, Path], tiny_data: PreparedData) -> None:
+def test_training_stays_as_it_is(refined: tuple[MultiTaskModel, Path], tiny_data: PreparedData) -> None:
     """Dropout and metrics included."""
-    alone = train(tiny_data, "dtrn", [], sharing="ple", dropout=0.2)
-    for one, other in zip(ple[0].variables, alone.variables, strict=True):
+    alone = train(tiny_data, "dtrn", [], **CGC)
+    for one, other in zip(refined[0].variables, alone.variables, strict=True):
         np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
 
 
@@ -73,18 +75,18 @@ def test_cosines(tiny_data: PreparedData, tmp_path: Path) -> None:
     assert record["conflicting_pairs"] == pytest.approx(np.mean(expected < 0.0))
 
 
-def test_gates_fields_and_embeddings(ple: tuple[MultiTaskModel, Path], tiny_data: PreparedData) -> None:
-    model, folder = ple
+def test_gates_fields_and_embeddings(refined: tuple[MultiTaskModel, Path], tiny_data: PreparedData) -> None:
+    model, folder = refined
     record = records(folder)[-1]
     embedded = model.embedding(first_rows(tiny_data)[0])
     bottom = model.bottom(embedded)
     for level, weights in enumerate(model.sharing.gate_weights(bottom), start=1):
         use = np.mean(weights, axis=0)
-        entropy = np.mean(np.sum(-weights * np.log(weights), axis=-1), axis=0) / np.log(2)
+        entropy = np.mean(np.sum(-weights * np.log(weights), axis=-1), axis=0) / np.log(weights.shape[-1])
         for k, task in enumerate(tiny_data.inputs.task_names):
             said = record["gates"][f"level {level}"][task]
             np.testing.assert_allclose(list(said.values()), [entropy[k], *use[k]], rtol=1e-4)
-    assert list(record["gates"]) == ["level 1", "level 2"]
+    assert list(record["gates"]) == ["level 1"]
     fields = np.mean(model.bottom.field_weights(embedded), axis=0)
     np.testing.assert_allclose([list(row.values()) for row in record["field_weights"].values()], fields, rtol=1e-4)
     assert {"item", "age", "clicked", "bought"} <= set(record["field_weights"]["buy"])
@@ -95,17 +97,27 @@ def test_gates_fields_and_embeddings(ple: tuple[MultiTaskModel, Path], tiny_data
     assert record["embeddings"]["device"]["zero_share"] == 0.0
 
 
-def test_tensorboard_holds_the_same(ple: tuple[MultiTaskModel, Path]) -> None:
-    [path] = (ple[1] / "tensorboard" / "conflict").glob("events*")
+def test_gates_of_every_level() -> None:
+    sharing = PLE(num_tasks=2, num_levels=2, num_specific_experts=2, hidden_units=(4,))
+    sharing.build((None, 1, 6))
+    inputs = tf.random.stateless_normal((5, 1, 6), (0, 0))
+    one, two = sharing.gate_weights(inputs)
+    np.testing.assert_allclose(one, sharing.levels[0].task_gate(inputs), rtol=1e-6)
+    np.testing.assert_allclose(two, sharing.levels[1].task_gate(sharing.levels[0](inputs)[:, :2]), rtol=1e-6)
+    assert one.shape == two.shape == (5, 2, 3)
+
+
+def test_tensorboard_holds_the_same(refined: tuple[MultiTaskModel, Path]) -> None:
+    [path] = (refined[1] / "tensorboard" / "conflict").glob("events*")
     found: dict[str, list[float]] = {}
     for event in tf.data.TFRecordDataset(str(path)):
         for value in event_pb2.Event.FromString(event.numpy()).summary.value:
             found.setdefault(value.tag, []).append(float(tf.make_ndarray(value.tensor)))
-    said = records(ple[1])
+    said = records(refined[1])
     assert [record["step"] for record in said] == [1, 2]
     np.testing.assert_allclose(found["cosines/click, buy"], [r["cosines"]["click, buy"] for r in said], rtol=1e-6)
-    entropies = [record["gates"]["level 2"]["buy"]["entropy"] for record in said]
-    np.testing.assert_allclose(found["gates/level 2/buy/entropy"], entropies, rtol=1e-6)
+    entropies = [record["gates"]["level 1"]["buy"]["entropy"] for record in said]
+    np.testing.assert_allclose(found["gates/level 1/buy/entropy"], entropies, rtol=1e-6)
     np.testing.assert_allclose(
         found["embeddings/item/mean_norm"], [r["embeddings"]["item"]["mean_norm"] for r in said], rtol=1e-6
     )

@@ -2,13 +2,13 @@
 
 from typing import Any, cast
 
-import keras
 import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import error_text
+from tfmtl.models.steps.all_gradients import all_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.gramian import gramian
 from tfmtl.models.steps.perturb import pass_states, perturb
@@ -54,8 +54,8 @@ def decomposed_gradients(
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vectors)
             out = forward.run(vectors)
-        apart = [_gradients(tape, part, dense, vectors) for part in out.scaled_parts]
-        added = None if out.scaled_rest is None else _gradients(tape, out.scaled_rest, dense, vectors)
+        apart = [all_gradients(tape, part, dense, vectors) for part in out.scaled_parts]
+        added = None if out.scaled_rest is None else all_gradients(tape, out.scaled_rest, dense, vectors)
         return apart, added, out.raw, out.loss, out.contributions, out.means
 
     def nearby(task: int, moved: ForwardPass) -> Any:
@@ -63,7 +63,7 @@ def decomposed_gradients(
             with tf.GradientTape() as tape:
                 tape.watch(vectors)
                 part = moved.run(vectors).scaled_parts[task]
-            return _gradients(tape, part, dense, vectors)
+            return all_gradients(tape, part, dense, vectors)
 
         return moved.compiled(differentiate)(moved.vectors())
 
@@ -90,20 +90,6 @@ def decomposed_gradients(
         combined = [gradient + more for gradient, more in zip(combined, added[0], strict=True)]
         rows = {width: gradient + added[1][width] for width, gradient in rows.items()}
     return StepGradients(combined, rows, raw, loss, contributions, means)
-
-
-def _gradients(
-    tape: tf.GradientTape, part: Tensor, dense: list[keras.Variable], vectors: Vectors
-) -> tuple[list[Tensor], Vectors]:
-    """With zeros for what the part does not depend on, which the tape cannot make for a variable of Keras."""
-    by_weight, by_width = tape.gradient(part, (dense, vectors))
-    return (
-        [
-            tf.zeros(weight.shape) if gradient is None else tf.convert_to_tensor(gradient)
-            for weight, gradient in zip(dense, by_weight, strict=True)
-        ],
-        {width: tf.zeros_like(rows) if by_width[width] is None else by_width[width] for width, rows in vectors.items()},
-    )
 
 
 def _matrices(apart: list[Any]) -> tuple[list[Tensor], dict[str, Tensor]]:

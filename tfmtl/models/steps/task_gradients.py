@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
+from tfmtl.models.steps.all_gradients import all_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.gramian import gramian
 from tfmtl.models.steps.step_gradients import StepGradients
@@ -31,10 +32,9 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
         parts = out.scaled_parts if out.scaled_rest is None else [*out.scaled_parts, out.scaled_rest]
         own_gradients = tape.gradient(parts, own)
         added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
-        zero = tf.UnconnectedGradients.ZERO
         dense, rows = [], []
         for cotangent in task_cotangents(tape, forward, out):
-            one = tape.gradient(out.hidden, (below, vectors), cotangent, unconnected_gradients=zero)
+            one = all_gradients(tape, out.hidden, below, vectors, cotangent)
             dense.append([tf.reshape(gradient, (-1,)) for gradient in one[0]])
             rows.append(one[1])
         matrices = [tf.stack(parts) for parts in zip(*dense, strict=True)]  # each (T, size)
