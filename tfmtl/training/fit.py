@@ -19,6 +19,7 @@ from tfmtl.schema import SPLITS
 from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
+from tfmtl.training.workers import is_chief, own_folder
 
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
@@ -53,10 +54,11 @@ def fit(
         TrainingError: a task's loss became NaN or infinite.
     """
     options = options or TrainOptions()
-    output = Path(output)
+    strategy = get_strategy(options.strategy)  # first, since several workers have to find each other before all else
+    output = own_folder(strategy, Path(output))
     check_output_folder("fit", "output", output, TRAINED)
     keras.utils.set_random_seed(options.seed)
-    with get_strategy(options.strategy).scope():
+    with strategy.scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
         model.compile(keras.optimizers.Adam(options.learning_rate), jit_compile=options.jit_compile)
     monitor = _monitor(model, options.monitor, data)
@@ -71,7 +73,7 @@ def fit(
             validation_data=data.valid(_EVAL_BATCH) if monitor else None,
             epochs=options.epochs,
             callbacks=[*_callbacks(output, best, monitor, options.patience), *callbacks],
-            verbose=verbose,
+            verbose=verbose if is_chief(strategy) else 0,
         )
         seconds = time.monotonic() - started
         if not monitor:
