@@ -127,7 +127,9 @@ def train(
     monitor: Annotated[str | None, typer.Option(help="Metric that picks the best epoch, such as val_like/auc.")] = None,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 2,
     seed: Seed = 0,
-    strategy: Annotated[str, typer.Option(help="one_device or mirrored.")] = "one_device",
+    strategy: Annotated[
+        str, typer.Option(help="one_device, mirrored, multi_worker or parameter_server; the last two read TF_CONFIG.")
+    ] = "one_device",
     jit_compile: Annotated[
         bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
     ] = False,

@@ -30,7 +30,8 @@ def gather_over_replicas(values: Tensor) -> Tensor:
     """The replicas' tensors one after the other along axis 0, where they may differ in length; in any order."""
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return values
-    return tf.distribute.get_replica_context().all_gather(values, axis=0)
+    gathered = tf.distribute.get_replica_context().all_gather(values, axis=0)
+    return tf.ensure_shape(gathered, (None, *values.shape[1:]))  # from other machines it comes without
 
 
 def order_of_replicas(rows: Tensor) -> Tensor:

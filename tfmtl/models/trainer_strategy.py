@@ -1,4 +1,4 @@
-"""What Keras' trainer asks a distribution strategy, answered so that it holds for several workers too."""
+"""What Keras' trainer asks a distribution strategy, answered so that it holds for several processes too."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -26,13 +26,22 @@ class TrainerStrategy:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._strategy, name)
 
+    @property
+    def is_asynchronous(self) -> bool:
+        """Whether workers take steps of their own, on variables that servers hold."""
+        return isinstance(self._strategy, tf.distribute.ParameterServerStrategy)
+
     def run(self, step: Callable[..., Any], args: Sequence[Any] = ()) -> Any:
         """What the step returns on the first replica of this process, having run on all."""
+        if self.is_asynchronous:  # here, on the coordinator
+            return step(*args)
         results = self._strategy.run(step, args=args)
         return tf.nest.map_structure(lambda value: self._strategy.experimental_local_results(value)[0], results)
 
     def experimental_distribute_dataset(self, batches: tf.data.Dataset) -> Any:
         """Distributes whole batches, which every worker has to read alike: same files, same seeds."""
+        if self.is_asynchronous:  # the coordinator reads for all
+            return batches
         replicas = self._strategy.num_replicas_in_sync
 
         def of_this_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:

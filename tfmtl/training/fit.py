@@ -40,6 +40,10 @@ def fit(
     `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, versions, timing).
     Without validation examples the last epoch counts as the best.
 
+    With strategy `"multi_worker"` every worker calls this with the same arguments and returns the same model; the
+    chief alone writes to its `output`, others to a folder that goes when they end. With `"parameter_server"` it does
+    not return but on the chief.
+
     Args:
         data: `PreparedData`.
         output: folder, created if needed.
@@ -54,9 +58,9 @@ def fit(
         TrainingError: a task's loss became NaN or infinite.
     """
     options = options or TrainOptions()
-    strategy = get_strategy(options.strategy)  # first, since several workers have to find each other before all else
+    check_output_folder("fit", "output", Path(output), TRAINED)
+    strategy = get_strategy(options.strategy)  # several workers have to find each other before all else
     output = own_folder(strategy, Path(output))
-    check_output_folder("fit", "output", output, TRAINED)
     keras.utils.set_random_seed(options.seed)
     with strategy.scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)

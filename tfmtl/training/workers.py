@@ -15,7 +15,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     if "chief" in resolver.cluster_spec().as_dict():
         return bool(resolver.task_type == "chief")
-    return resolver.task_type == "worker" and resolver.task_id == 0
+    return bool(resolver.task_type == "worker" and resolver.task_id == 0)
 
 
 def own_folder(strategy: tf.distribute.Strategy, output: Path) -> Path:
