@@ -70,9 +70,12 @@ def _multi_worker() -> tf.distribute.Strategy:
 def _parameter_server() -> tf.distribute.Strategy:
     os.environ.setdefault("GRPC_FAIL_FAST", "use_caller")  # else a step sent to a lost worker is an error at once
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    # With fewer threads than others that may ask at a time, all of them can come to wait for each other.
+    threads = max(os.cpu_count() or 1, len(resolver.cluster_spec().job_tasks("worker")) + 1)
     if resolver.task_type in ("worker", "ps"):
-        server = tf.distribute.Server(resolver.cluster_spec(), resolver.task_type, resolver.task_id, protocol="grpc")
-        server.join()
+        config = tf.compat.v1.ConfigProto(inter_op_parallelism_threads=threads)
+        tf.distribute.Server(resolver.cluster_spec(), resolver.task_type, resolver.task_id, config=config).join()
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
     strategy = tf.distribute.ParameterServerStrategy(resolver)
     tf.distribute.coordinator.ClusterCoordinator(strategy)  # connects to all, and is kept by the strategy
     return strategy
