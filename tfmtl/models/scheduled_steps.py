@@ -19,7 +19,9 @@ class ScheduledSteps:
     The coordinator reads the batches and hands each to a worker; that of a worker that was lost goes to another, which
     may repeat a part of a step. Every batch of an epoch is so taken, as on one device, but the order is the workers',
     and the weights a step begins with lack the steps that are under way. The metrics returned are from some steps ago:
-    when so many batches are waiting, all are waited for, and the metrics read.
+    when so many batches are waiting, all are waited for, and the metrics read. Keras reads and writes a metric and the
+    optimiser's count of steps one after the other, so that of two workers doing so at once one's share is lost: the
+    metrics of an epoch are those of nearly all rows. Validation is exact.
 
     Args:
         model: `DistributedModel`.

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from tests.support.tiny_problem import tiny_model, whole_split
 from tfmtl.data import PreparedData
-from tfmtl.models import load
+from tfmtl.models import MultiTaskModel, load
 from tfmtl.training import TrainOptions, evaluate, fit, get_strategy
 
 EPOCHS, BATCH = 4, 20
@@ -45,9 +46,16 @@ def main(data: PreparedData, output: Path) -> None:
     """What the chief does; the others serve it."""
     strategy = get_strategy("parameter_server")
     with strategy.scope():
+        taken = tf.Variable(0)  # counted on a server, where no two workers can count at a time
         model = tiny_model(data.inputs, "shared_bottom")
         model.compile()
         model.build()
+    train_step = MultiTaskModel.train_step
+
+    def counted(self: MultiTaskModel, batch: Any) -> Any:
+        taken.assign_add(1)
+        return train_step(self, batch)
+
     tables = model.embedding.tables
     start = {width: table.numpy() for width, table in tables.items()}
     devices = {variable.path: variable.value.device for variable in model.variables}
@@ -56,16 +64,17 @@ def main(data: PreparedData, output: Path) -> None:
     read = {width: ids.numpy() for width, ids in model.embedding.row_ids(features).items()}
     model.fit(tf.data.Dataset.from_tensors((features, labels)).repeat(3), verbose=0)
     moved = {width: np.any(table.numpy() != start[width], axis=1) for width, table in tables.items()}
+    MultiTaskModel.train_step = counted
     options = dataclasses.replace(OPTIONS, strategy="parameter_server")
     trained = fit(data, output / "run", options, callbacks=[counter], verbose=2)
     found = {
         "devices": devices,
-        "table_shapes": [table.shape for table in tables.values()],
+        "table_shapes": [list(table.shape) for table in tables.values()],
         "whole_reads": whole_reads(model),
         "moved_unread": {width: int(np.sum(np.delete(rows, np.unique(read[width])))) for width, rows in moved.items()},
         "moved_read": {width: int(np.sum(rows[np.unique(read[width])])) for width, rows in moved.items()},
         "steps": counter.steps,
-        "iterations": int(trained.optimizer.iterations.numpy()),
+        "taken": int(taken.numpy()),
         "run": str(output / "run"),
         "trained": evaluate(trained, data),
         "saved": evaluate(load(output / "run" / "model.keras"), data),

@@ -45,7 +45,7 @@ def found(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_every_step_is_taken_though_a_worker_is_killed(found: dict[str, Any], tiny_data: PreparedData) -> None:
     steps = EPOCHS * -(-tiny_data.num_examples("train") // BATCH)
     assert found["steps"] == steps
-    assert steps <= found["iterations"] <= steps + 1  # of the killed worker's step a part may count twice
+    assert steps <= found["taken"] <= steps + 3  # the killed worker's may have been taken in part before
 
 
 def test_variables_lie_on_the_servers_and_tables_are_never_read_whole(found: dict[str, Any]) -> None:
