@@ -137,7 +137,8 @@ def train(
     """Train a multi-task model with early stopping; keeps the best epoch."""
     from pipelines.option_values import option_values
     from tfmtl.data import PreparedData
-    from tfmtl.training import TrainOptions, fit
+    from tfmtl.training import TrainOptions, fit, get_strategy
+    from tfmtl.training.workers import is_chief
 
     options = TrainOptions(
         preset=preset,
@@ -152,6 +153,8 @@ def train(
         jit_compile=jit_compile,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2)
+    if not is_chief(get_strategy(strategy)):
+        return
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
 
 
