@@ -127,7 +127,9 @@ def train(
     monitor: Annotated[str | None, typer.Option(help="Metric that picks the best epoch, such as val_like/auc.")] = None,
     patience: Annotated[int, typer.Option(help="Epochs without improvement before stopping.")] = 2,
     seed: Seed = 0,
-    strategy: Annotated[str, typer.Option(help="one_device or mirrored.")] = "one_device",
+    strategy: Annotated[
+        str, typer.Option(help="one_device, mirrored, multi_worker or parameter_server; the last two read TF_CONFIG.")
+    ] = "one_device",
     jit_compile: Annotated[
         bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
     ] = False,
@@ -160,7 +162,8 @@ def train(
     """
     from pipelines.option_values import option_values
     from tfmtl.data import PreparedData
-    from tfmtl.training import TrainOptions, fit
+    from tfmtl.training import TrainOptions, fit, get_strategy
+    from tfmtl.training.workers import is_chief
 
     options = TrainOptions(
         preset=preset,
@@ -185,6 +188,9 @@ def train(
         monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
+    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
+    if not is_chief(get_strategy(strategy)):
+        return
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
 
 

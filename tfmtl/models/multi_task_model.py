@@ -1,17 +1,19 @@
 """The model: embedding -> bottom -> sharing -> towers -> heads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
 import tensorflow as tf
 
 from tfmtl.balancing import Balancer, get_balancer
+from tfmtl.core.replicas import mean_over_replicas
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_number, check_one_of, check_positive_ints, error_text
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.models.distributed_model import DistributedModel
 from tfmtl.models.objectives import OBJECTIVES
 from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.decomposed_gradients import flat_balancer
@@ -24,7 +26,7 @@ SHARED = ("parameters", "representation")
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class MultiTaskModel(keras.Model):
+class MultiTaskModel(DistributedModel):
     """A multi-task ranking model, one output per task of the problem.
 
     embedding -> bottom -> sharing -> towers (-> transfer) -> heads (-> chain).
@@ -316,7 +318,7 @@ class MultiTaskModel(keras.Model):
         contributions, rest, means = losses.of(raw, list(self.losses))
         loss = tf.reduce_sum(contributions)
         losses.record(raw, loss if rest is None else loss + rest, means)
-        return self.get_metrics_result()
+        return mean_over_replicas(self.get_metrics_result())
 
     @property
     def loss_tracker(self) -> keras.metrics.Metric:
@@ -353,24 +355,6 @@ class MultiTaskModel(keras.Model):
         return cast("Shape | None", self.sharing.representation_shape(bottom))
 
     # === Keras ===
-
-    def _make_function(self, step_function: Callable[..., Any]) -> Callable[..., Any]:
-        # Keras would compile the whole step with XLA, tables and metrics too; `ForwardPass` compiles what gains by it.
-        model: Any = self
-        asked, model.jit_compile = model.jit_compile, False
-        try:
-            return cast("Callable[..., Any]", super()._make_function(step_function))
-        finally:
-            model.jit_compile = asked
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Keras builds from a batch, which under a strategy it makes by adding up the replicas' batches: that fails
-        # where they differ in size. This model needs no batch.
-        with self.distribute_strategy.scope():
-            if not self.built:
-                self.build()
-            if not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """Current values: `loss`, `mean_auc`, and `<task>/loss`, `<task>/auc` or `<task>/rmse`."""

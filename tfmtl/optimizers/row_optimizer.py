@@ -150,7 +150,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[tuple[Any, Any]]:
         pairs = super()._all_reduce_sum_gradients(grads_and_vars)
-        gradients = [_with_distinct_rows(gradient) for gradient, _ in pairs]
+        gradients = [_with_distinct_rows(gradient, variable) for gradient, variable in pairs]
         if self.clipnorm:
             gradients = [tf.clip_by_norm(gradient, self.clipnorm) for gradient in gradients]
         elif self.clipvalue:
@@ -200,10 +200,12 @@ class RowOptimizer(keras.optimizers.Optimizer):
         return {**config, "l2": self.l2}
 
 
-def _with_distinct_rows(gradient: Any) -> Any:
+def _with_distinct_rows(gradient: Any, variable: Any) -> Any:
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
-    ids, values = sum_duplicates(gradient)
+    # Gathered from several machines, values have forgotten how wide they are.
+    values = tf.ensure_shape(gradient.values, (None, *variable.shape[1:]))
+    ids, values = sum_duplicates(tf.IndexedSlices(values, gradient.indices, gradient.dense_shape))
     return tf.IndexedSlices(values, ids, gradient.dense_shape)
 
 

@@ -27,6 +27,7 @@ from tfmtl.training.strategy import get_strategy
 from tfmtl.training.table_memory import check_table_memory
 from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_state import fits, restore_state
+from tfmtl.training.workers import is_chief, is_one_of_several, own_folder
 
 _EVAL_BATCH = 4096
 _ADAM_SLOTS = 2
@@ -53,6 +54,10 @@ def fit(
 
     Warns of features that alone tell a label, and of tasks without any.
 
+    With strategy `"multi_worker"` every worker calls this with the same arguments and returns the same model; the
+    chief alone writes to its `output`, others to a folder that goes when they end. With `"parameter_server"` it does
+    not return but on the chief. With either a run that was killed starts anew, and `deterministic` says nothing.
+
     Args:
         data: `PreparedData`.
         output: folder, created if needed.
@@ -70,20 +75,24 @@ def fit(
         TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
     options = options or TrainOptions()
-    folder = RunFolder(Path(output), options, data)
+    strategy = get_strategy(options.strategy)  # several workers have to find each other before all else
+    alone = not is_one_of_several(strategy)
+    verbose = verbose if is_chief(strategy) else 0
+    folder = RunFolder(own_folder(strategy, Path(output)), options, data)
+    fresh = fresh or not alone
     progress = Progress() if fresh else folder.progress() or Progress()
     resumes = bool(progress.epoch or progress.step)
     if folder.is_finished() and not resumes and not fresh:
         _say(verbose, f"Nothing to do: '{folder.model}' is of these options and data. To train anew: fresh (--fresh).")
-        with get_strategy(options.strategy).scope():
+        with strategy.scope():
             return load(folder.model)
     if not data.num_examples("train"):
         raise ValueError(error_text("fit", "data", "have training examples", str(data.directory), "Check its split."))
     memory = check_table_memory(data.inputs, _ADAM_SLOTS, force=not options.memory_check)
-    if options.deterministic:
+    if options.deterministic and alone:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
-    with get_strategy(options.strategy).scope():
+    with strategy.scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
         dense, tables = (
             kind(options.learning_rate, global_clipnorm=options.clip_norm) for kind in (keras.optimizers.Adam, LazyAdam)
@@ -94,7 +103,8 @@ def fit(
     folder.check_writable()
     _say(verbose, memory)
     leaks = find_label_leaks(data)
-    _warn(data, leaks)
+    if is_chief(strategy):
+        _warn(data, leaks)
     steps = -(-data.num_examples("train") // options.batch_size)
     if resumes and not fits(folder.state, model):
         progress, resumes = Progress(), False
@@ -113,7 +123,7 @@ def fit(
             initial_epoch=progress.epoch,
             epochs=options.epochs,
             steps_per_epoch=steps,
-            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, callbacks),
+            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, callbacks, alone),
             verbose=verbose,
         )
     if not monitor:
@@ -167,6 +177,7 @@ def _callbacks(
     data: PreparedData,
     model: MultiTaskModel,
     further: Sequence[keras.callbacks.Callback],
+    alone: bool,
 ) -> list[keras.callbacks.Callback]:
     def explain(epoch: int, step: int | None) -> str:
         if step is None:
@@ -190,7 +201,7 @@ def _callbacks(
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     others = [*own, *further]
-    return [*others, KeepState(folder, progress, steps, options.checkpoint_every, others)]
+    return [*others, KeepState(folder, progress, steps, options.checkpoint_every, others, checkpoints=alone)]
 
 
 def _record(

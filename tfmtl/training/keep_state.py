@@ -30,6 +30,7 @@ class KeepState(keras.callbacks.Callback):
         every: int or None. Steps between two checkpoints inside an epoch; `None` means every five minutes, or less
             often if that took more than 5 % of the time. At the end of an epoch there always is one.
         callbacks: all other callbacks; those with `get_state` and `set_state` (plain values) are kept too.
+        checkpoints: bool. Whether to write checkpoints at all, beside `history.csv`. Defaults to `True`.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class KeepState(keras.callbacks.Callback):
         steps: int,
         every: int | None,
         callbacks: Sequence[keras.callbacks.Callback],
+        checkpoints: bool = True,
     ) -> None:
         super().__init__()
         self.progress = progress
         self._folder = folder
         self._steps = steps
         self._every = every
+        self._checkpoints = checkpoints
         self._parts = {str(n): part for n, part in enumerate(callbacks) if hasattr(part, "set_state")}
         self._resumes = bool(progress.epoch or progress.step)
         self._pause = _SECONDS
@@ -83,6 +86,8 @@ class KeepState(keras.callbacks.Callback):
     def _save(self) -> None:
         began = time.monotonic()
         self.progress.seconds = self._before + began - self._started
+        if not self._checkpoints:
+            return
         self.progress.callbacks = {name: part.get_state() for name, part in self._parts.items()}
         self._folder.unfinished.mkdir(exist_ok=True)
         save_state(self._folder.state, self.model, self.progress)

@@ -28,7 +28,8 @@ class TrainOptions:
             `None`: `val_mean_auc`, or `val_loss` for a problem without binary tasks.
         patience: int. Epochs without improvement before training stops. Defaults to `2`.
         seed: int. Defaults to `0`.
-        strategy: `"one_device"` or `"mirrored"`. Defaults to `"one_device"`.
+        strategy: str. `"one_device"`, `"mirrored"`, `"multi_worker"` or `"parameter_server"`, as `get_strategy` says.
+            Defaults to `"one_device"`.
         jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
         clip_norm: float or None. Largest norm of all gradients of a step together; a longer one is scaled down. With
             strategy `"one_device"` only. Defaults to `None`: no limit.

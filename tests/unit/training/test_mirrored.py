@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.distributed_cases import CASES
 from tfmtl.data import PreparedData
 from tfmtl.export import verify
 
 ROOT = Path(__file__).parents[3]
-CASES = ("even", "uneven", "a replica without a row", "labels on one replica, weighted")
 
 pytestmark = pytest.mark.slow
 

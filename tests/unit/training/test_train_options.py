@@ -82,3 +82,20 @@ def test_strategies() -> None:
     assert get_strategy("mirrored") is mirrored, "two at a time would mix up each other's exchanges"
     with pytest.raises(ValueError, match=r"get_strategy: `name` must be one of .* Did you mean 'mirrored'?"):
         get_strategy("mirror")
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("multi_worker", ""),
+        ("multi_worker", "{"),
+        ("multi_worker", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}'),
+        ("parameter_server", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}'),
+    ],
+)
+def test_a_cluster_has_to_be_named(monkeypatch: pytest.MonkeyPatch, name: str, config: str) -> None:
+    monkeypatch.setenv("TF_CONFIG", config)
+    with pytest.raises(
+        ValueError, match=rf"get_strategy: `name` must come with .* Received: name='{name}'. TF_CONFIG="
+    ):
+        get_strategy(name)

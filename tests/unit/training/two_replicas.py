@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import keras
@@ -13,46 +12,13 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+from tests.support.distributed_cases import train  # noqa: E402
 from tests.support.tiny_problem import tiny_model, whole_split  # noqa: E402
 from tfmtl.data import PreparedData  # noqa: E402
 from tfmtl.export import export  # noqa: E402
 from tfmtl.models import load  # noqa: E402
 from tfmtl.sharpness import SAM  # noqa: E402
 from tfmtl.training import TrainOptions, evaluate, fit, get_strategy  # noqa: E402
-
-
-def cases(data: PreparedData) -> Iterator[tuple[str, tf.data.Dataset, tf.data.Dataset]]:
-    """Name, training and evaluation batches."""
-    yield "even", data.train(72), data.test(60)
-    yield "uneven", data.train(51), data.test(33)
-    features, labels = whole_split(data, "train")
-    rows = tf.data.Dataset.from_tensor_slices((features, labels))
-    yield "a replica without a row", rows.take(61).batch(30), rows.take(61).batch(30)
-    weights = np.arange(360, dtype="float32") % 4
-    second_half = np.arange(360) % 60 >= 30
-    lopsided = {**labels, "watch": tf.where(second_half, np.nan, labels["watch"])}
-    lopsided["buy"] = tf.where(np.arange(360) % 60 < 50, np.nan, labels["buy"])
-    weighted = tf.data.Dataset.from_tensor_slices((features, lopsided, weights)).batch(60)
-    yield "labels on one replica, weighted", weighted, weighted
-
-
-def train(data: PreparedData, strategy: str, preset: str, prefix: str = "", **options) -> dict[str, np.ndarray]:
-    """What every case makes of the same start."""
-    keras.utils.set_random_seed(0)
-    with get_strategy(strategy).scope():
-        model = tiny_model(data.inputs, preset, **options)
-        model.compile(keras.optimizers.SGD(0.3))
-    start = model.get_weights()
-    found = {}
-    for name, batches, evaluated in cases(data):
-        model.set_weights(start)
-        history = model.fit(batches, epochs=2, verbose=0).history
-        measured = model.evaluate(evaluated, verbose=0, return_dict=True)
-        found |= {f"{name}/fit/{metric}": np.array(values) for metric, values in history.items()}
-        found |= {f"{name}/evaluate/{metric}": np.array(value) for metric, value in measured.items()}
-        found |= {f"{name}/weights/{n}": value for n, value in enumerate(model.get_weights())}
-        found |= {f"{name}/moved/{n}": value - start[n] for n, value in enumerate(model.get_weights())}
-    return {prefix + name: value for name, value in found.items()}
 
 
 def added(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
@@ -102,9 +68,10 @@ def run(data: PreparedData, folder: Path) -> dict[str, object]:
 if __name__ == "__main__":
     prepared, output = PreparedData(sys.argv[1]), Path(sys.argv[2])
     for strategy in ("one_device", "mirrored"):
-        plain = train(prepared, strategy, "mmoe")
+        chosen = get_strategy(strategy)
+        plain = train(prepared, chosen, "mmoe")
         # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
-        gates, chain = (train(prepared, strategy, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
+        gates, chain = (train(prepared, chosen, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
         np.savez(
             output / f"{strategy}.npz",
             **plain,

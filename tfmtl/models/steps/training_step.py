@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import tensorflow as tf
 
-from tfmtl.core.replicas import sum_over_replicas
+from tfmtl.core.replicas import mean_over_replicas, sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.decomposed_gradients import decomposed_gradients
@@ -28,7 +28,7 @@ def training_step(model: "MultiTaskModel", data: Any) -> dict[str, Tensor]:
         data: `(features, labels)` or `(features, labels, weights)`.
 
     Returns:
-        dict: the running metrics.
+        dict: the running metrics, averaged over the replicas.
     """
     features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
     losses = BatchLosses(model, features, labels, weights)
@@ -45,7 +45,7 @@ def training_step(model: "MultiTaskModel", data: Any) -> dict[str, Tensor]:
     if balancer is not None and balancer.uses_next_losses:
         after = forward.run(forward.vectors()).contributions
         balancer.update(*tf.unstack(sum_over_replicas(tf.stack([gradients.contributions, after]))))
-    return model.get_metrics_result()
+    return mean_over_replicas(model.get_metrics_result())
 
 
 def _gradients(forward: ForwardPass) -> StepGradients:

@@ -1,0 +1,34 @@
+"""The processes of one training run: who writes what."""
+
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+
+_SCRATCH: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when the process ends
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes: the only one, the chief, or the first worker where none is chief."""
+    if not is_one_of_several(strategy):
+        return True
+    resolver = strategy.cluster_resolver
+    if "chief" in resolver.cluster_spec().as_dict():
+        return bool(resolver.task_type == "chief")
+    return bool(resolver.task_type == "worker" and resolver.task_id == 0)
+
+
+def is_one_of_several(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes take part in this one's run."""
+    return strategy.cluster_resolver is not None and bool(strategy.cluster_resolver.cluster_spec().as_dict())
+
+
+def own_folder(strategy: tf.distribute.Strategy, output: Path) -> Path:
+    """The folder that this process writes to: `output` for the chief, and for others one that is thrown away.
+
+    Saving a model reads variables that the workers hold together, so all of them have to save; one file is kept.
+    """
+    if is_chief(strategy):
+        return output
+    _SCRATCH.append(tempfile.TemporaryDirectory(prefix="worker_"))
+    return Path(_SCRATCH[-1].name)
