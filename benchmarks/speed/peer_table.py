@@ -5,7 +5,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from benchmarks.speed.peer_sides import DEEPCTR, TORCH_RECHUB
@@ -41,74 +41,75 @@ def peer_table(task: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], round
         runs: a record for every side and round.
         rounds: how many there were.
     """
-    flops = step_flops(task)
     by_side: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         by_side.setdefault(run["side"], []).append(run)
-    rates = {name: [_rate(run) for run in own] for name, own in by_side.items() if "examples" in own[0]}
-    tops = {
-        name: [run["flops"] / run["seconds"] / 1e9 for run in own] for name, own in by_side.items() if "flops" in own[0]
-    }
-    lines = [
-        "# Training speed beside DeepCTR and torch-rechub",
-        "",
-        f"MMoE on Census-Income: {len(task['fields'])} categorical fields of width {task['embedding_dim']}, "
-        f"{task['num_experts']} experts {'-'.join(map(str, task['expert_units']))}, towers "
-        f"{'-'.join(map(str, task['tower_units']))}, batch {task['batch_size']}, Adam {task['learning_rate']:g}, one epoch, "
-        f"{task['threads']} threads. Medians of {rounds} rounds, ratios those of the same round; in brackets the lowest and "
-        "the highest. CPU is processor time of all threads, which other work on the machine disturbs less.",
-        "",
-        "| side | examples/s | to DeepCTR | to torch-rechub | CPU ms a step | GFLOP/s | "
-        + " | ".join(f"AUC {name}" for name in task["tasks"])
-        + " |",
-        "|---" * (6 + len(task["tasks"])) + "|",
-    ]
-    for name, own in rates.items():
-        cpu = median(run["cpu_seconds"] / run["examples"] * task["batch_size"] for run in by_side[name])
-        aucs = [f"{_mean(run['auc'][k] for run in by_side[name]):.4f}" for k in range(len(task["tasks"]))]
-        cells = [
-            name,
-            f"{median(own):,.0f} ({min(own):,.0f} - {max(own):,.0f})",
-            _ratio(own, rates.get(DEEPCTR)),
-            _ratio(own, rates.get(TORCH_RECHUB)),
-            f"{1e3 * cpu:.0f}",
-            f"{median(own) / task['batch_size'] * flops / 1e9:.0f}",
-            *aucs,
+    heads = ["side", "examples/s", "to DeepCTR", "to torch-rechub", "CPU ms a step", "GFLOP/s", "GFLOP a CPU second"]
+    heads += [f"AUC {name}" for name in task["tasks"]]
+    rows = [_cells(name, own, by_side, task) for name, own in by_side.items()]
+    table = [f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows]]
+    return "\n".join(
+        [
+            "# Training speed beside DeepCTR and torch-rechub",
+            "",
+            f"MMoE on Census-Income: {len(task['fields'])} categorical fields of width {task['embedding_dim']}, "
+            f"{task['num_experts']} experts {'-'.join(map(str, task['expert_units']))}, towers "
+            f"{'-'.join(map(str, task['tower_units']))}, batch {task['batch_size']}, Adam {task['learning_rate']:g}, "
+            f"one epoch, {task['threads']} threads.",
+            "",
+            f"    python -m benchmarks.speed.peers <folder> --rounds {rounds} --threads {task['threads']}",
+            "",
+            *table,
+            "",
+            f"Medians of {rounds} rounds, in brackets the lowest and the highest; ratios are those of one round's "
+            "examples/s. CPU is processor time of all threads, which other work on the machine disturbs less. A step's "
+            f"matrix products, forward and backward, are {step_flops(task) / 1e9:.2f} GFLOP; the rows of products "
+            "alone are the experts' and nothing else. AUCs are means over the rounds, each with another seed, on "
+            "the whole test file.",
+            "",
+            _facts(),
+            "",
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", f"A step's matrix products, forward and backward, are {flops / 1e9:.2f} GFLOP. "]
-    for name, own in tops.items():
-        lines[-1] += f"The {name}, at the same shapes and in the same rounds: {median(own):.0f} GFLOP/s. "
-    lines += [
-        "",
-        "AUCs are means over the rounds, each with another seed.",
-        "",
-        f"    {_command(rounds, task)}",
-        "",
-        _facts(),
-        "",
+    )
+
+
+def _cells(
+    name: str,
+    own: Sequence[Mapping[str, Any]],
+    by_side: Mapping[str, Sequence[Mapping[str, Any]]],
+    task: Mapping[str, Any],
+) -> list[str]:
+    """A row: a model, or products alone, which have no examples."""
+    batch, flops = task["batch_size"], step_flops(task)
+    is_model = "examples" in own[0]
+    work = [run["examples"] / batch * flops if is_model else run["flops"] for run in own]
+    by_time = f"{median(done / run['seconds'] / 1e9 for done, run in zip(work, own, strict=True)):.0f}"
+    by_cpu = f"{median(done / run['cpu_seconds'] / 1e9 for done, run in zip(work, own, strict=True)):.0f}"
+    if not is_model:
+        return [name, "", "", "", "", by_time, by_cpu, *[""] * len(task["tasks"])]
+    rates = [_rate(run) for run in own]
+    return [
+        name,
+        f"{median(rates):,.0f} ({min(rates):,.0f} - {max(rates):,.0f})",
+        _ratio(own, by_side.get(DEEPCTR)),
+        _ratio(own, by_side.get(TORCH_RECHUB)),
+        f"{1e3 * median(run['cpu_seconds'] / run['examples'] * batch for run in own):.0f}",
+        by_time,
+        by_cpu,
+        *[f"{mean(run['auc'][k] for run in own):.4f}" for k in range(len(task["tasks"]))],
     ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _rate(run: Mapping[str, Any]) -> float:
     return float(run["examples"] / run["seconds"])
 
 
-def _ratio(own: Sequence[float], other: Sequence[float] | None) -> str:
+def _ratio(own: Sequence[Mapping[str, Any]], other: Sequence[Mapping[str, Any]] | None) -> str:
+    """Of the examples/s, round by round; nothing where the peer was not run."""
     if other is None:
         return ""
-    ratios = [mine / its for mine, its in zip(own, other, strict=True)]
+    ratios = [_rate(mine) / _rate(its) for mine, its in zip(own, other, strict=True)]
     return f"{median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})"
-
-
-def _mean(values: Any) -> float:
-    values = list(values)
-    return sum(values) / len(values)
-
-
-def _command(rounds: int, task: Mapping[str, Any]) -> str:
-    return f"python -m benchmarks.speed.peers <folder> --rounds {rounds} --threads {task['threads']}"
 
 
 def _facts() -> str:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.speed.peers <folder with the Census-Income files>
 
-A round trains every side once, each in a process of its own, one after another, from a fresh model with the round's seed:
-a few steps to warm up, then one epoch that is timed, then the test file. All sides get the same ids in the same order,
+A round trains every side once, one after another, each in a process of its own, a fresh model of the round's seed: some
+steps to warm up, then one epoch that is timed, then the test file. All sides get the same ids in the same order,
 whole batches that lie ready in memory, and the same number of threads; each is trained in the way its documentation
 shows. Rounds make slow spells meet all sides; ratios are medians over rounds.
 
