@@ -41,7 +41,7 @@ _SIZES: dict[str, Any] = {
 
 def main(
     folder: Annotated[Path, typer.Argument(help="Where the Census-Income files lie.")],
-    rounds: int = 5,
+    rounds: Annotated[int, typer.Option(min=1)] = 5,
     threads: int = 2,
     only: Annotated[str, typer.Option(help="Part of the names of the sides to run; all without it.")] = "",
     output: Annotated[Path, typer.Option(help="Of the table; the runs go beside it as .jsonl.")] = (
@@ -55,6 +55,7 @@ def main(
     task_file = _WORK / "task.json"
     task_file.write_text(json.dumps(task))
     test_labels = np.load(arrays)["test_labels"]
+    output.parent.mkdir(parents=True, exist_ok=True)
     sides = [side for side in SIDES if only in side.name]
     runs = []
     for seed in range(rounds):
@@ -65,10 +66,9 @@ def main(
                 record["auc"] = [roc_auc(test_labels[:, k], scores[:, k]) for k in range(len(task["tasks"]))]
             runs.append(record)
             print(json.dumps(record), flush=True)
-    table = peer_table(task, runs, rounds)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.with_suffix(".jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
-    output.write_text(table)
+        table = peer_table(task, runs, rounds=seed + 1)  # after every round, so that an interrupted run has its table
+        output.with_suffix(".jsonl").write_text("".join(json.dumps(run) + "\n" for run in runs))
+        output.write_text(table)
     print(f"\n{table}")
 
 
