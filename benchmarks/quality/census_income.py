@@ -97,7 +97,7 @@ def main(
         "",
         quality_table([*records, *tuned, *trees], [TREES]),
         "",
-        f"The row {TUNED_ROW!r} is the best of these on the validation tenth, with seed {drawn[0]}; the test figures of",
+        f"The row {TUNED_ROW!r} is the best of these on the validation tenth, seed {drawn[0]}; the test figures of",
         f"the others were not looked at. Learning rate {_TUNED_RATE:g}, times {_TUNED['decay']} after every epoch,",
         f"up to {_TUNED['epochs']} epochs, batches of {_TUNED['batch_size']}.",
         "",
