@@ -69,4 +69,5 @@ def _against(records: Sequence[Record], variant: str, task: str, baselines: Sequ
 def _mean(numbers: np.ndarray) -> str:
     if not len(numbers):
         return ""
-    return f"{np.mean(numbers):.4f} ± {np.std(numbers, ddof=min(1, len(numbers) - 1)):.4f}"
+    deviation = f" ± {np.std(numbers, ddof=1):.4f}" if len(numbers) > 1 else ""  # one run says nothing about it
+    return f"{np.mean(numbers):.4f}{deviation}"
