@@ -42,6 +42,7 @@ class Job:
         epochs: int. At most; training stops after two epochs without a better validation metric.
         batch_size: int.
         budget: int or None. Number of parameters that the network's widths are scaled to.
+        decay: float. Factor of the learning rate from one epoch to the next; 1 leaves it constant.
     """
 
     data: str
@@ -51,11 +52,15 @@ class Job:
     epochs: int = 8
     batch_size: int = 512
     budget: int | None = None
+    decay: float = 1.0
 
     @property
     def key(self) -> str:
         """What makes two runs the same, wherever the data lie."""
-        return json.dumps({**asdict(self), "data": Path(self.data).name}, sort_keys=True)
+        described = {**asdict(self), "data": Path(self.data).name}
+        if self.decay == 1.0:  # keys from before there was a decay stay valid
+            del described["decay"]
+        return json.dumps(described, sort_keys=True)
 
 
 def run_jobs(jobs: Iterable[Job], done: Path, processes: int = 2) -> list[dict[str, Any]]:
@@ -135,8 +140,9 @@ def _run(job: Job) -> dict[str, Any]:
         learning_rate=job.learning_rate,
         seed=job.seed,
     )
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: job.learning_rate * job.decay**epoch)
     with TemporaryDirectory() as folder:
-        model = fit(data, folder, choices, verbose=0)
+        model = fit(data, folder, choices, [] if job.decay == 1.0 else [schedule], verbose=0)
         run = json.loads((Path(folder) / "run.json").read_text())
     record = {
         "key": job.key,
@@ -147,6 +153,7 @@ def _run(job: Job) -> dict[str, Any]:
         "seed": job.seed,
         "learning_rate": job.learning_rate,
         "batch_size": job.batch_size,
+        "decay": job.decay,
         "parameters": run["parameters"],
         "epochs": len(run["history"]["loss"]),
         "monitor": run["monitor"],

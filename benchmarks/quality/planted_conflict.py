@@ -7,21 +7,15 @@ model; the seed is that of the world and of the training. Writes a table, a figu
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import matplotlib
-import numpy as np
 import pyarrow.parquet as parquet
 import typer
-from scipy import stats
 
 from benchmarks.quality.experiment import WORK, results_folder, write_text
 from benchmarks.quality.jobs import Job, Variant, run_jobs
-
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
+from benchmarks.quality.planted_tables import figure, gap_tables
 
 VARIANTS = (
     Variant("single task", "single_task"),
@@ -36,6 +30,7 @@ VARIANTS = (
     Variant("DTRN on DIN", "dtrn", {"pooling": "target"}),
 )
 REFERENCE = "MMoE"
+_LINES = {"best possible": "best_auc"}
 
 
 def main(
@@ -68,8 +63,9 @@ def main(
     for record in records:
         record["conflict"] = float(record["data"].split("_")[2])
         record["best_auc"] = best[record["data"]]
-    _figure(records, output / "planted_conflict.svg")
-    write_text(output / "planted_conflict.md", records, _text(records))
+    figure(records, output / "planted_conflict.svg", _LINES)
+    head = "# Planted conflict\n\n![AUC against conflict](planted_conflict.svg)\n\n"
+    write_text(output / "planted_conflict.md", records, head + gap_tables(records, REFERENCE, _LINES))
 
 
 def _world(seed: int, conflict: float, divergence: float, num_users: int) -> tuple[Path, dict[str, float]]:
@@ -86,75 +82,6 @@ def _world(seed: int, conflict: float, divergence: float, num_users: int) -> tup
         preprocess(planted_problem(), [str(source)], str(folder))
         source.unlink()
     return folder, best_auc(log)
-
-
-def _gaps(records: Sequence[dict[str, Any]], variant: str, conflict: float) -> np.ndarray:
-    """Mean over the tasks of best possible minus reached AUC, a value a seed."""
-    own = [r for r in records if r["variant"] == variant and r["conflict"] == conflict]
-    own.sort(key=lambda record: record["seed"])
-    return np.array([np.mean([r["best_auc"][task] - r["test"][task]["auc"] for task in r["test"]]) for r in own])
-
-
-def _best(records: Sequence[dict[str, Any]], conflict: float) -> float:
-    return float(np.mean([list(r["best_auc"].values()) for r in records if r["conflict"] == conflict]))
-
-
-def _text(records: Sequence[dict[str, Any]]) -> str:
-    conflicts = sorted({record["conflict"] for record in records}, reverse=True)
-    names = list(dict.fromkeys(record["variant"] for record in records))
-    head = ["conflict", "best possible", *names]
-    lines = ["# Planted conflict", "", "![AUC against conflict](planted_conflict.svg)", ""]
-    lines += [
-        "Test AUC, mean over the tasks like and buy, ± standard deviation over worlds of the distance to the best."
-    ]
-    lines += ["", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for conflict in conflicts:
-        best = _best(records, conflict)
-        gaps = [_gaps(records, name, conflict) for name in names]
-        cells = [
-            f"{best - np.mean(gap):.4f} ± {np.std(gap, ddof=min(1, len(gap) - 1)):.4f}" if len(gap) else ""
-            for gap in gaps
-        ]
-        lines.append(f"| {conflict:g} | {best:.4f} | " + " | ".join(cells) + " |")
-    if REFERENCE not in names:
-        return "\n".join(lines)
-    lines += ["", f"Share of {REFERENCE}'s gap to the best possible that a model closes (negative: it widens it), with"]
-    lines += ["the p-value of a paired test over worlds.", ""]
-    lines += ["| conflict | gap of " + REFERENCE + " | " + " | ".join(n for n in names if n != REFERENCE) + " |"]
-    lines += ["|---" * (len(names) + 1) + "|"]
-    for conflict in conflicts:
-        reference = _gaps(records, REFERENCE, conflict)
-        cells = [_closed(reference, _gaps(records, name, conflict)) for name in names if name != REFERENCE]
-        lines.append(f"| {conflict:g} | {np.mean(reference):.4f} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def _closed(reference: np.ndarray, own: np.ndarray) -> str:
-    if not len(own) or not len(reference):
-        return ""
-    share = 1.0 - float(np.mean(own) / np.mean(reference))
-    if len(own) < 2 or len(own) != len(reference):
-        return f"{share:+.0%}"
-    return f"{share:+.0%} (p {float(stats.ttest_rel(reference, own).pvalue):.2f})"
-
-
-def _figure(records: Sequence[dict[str, Any]], path: Path) -> None:
-    conflicts = sorted({record["conflict"] for record in records})
-    figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    best = [_best(records, conflict) for conflict in conflicts]
-    axes.plot(conflicts, best, color="black", linewidth=2, label="best possible")
-    for name, marker in zip(dict.fromkeys(record["variant"] for record in records), "osD^vPX*<>", strict=False):
-        gaps = {conflict: _gaps(records, name, conflict) for conflict in conflicts}
-        known = [conflict for conflict in conflicts if len(gaps[conflict])]
-        means = [top - np.mean(gaps[c]) for c, top in zip(conflicts, best, strict=True) if c in known]
-        errors = [np.std(gaps[c], ddof=min(1, len(gaps[c]) - 1)) for c in known]
-        axes.errorbar(known, means, errors, marker=marker, markersize=5, capsize=2, linewidth=1, label=name)
-    axes.set(xlabel="correlation of the tasks' weights", ylabel="test AUC, mean of both tasks", xlim=(1.1, -1.1))
-    axes.set_title("Task conflict grows to the right")
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
-    plt.close(figure)
 
 
 if __name__ == "__main__":

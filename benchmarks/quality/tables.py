@@ -57,8 +57,8 @@ def _against(records: Sequence[Record], variant: str, task: str, baselines: Sequ
     metric = "auc" if "auc" in records[0]["test"][task] else "rmse"
     best = best_baseline(records, task, metric, baselines)
     own, other = values(records, variant, task, metric), values(records, best, task, metric)
-    difference = float(np.mean(own - other))
-    if len(own) < 2:
+    difference = float(np.mean(own) - np.mean(other))
+    if len(own) < 2 or len(own) != len(other):
         return f"{difference:+.4f} ({best})"
     p = float(stats.ttest_rel(own, other).pvalue) if np.std(own - other) else 1.0
     better = (difference < 0) == (metric in _LOWER_IS_BETTER)
@@ -69,4 +69,5 @@ def _against(records: Sequence[Record], variant: str, task: str, baselines: Sequ
 def _mean(numbers: np.ndarray) -> str:
     if not len(numbers):
         return ""
-    return f"{np.mean(numbers):.4f} ± {np.std(numbers, ddof=min(1, len(numbers) - 1)):.4f}"
+    deviation = f" ± {np.std(numbers, ddof=1):.4f}" if len(numbers) > 1 else ""  # one run says nothing about it
+    return f"{np.mean(numbers):.4f}{deviation}"

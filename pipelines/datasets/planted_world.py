@@ -1,11 +1,11 @@
 """The weights behind a planted log."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 DECAY = 0.8  # weight of an event against the next newer one of its behaviour
-HISTORY = 20  # events of a behaviour that count
 
 _NUM_HOURS = 24
 _BY_CATEGORY = 0.5  # of an item's latents
@@ -17,41 +17,63 @@ _WITH_VIEWS, _AMONG_TASKS = 0.38, 0.25
 
 
 @dataclass(frozen=True)
-class PlantedWorld:
-    """What is drawn before the first step: K tasks, J = K + 1 behaviours (views first), I items, d their latent width.
+class ObservedEffects:
+    """What the fields of a row say, apart from the histories: K tasks, I items.
 
     Args:
-        item_latents: `(I, d)`, mean zero and covariance one over the items.
         item_category: `(I,)`.
         segment: `(K, S)`, effect of the user's segment.
         category: `(K, C)`, effect of the item's category.
         hour: `(K, 24)`, effect of the hour.
         cross: `(K, S, C)`, effect of segment and category together, beyond the two.
-        match: `(K, d, d)`, how a history and an item go together.
-        taste: `(K, d)`, what a history says whatever the item.
-        behaviours: `(K, J)`, how much a task heeds each behaviour's history; not negative.
         biases: `(K,)`.
     """
 
-    item_latents: np.ndarray
     item_category: np.ndarray
     segment: np.ndarray
     category: np.ndarray
     hour: np.ndarray
     cross: np.ndarray
+    biases: np.ndarray
+
+    def logits(self, segments: np.ndarray, items: np.ndarray, hours: np.ndarray) -> np.ndarray:
+        """`(K, U)` for U users who see one item each; all arguments are `(U,)`."""
+        categories = self.item_category[items]
+        effects = self.segment[:, segments] + self.category[:, categories] + self.hour[:, hours]
+        return np.asarray(self.biases[:, None] + effects + self.cross[:, segments, categories])
+
+
+@dataclass(frozen=True)
+class PlantedWorld:
+    """What is drawn before the first step: K tasks, J = K + 1 behaviours (views first), I items, d their latent width.
+
+    Args:
+        observed: `ObservedEffects`.
+        item_latents: `(I, d)`, mean zero and covariance one over the items.
+        match: `(K, d, d)`, how a history and an item go together.
+        taste: `(K, d)`, what a history says whatever the item.
+        behaviours: `(K, J)`, how much a task heeds each behaviour's history; not negative.
+    """
+
+    history: ClassVar[int] = 20
+
+    observed: ObservedEffects
+    item_latents: np.ndarray
     match: np.ndarray
     taste: np.ndarray
     behaviours: np.ndarray
-    biases: np.ndarray
 
-    def logits(self, segments: np.ndarray, items: np.ndarray, hours: np.ndarray, histories: np.ndarray) -> np.ndarray:
-        """`(K, U)` for U users who see one item each; `histories` is `(U, J, d)`, the others `(U,)`."""
-        categories = self.item_category[items]
-        observed = self.segment[:, segments] + self.category[:, categories] + self.hour[:, hours]
-        observed += self.cross[:, segments, categories]
+    def logits(self, segments: np.ndarray, items: np.ndarray, hours: np.ndarray, recent: np.ndarray) -> np.ndarray:
+        """`(K, U)` for U users who see one item each; `recent` is `(U, J, history)`, the others `(U,)`.
+
+        `recent` holds a user's last items of every behaviour, the newest first; I stands for no event.
+        """
+        latents = np.concatenate([self.item_latents, np.zeros((1, self.item_latents.shape[1]))])
+        recency = DECAY ** np.arange(self.history)
+        histories = np.einsum("ujld,l->ujd", latents[recent], recency / np.sqrt(np.sum(recency**2)))
         heeded = np.einsum("kj,ujd->kud", self.behaviours, histories)
         wanted = np.einsum("kde,ue->kud", self.match, self.item_latents[items]) + self.taste[:, None]
-        return np.asarray(self.biases[:, None] + observed + (heeded * wanted).sum(axis=2))
+        return self.observed.logits(segments, items, hours) + np.asarray((heeded * wanted).sum(axis=2))
 
 
 def draw_world(
@@ -66,19 +88,34 @@ def draw_world(
     latent_dim: int,
 ) -> PlantedWorld:
     """Draws a world; the arguments are those of `planted_log`."""
-    mixing = _task_mixing(conflict, num_tasks)
-    category = rng.permutation(np.arange(num_items) % num_categories)
+    mixing = task_mixing(conflict, num_tasks)
+    item_category = draw_categories(rng, num_items, num_categories)
     return PlantedWorld(
-        item_latents=_item_latents(rng, category, latent_dim),
-        item_category=category,
-        segment=_SEGMENT * _weights(rng, mixing, num_segments),
-        category=_CATEGORY * _weights(rng, mixing, num_categories),
-        hour=_HOUR * _weights(rng, mixing, _NUM_HOURS),
-        cross=_CROSS * _weights(rng, mixing, num_segments, num_categories),
-        match=_MATCH / latent_dim * _weights(rng, mixing, latent_dim, latent_dim, centred=False),
-        taste=_TASTE / np.sqrt(latent_dim) * _weights(rng, mixing, latent_dim, centred=False),
+        item_latents=_item_latents(rng, item_category, latent_dim),
+        observed=draw_observed(rng, mixing, item_category, num_segments),
+        match=_MATCH / latent_dim * task_weights(rng, mixing, latent_dim, latent_dim, centred=False),
+        taste=_TASTE / np.sqrt(latent_dim) * task_weights(rng, mixing, latent_dim, centred=False),
         behaviours=_behaviour_weights(divergence, num_tasks),
-        biases=np.array(_BIASES[:num_tasks]),
+    )
+
+
+def draw_categories(rng: np.random.Generator, num_items: int, num_categories: int) -> np.ndarray:
+    """`(I,)`, every category as often as the others."""
+    return rng.permutation(np.arange(num_items) % num_categories)
+
+
+def draw_observed(
+    rng: np.random.Generator, mixing: np.ndarray, item_category: np.ndarray, num_segments: int
+) -> ObservedEffects:
+    """Draws the effects of the fields; `mixing` is `task_mixing`'s."""
+    num_categories = int(item_category.max()) + 1
+    return ObservedEffects(
+        item_category=item_category,
+        segment=_SEGMENT * task_weights(rng, mixing, num_segments),
+        category=_CATEGORY * task_weights(rng, mixing, num_categories),
+        hour=_HOUR * task_weights(rng, mixing, _NUM_HOURS),
+        cross=_CROSS * task_weights(rng, mixing, num_segments, num_categories),
+        biases=np.array(_BIASES[: len(mixing)]),
     )
 
 
@@ -90,7 +127,7 @@ def _item_latents(rng: np.random.Generator, category: np.ndarray, latent_dim: in
     return np.asarray(np.linalg.qr(latents - latents.mean(axis=0))[0] * np.sqrt(len(category)))
 
 
-def _task_mixing(correlation: float, num_tasks: int) -> np.ndarray:
+def task_mixing(correlation: float, num_tasks: int) -> np.ndarray:
     """Lower triangular `(K, K)` whose rows, applied to independent draws, correlate alike in every pair of tasks."""
     mixing = np.zeros((num_tasks, num_tasks))
     shared = 0.0  # of the variance of every later task, by the draws so far
@@ -103,7 +140,7 @@ def _task_mixing(correlation: float, num_tasks: int) -> np.ndarray:
     return mixing
 
 
-def _weights(rng: np.random.Generator, mixing: np.ndarray, *shape: int, centred: bool = True) -> np.ndarray:
+def task_weights(rng: np.random.Generator, mixing: np.ndarray, *shape: int, centred: bool = True) -> np.ndarray:
     """`(K, *shape)`: each task's weights have mean square one, and every pair correlates exactly as asked.
 
     So the dials alone decide how much there is to learn and how much the tasks share, not the luck of few draws.

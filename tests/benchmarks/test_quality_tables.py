@@ -36,7 +36,7 @@ def test_cells_are_mean_and_sample_deviation() -> None:
     values = [0.70, 0.72, 0.77]
     cells = row(quality_table(records(mmoe=values)), "mmoe")
     assert cells[2] == f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
-    assert row(quality_table(records(mmoe=[0.7])), "mmoe")[2] == "0.7000 ± 0.0000"
+    assert row(quality_table(records(mmoe=[0.7])), "mmoe")[2] == "0.7000"
 
 
 def test_verdicts_follow_the_paired_test_against_the_best_baseline() -> None:
