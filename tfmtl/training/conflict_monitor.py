@@ -64,7 +64,7 @@ class ConflictMonitor(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Keeps of an older file what was measured up to the step that training starts from."""
-        self._step = self._measured = int(self.model.optimizer.iterations)
+        self._step = self._measured = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         self._measure = tf.function(lambda *batch: _measurements(self.model, *batch), autograph=False)
         self._writer = tf.summary.create_file_writer(str(self._folder / "tensorboard" / "conflict"))
         before = self._path.read_text().splitlines() if self._path.is_file() else []
@@ -72,7 +72,7 @@ class ConflictMonitor(keras.callbacks.Callback):
         self._path.write_text("".join(f"{line}\n" for line in kept))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        self._step = int(self.model.optimizer.iterations)
+        self._step = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         if self.every is not None and self._step >= self._measured + self.every:
             self._record()
 
