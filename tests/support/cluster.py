@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -52,7 +51,7 @@ class Cluster:
                 environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(config)}
                 with self._log(job, index).open("wb") as log:
                     self.processes[job, index] = subprocess.Popen(
-                        self._command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                        self._command, env=environment, stdout=log, stderr=subprocess.STDOUT
                     )
         return self
 
@@ -65,7 +64,7 @@ class Cluster:
         """Ends a process at once, if it still runs."""
         process = self.processes[job, index]
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
 
     def wait(self, job: str, seconds: float) -> None:
