@@ -61,7 +61,9 @@ class KeepState(keras.callbacks.Callback):
             self._write_history()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        if self._resumes:  # Keras has just reset the running metrics, which are half-way, too
+        # Keras has just reset the running metrics. Half-way through an epoch they are part of the state; at its end the
+        # file holds those of the validation.
+        if self._resumes and self.progress.step:
             restore_state(self._folder.state, self.model)
         self._resumes = False
 
