@@ -188,7 +188,6 @@ def train(
         monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
-    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
     if not is_chief(get_strategy(strategy)):
         return
     console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
