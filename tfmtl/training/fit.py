@@ -83,6 +83,7 @@ def fit(
     progress = Progress() if fresh else folder.progress() or Progress()
     resumes = bool(progress.epoch or progress.step)
     if folder.is_finished() and not resumes and not fresh:
+        folder.drop_unfinished()  # it may have been killed after its last file and before this
         _say(verbose, f"Nothing to do: '{folder.model}' is of these options and data. To train anew: fresh (--fresh).")
         with strategy.scope():
             return load(folder.model)

@@ -129,6 +129,10 @@ class RunFolder:
         with written(self.record) as partial:
             partial.write_text(json.dumps({**record, _DATA: self._facts[_DATA]}, indent=1) + "\n")
         self.state.unlink(missing_ok=True)  # first, since a state without its best model could not be gone on with
+        self.drop_unfinished()
+
+    def drop_unfinished(self) -> None:
+        """Removes what this very run needed while it was unfinished."""
         shutil.rmtree(self.unfinished, ignore_errors=True)
 
 
