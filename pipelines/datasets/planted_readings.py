@@ -33,7 +33,7 @@ class ReadingWorld:
         readings = np.concatenate([self.readings, np.zeros((num_tasks, num_behaviours, 1))], axis=2)
         counts = np.maximum((recent < num_items).sum(axis=2), 1)  # (U, J)
         said = [readings[:, j][:, recent[:, j]].sum(axis=2) / counts[:, j] for j in range(num_behaviours)]
-        return self.observed.logits(segments, items, hours) + np.asarray(np.sum(said, axis=0))
+        return np.asarray(self.observed.logits(segments, items, hours) + np.asarray(np.sum(said, axis=0)))
 
     def narrowed(self, width: int) -> "ReadingWorld":
         """The world as near to this one as vectors of `width` for the items, averaged and read linearly, can come."""

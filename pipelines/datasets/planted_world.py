@@ -73,7 +73,7 @@ class PlantedWorld:
         histories = np.einsum("ujld,l->ujd", latents[recent], recency / np.sqrt(np.sum(recency**2)))
         heeded = np.einsum("kj,ujd->kud", self.behaviours, histories)
         wanted = np.einsum("kde,ue->kud", self.match, self.item_latents[items]) + self.taste[:, None]
-        return self.observed.logits(segments, items, hours) + np.asarray((heeded * wanted).sum(axis=2))
+        return np.asarray(self.observed.logits(segments, items, hours) + np.asarray((heeded * wanted).sum(axis=2)))
 
 
 def draw_world(
