@@ -103,8 +103,9 @@ def fit(
     monitor = _monitor(model, options.monitor, data)
     folder.check_writable()
     _say(verbose, memory)
-    leaks = find_label_leaks(data)
-    if is_chief(strategy):
+    leaks = []
+    if is_chief(strategy):  # no other's warnings and record are kept
+        leaks = find_label_leaks(data)
         _warn(data, leaks)
     steps = -(-data.num_examples("train") // options.batch_size)
     if resumes and not fits(folder.state, model):

@@ -28,22 +28,25 @@ class Outputs:
         hidden: `(B, T, H')`, what the sharing layer put out; what is above it belongs to single tasks.
         raw: task -> `(B,)`, what the heads put out.
         contributions: `(T,)`, this replica's parts of the tasks' weighted losses.
-        rest: scalar, its part of what is added to them, or `None`.
         means: `(T,)`, the tasks' own mean losses.
-        loss: scalar, contributions and rest together.
+        loss: scalar, the contributions and what is added to them.
         scaled_parts: the contributions one by one, as the optimiser wants them to be differentiated.
-        scaled_rest: the rest, likewise.
+        scaled_rest: what is added to them, likewise, or `None`.
     """
 
     bottom: Tensor
     hidden: Tensor
     raw: dict[str, Tensor]
     contributions: Tensor
-    rest: Tensor | None
     means: Tensor
     loss: Tensor
     scaled_parts: list[Tensor]
     scaled_rest: Tensor | None
+
+    @property
+    def scaled_losses(self) -> list[Tensor]:
+        """All that a step lowers: the tasks' parts and, last, the rest if there is one."""
+        return self.scaled_parts if self.scaled_rest is None else [*self.scaled_parts, self.scaled_rest]
 
 
 class ForwardPass:
@@ -126,7 +129,6 @@ class ForwardPass:
             hidden,
             raw,
             contributions,
-            rest,
             means,
             loss if rest is None else loss + rest,
             [scale(part) for part in tf.unstack(contributions)],

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
+from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.optimizers import sum_duplicates
+from tfmtl.models.steps.distinct_rows import distinct_rows
 
 
 def gramian(dense: Sequence[Tensor], rows: Mapping[str, Tensor], row_ids: Mapping[str, Tensor]) -> Tensor:
@@ -29,8 +29,6 @@ def gramian(dense: Sequence[Tensor], rows: Mapping[str, Tensor], row_ids: Mappin
 def _row_gramian(values: Tensor, row_ids: Tensor) -> Tensor:
     """The part of a table, `(T, T)`, from the gradients of its look-ups, `(B, n, T, width)`."""
     tasks, width = values.shape[2:]
-    values = gather_over_replicas(tf.reshape(values, (-1, tasks * width)))
-    ids = gather_over_replicas(tf.reshape(row_ids, (-1,)))
-    _, summed = sum_duplicates(tf.IndexedSlices(values, ids))  # (rows, T * width)
+    _, summed = distinct_rows(tf.reshape(values, (-1, tasks * width)), row_ids)  # (rows, T * width)
     summed = tf.reshape(summed, (-1, tasks, width))
     return tf.einsum("rtw,rsw->ts", summed, summed)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
+from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
+from tfmtl.models.steps.distinct_rows import distinct_rows
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.perturbation import Perturbation
-from tfmtl.optimizers import sum_duplicates
 from tfmtl.sharpness import Sharpness
 
 States = list[tuple[keras.Variable, Tensor]]
@@ -72,9 +72,8 @@ class _Rows:
         for width, gradient in gradients.items():
             if gradient is None:
                 continue
-            values = gather_over_replicas(tf.reshape(gradient, (-1, int(width))))
-            ids = gather_over_replicas(tf.reshape(forward.row_ids[width], (-1,)))
-            self._ids[width], self.gradients[width] = sum_duplicates(tf.IndexedSlices(values, ids))
+            values = tf.reshape(gradient, (-1, int(width)))
+            self._ids[width], self.gradients[width] = distinct_rows(values, forward.row_ids[width])
         self.values = dict(forward.model.embedding.lookup(self._ids))
 
     def at_lookups(self, width: str, values: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
-from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
 
 
@@ -34,8 +34,7 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
         where: Any = offset
         if offset is None:
             where = out.bottom if out.bottom.shape[1] == 1 else vectors
-        parts = out.scaled_parts if out.scaled_rest is None else [*out.scaled_parts, out.scaled_rest]
-        own_gradients = tape.gradient(parts, own)
+        own_gradients = tape.gradient(out.scaled_losses, own)
         added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
         cotangents = task_cotangents(tape, forward, out)
         zero = tf.UnconnectedGradients.ZERO
@@ -50,7 +49,7 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
         )
         gradients = tape.gradient(out.hidden, (below, vectors), weighted)
         if added is not None:
-            gradients = tf.nest.map_structure(_sum, gradients, added)
+            gradients = tf.nest.map_structure(add_gradients, gradients, added)
         by_weight = dict(zip(map(id, own + below), [*own_gradients, *gradients[0]], strict=True))
         dense = [by_weight[id(weight)] for weight in forward.dense]
         return dense, gradients[1], out.raw, out.loss, out.contributions, out.means
@@ -61,9 +60,3 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
 def _gramian(parts: tuple[Tensor, ...]) -> Tensor:
     matrix = tf.stack([tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in parts])
     return tf.matmul(matrix, matrix, transpose_b=True)
-
-
-def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return one + other

@@ -26,3 +26,10 @@ class StepGradients:
     contributions: Tensor
     means: Tensor
     weights: Tensor | None = None
+
+
+def add_gradients(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """The sum of two gradients, either of which a tape may have found to be none."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -27,11 +27,10 @@ def summed_gradients(forward: ForwardPass, balancer: Balancer | None, weights: T
         found = weights
         if found is None and balancer is not None:
             found = balancer.weights(sum_over_replicas(out.contributions), None, forward.losses.present)
-        parts, factors = out.scaled_parts, None if found is None else tf.unstack(found)
-        if out.scaled_rest is not None:
-            parts = [*parts, out.scaled_rest]
-            factors = None if factors is None else [*factors, tf.ones(())]
-        dense, rows = tape.gradient(parts, (forward.dense, vectors), factors)
+        factors = None
+        if found is not None:
+            factors = [*tf.unstack(found), *([] if out.scaled_rest is None else [tf.ones(())])]
+        dense, rows = tape.gradient(out.scaled_losses, (forward.dense, vectors), factors)
         return dense, rows, out.raw, out.loss, out.contributions, out.means, found
 
     return StepGradients(*forward.compiled(differentiate)(forward.vectors()))

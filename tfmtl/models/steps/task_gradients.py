@@ -6,11 +6,10 @@ import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
-from tfmtl.core.types import Tensor
 from tfmtl.models.steps.all_gradients import all_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.gramian import gramian
-from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
 
 
@@ -29,8 +28,7 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vectors)
             out = forward.run(vectors)
-        parts = out.scaled_parts if out.scaled_rest is None else [*out.scaled_parts, out.scaled_rest]
-        own_gradients = tape.gradient(parts, own)
+        own_gradients = tape.gradient(out.scaled_losses, own)
         added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
         dense, rows = [], []
         for cotangent in task_cotangents(tape, forward, out):
@@ -56,11 +54,7 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
     by_width = {width: tf.einsum("bntw,t->bnw", values, weights) for width, values in rows.items()}
     if added is not None:
         for weight, gradient in zip(below, added[0], strict=True):
-            combined[id(weight)] = _sum(combined[id(weight)], gradient)
-        by_width = {width: _sum(gradient, added[1][width]) for width, gradient in by_width.items()}
+            combined[id(weight)] = add_gradients(combined[id(weight)], gradient)
+        by_width = {width: add_gradients(gradient, added[1][width]) for width, gradient in by_width.items()}
     dense = [combined[id(weight)] for weight in forward.dense]
     return StepGradients(dense, by_width, raw, loss, contributions, means)
-
-
-def _sum(gradient: Tensor, added: Tensor | None) -> Tensor:
-    return gradient if added is None else gradient + added
