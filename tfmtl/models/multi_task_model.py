@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer, get_balancer
 from tfmtl.core.replicas import mean_over_replicas
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_one_of, check_positive_ints, error_text
+from tfmtl.core.validation import check_count, check_number, check_one_of, check_positive_ints, error_text
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.batch_losses import BatchLosses
@@ -122,6 +122,7 @@ class MultiTaskModel(DistributedModel):
         self.flat_balancing: Balancer | None = None
         self.shared = SHARED[0]
         self.sharpness: Sharpness | None = None
+        self.max_projected_rows: int | None = None
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
         self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
 
@@ -212,6 +213,7 @@ class MultiTaskModel(DistributedModel):
         balancing: Any = None,
         shared: str = "parameters",
         sharpness: Any = None,
+        max_projected_rows: int | None = None,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -230,6 +232,9 @@ class MultiTaskModel(DistributedModel):
             sharpness: how to look for a flat minimum: a `tfmtl.sharpness.Sharpness` or its name, `"sam"` or `"asam"`.
                 Decomposed, with a balancer that reads gradients, the flat gradients are balanced by a copy of it with
                 a history of its own (`flat_balancing`), at `shared="parameters"`. Defaults to `None`: not at all.
+            max_projected_rows: int or None. A plain step multiplies tables of at most so many rows by the first layers'
+                kernels before it looks them up, rather than after; it gives the same to rounding. 0 for none.
+                Defaults to `None`: a quarter of the batch, or 0 if its size is not known while the step is traced.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
                 `keras.Model.compile`. `jit_compile` compiles the forward and the backward pass with XLA, not the
                 tables, and defaults to `False`. The losses follow from the problem and cannot be given.
@@ -246,9 +251,12 @@ class MultiTaskModel(DistributedModel):
                     "Set a task's `weight` in the problem to change its share."
                 )
         check_one_of("MultiTaskModel", "shared", shared, SHARED)
+        if max_projected_rows is not None:
+            check_count("MultiTaskModel", "max_projected_rows", max_projected_rows)
         kwargs.setdefault("jit_compile", False)
         self.balancing = None if balancing is None else get_balancer(balancing)
         self.shared = shared
+        self.max_projected_rows = max_projected_rows
         self.sharpness = None if sharpness is None else get_sharpness(sharpness)
         self.flat_balancing = flat_balancer(self.balancing, self.sharpness, shared)
         for balancer in (self.balancing, self.flat_balancing):
@@ -269,6 +277,7 @@ class MultiTaskModel(DistributedModel):
             "balancing": keras.saving.serialize_keras_object(self.balancing),
             "shared": self.shared,
             "sharpness": keras.saving.serialize_keras_object(self.sharpness),
+            "max_projected_rows": self.max_projected_rows,
             "jit_compile": self.jit_compile,
         }
 

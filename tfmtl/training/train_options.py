@@ -128,6 +128,7 @@ class TrainOptions:
         """What `MultiTaskModel.compile` is to be told besides the optimiser."""
         return {
             "jit_compile": self.jit_compile,
+            "max_projected_rows": self.batch_size // 4,  # the last batch is smaller, so a step does not know its size
             "balancing": self.balancing,
             "shared": self.shared,
             "sharpness": self.make_sharpness(),

@@ -16,9 +16,14 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.training import TrainOptions, evaluate, fit, get_strategy
 
-EPOCHS, BATCH = 4, 20
+EPOCHS, BATCH = 8, 20
 OPTIONS = TrainOptions(
-    "shared_bottom", {"hidden_units": (16, 8), "tower_units": (8,)}, epochs=EPOCHS, batch_size=BATCH, learning_rate=0.01
+    "shared_bottom",
+    {"hidden_units": (16, 8), "tower_units": (8,)},
+    epochs=EPOCHS,
+    batch_size=BATCH,
+    learning_rate=0.01,
+    patience=EPOCHS,
 )
 
 
@@ -76,10 +81,18 @@ def main(data: PreparedData, output: Path) -> None:
         "steps": counter.steps,
         "taken": int(taken.numpy()),
         "run": str(output / "run"),
+        "loss": training_loss(trained, data),
         "trained": evaluate(trained, data),
         "saved": evaluate(load(output / "run" / "model.keras"), data),
     }
     (output / "found.json").write_text(json.dumps(found))
+
+
+def training_loss(model: MultiTaskModel, data: PreparedData) -> float:
+    """The sum of the tasks' losses over the training split, of the weights as they stand."""
+    features, labels = whole_split(data, "train")
+    losses = model.task_losses(model.raw_outputs(features), labels)
+    return float(sum(task.weight * losses[task.name] for task in data.problem.tasks))
 
 
 def whole_reads(model: keras.Model) -> list[list[int]]:

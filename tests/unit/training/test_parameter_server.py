@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support.cluster import Cluster
-from tests.unit.training.one_of_a_cluster import BATCH, EPOCHS, OPTIONS
+from tests.support.tiny_problem import tiny_model
+from tests.unit.training.one_of_a_cluster import BATCH, EPOCHS, OPTIONS, training_loss
 from tfmtl.data import PreparedData
 from tfmtl.training import evaluate, fit
 
@@ -63,12 +64,13 @@ def test_rows_that_no_batch_reads_keep_their_value(found: dict[str, Any]) -> Non
 
 
 def test_the_loss_falls_as_with_one_worker(found: dict[str, Any], tiny_data: PreparedData, tmp_path: Path) -> None:
-    history = json.loads((Path(found["run"]) / "run.json").read_text())["history"]
+    # Of the final weights, not the running mean: two workers' counts can overwrite each other. The order of the steps
+    # is the workers', and one device's own fall is .94 to 1.49 over eight seeds: half of it is what can be asked.
+    start = training_loss(tiny_model(tiny_data.inputs, "shared_bottom"), tiny_data)
     alone = fit(tiny_data, tmp_path / "run", OPTIONS, verbose=0)
-    one = json.loads((tmp_path / "run" / "run.json").read_text())["history"]
-    fall = one["loss"][0] - one["loss"][-1]
-    assert fall > 0.2
-    assert history["loss"][-1] == pytest.approx(one["loss"][-1], abs=0.25 * fall)
+    fall = start - training_loss(alone, tiny_data)
+    assert fall > 0.9
+    assert start - found["loss"] > 0.5 * fall
     assert np.isfinite(evaluate(alone, tiny_data)["click"]["auc"])
 
 

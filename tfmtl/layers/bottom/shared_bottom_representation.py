@@ -49,6 +49,11 @@ class SharedBottomRepresentation(keras.layers.Layer):
             vectors = ops.concatenate([vectors, self.pool(inputs)], axis=1)  # (B, F + J, D)
         return ops.reshape(vectors, (-1, 1, vectors.shape[1] * vectors.shape[2]))
 
+    @property
+    def starts_with_fields(self) -> bool:
+        """Whether the fields' vectors, as they are, come first in the output."""
+        return True
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]
         return (batch, 1, num_vectors(input_shape) * width)

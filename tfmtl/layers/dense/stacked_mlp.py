@@ -72,6 +72,11 @@ class StackedMLP(keras.layers.Layer):
             hidden = dropout(dense(hidden))  # (B, N, units)
         return hidden
 
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs."""
+        return self.dense_layers[:1]
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_stacks, self.hidden_units[-1])
 

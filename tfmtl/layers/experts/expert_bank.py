@@ -8,6 +8,7 @@ from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate, check_shape
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 
 
@@ -65,6 +66,11 @@ class ExpertBank(keras.layers.Layer):
         # A representation is to its experts what an example is: only the batch is longer.
         outputs = self.experts(ops.reshape(inputs, (-1, 1, width)))  # (B * S, E, H')
         return ops.reshape(outputs, (-1, streams, self.num_experts, self.hidden_units[-1]))
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs."""
+        return self.experts.input_layers
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         batch, streams, _ = input_shape

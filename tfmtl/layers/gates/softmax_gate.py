@@ -95,6 +95,11 @@ class SoftmaxGate(keras.layers.Layer):
             self.add_loss(self.load_balance_weight * _imbalance(weights))
         return ops.cast(weights, self.compute_dtype)
 
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs."""
+        return [self.logits]
+
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.num_experts)
 

@@ -14,6 +14,7 @@ from tfmtl.core.validation import (
     check_positive_ints,
     check_rate,
 )
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate
@@ -151,6 +152,15 @@ class CGC(keras.layers.Layer):
         # What the tasks' gates read of it; a shared gate, which reads the rest, is of no task.
         read = 1 if streams in (1, self.num_tasks + 1) else None
         return None if read is None else (input_shape[0], read, self.num_shared_experts, self.hidden_units[-1])
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs, all of them where there is one representation (S = 1)."""
+        return [layer for part in self._parts() for layer in part.input_layers]
+
+    def _parts(self) -> list[Any]:
+        parts = [self.specific_experts, self.shared_experts, self.task_gate]
+        return [part for part in (*parts, self.shared_gate if self.use_shared_gate else None) if part is not None]
 
     @property
     def private_weights(self) -> list[keras.Variable]:

@@ -7,6 +7,7 @@ import keras
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate, check_gate_arguments
 from tfmtl.layers.sharing._mixture import mix_experts
@@ -98,6 +99,11 @@ class MMoE(keras.layers.Layer):
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, 1, E, H')`, if they start from one representation."""
         return self.experts.compute_output_shape(input_shape) if input_shape[1] == 1 else None
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs, all of them where there is one representation (S = 1)."""
+        return [*self.experts.input_layers, *self.gate.input_layers]
 
     @property
     def private_weights(self) -> list[keras.Variable]:

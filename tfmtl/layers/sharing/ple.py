@@ -7,6 +7,7 @@ import keras
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_count, check_positive_int, check_positive_ints, check_rate
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.sharing._streams import check_streams
 from tfmtl.layers.sharing.cgc import CGC
 
@@ -112,6 +113,11 @@ class PLE(keras.layers.Layer):
         for extraction in self.levels[:-1]:
             input_shape = extraction.compute_output_shape(input_shape)
         return self.levels[-1].representation_shape(input_shape)
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs, all of them where there is one representation (S = 1)."""
+        return self.levels[0].input_layers
 
     @property
     def private_weights(self) -> list[keras.Variable]:

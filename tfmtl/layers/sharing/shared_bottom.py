@@ -8,6 +8,7 @@ from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.sharing._streams import check_streams
 
@@ -77,6 +78,11 @@ class SharedBottom(keras.layers.Layer):
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, 1, H')`, if they start from one representation."""
         return (input_shape[0], 1, self.hidden_units[-1]) if input_shape[1] == 1 else None
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs, all of them where there is one representation (S = 1)."""
+        return self.network.input_layers
 
     @property
     def private_weights(self) -> list[keras.Variable]:

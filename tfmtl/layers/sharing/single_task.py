@@ -7,6 +7,7 @@ import keras
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.sharing._streams import check_streams
 
@@ -63,6 +64,11 @@ class SingleTask(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.networks(inputs)
+
+    @property
+    def input_layers(self) -> list[StackedDense]:
+        """The layers that read the inputs, all of them where there is one representation (S = 1)."""
+        return self.networks.input_layers
 
     @property
     def private_weights(self) -> list[keras.Variable]:

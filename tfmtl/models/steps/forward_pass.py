@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.perturbation import Perturbation
+from tfmtl.models.steps.projected_fields import ProjectedFields, projected_fields
 
 if TYPE_CHECKING:
     from tfmtl.models.multi_task_model import MultiTaskModel
@@ -94,13 +95,24 @@ class ForwardPass:
         moved._perturbation = perturbation
         return moved
 
-    def vectors(self) -> Vectors:
-        """The rows of the tables that the batch reads, as they stand."""
-        return dict(self.model.embedding.lookup(self.row_ids))
+    def vectors(self, projected: ProjectedFields | None = None) -> Vectors:
+        """The rows of the tables that the batch reads, as they stand; without those of projected fields."""
+        ids = dict(self.row_ids)
+        if projected is not None:
+            ids[projected.width] = projected.other_ids(ids[projected.width])
+        return dict(self.model.embedding.lookup(ids))
 
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, compiled with XLA if the model is."""
         return tf.function(function, jit_compile=True, autograph=False) if self._jit_compile else function
+
+    @property
+    def projected(self) -> ProjectedFields | None:
+        """The fields that a plain step projects before it looks them up, if there are any."""
+        if self.model.sharpness is not None:  # which moves the rows that were looked up
+            return None
+        batch_sizes = [ids.shape[0] for ids in self.row_ids.values()]
+        return projected_fields(self.model, batch_sizes[0] if batch_sizes else None)
 
     def run(self, vectors: Vectors, offset: Tensor | None = None) -> Outputs:
         """Sends the batch through the model, in training mode.

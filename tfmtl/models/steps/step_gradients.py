@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import tensorflow as tf
+
 from tfmtl.core.types import Tensor
 
 
@@ -11,7 +13,7 @@ class StepGradients:
 
     Args:
         dense: a gradient (or `None`) for each of `ForwardPass.dense`.
-        rows: width -> gradient of what was looked up, `(B, n, width)`, or `None`.
+        rows: width -> gradient of what was looked up, `(B, n, width)`, or that of the table, or `None`.
         raw: task -> `(B,)`, what the heads put out.
         loss: scalar, this replica's part of the loss before balancing.
         contributions: `(T,)`, its parts of the tasks' weighted losses.
@@ -20,7 +22,7 @@ class StepGradients:
     """
 
     dense: list[Tensor | None]
-    rows: dict[str, Tensor | None]
+    rows: dict[str, Tensor | tf.IndexedSlices | None]
     raw: dict[str, Tensor]
     loss: Tensor
     contributions: Tensor

@@ -7,8 +7,10 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
-from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.layers.dense.given_products import given_products
+from tfmtl.models.steps.forward_pass import ForwardPass, Outputs, Vectors
+from tfmtl.models.steps.projected_fields import ProjectedFields, product, transposed
+from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 
 
 def summed_gradients(forward: ForwardPass, balancer: Balancer | None, weights: Tensor | None = None) -> StepGradients:
@@ -20,17 +22,63 @@ def summed_gradients(forward: ForwardPass, balancer: Balancer | None, weights: T
         weights: what it said before, `(T,)`, for a pass in which it is not asked again. Defaults to `None`.
     """
 
+    projected = forward.projected
+    if projected is not None:
+        return _with_projected_fields(forward, projected, balancer)
+
     def differentiate(vectors: Vectors) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch(vectors)
             out = forward.run(vectors)
-        found = weights
-        if found is None and balancer is not None:
-            found = balancer.weights(sum_over_replicas(out.contributions), None, forward.losses.present)
-        factors = None
-        if found is not None:
-            factors = [*tf.unstack(found), *([] if out.scaled_rest is None else [tf.ones(())])]
-        dense, rows = tape.gradient(out.scaled_losses, (forward.dense, vectors), factors)
-        return dense, rows, out.raw, out.loss, out.contributions, out.means, found
+        return _differentiated(tape, forward, out, (forward.dense, vectors), balancer, weights)
 
-    return StepGradients(*forward.compiled(differentiate)(forward.vectors()))
+    (dense, rows), *rest = forward.compiled(differentiate)(forward.vectors())
+    return StepGradients(dense, rows, *rest)
+
+
+def _differentiated(
+    tape: tf.GradientTape,
+    forward: ForwardPass,
+    out: Outputs,
+    sources: Any,
+    balancer: Balancer | None,
+    weights: Tensor | None,
+) -> tuple[Any, ...]:
+    """The gradients with respect to `sources`, then the other values of `StepGradients`."""
+    if weights is None and balancer is not None:
+        weights = balancer.weights(sum_over_replicas(out.contributions), None, forward.losses.present)
+    factors = None
+    if weights is not None:
+        factors = [*tf.unstack(weights), *([] if out.scaled_rest is None else [tf.ones(())])]
+    gradients = tape.gradient(out.scaled_losses, sources, factors)
+    return gradients, out.raw, out.loss, out.contributions, out.means, weights
+
+
+def _with_projected_fields(
+    forward: ForwardPass, projected: ProjectedFields, balancer: Balancer | None
+) -> StepGradients:
+    """The same gradients, where some fields enter as rows of products."""
+    table = forward.model.embedding.tables[projected.width]
+    row_ids = forward.row_ids[projected.width]
+    kernels = [layer.kernel for layer in projected.layers]
+
+    def differentiate(vectors: Vectors, summed: Tensor) -> tuple[Any, ...]:
+        with tf.GradientTape() as tape:
+            tape.watch((vectors, summed))
+            whole = {**vectors, projected.width: projected.with_zeros(vectors[projected.width])}
+            with given_products(projected.given(summed)):
+                out = forward.run(whole)
+        return _differentiated(tape, forward, out, (forward.dense, vectors, summed), balancer, None)
+
+    rows, counts = projected.read_rows(row_ids)
+    matrix = projected.matrix(rows, counts)
+    tables, values = tf.gather(table.value, projected.table_rows()), [tf.convert_to_tensor(k) for k in kernels]
+    summed = product(matrix, forward.compiled(projected.project)(tables, values))
+    vectors = forward.vectors(projected)
+    (dense, looked_up, cotangent), *rest = forward.compiled(differentiate)(vectors, summed)
+    back = product(transposed(matrix), cotangent)
+    table_gradient, kernel_gradients = forward.compiled(projected.project_back)(tables, values, back)
+    own = {id(kernel): gradient for kernel, gradient in zip(kernels, kernel_gradients, strict=True)}
+    dense = [add_gradients(found, own.get(id(v))) for found, v in zip(dense, forward.dense, strict=True)]
+    slices = projected.slices(row_ids, looked_up[projected.width], rows, table_gradient)
+    return StepGradients(dense, {**looked_up, projected.width: slices}, *rest)

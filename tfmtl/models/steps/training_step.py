@@ -63,7 +63,7 @@ def _apply(forward: ForwardPass, gradients: StepGradients) -> None:
     pairs = list(zip(gradients.dense, forward.dense, strict=True))
     for width, table in forward.model.embedding.tables.items():
         gradient = gradients.rows[width]
-        if gradient is not None:
+        if gradient is not None and not isinstance(gradient, tf.IndexedSlices):
             values = tf.reshape(gradient, (-1, int(width)))
             ids = tf.cast(tf.reshape(forward.row_ids[width], (-1,)), tf.int64)
             gradient = tf.IndexedSlices(values, ids, tf.constant(tuple(table.shape), tf.int64))

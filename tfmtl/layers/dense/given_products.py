@@ -1,0 +1,50 @@
+"""Products with a dense layer's kernel that a caller computes in a cheaper way than the layer could."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import keras
+from keras import ops
+
+from tfmtl.core.types import Tensor
+
+
+@dataclass(frozen=True)
+class GivenProduct:
+    """A part of `inputs @ kernel`, and the columns of the inputs of which it is not.
+
+    Args:
+        product: float `(B, N * units)`, the sum over the columns that are covered.
+        rest: ranges of the columns that are not, each `(start, stop)`.
+    """
+
+    product: Tensor
+    rest: tuple[tuple[int, int], ...]
+
+    def complete(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        """The whole product of `inputs` `(B, in)` and `kernel` `(in, N * units)`."""
+        if not self.rest:
+            return self.product
+        columns = ops.concatenate([inputs[:, start:stop] for start, stop in self.rest], axis=1)
+        rows = ops.concatenate([kernel[start:stop] for start, stop in self.rest], axis=0)
+        return self.product + ops.matmul(columns, rows)
+
+
+_GIVEN: ContextVar[Mapping[int, GivenProduct]] = ContextVar("given_products")
+
+
+@contextmanager
+def given_products(products: Mapping[keras.layers.Layer, GivenProduct]) -> Iterator[None]:
+    """Within, each `StackedDense` in `products` that reads one input for all stacks takes its product from there."""
+    token = _GIVEN.set({id(layer): product for layer, product in products.items()})
+    try:
+        yield
+    finally:
+        _GIVEN.reset(token)
+
+
+def given_product(layer: keras.layers.Layer) -> GivenProduct | None:
+    """What was given for a layer."""
+    return _GIVEN.get({}).get(id(layer))
