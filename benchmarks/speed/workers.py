@@ -57,7 +57,7 @@ def _start(count: int, batch_size: int, steps: int) -> list[subprocess.Popen[str
         config = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         environment = {**os.environ, **threads, **quiet, "TF_CONFIG": json.dumps(config)}
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         processes.append(subprocess.Popen(command, env=environment, text=True, **pipes))
     return processes
 
@@ -68,7 +68,8 @@ def _round(processes: list[subprocess.Popen[str]]) -> float:
         print("go", file=process.stdin, flush=True)
     answers = [process.stdout.readline() for process in processes if process.stdout]
     if not all(answers):
-        raise RuntimeError("workers: a process ended before its time. Run the benchmark again: its port may be taken.")
+        said = [process.stderr.read()[-2000:] for process in processes if process.stderr and process.poll() is not None]
+        raise RuntimeError(f"workers: a process ended before its time. It said: {said}.")
     return max(float(answer) for answer in answers)
 
 
@@ -82,13 +83,14 @@ def train(batch_size: int, steps: int) -> None:
     import tensorflow as tf
 
     from tfmtl.models import from_preset
-    from tfmtl.schema import BinaryTask, CategoricalFeature, ModelInputs, Problem
+    from tfmtl.schema import BinaryTask, CategoricalFeature, ModelInputs, Problem, Split
 
     names = [f"task{n}" for n in range(_TASKS)]
     problem = Problem(
         name="workers",
         features=tuple(CategoricalFeature(f"field{n}", dim=16) for n in range(_FIELDS)),
         tasks=tuple(BinaryTask(name) for name in names),
+        split=Split(by="column", column="part"),
     )
     inputs = ModelInputs(problem, dict.fromkeys(problem.tables, _ROWS), dict.fromkeys(names, 0.3), {})
     keras.utils.set_random_seed(0)
