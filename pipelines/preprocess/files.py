@@ -37,3 +37,15 @@ def put(local: str | Path, path: str) -> None:
     """Copies a local file to `path`."""
     with open(local, "rb") as source, create(path) as target:
         shutil.copyfileobj(source, target)
+
+
+def copy(sources: Sequence[str], targets: Sequence[str]) -> None:
+    """Copies files one by one, not whole folders: object stores have none."""
+    if sources:
+        FileSystems.copy(list(sources), list(targets))
+
+
+def delete(paths: Sequence[str]) -> None:
+    """Removes files one by one, not whole folders: object stores have none."""
+    if paths:
+        FileSystems.delete(list(paths))

@@ -7,7 +7,6 @@ from typing import Any
 from pipelines.preprocess import files
 from pipelines.preprocess.output_folder import OutputFolder
 from pipelines.preprocess.plan import Files, Plan
-from pipelines.preprocess.read import InputError
 from tfmtl.core.validation import check_one_of
 from tfmtl.schema import Problem
 
@@ -68,11 +67,6 @@ def preprocess(
         packed = "GZIP" if compression == "gzip" else ""
         run(Plan(problem, folder.partial, num_shards, seed, packed), found)
         manifest: dict[str, Any] = folder.read_json("manifest.json")
-        if not manifest["splits"]["train"]["examples"]:
-            raise InputError(
-                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
-                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
-            )
     return manifest
 
 

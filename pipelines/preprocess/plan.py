@@ -24,7 +24,7 @@ from pipelines.preprocess.canonical import canonicalize
 from pipelines.preprocess.fitted_files import write_fitted_files
 from pipelines.preprocess.log_counts import count_log
 from pipelines.preprocess.manifest import build_manifest
-from pipelines.preprocess.read import check_columns, expand, read_batches
+from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
 from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
 from pipelines.preprocess.shard_writer import Shard, ShardWriter
 from tfmtl.data.transform_statistics import TransformStatistics
@@ -149,10 +149,19 @@ class Plan:
         rejected_counts: Iterable[Counts],
         shards: Iterable[Shard],
     ) -> None:
-        """Writes what was fitted, the requests and, last, the manifest."""
+        """Writes what was fitted, the requests and, last, the manifest.
+
+        Raises:
+            InputError: no row is left for training.
+        """
         shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
         manifest = build_manifest(
             self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
         )
+        if not manifest["splits"]["train"]["examples"]:
+            raise InputError(
+                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
+                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
+            )
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

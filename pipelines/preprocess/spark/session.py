@@ -80,7 +80,7 @@ def _start(master: str | None, conf: Mapping[str, str]) -> SparkSession:
 
 @contextmanager
 def _standard_error_to(target: int) -> Iterator[None]:
-    """Java keeps the standard error that it is started with; its notes stay off the screen unless they are asked for."""
+    """Java keeps the standard error that it is started with, and its notes stay off the screen."""
     if logging.getLogger().isEnabledFor(logging.WARNING):
         yield
         return
