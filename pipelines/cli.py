@@ -83,12 +83,16 @@ def preprocess(
     seed: Seed = 0,
     shards: Annotated[int | None, typer.Option(help="Files per split; default by input size.")] = None,
     compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
+    engine: Annotated[str, typer.Option(help="beam or spark; the output is the same.")] = "beam",
+    master: Annotated[str | None, typer.Option(help="Spark's master; default: spark-submit's, or local[*].")] = None,
+    conf: Annotated[list[str] | None, typer.Option(help="Spark's setting, name=value; may be repeated.")] = None,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
     Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
-    from pipelines.preprocess.beam_options import check_options
+    from pipelines.option_values import option_texts
+    from pipelines.preprocess.beam.options import check_options
     from pipelines.preprocess.job import preprocess as run_job
     from pipelines.tables import print_manifest
     from tfmtl.schema import Problem
@@ -109,7 +113,10 @@ def preprocess(
             seed=seed,
             num_shards=shards,
             compression=compression,
+            engine=engine,
             beam_options=beam_options,
+            spark_master=master,
+            spark_conf=option_texts("preprocess", "--conf", conf or []),
         )
     print_manifest(console, manifest)
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")

@@ -28,17 +28,29 @@ def option_values(owner: str, settings: Sequence[str]) -> dict[str, Any]:
         ValueError: one has no `=`, its value is not YAML, or a name is given twice.
     """
     options: dict[str, Any] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ValueError(f"{owner}: `--set` must be name=value. Received: --set {setting!r}.")
-        if name in options:
-            raise ValueError(f"{owner}: `--set` must give '{name}' once. Received: --set {setting!r} as well.")
+    for name, value in option_texts(owner, "--set", settings).items():
         try:
             parsed = yaml.load(value, Loader=_Values)  # a SafeLoader
         except yaml.YAMLError as error:
             raise ValueError(
-                f"{owner}: the value of `--set` must be YAML, as in num_experts=8. Received: {setting!r}."
+                f"{owner}: the value of `--set` must be YAML, as in num_experts=8. Received: {f'{name}={value}'!r}."
             ) from error
         options[name] = tuple(parsed) if isinstance(parsed, list) else parsed
     return options
+
+
+def option_texts(owner: str, option: str, settings: Sequence[str]) -> dict[str, str]:
+    """Name -> value of an option `name=value`, given once or several times.
+
+    Raises:
+        ValueError: one has no `=`, or a name is given twice.
+    """
+    texts: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ValueError(f"{owner}: `{option}` must be name=value. Received: {option} {setting!r}.")
+        if name in texts:
+            raise ValueError(f"{owner}: `{option}` must give '{name}' once. Received: {option} {setting!r} as well.")
+        texts[name] = value
+    return texts

@@ -1,1 +1,1 @@
-"""Raw logs to TFRecords with point-in-time sequences, on Beam."""
+"""Raw logs to TFRecords with point-in-time sequences: the job in `plan.py`, its engines in `beam` and `spark`."""

@@ -1,29 +1,19 @@
 """The preprocessing job: raw logs to TFRecords, and nothing replaced before everything is written."""
 
-import json
-import re
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.io.filesystems import FileSystems
-
-from pipelines.preprocess import columns, stages
-from pipelines.preprocess.beam_options import pipeline_options
-from pipelines.preprocess.manifest import build_manifest
+from pipelines.preprocess import files
 from pipelines.preprocess.output_folder import OutputFolder
-from pipelines.preprocess.read import InputError, check_columns, expand
-from tfmtl.data.transform_statistics import TransformStatistics
+from pipelines.preprocess.plan import Files, Plan
+from tfmtl.core.validation import check_one_of
 from tfmtl.schema import Problem
 
 _BYTES_PER_SHARD = 32 << 20
 _LEAST_SHARDS = 8
 COMPRESSIONS = ("none", "gzip")
-
-_WORKERS_INPUT_ERROR = re.compile(r"(?:\A|InputError: )(preprocess: .*?) \[while running '")
+ENGINES = ("beam", "spark")
 
 
 def preprocess(
@@ -34,12 +24,15 @@ def preprocess(
     seed: int = 0,
     num_shards: int | None = None,
     compression: str = "none",
+    engine: str = "beam",
     beam_options: Sequence[str] = (),
+    spark_master: str | None = None,
+    spark_conf: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Runs the job and returns the manifest it wrote.
 
     Same problem, inputs, seed and number of shards give the same bytes,
-    whatever the runner and the number of workers.
+    whatever the engine and the number of workers.
 
     Args:
         problem: `Problem`.
@@ -48,118 +41,60 @@ def preprocess(
         seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
         compression: `"none"` or `"gzip"`.
+        engine: `"beam"` or `"spark"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
             runner defaults to Beam's local `FnApiRunner`.
+        spark_master: Spark's master. Defaults to that of this process's session, or `local[*]`.
+        spark_conf: settings for Spark.
 
     Raises:
+        ImportError: the engine is not installed.
         InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
-        ValueError: an argument is out of range or unknown to Beam, or `output` holds something else.
+        ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
-    if compression not in COMPRESSIONS:
-        raise ValueError(
-            f"preprocess: `compression` must be one of {list(COMPRESSIONS)}. Received: compression={compression!r}."
-        )
+    check_one_of("preprocess", "compression", compression, COMPRESSIONS)
+    check_one_of("preprocess", "engine", engine, ENGINES)
     if seed < 0:
         raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
-    options = pipeline_options(beam_options)
-    files = expand(inputs)
-    check_columns(files, columns.column_uses(problem))
+    run = _engine(engine, beam_options, spark_master, spark_conf or {})
+    found = Plan(problem, "", 1).find_files(inputs)
     if num_shards is None:
-        size = sum(FileSystems.match([path])[0].metadata_list[0].size_in_bytes for path in files)
+        size = sum(files.size(path) for _, path in found)
         num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
     with OutputFolder(output) as folder:
-        try:
-            with beam.Pipeline(options=options) as pipeline:
-                build(
-                    pipeline,
-                    problem,
-                    files,
-                    folder.partial,
-                    seed=seed,
-                    num_shards=num_shards,
-                    compression="GZIP" if compression == "gzip" else "",
-                )
-        except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
-            found = _WORKERS_INPUT_ERROR.search(str(error))
-            if found is None:
-                raise
-            raise InputError(found[1]) from error
+        packed = "GZIP" if compression == "gzip" else ""
+        run(Plan(problem, folder.partial, num_shards, seed, packed), found)
         manifest: dict[str, Any] = folder.read_json("manifest.json")
-        if not manifest["splits"]["train"]["examples"]:
-            raise InputError(
-                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
-                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
-            )
     return manifest
 
 
-def build(
-    pipeline: beam.Pipeline,
-    problem: Problem,
-    files: Sequence[str],
-    directory: str,
-    *,
-    seed: int,
-    num_shards: int,
-    compression: str,
-) -> None:
-    """Adds the job's stages to `pipeline`; everything is written below `directory`."""
-    read = (
-        pipeline
-        | "files" >> beam.Create(list(enumerate(files)), reshuffle=False)
-        | "read rows" >> stages.ReadRows(problem)
-    )
-    cuts: Any = (problem.split.valid_from or 0, problem.split.test_from or 0)
-    if problem.split.needs_time_shares:
-        cuts = beam.pvalue.AsSingleton(read.rows | "find time cuts" >> stages.FindTimeCuts(problem))
-    rows = read.rows | "assign splits" >> stages.AssignSplits(problem, seed, cuts)
-    statistics = rows | "fit statistics" >> stages.FitStatistics(problem)
-    shards = rows | "write shards" >> stages.WriteShards(
-        problem, beam.pvalue.AsSingleton(statistics), directory, num_shards, compression, seed
-    )
-    rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(FileSystems.join(directory, "rejected"))
-
-    def finish(
-        statistics: TransformStatistics,
-        read_counts: list[Mapping[str, int]],
-        rejected_counts: list[Mapping[str, int]],
-        shards: list[Mapping[str, Any]],
-        problem: Problem,
-        seed: int,
-    ) -> None:
-        manifest = build_manifest(problem, statistics, read_counts, rejected_counts, shards, seed, files)
-        requests = [request for shard in sorted(shards, key=lambda s: s["bucket"]) for request in shard["requests"]]
-        _write_fitted(problem, statistics, manifest, requests, directory)
-
-    _ = statistics | "write manifest" >> beam.Map(
-        finish,
-        beam.pvalue.AsList(read[stages.COUNTS]),
-        beam.pvalue.AsList(rejected),
-        beam.pvalue.AsList(shards),
-        problem,
-        seed,
-    )
-
-
-def _write_fitted(
-    problem: Problem,
-    statistics: TransformStatistics,
-    manifest: Mapping[str, Any],
-    requests: Sequence[Mapping[str, Any]],
-    directory: str,
-) -> None:
-    local = Path(tempfile.mkdtemp(prefix="tfmtl-fitted-"))
-    try:
-        statistics.save(local / "transform")
-        problem.save(local / "transform" / "problem.yaml")
-        (local / "manifest.json").write_text(
-            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+def _engine(
+    engine: str, beam_options: Sequence[str], spark_master: str | None, spark_conf: Mapping[str, str]
+) -> Callable[[Plan, Files], None]:
+    """What runs a plan on the engine; only the chosen one is imported."""
+    if engine == "spark":
+        if beam_options:
+            raise ValueError(
+                f"preprocess: option '{beam_options[0]}' is none of tfmtl's and the engine is Spark, not Beam. "
+                "Spark's settings are written --conf name=value."
+            )
+        try:
+            from pipelines.preprocess.spark.job import run as run_on_spark
+        except ModuleNotFoundError as error:
+            if error.name != "pyspark":
+                raise
+            raise ImportError(
+                "preprocess: the engine 'spark' needs pyspark. Install it: pip install 'tfmtl[spark]'."
+            ) from error
+        return partial(run_on_spark, master=spark_master, conf=spark_conf)
+    if spark_master is not None or spark_conf:
+        raise ValueError(
+            "preprocess: `engine` must be 'spark' where Spark's master or settings are given. "
+            f"Received: engine={engine!r}, master={spark_master!r}, settings={dict(spark_conf)}."
         )
-        lines = [json.dumps(request, ensure_ascii=False) + "\n" for request in requests]
-        (local / "requests.jsonl").write_text("".join(lines), encoding="utf-8")
-        for path in sorted(p for p in local.rglob("*") if p.is_file()):
-            stages.put(path, FileSystems.join(directory, *path.relative_to(local).parts))
-    finally:
-        shutil.rmtree(local)
+    from pipelines.preprocess.beam.options import pipeline_options
+    from pipelines.preprocess.beam.pipeline import run as run_on_beam
+
+    return partial(run_on_beam, options=pipeline_options(beam_options))

@@ -4,14 +4,15 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from apache_beam.io.filesystems import FileSystems
-
+from pipelines.preprocess import files
 from tfmtl.schema.shown import shown
 
+_MANIFEST = "manifest.json"
 _OWN_FILE = re.compile(
     r"manifest\.json|requests\.jsonl|(?:train|valid|test)/part-\d+-of-\d+\.tfrecord(?:\.gz)?|rejected/file-\d+\.jsonl"
     r"|transform/(?:problem\.yaml|statistics\.json|vocabularies/\w+\.txt)"
@@ -25,6 +26,11 @@ class OutputFolder:
     is moved aside for the moment of the exchange and then removed, and put
     back if the exchange was cut short.
 
+    An object store has no folders, so there is no exchange at one moment: the
+    old manifest leaves first and the new one comes last, so what has a
+    manifest is complete. An exchange that was cut short is done again by the
+    next run, for which `partial` keeps its manifest as long as it is needed.
+
     Args:
         path: str. A local path, or one of a file system that Beam knows.
 
@@ -32,7 +38,7 @@ class OutputFolder:
         ValueError: on entering, where `path` holds anything that preprocessing does not write.
 
     Attributes:
-        partial: str. Where to write.
+        partial: str. Where to write; `manifest.json` comes last.
     """
 
     def __init__(self, path: str) -> None:
@@ -42,8 +48,23 @@ class OutputFolder:
         self._previous = self._path + ".previous"
 
     def __enter__(self) -> "OutputFolder":
+        self.prepare()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.put_in_place()
+        else:
+            self._remove(self.partial)
+
+    def prepare(self) -> None:
+        """Makes `partial` empty, once it is sure that nothing but an earlier output will be replaced."""
         if self._is_local and os.path.isdir(self._previous) and not os.path.exists(self._path):
             os.rename(self._previous, self._path)
+        if not self._is_local and files.match([files.join(self.partial, _MANIFEST)]):
+            self.put_in_place()
         foreign = self._foreign_files()
         if foreign:
             raise ValueError(
@@ -55,26 +76,25 @@ class OutputFolder:
         self._remove(self._previous)
         if self._is_local:
             Path(self.partial).mkdir(parents=True)
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._remove(self.partial)
-            return
+    def put_in_place(self) -> None:
+        """Gives `partial` the place of `path`."""
         if self._is_local:
             if os.path.exists(self._path):
                 os.rename(self._path, self._previous)
             os.rename(self.partial, self._path)
-        else:
-            self._remove(self._path)
-            FileSystems.rename([self.partial], [self._path])
-        self._remove(self._previous)
+            self._remove(self._previous)
+            return
+        own = [path for path in self._listed(self._path) if _OWN_FILE.fullmatch(path.removeprefix(self._path + "/"))]
+        written = self._listed(self.partial)
+        self._delete(own)
+        for part in reversed(_manifest_apart(written)):
+            files.copy(part, [self._path + path.removeprefix(self.partial) for path in part])
+        self._delete(written)
 
     def read_json(self, name: str) -> Any:
         """A JSON file of the folder being written."""
-        with FileSystems.open(FileSystems.join(self.partial, name)) as stream:
+        with files.open_file(files.join(self.partial, name)) as stream:
             return json.loads(stream.read())
 
     def _foreign_files(self) -> list[str]:
@@ -83,14 +103,27 @@ class OutputFolder:
             path = Path(self._path)
             if path.exists() and not path.is_dir():
                 return [path.name]
-            files = [file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()]
+            found = [file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir()]
         else:
-            found = FileSystems.match([self._path + "/**"])[0].metadata_list
-            files = [metadata.path.removeprefix(self._path + "/") for metadata in found]
-        return sorted(file for file in files if "manifest.json" not in files or not _OWN_FILE.fullmatch(file))
+            found = [path.removeprefix(self._path + "/") for path in self._listed(self._path)]
+        return sorted(file for file in found if _MANIFEST not in found or not _OWN_FILE.fullmatch(file))
 
     def _remove(self, path: str) -> None:
         if self._is_local:
             shutil.rmtree(path, ignore_errors=True)
-        elif FileSystems.match([path + "/**"])[0].metadata_list:
-            FileSystems.delete([path])
+        else:
+            self._delete(self._listed(path))
+
+    def _delete(self, paths: Sequence[str]) -> None:
+        for part in _manifest_apart(paths):
+            files.delete(part)
+
+    def _listed(self, path: str) -> list[str]:
+        """Every file below a folder of an object store."""
+        return files.match([path + "/**"])
+
+
+def _manifest_apart(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The manifest, if there, and the other files."""
+    manifest = [path for path in paths if path.endswith("/" + _MANIFEST)]
+    return manifest, [path for path in paths if path not in manifest]

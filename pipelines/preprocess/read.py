@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
-from apache_beam.io.filesystems import FileSystems
 
+from pipelines.preprocess import files
 from pipelines.preprocess.ended_stream import END, EndedStream
 from tfmtl.schema.shown import shown
 from tfmtl.schema.strict import did_you_mean
@@ -36,14 +36,14 @@ def expand(patterns: Sequence[str]) -> list[str]:
     paths: list[str] = []
     for pattern in patterns:
         matches = [pattern, pattern.rstrip("/") + "/*"]
-        found = [m.path for result in FileSystems.match(matches) for m in result.metadata_list]
-        files = sorted({path for path in found if _kind(path) and not os.path.isdir(path)})
-        if not files:
+        found = files.match(matches)
+        logs = sorted({path for path in found if _kind(path) and not os.path.isdir(path)})
+        if not logs:
             raise InputError(
                 f"preprocess: input '{pattern}' must match at least one .csv, .tsv or .parquet file "
                 f"(.csv.gz and .tsv.gz too). Received: {shown(sorted(found)) if found else 'no file'}."
             )
-        paths += files
+        paths += logs
     return list(dict.fromkeys(paths))
 
 
@@ -86,7 +86,7 @@ def check_columns(paths: Sequence[str], required: Mapping[str, str]) -> None:
 @contextmanager
 def _open(path: str) -> Iterator[Any]:
     """The file's bytes, unpacked; Beam's own unpacking takes a cut-off file for a whole one."""
-    with FileSystems.open(path, compression_type="uncompressed") as stream:
+    with files.open_file(path) as stream:
         if path.lower().endswith(".gz"):
             with gzip.open(stream) as unpacked:
                 yield unpacked

@@ -78,7 +78,7 @@ def test_parquet(expected: dict[str, bytes], tmp_path: Path, options: dict[str, 
 def test_small_batches(expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.preprocess.read.BATCH_ROWS", 7)
     monkeypatch.setattr("pipelines.preprocess.read.CSV_BLOCK_BYTES", 300)
-    monkeypatch.setattr("pipelines.preprocess.stages._MERGE_AFTER", 3)
+    monkeypatch.setattr("pipelines.preprocess.beam.stages._MERGE_AFTER", 3)
     run(tmp_path / "csv", write_csv(tmp_path / "log.csv", ROWS))
     run(tmp_path / "parquet", write_parquet(tmp_path / "log.parquet", ROWS))
     assert contents(tmp_path / "csv") == contents(tmp_path / "parquet") == expected

@@ -58,7 +58,7 @@ def test_errors_of_workers_become_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("pipelines.preprocess.job.build", fail)
+    monkeypatch.setattr("pipelines.preprocess.beam.pipeline.build", fail)
     with pytest.raises(expected) as caught:
         run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS))
     assert str(caught.value) == text

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.preprocess.stages import NUM_REQUESTS
+from pipelines.preprocess.shard_writer import NUM_REQUESTS
 from tests.support.slow_history import Row, events_before
 from tests.support.small_log import SMALL_PROBLEM, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData

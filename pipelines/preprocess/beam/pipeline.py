@@ -1,0 +1,52 @@
+"""The job as one Beam pipeline, and its run."""
+
+import re
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import AsList, AsSingleton
+
+from pipelines.preprocess.beam import stages
+from pipelines.preprocess.plan import Files, Plan
+from pipelines.preprocess.read import InputError
+
+_WORKERS_INPUT_ERROR = re.compile(r"(?:\A|InputError: )(preprocess: .*?) \[while running '")
+
+
+def run(plan: Plan, files: Files, options: PipelineOptions) -> None:
+    """Runs the plan on Beam.
+
+    Raises:
+        InputError: a file is not readable to its end.
+    """
+    try:
+        with beam.Pipeline(options=options) as pipeline:
+            build(pipeline, plan, files)
+    except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
+        found = _WORKERS_INPUT_ERROR.search(str(error))
+        if found is None:
+            raise
+        raise InputError(found[1]) from error
+
+
+def build(pipeline: beam.Pipeline, plan: Plan, files: Files) -> None:
+    """Adds the plan's stages to `pipeline`."""
+    read = pipeline | "files" >> beam.Create(list(files), reshuffle=False) | "read rows" >> stages.ReadRows(plan)
+    cuts: Any = plan.find_cuts({})
+    if plan.counts_times:
+        find_cuts = stages.CountInto(plan.count_times, plan.merge_times, plan.find_cuts)
+        cuts = AsSingleton(read.rows | "find time cuts" >> find_cuts)
+    rows = read.rows | "assign splits" >> beam.Map(plan.assign_split, cuts)
+    fit = stages.CountInto(plan.count_values, plan.merge_values, plan.fit)
+    statistics = rows | "fit statistics" >> fit
+    shards = rows | "write shards" >> stages.WriteShards(plan, AsSingleton(statistics))
+    rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(plan)
+    _ = statistics | "write manifest" >> beam.Map(
+        lambda statistics, plan, paths, *counts: plan.finish(paths, statistics, *counts),
+        plan,
+        [path for _, path in files],
+        AsList(read[stages.COUNTS]),
+        AsList(rejected),
+        AsList(shards),
+    )

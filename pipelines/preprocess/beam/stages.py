@@ -1,0 +1,124 @@
+"""The plan's steps as Beam stages: thin shells, one composite transform a stage."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+
+from pipelines.preprocess.plan import Key, Plan
+from pipelines.preprocess.shard_writer import Shard
+from tfmtl.data.transform_statistics import TransformStatistics
+
+REJECTED, COUNTS = "rejected", "counts"
+_MERGE_AFTER = 32  # tables an accumulator holds before it adds them up
+
+
+class ReadRows(beam.PTransform):
+    """`(file number, path)` to canonical batches; with the outputs `REJECTED` and `COUNTS`."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, files: beam.PCollection) -> Any:
+        parse = beam.ParDo(_ReadFile(self._plan)).with_outputs(REJECTED, COUNTS, main="rows")
+        return files | beam.Reshuffle() | parse
+
+
+class _ReadFile(beam.DoFn):
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def process(self, element: tuple[int, str]) -> Iterator[Any]:
+        number, path = element
+        for batch in self._plan.read(number, path):
+            if batch.rows.num_rows:
+                yield batch.rows
+            if batch.rejected is not None:
+                yield beam.pvalue.TaggedOutput(REJECTED, (number, batch.rejected))
+            yield beam.pvalue.TaggedOutput(COUNTS, batch.counts)
+
+
+class CountInto(beam.PTransform):
+    """Canonical batches to the one thing that `conclude` makes of the merged tables that `count` returns."""
+
+    def __init__(
+        self,
+        count: Callable[[pa.RecordBatch], Iterable[tuple[Key, pa.Table]]],
+        merge: Callable[[Iterable[pa.Table]], pa.Table],
+        conclude: Callable[[Mapping[Key, pa.Table]], Any],
+    ) -> None:
+        super().__init__()
+        self._count = count
+        self._merge = merge
+        self._conclude = conclude
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        tables = rows | beam.FlatMap(self._count) | beam.CombinePerKey(_MergeTables(self._merge))
+        once = rows.pipeline | "one" >> beam.Create([None])
+        return once | beam.Map(lambda _, merged, conclude: conclude(merged), beam.pvalue.AsDict(tables), self._conclude)
+
+
+class _MergeTables(beam.CombineFn):
+    """Adds up tables of counts; exact, so in any order alike."""
+
+    def __init__(self, merge: Callable[[Iterable[pa.Table]], pa.Table]) -> None:
+        super().__init__()
+        self._merge = merge
+
+    def create_accumulator(self) -> list[pa.Table]:
+        return []
+
+    def add_input(self, tables: list[pa.Table], table: pa.Table) -> list[pa.Table]:
+        tables = [*tables, table]
+        return [self._merge(tables)] if len(tables) >= _MERGE_AFTER else tables
+
+    def merge_accumulators(self, accumulators: Iterable[list[pa.Table]]) -> list[pa.Table]:
+        tables = [table for accumulator in accumulators for table in accumulator]
+        return [self._merge(tables)] if tables else []
+
+    def extract_output(self, tables: list[pa.Table]) -> pa.Table:
+        return self._merge(tables)
+
+
+class WriteShards(beam.PTransform):
+    """Canonical batches with their split to TFRecord files; yields a `Shard` a bucket."""
+
+    def __init__(self, plan: Plan, statistics: Any) -> None:
+        """`statistics` is a side input of the fitted `TransformStatistics`."""
+        super().__init__()
+        self._plan = plan
+        self._statistics = statistics
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        return (
+            rows
+            | beam.FlatMap(self._plan.partition)
+            | beam.GroupByKey()
+            | beam.ParDo(_WriteShard(self._plan), self._statistics)
+        )
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._writer = plan.shard_writer()
+
+    def process(
+        self, element: tuple[int, Iterable[pa.RecordBatch]], statistics: TransformStatistics
+    ) -> Iterator[Shard]:
+        bucket, batches = element
+        yield self._writer.write(bucket, batches, statistics)
+
+
+class WriteRejected(beam.PTransform):
+    """`(file number, table of rejected rows)` to one file per input file with bad rows; yields what was counted."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()
+        self._plan = plan
+
+    def expand(self, rejected: beam.PCollection) -> beam.PCollection:
+        return rejected | beam.GroupByKey() | beam.MapTuple(self._plan.write_rejected)

@@ -1,0 +1,51 @@
+"""Files on any file system that Beam knows (local, gs://, s3://, hdfs://), on every engine alike."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from apache_beam.io.filesystems import FileSystems
+
+
+def match(patterns: Sequence[str]) -> list[str]:
+    """Paths of the files that match any of the patterns; `**` crosses folders."""
+    return [metadata.path for found in FileSystems.match(list(patterns)) for metadata in found.metadata_list]
+
+
+def size(path: str) -> int:
+    """Bytes of one file."""
+    return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
+
+
+def join(folder: str, *names: str) -> str:
+    """The path of a file below `folder`."""
+    return str(FileSystems.join(folder, *names))
+
+
+def open_file(path: str) -> Any:
+    """A stream of the file's own bytes, as a context manager: what is packed stays packed."""
+    return FileSystems.open(path, compression_type="uncompressed")
+
+
+def create(path: str) -> Any:
+    """A stream to a new file, as a context manager; folders are made, an older file is replaced."""
+    return FileSystems.create(path, compression_type="uncompressed")
+
+
+def put(local: str | Path, path: str) -> None:
+    """Copies a local file to `path`."""
+    with open(local, "rb") as source, create(path) as target:
+        shutil.copyfileobj(source, target)
+
+
+def copy(sources: Sequence[str], targets: Sequence[str]) -> None:
+    """Copies files one by one, not whole folders: object stores have none."""
+    if sources:
+        FileSystems.copy(list(sources), list(targets))
+
+
+def delete(paths: Sequence[str]) -> None:
+    """Removes files one by one, not whole folders: object stores have none."""
+    if paths:
+        FileSystems.delete(list(paths))

@@ -1,0 +1,167 @@
+"""The job without an engine: its steps as plain functions on Arrow batches.
+
+An engine calls them in this order and moves what they return; that is all it has to know of the job:
+
+    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, and where the splits begin)
+                    │                              │
+                    ├── rows ──► assign_split ◄────┘
+                    │                 ├──► count_values ─merge─► fit  (everything that is fitted, on training rows)
+                    │                 │                           │
+                    │                 └──► partition ─by bucket─► ShardWriter.write
+                    ├── rejected ─by file─► write_rejected        │
+                    └── counts ─────────────────────────────────► finish
+
+`merge` may be called on any part of the tables of one key, in any order and as often as the engine likes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from pipelines.preprocess import analyze, buckets, columns, split
+from pipelines.preprocess.canonical import canonicalize
+from pipelines.preprocess.fitted_files import write_fitted_files
+from pipelines.preprocess.log_counts import count_log
+from pipelines.preprocess.manifest import build_manifest
+from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
+from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
+from pipelines.preprocess.shard_writer import Shard, ShardWriter
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.schema import Problem
+
+Counts = Mapping[str, int]
+Key = tuple[str, ...]
+Files = Sequence[tuple[int, str]]  # number and path
+KeyedTables = Mapping[Key, pa.Table]
+
+_TIMES: Key = ("times",)
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """What one batch of a file gave.
+
+    Attributes:
+        rows: canonical batch of the good rows; may be empty.
+        rejected: table of the others, as `rejected_table` makes it, or `None` without any.
+        counts: counter -> value.
+    """
+
+    rows: pa.RecordBatch
+    rejected: pa.Table | None
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the job. Nothing it returns depends on the engine or on how rows are spread over workers.
+
+    Args:
+        problem: `Problem`.
+        directory: str. Everything is written below it.
+        num_shards: int. Buckets of users, and TFRecord files per split.
+        seed: int. Of the split by user and of the order of records.
+        compression: `""` or `"GZIP"`.
+    """
+
+    problem: Problem
+    directory: str
+    num_shards: int
+    seed: int = 0
+    compression: str = ""
+
+    # === Read ===
+
+    def find_files(self, patterns: Sequence[str]) -> Files:
+        """`(number, path)` of every input file, its columns checked."""
+        paths = expand(patterns)
+        check_columns(paths, columns.column_uses(self.problem))
+        return list(enumerate(paths))
+
+    def read(self, number: int, path: str) -> Iterator[ReadBatch]:
+        """Reads and checks one file, batch by batch."""
+        names = columns.raw_columns(self.problem)
+        for first_row, batch, unreadable in read_batches(path, names):
+            rows, reasons = canonicalize(self.problem, batch, number, first_row)
+            rejected = rejected_table(path, first_row, batch, unreadable, reasons)
+            counts = {"rows": batch.num_rows + len(unreadable), **count_log(self.problem, rows)}
+            yield ReadBatch(rows, rejected, counts)
+
+    # === Split ===
+
+    @property
+    def counts_times(self) -> bool:
+        """Whether the cuts between the splits have to be found in the log."""
+        return self.problem.split.needs_time_shares
+
+    def count_times(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
+        """Tables to merge for `find_cuts`."""
+        return [(_TIMES, split.time_counts(rows))]
+
+    def merge_times(self, tables: Iterable[pa.Table]) -> pa.Table:
+        """Adds up tables of `count_times` with one key."""
+        return split.merge_time_counts(tables)
+
+    def find_cuts(self, times: KeyedTables) -> split.TimeCuts:
+        """The first times of validation and test; from the merged tables of `count_times` where it `counts_times`."""
+        if not self.counts_times:
+            return self.problem.split.valid_from or 0, self.problem.split.test_from or 0
+        return split.time_cuts(self.problem.split, times.get(_TIMES))
+
+    def assign_split(self, rows: pa.RecordBatch, cuts: split.TimeCuts) -> pa.RecordBatch:
+        """Adds the split to canonical rows."""
+        return split.assign_split(self.problem, rows, self.seed, cuts)
+
+    # === Fit ===
+
+    def count_values(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
+        """Tables to merge for `fit`, of rows with their split."""
+        return [(key, table) for key, table in analyze.count_values(self.problem, rows)]
+
+    def merge_values(self, tables: Iterable[pa.Table]) -> pa.Table:
+        """Adds up tables of `count_values` with one key."""
+        return analyze.merge_counts(tables)
+
+    def fit(self, values: KeyedTables) -> TransformStatistics:
+        """Everything fitted, from the merged tables of `count_values`."""
+        return analyze.build_statistics(self.problem, {(what, name): table for (what, name), table in values.items()})
+
+    # === Write ===
+
+    def partition(self, rows: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """`(bucket, rows)`: a user's rows always share one."""
+        return buckets.partition(rows, self.num_shards)
+
+    def shard_writer(self) -> ShardWriter:
+        """What writes the buckets; one object may write many."""
+        return ShardWriter(self.problem, self.directory, self.num_shards, self.compression, self.seed)
+
+    def write_rejected(self, number: int, tables: Iterable[pa.Table]) -> Counts:
+        """Writes the rejected rows of one file and counts them by reason."""
+        return write_rejected(self.directory, number, tables)
+
+    def finish(
+        self,
+        paths: Sequence[str],
+        statistics: TransformStatistics,
+        read_counts: Iterable[Counts],
+        rejected_counts: Iterable[Counts],
+        shards: Iterable[Shard],
+    ) -> None:
+        """Writes what was fitted, the requests and, last, the manifest.
+
+        Raises:
+            InputError: no row is left for training.
+        """
+        shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
+        manifest = build_manifest(
+            self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
+        )
+        if not manifest["splits"]["train"]["examples"]:
+            raise InputError(
+                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
+                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
+            )
+        requests = [request for shard in shards for request in shard["requests"]]
+        write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

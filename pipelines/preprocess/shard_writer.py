@@ -1,0 +1,70 @@
+"""Buckets of users to TFRecord files."""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import tensorflow as tf
+
+from pipelines.preprocess import files
+from pipelines.preprocess.encode import encode_bucket
+from tfmtl.data.raw_transform import RawTransform
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.schema import Problem
+
+NUM_REQUESTS = 64  # real examples kept as raw serving requests, about
+
+Shard = Mapping[str, Any]  # what was written and counted of a bucket, as plain JSON values
+
+
+class ShardWriter:
+    """Writes one file a bucket and split.
+
+    Args:
+        problem: `Problem`.
+        directory: str. The files go to `<split>/` below it.
+        num_shards: int. Buckets there are.
+        compression: `""` or `"GZIP"`.
+        seed: int. Of the order of records.
+    """
+
+    def __init__(self, problem: Problem, directory: str, num_shards: int, compression: str, seed: int) -> None:
+        self._problem = problem
+        self._directory = directory
+        self._num_shards = num_shards
+        self._compression = compression
+        self._seed = seed
+        self._transform: RawTransform | None = None
+
+    def write(self, bucket: int, batches: Iterable[pa.RecordBatch], statistics: TransformStatistics) -> Shard:
+        """Writes all rows of a bucket, which may come in any order and batches.
+
+        Args:
+            bucket: int.
+            batches: canonical rows with their split.
+            statistics: the same in every call.
+        """
+        if self._transform is None:
+            with tempfile.TemporaryDirectory(prefix="tfmtl-transform-") as folder:
+                statistics.save(folder)
+                self._transform = RawTransform(self._problem, folder)  # reads every file now
+        table = pa.Table.from_batches(list(batches))
+        num_requests = -(-NUM_REQUESTS // self._num_shards)
+        encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
+        written = {}
+        for split, records in encoded.records.items():
+            suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
+            name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
+            written[name] = {"records": len(records), "bytes": self._write_file(name, records)}
+        return {"bucket": bucket, "counts": encoded.counts, "files": written, "requests": encoded.requests}
+
+    def _write_file(self, name: str, records: Sequence[bytes]) -> int:
+        """Writes one file and returns its size; TensorFlow writes locally, then it goes where the output lies."""
+        with tempfile.NamedTemporaryFile(prefix="tfmtl-shard-") as local:
+            with tf.io.TFRecordWriter(local.name, self._compression) as writer:
+                for record in records:
+                    writer.write(record)
+            files.put(local.name, files.join(self._directory, *name.split("/")))
+            return Path(local.name).stat().st_size
