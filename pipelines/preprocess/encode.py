@@ -1,5 +1,6 @@
 """One user bucket's canonical rows to serialised examples, split by split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
-from pipelines.preprocess.example_writer import bytes_column, float_column, int_column, int_list_column, join_columns
+from pipelines.preprocess.example_writer import (
+    PackedInts,
+    bytes_column,
+    float_column,
+    int_column,
+    int_list_column,
+    join_columns,
+    pack_ints,
+)
 from pipelines.preprocess.requests import raw_requests
 from pipelines.preprocess.sequences import Windows, event_windows
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
@@ -16,6 +25,8 @@ from tfmtl.data.raw_transform import RawTransform
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
 OUT_OF_VOCABULARY = 1
+_SLICE_ROWS = 8192
+_SLICE_VALUES = 1 << 22  # of lists and sequences; what a slice needs does not grow with a user's history
 
 
 @dataclass
@@ -23,20 +34,26 @@ class EncodedBucket:
     """The records of one bucket and what was counted while making them.
 
     Attributes:
-        records: split -> serialised examples in a random order drawn from the seed.
         counts: counter name -> value; names are paths such as `train/examples`.
         requests: a few examples, of the latest split there is, as raw serving requests with their record.
     """
 
-    records: dict[str, list[bytes]]
     counts: dict[str, float]
     requests: list[dict[str, Any]]
+    _encoder: "_ExampleEncoder"
+    _order: dict[str, np.ndarray]
+
+    def records(self, split: str) -> Iterator[pa.BinaryArray]:
+        """Serialised examples in a random order drawn from the seed, a slice of bounded size at a time."""
+        order, size = self._order[split], self._encoder.slice_rows
+        for start in range(0, len(order), size):
+            yield self._encoder.encode(order[start : start + size])
 
 
 def encode_bucket(
     problem: Problem, transform: RawTransform, table: pa.Table, seed: tuple[int, int], num_requests: int = 0
 ) -> EncodedBucket:
-    """Sorts a bucket, cuts its sequences and encodes its examples.
+    """Sorts a bucket and cuts its sequences; its examples are encoded as they are asked for.
 
     Args:
         problem: `Problem`.
@@ -47,34 +64,86 @@ def encode_bucket(
     """
     table = _sorted(problem, table)
     examples = np.flatnonzero(table[columns.IS_EXAMPLE].to_numpy())
+    encoder = _ExampleEncoder(problem, transform, table, examples)
     splits = table[columns.SPLIT].to_numpy()[examples]
-    encoded = {name: _encode(problem, transform, table, name) for name in _scalar_features(problem)}
-    fragments = []
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            ids, offsets = _encode_lists(transform, table[feature.name], feature.name, examples)
-            fragments.append(int_list_column(feature.name, ids, offsets))
-        elif encoded[feature.name].dtype == np.float32:
-            fragments.append(float_column(feature.name, encoded[feature.name][examples]))
-        else:
-            fragments.append(int_column(feature.name, encoded[feature.name][examples]))
-    windows = _windows(problem, table, encoded, examples)
-    fragments += _sequence_fragments(problem, transform, table, encoded, examples, windows)
-    labels = {}
-    for task in problem.tasks:
-        column = table[columns.label(task.name)].take(pa.array(examples))
-        labels[task.name] = pc.fill_null(column, float("nan")).to_numpy()
-        fragments.append(float_column(LABEL_PREFIX + task.name, labels[task.name]))
-    if problem.group_column is not None:
-        fragments.append(bytes_column(GROUP_KEY, table[columns.GROUP].take(pa.array(examples)).to_pylist()))
-    serialized = join_columns(fragments)
-    order = np.random.default_rng(seed).permutation(len(serialized))
-    records = {
-        split: [serialized[i] for i in order[splits[order] == index].tolist()] for index, split in enumerate(SPLITS)
-    }
+    order = np.random.default_rng(seed).permutation(len(examples))
     latest_first = order[np.argsort(-splits[order], kind="stable")]
-    requests = raw_requests(problem, table, examples, windows, serialized, latest_first[:num_requests].tolist())
-    return EncodedBucket(records, _count(problem, table, splits, examples, labels, encoded), requests)
+    chosen = latest_first[:num_requests]
+    requests = raw_requests(problem, table, examples, encoder.windows, encoder.encode(chosen).to_pylist(), chosen)
+    return EncodedBucket(
+        counts=_count(problem, table, splits, examples, encoder),
+        requests=requests,
+        _encoder=encoder,
+        _order={split: order[splits[order] == index] for index, split in enumerate(SPLITS)},
+    )
+
+
+class _ExampleEncoder:
+    """The columns of a sorted bucket as ids and numbers, a value a row, and the examples made of them.
+
+    A value is encoded once, however many windows it is part of.
+    """
+
+    def __init__(self, problem: Problem, transform: RawTransform, table: pa.Table, examples: np.ndarray) -> None:
+        self._problem = problem
+        self._transform = transform
+        self._table = table
+        self._examples = examples
+        self.encoded: dict[str, np.ndarray] = {}
+        self._lists: dict[str, tuple[PackedInts, np.ndarray]] = {}
+        for feature in problem.features:
+            if isinstance(feature, CategoricalFeature) and feature.multi_valued:
+                self._lists[feature.name] = _encode_lists(transform, table[feature.name], feature.name, examples)
+            else:
+                self.encoded[feature.name] = _encode(problem, transform, table, feature.name)
+        self.labels = {
+            task.name: pc.fill_null(table[columns.label(task.name)], float("nan")).to_numpy()[examples]
+            for task in problem.tasks
+        }
+        self.windows = _windows(problem, table, self.encoded, examples)
+        self._events = {
+            sequence.column_key(column): pack_ints(self.encoded[column][self.windows[sequence.name].rows])
+            for sequence in problem.sequences
+            for column in sequence.columns
+        }
+        self._times = table[columns.TIME].to_numpy() if problem.keys.time else None
+
+    @property
+    def slice_rows(self) -> int:
+        """Examples to encode at once."""
+        longest = [int((window.stops - window.starts).max(initial=0)) for window in self.windows.values()]
+        return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest])))
+
+    def encode(self, chosen: np.ndarray) -> pa.BinaryArray:
+        """Serialised examples; `chosen` are positions among the bucket's examples."""
+        rows = self._examples[chosen]
+        parts = []
+        for feature in self._problem.features:
+            if feature.name in self._lists:
+                ids, offsets = self._lists[feature.name]
+                parts.append(int_list_column(feature.name, ids, offsets[chosen], offsets[chosen + 1]))
+            else:
+                values = self.encoded[feature.name][rows]
+                write = float_column if values.dtype == np.float32 else int_column
+                parts.append(write(feature.name, values))
+        for sequence in self._problem.sequences:
+            window = self.windows[sequence.name]
+            starts, stops = window.starts[chosen], window.stops[chosen]
+            for column in sequence.columns:
+                key = sequence.column_key(column)
+                parts.append(int_list_column(key, self._events[key], starts, stops))
+            if sequence.time_gap_buckets:
+                lengths = stops - starts
+                ends = np.cumsum(lengths)
+                events = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
+                gaps = np.repeat(self._times[rows], lengths) - self._times[window.rows][events]
+                ids = pack_ints(self._transform.encode_gap(sequence, gaps).numpy())
+                parts.append(int_list_column(sequence.gap_key, ids, ends - lengths, ends))
+        for task in self._problem.tasks:
+            parts.append(float_column(LABEL_PREFIX + task.name, self.labels[task.name][chosen]))
+        if self._problem.group_column is not None:
+            parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
+        return join_columns(parts)
 
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
@@ -82,10 +151,6 @@ def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
     keys = [columns.USER] if problem.keys.user else []
     keys += [columns.TIME] if problem.keys.time else []
     return table.combine_chunks().sort_by([(key, "ascending") for key in (*keys, columns.FILE, columns.ROW)])
-
-
-def _scalar_features(problem: Problem) -> list[str]:
-    return [f.name for f in problem.features if not (isinstance(f, CategoricalFeature) and f.multi_valued)]
 
 
 def _encode(problem: Problem, transform: RawTransform, table: pa.Table, name: str) -> np.ndarray:
@@ -109,11 +174,12 @@ def _encode_text(transform: RawTransform, name: str, column: pa.Array) -> np.nda
 
 def _encode_lists(
     transform: RawTransform, column: pa.ChunkedArray, name: str, examples: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[PackedInts, np.ndarray]:
+    """The ids of all examples' lists one after another, and where each example's begin."""
     lists = column.take(pa.array(examples)).combine_chunks()
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     ids = _encode_text(transform, name, pc.list_flatten(lists))
-    return ids, np.concatenate([[0], np.cumsum(lengths)])
+    return pack_ints(ids), np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _windows(
@@ -131,45 +197,18 @@ def _windows(
     return windows
 
 
-def _sequence_fragments(
-    problem: Problem,
-    transform: RawTransform,
-    table: pa.Table,
-    encoded: dict[str, np.ndarray],
-    examples: np.ndarray,
-    windows: dict[str, Windows],
-) -> list[list[bytes]]:
-    fragments = []
-    for sequence in problem.sequences:
-        window = windows[sequence.name]
-        for column in sequence.columns:
-            ids = encoded[column][window.rows]
-            fragments.append(int_list_column(sequence.column_key(column), ids, window.offsets))
-        if sequence.time_gap_buckets:
-            times = table[columns.TIME].to_numpy()
-            now = np.repeat(times[examples], np.diff(window.offsets))
-            gaps = transform.encode_gap(sequence, now - times[window.rows]).numpy()
-            fragments.append(int_list_column(sequence.gap_key, gaps, window.offsets))
-    return fragments
-
-
 def _count(
-    problem: Problem,
-    table: pa.Table,
-    splits: np.ndarray,
-    examples: np.ndarray,
-    labels: dict[str, np.ndarray],
-    encoded: dict[str, np.ndarray],
+    problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
     for index, split in enumerate(SPLITS):
         rows = splits == index
         counts[f"{split}/examples"] = int(rows.sum())
-        for task, values in labels.items():
+        for task, values in encoder.labels.items():
             present = values[rows & ~np.isnan(values)]
             counts[f"{split}/labels/{task}"] = len(present)
             counts[f"{split}/label_sum/{task}"] = float(present.astype(np.float64).sum())
-        for name, values in encoded.items():
+        for name, values in encoder.encoded.items():
             if isinstance(problem.feature(name), CategoricalFeature):
                 ids = values[examples][rows]
                 counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())

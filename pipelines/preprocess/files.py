@@ -1,7 +1,11 @@
 """Files on any file system that Beam knows (local, gs://, s3://, hdfs://), on every engine alike."""
 
+import os
 import shutil
-from collections.abc import Sequence
+import tempfile
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +53,24 @@ def delete(paths: Sequence[str]) -> None:
     """Removes files one by one, not whole folders: object stores have none."""
     if paths:
         FileSystems.delete(list(paths))
+
+
+@contextmanager
+def local_target(path: str) -> Iterator[Path]:
+    """A local file to write, for what can only write those; when the block ends it lies at `path`.
+
+    Whatever stood at `path` is replaced in one step, so that a bundle that is run twice leaves one whole file.
+    """
+    if "://" in path:
+        with tempfile.NamedTemporaryFile(prefix="tfmtl-") as local:
+            yield Path(local.name)
+            put(local.name, path)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    local = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+    try:
+        yield local
+        os.replace(local, target)
+    finally:
+        local.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ def raw_requests(
     examples: np.ndarray,
     windows: Mapping[str, Windows],
     records: Sequence[bytes],
-    chosen: Sequence[int],
+    chosen: np.ndarray,
 ) -> list[dict[str, Any]]:
     """`{"features": raw values as `raw_signature` names them, "record": base64}` of the chosen examples.
 
@@ -32,23 +32,23 @@ def raw_requests(
         table: the sorted canonical rows of a bucket.
         examples: rows that are examples.
         windows: sequence -> event rows of every example.
-        records: serialised examples, parallel to `examples`.
+        records: the chosen examples, serialised.
         chosen: positions in `examples`.
     """
     requests = []
-    for index in chosen:
+    for index, record in zip(chosen.tolist(), records, strict=True):
         row = int(examples[index])
         features = {feature.name: _value(table, feature.name, row, problem) for feature in problem.features}
         for sequence in problem.sequences:
             window = windows[sequence.name]
-            events = window.rows[window.offsets[index] : window.offsets[index + 1]].tolist()
+            events = window.rows[window.starts[index] : window.stops[index]].tolist()
             for column in sequence.columns:
                 features[sequence.column_key(column)] = [_value(table, column, event, problem) for event in events]
             if sequence.time_gap_buckets:
                 features[sequence.time_key] = [table[columns.TIME][event].as_py() for event in events]
         if problem.uses_time_gaps:
             features[str(problem.keys.time)] = table[columns.TIME][row].as_py()
-        requests.append({"features": features, "record": base64.b64encode(records[index]).decode()})
+        requests.append({"features": features, "record": base64.b64encode(record).decode()})
     return requests
 
 

@@ -7,10 +7,17 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Windows:
-    """For every example the rows of its events, flat: example i owns `rows[offsets[i]:offsets[i + 1]]`."""
+    """Example i owns the events `rows[starts[i]:stops[i]]`, oldest first; windows of a user overlap.
+
+    Attributes:
+        rows: int `(e,)`, the rows that are events.
+        starts: int `(m,)`.
+        stops: int `(m,)`.
+    """
 
     rows: np.ndarray
-    offsets: np.ndarray
+    starts: np.ndarray
+    stops: np.ndarray
 
 
 def event_windows(
@@ -20,6 +27,7 @@ def event_windows(
 
     Rows must be sorted by user, then time. An event at exactly the example's
     time is not part of its history: it may be the example itself or its outcome.
+    A user's events lie in a row, so a window is two numbers however long it is.
 
     Args:
         users: int `(n,)`, the user of each row.
@@ -29,10 +37,9 @@ def event_windows(
         max_length: int.
 
     Returns:
-        `Windows` with `m` windows, each oldest event first.
+        `Windows` with `m` windows.
     """
     num_rows = len(users)
-    events = np.flatnonzero(is_event)
     before = np.concatenate([[0], np.cumsum(is_event)])  # events in rows[:k]
     new_user = np.ones(num_rows, bool)
     new_user[1:] = users[1:] != users[:-1]
@@ -40,9 +47,6 @@ def event_windows(
     new_time[1:] |= times[1:] != times[:-1]
     first_of_user = np.maximum.accumulate(np.where(new_user, np.arange(num_rows), 0))
     first_of_time = np.maximum.accumulate(np.where(new_time, np.arange(num_rows), 0))
-    end = before[first_of_time[examples]]
-    start = np.maximum(before[first_of_user[examples]], end - max_length)
-    lengths = end - start
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    flat = np.arange(offsets[-1]) + np.repeat(start - offsets[:-1], lengths)
-    return Windows(rows=events[flat], offsets=offsets)
+    stops = before[first_of_time[examples]]
+    starts = np.maximum(before[first_of_user[examples]], stops - max_length)
+    return Windows(np.flatnonzero(is_event), starts, stops)

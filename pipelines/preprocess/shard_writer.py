@@ -1,8 +1,7 @@
 """Buckets of users to TFRecord files."""
 
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from pipelines.preprocess import files
 from pipelines.preprocess.encode import encode_bucket
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.schema import Problem
+from tfmtl.schema import SPLITS, Problem
 
 NUM_REQUESTS = 64  # real examples kept as raw serving requests, about
 
@@ -54,17 +53,18 @@ class ShardWriter:
         num_requests = -(-NUM_REQUESTS // self._num_shards)
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
         written = {}
-        for split, records in encoded.records.items():
+        for split in SPLITS:
             suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
             name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
-            written[name] = {"records": len(records), "bytes": self._write_file(name, records)}
+            size = self._write_file(name, encoded.records(split))
+            written[name] = {"records": encoded.counts[f"{split}/examples"], "bytes": size}
         return {"bucket": bucket, "counts": encoded.counts, "files": written, "requests": encoded.requests}
 
-    def _write_file(self, name: str, records: Sequence[bytes]) -> int:
-        """Writes one file and returns its size; TensorFlow writes locally, then it goes where the output lies."""
-        with tempfile.NamedTemporaryFile(prefix="tfmtl-shard-") as local:
-            with tf.io.TFRecordWriter(local.name, self._compression) as writer:
-                for record in records:
-                    writer.write(record)
-            files.put(local.name, files.join(self._directory, *name.split("/")))
-            return Path(local.name).stat().st_size
+    def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> int:
+        """Writes one file and returns its size."""
+        with files.local_target(files.join(self._directory, *name.split("/"))) as local:
+            with tf.io.TFRecordWriter(str(local), self._compression) as writer:
+                for records in slices:
+                    for record in records.to_pylist():
+                        writer.write(record)
+            return local.stat().st_size

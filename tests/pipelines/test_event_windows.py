@@ -21,10 +21,9 @@ def _windows(rows: list[dict], max_length: int) -> tuple[list[int], list[list[in
     columns = {name: np.array([row[name] for row in rows], int) for name in ("user", "ts", "is_event", "is_example")}
     examples = np.flatnonzero(columns["is_example"])
     windows = event_windows(columns["user"], columns["ts"], columns["is_event"] == 1, examples, max_length)
-    assert windows.offsets[0] == 0
-    assert windows.offsets[-1] == len(windows.rows)
-    pieces = np.split(windows.rows, windows.offsets[1:-1]) if len(examples) else []
-    return examples.tolist(), [piece.tolist() for piece in pieces]
+    assert windows.rows.tolist() == np.flatnonzero(columns["is_event"]).tolist()
+    pairs = zip(windows.starts, windows.stops, strict=True)
+    return examples.tolist(), [windows.rows[start:stop].tolist() for start, stop in pairs]
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)

@@ -1,12 +1,20 @@
 """Records written byte by byte are what TensorFlow reads."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.example_writer import bytes_column, float_column, int_column, int_list_column, join_columns
+from pipelines.preprocess.example_writer import (
+    bytes_column,
+    float_column,
+    int_column,
+    int_list_column,
+    join_columns,
+    pack_ints,
+)
 
 _SETTINGS = settings(max_examples=150, deadline=None, derandomize=True)
 _INTS = st.integers(0, 2**40) | st.sampled_from([0, 1, 127, 128, 16383, 16384, 2**21, 2**28, 2**35, 2**40])
@@ -24,10 +32,10 @@ def _write(rows: list[tuple], keys: tuple[str, str, str, str] = ("i", "f", "b", 
         [
             int_column(keys[0], np.array(ints, np.int64)),
             float_column(keys[1], np.array(floats, np.float32)),
-            bytes_column(keys[2], list(texts)),
-            int_list_column(keys[3], flat, offsets),
+            bytes_column(keys[2], pa.array(texts, pa.string())),
+            int_list_column(keys[3], pack_ints(flat), offsets[:-1], offsets[1:]),
         ]
-    )
+    ).to_pylist()
 
 
 def _check(rows: list[tuple], keys: tuple[str, str, str, str] = ("i", "f", "b", "l")) -> None:
@@ -62,8 +70,25 @@ def test_lengths_around_the_steps_of_a_varint(length: int) -> None:
 
 
 def test_a_missing_number_is_left_out() -> None:
-    [record] = join_columns([float_column("f", np.array([np.nan], np.float32)), bytes_column("b", [None])])
+    columns = [float_column("f", np.array([np.nan], np.float32)), bytes_column("b", pa.array([None], pa.string()))]
+    [record] = join_columns(columns).to_pylist()
     assert not tf.train.Example.FromString(record).features.feature
+
+
+def test_ranges_may_overlap_repeat_and_be_empty() -> None:
+    values = np.array([1, 300, 70_000, 0, 2**40], np.int64)
+    starts, stops = np.array([0, 1, 0, 2, 5, 4]), np.array([3, 3, 5, 2, 5, 5])
+    records = join_columns([int_list_column("l", pack_ints(values), starts, stops)]).to_pylist()
+    read = [list(tf.train.Example.FromString(r).features.feature["l"].int64_list.value) for r in records]
+    assert read == [values[a:b].tolist() for a, b in zip(starts, stops, strict=True)]
+
+
+def test_a_part_of_a_text_column() -> None:
+    """Arrow arrays may begin in the middle of their buffers."""
+    texts = pa.array(["zero", "one", None, "three"], pa.string())[1:]
+    records = join_columns([bytes_column("b", texts)]).to_pylist()
+    read = [tf.train.Example.FromString(record).features.feature["b"].bytes_list.value[:] for record in records]
+    assert read == [[b"one"], [], [b"three"]]
 
 
 def test_the_same_values_give_the_same_bytes_wherever_they_stand() -> None:
@@ -75,10 +100,16 @@ def test_the_same_values_give_the_same_bytes_wherever_they_stand() -> None:
 
 
 def test_no_rows() -> None:
-    assert join_columns([int_column("i", np.array([], np.int64)), float_column("f", np.array([], np.float32))]) == []
-    assert int_list_column("l", np.array([], np.int64), np.array([0])) == []
+    none = np.array([], np.int64)
+    columns = [
+        int_column("i", none),
+        float_column("f", np.array([], np.float32)),
+        bytes_column("b", pa.array([], pa.string())),
+        int_list_column("l", pack_ints(none), none, none),
+    ]
+    assert join_columns(columns).to_pylist() == []
 
 
 def test_columns_of_unequal_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="must have equal numbers of rows"):
         join_columns([int_column("a", np.array([1, 2])), int_column("b", np.array([1]))])

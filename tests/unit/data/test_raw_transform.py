@@ -31,7 +31,7 @@ from tests.support.odd_rows import (
 from tests.support.slow_history import Row
 from tfmtl.data.example_spec import encoded_signature, parse_encoded_examples, parse_raw_examples, raw_signature
 from tfmtl.data.raw_transform import RawTransform
-from tfmtl.schema import CategoricalFeature, Keys, Problem
+from tfmtl.schema import SPLITS, CategoricalFeature, Keys, Problem
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -94,7 +94,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
 def _through_records(problem: Problem, transform: RawTransform, batches: Sequence[pa.RecordBatch]) -> dict[int, Any]:
     """Row -> features that training reads, by way of serialised records."""
     encoded = encode_bucket(problem, transform, pa.Table.from_batches(batches), (0, 0))
-    records = [record for split in encoded.records.values() for record in split]
+    records = [record for split in SPLITS for part in encoded.records(split) for record in part.to_pylist()]
     features, _, groups = parse_encoded_examples(problem, tf.constant(records, tf.string))
     arrays = {name: tensor.numpy() for name, tensor in features.items()}
     return {
