@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import tfmtl
+from pipelines import look_commands
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -23,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(soft_wrap=True, highlight=False)
+app.add_typer(look_commands.schema, name="schema")
+console = look_commands.console
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
@@ -48,7 +50,7 @@ def _options(
 ) -> None:
     # Engines log an error with its traceback before they raise it; without --debug the one line is enough.
     logging.basicConfig(level=logging.WARNING if debug else logging.CRITICAL)
-    if context.invoked_subcommand != "datasets" and not {"-h", "--help"} & set(sys.argv):
+    if context.invoked_subcommand not in ("datasets", "schema") and not {"-h", "--help"} & set(sys.argv):
         start_tensorflow()
 
 
