@@ -117,6 +117,9 @@ def preprocess(
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
 
 
+app.command("data-report")(look_commands.data_report)
+
+
 @app.command()
 def train(
     data: DataFolder,

@@ -56,3 +56,31 @@ def infer(
         return
     files = " ".join(inputs)
     console.print(f"Wrote {output}. Read it, then: tfmtl preprocess {files} --problem {output} -o <folder>")
+
+
+def data_report(
+    data: Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The HTML file; default: <folder>_report.html beside it.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Examples a split to look at.")] = 200_000,
+) -> None:
+    """Write one HTML page about prepared data: splits, labels, drift, leak suspects, histories, rejected rows."""
+    from tfmtl.data import PreparedData
+    from tfmtl.report import data_report as write
+
+    folder = data.resolve()
+    path = output or folder.parent / f"{folder.name}_report.html"
+    prepared = PreparedData(data)
+    with console.status("Counting ..."):
+        facts = write(prepared, path, rows)
+    for leak in facts["leaks"]:
+        if leak["auc"] > facts["leak_threshold"]:
+            console.print(
+                f"[yellow]warning:[/yellow] feature '{escape(leak['feature'])}' alone tells task "
+                f"'{escape(leak['task'])}' (AUC {leak['auc']:.3f})."
+            )
+    large = [row["name"] for row in facts["drift"] if max(row["psi"].values()) > facts["drift_thresholds"][1]]
+    if large:
+        console.print(f"Largest drift against the training split: {escape(', '.join(large[:5]))}.")
+    console.print(f"Wrote {path}. It needs no network: open it in a browser.")

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
 from pipelines.preprocess.example_writer import bytes_column, float_column, int_column, int_list_column, join_columns
+from pipelines.preprocess.log_counts import count_days
 from pipelines.preprocess.requests import raw_requests
 from pipelines.preprocess.sequences import Windows, event_windows
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
@@ -162,6 +163,9 @@ def _count(
     encoded: dict[str, np.ndarray],
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
+    if problem.keys.time is not None:
+        times = table[columns.TIME].to_numpy()[examples]
+        counts |= count_days(times, splits, problem.keys.ticks_per_second)
     for index, split in enumerate(SPLITS):
         rows = splits == index
         counts[f"{split}/examples"] = int(rows.sum())
