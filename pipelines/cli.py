@@ -73,7 +73,7 @@ def datasets(
     check_one_of("datasets", "name", name, list(DATASETS))
     with console.status(f"Fetching {name} ..."):
         path = DATASETS[name].prepare(output or Path("data") / name, folder)
-    console.print(f"Wrote {path}/log.parquet and {path}/problem.yaml. Next: tfmtl preprocess {path} -o <folder>")
+    console.print(f"Wrote the log and problem.yaml to {path}. Next: tfmtl preprocess {path} -o <folder>")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

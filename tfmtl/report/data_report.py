@@ -21,7 +21,7 @@ from tfmtl.training import find_label_leaks
 
 ROWS = 200_000
 LEAK = 0.98  # the threshold of training's own warning
-_MOST_DRIFTING = 25
+_FEWEST_DRIFTING, _MOST_DRIFTING, _NO_DRIFT = 8, 25, 0.02
 _MOST_LEAKS = 15
 _TOP_VALUES = 8
 _REJECTED_EXAMPLES = 3
@@ -69,7 +69,11 @@ def data_figures(data: PreparedData, samples: Mapping[str, SplitSample], facts: 
     if axes:
         pictures["numbers"] = figures.numbers_figure(axes, histograms)
     if facts["drift"]:
-        largest = facts["drift"][:_MOST_DRIFTING]
+        is_worth = [
+            number < _FEWEST_DRIFTING or max(row["psi"].values()) > _NO_DRIFT
+            for number, row in enumerate(facts["drift"])
+        ]
+        largest = [row for row, shown in zip(facts["drift"], is_worth, strict=True) if shown][:_MOST_DRIFTING]
         pictures["drift"] = figures.drift_figure({row["name"]: row["psi"] for row in largest})
     return pictures
 

@@ -18,6 +18,7 @@ _WIDTH = 9.6  # inches of a full-width figure
 _COLUMNS = 3
 _BINS = 40
 _MOST_TICKS = 5
+_SPIKE = 0.5  # share of one bin
 
 
 def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
@@ -35,7 +36,15 @@ def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
         heights = np.zeros(len(span))
         for day, count in counts.items():
             heights[np.searchsorted(span, np.datetime64(day))] = count
-        axes.bar(span, heights, width=1.0, bottom=below, color=COLOURS[split], label=split, linewidth=0)
+        axes.bar(
+            span,
+            heights,
+            width=0.9 if len(span) < 60 else 1.0,
+            bottom=below,
+            color=COLOURS[split],
+            label=split,
+            linewidth=0,
+        )
         below += heights
     locator = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
@@ -51,9 +60,9 @@ def cooccurrence_figure(tasks: Sequence[str], shares: np.ndarray) -> Figure:
     """`shares[i, j]`, how often task j is 1 where task i is 1, as a matrix with its numbers."""
     size = len(tasks)
     side = 1.9 + 0.72 * size
-    figure = Figure((side + 1.2, side), layout="constrained")
+    figure = Figure((side + 0.5, side), layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
+    axes.imshow(shares, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.set_xticks(range(size), tasks, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(size), tasks)
     axes.set_xlabel("... this one, too")
@@ -63,8 +72,6 @@ def cooccurrence_figure(tasks: Sequence[str], shares: np.ndarray) -> Figure:
             share = shares[row, column]
             text = "none" if np.isnan(share) else f"{share:.0%}" if share >= 0.0995 or share == 0 else f"{share:.1%}"
             axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.6 else _INK, fontsize=8.5)
-    colours = figure.colorbar(image, shrink=0.75, format=PercentFormatter(1.0, 0))
-    colours.outline.set_visible(False)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -86,7 +93,7 @@ def lengths_figure(names: Mapping[str, Sequence[str]], lengths: Mapping[str, Map
             places = np.arange(len(counts)) + (number - (len(splits) - 1) / 2) * width
             axes.bar(places, counts / counts.sum(), width, color=COLOURS[split], label=split)
         axes.set_xticks(range(len(names[name])), names[name], rotation=30 if len(names[name]) > 5 else 0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
     return _panels(list(names), draw, "events")
 
@@ -109,11 +116,26 @@ def numbers_figure(
             axes.stairs(values, edges, color=COLOURS[split], label=split, linewidth=1.3)
         axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: features[name](value)))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
-        axes.set_ylim(bottom=0.0)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         axes.margins(x=0.0)
+        _cut_spike(axes, [values for _, values in shares[name].values()])
 
     return _panels(list(features), draw, None)
+
+
+def _cut_spike(axes: Axes, histograms: Sequence[np.ndarray]) -> None:
+    """Where one bin holds most rows, the axis ends above the next ones and a note says how high it is."""
+    highest = np.max(histograms, axis=0)
+    peak, *rest = np.sort(highest)[::-1]
+    axes.set_ylim(bottom=0.0)
+    if rest and peak > _SPIKE and rest[0] < peak / 5:
+        axes.set_ylim(top=1.25 * rest[0] if rest[0] else 1.0)
+        place = int(np.argmax(highest))
+        side = "left" if place < len(highest) / 2 else "right"
+        axes.text(
+            0.04 if side == "left" else 0.96, 0.93, f"{peak:.0%} in one bin", ha=side, va="top", fontsize=8,
+            color=_INK, transform=axes.transAxes,
+        )  # fmt: skip
 
 
 def histogram(values: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
