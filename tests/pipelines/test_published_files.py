@@ -68,9 +68,13 @@ _LOG = (
     "play_time_ms,duration_ms,profile_stay_time,comment_stay_time,is_profile_enter,is_rand,tab"
 )
 KUAIRAND = {
-    "data/log_standard_4_08_to_4_21_pure.csv": _lines(_LOG, f"7,20,20220407,2300,{_LATE},1,1,0,1,0,0,1,43454,14233,0,9,0,0,1"),
-    "data/log_random_4_22_to_5_08_pure.csv": _lines(_LOG, f"9,30,20220408,0,{_LATE + 3_600_000},0,0,0,0,0,1,0,700000,0,0,0,1,1,4"),
-}  # fmt: skip
+    "data/log_standard_4_08_to_4_21_pure.csv": _lines(
+        _LOG, f"7,20,20220407,2300,{_LATE},1,1,0,1,0,0,1,43454,14233,0,9,0,0,1"
+    ),
+    "data/log_random_4_22_to_5_08_pure.csv": _lines(
+        _LOG, f"9,30,20220408,0,{_LATE + 3_600_000},0,0,0,0,0,1,0,700000,0,0,0,1,1,4"
+    ),
+}
 
 RETAILROCKET = {
     "events.csv": _lines(
