@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tfmtl.report.drift import SHIFTED, STABLE
 
@@ -93,7 +93,7 @@ def lengths_figure(names: Mapping[str, Sequence[str]], lengths: Mapping[str, Map
             places = np.arange(len(counts)) + (number - (len(splits) - 1) / 2) * width
             axes.bar(places, counts / counts.sum(), width, color=COLOURS[split], label=split)
         axes.set_xticks(range(len(names[name])), names[name], rotation=30 if len(names[name]) > 5 else 0)
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}%"))
 
     return _panels(list(names), draw, "events")
 
@@ -116,7 +116,7 @@ def numbers_figure(
             axes.stairs(values, edges, color=COLOURS[split], label=split, linewidth=1.3)
         axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: features[name](value)))
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}%"))
         axes.margins(x=0.0)
         _cut_spike(axes, [values for _, values in shares[name].values()])
 
