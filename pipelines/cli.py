@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import tfmtl
-from pipelines import look_commands
+from pipelines import data_commands
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -24,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(look_commands.schema, name="schema")
-console = look_commands.console
+app.add_typer(data_commands.schema, name="schema")
+console = data_commands.console
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
@@ -117,7 +117,7 @@ def preprocess(
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
 
 
-app.command("data-report")(look_commands.data_report)
+app.command("data-report")(data_commands.data_report)
 
 
 @app.command()
