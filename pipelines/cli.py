@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import tfmtl
+from pipelines import data_commands
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -23,7 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(soft_wrap=True, highlight=False)
+app.add_typer(data_commands.schema, name="schema")
+console = data_commands.console
 errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
@@ -48,7 +50,7 @@ def _options(
 ) -> None:
     # Engines log an error with its traceback before they raise it; without --debug the one line is enough.
     logging.basicConfig(level=logging.WARNING if debug else logging.CRITICAL)
-    if context.invoked_subcommand != "datasets" and not {"-h", "--help"} & set(sys.argv):
+    if context.invoked_subcommand not in ("datasets", "schema") and not {"-h", "--help"} & set(sys.argv):
         start_tensorflow()
 
 
@@ -71,7 +73,7 @@ def datasets(
     check_one_of("datasets", "name", name, list(DATASETS))
     with console.status(f"Fetching {name} ..."):
         path = DATASETS[name].prepare(output or Path("data") / name, folder)
-    console.print(f"Wrote {path}/log.parquet and {path}/problem.yaml. Next: tfmtl preprocess {path} -o <folder>")
+    console.print(f"Wrote the log and problem.yaml to {path}. Next: tfmtl preprocess {path} -o <folder>")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -120,6 +122,9 @@ def preprocess(
         )
     print_manifest(console, manifest)
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
+
+
+app.command("data-report")(data_commands.data_report)
 
 
 @app.command()

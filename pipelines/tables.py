@@ -51,24 +51,62 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
+_MOST_RATES = 12
+_SHOWN_RATE = 0.005
+
+
 def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
-    """What preprocessing wrote: rows in and out, events, examples and label means per split; warnings last."""
-    rejected = sum(manifest["rows_rejected"].values())
+    """What preprocessing wrote: rows in and out, splits and label rates, unknown and missing values; warnings last."""
+    rejected = manifest["rows_rejected"]
     console.print(
         f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "
-        f"{manifest['rows_history_only']:,} used as history only, {rejected:,} rejected"
+        f"{manifest['rows_history_only']:,} used as history only, {sum(rejected.values()):,} rejected"
     )
-    for reason, count in manifest["rows_rejected"].items():
-        console.print(f"  rejected {count:,}: {escape(reason)}")
+    if rejected:
+        table = _table("rejected because", "rows", "share")
+        for reason, count in sorted(rejected.items(), key=lambda pair: -pair[1]):
+            table.add_row(escape(reason), f"{count:,}", _share(count / manifest["rows_in"]))
+        console.print(table)
     if manifest["events"]:
         events = ", ".join(f"{count:,} {name}" for name, count in manifest["events"].items())
         console.print(f"events of the sequences: {events}")
     splits = manifest["splits"]
-    tasks = list(next(iter(splits.values()))["tasks"])
-    table = Table("split", "examples", *[f"mean {task}" for task in tasks])
-    for split, facts in splits.items():
-        means = [facts["tasks"][task]["mean"] for task in tasks]
-        table.add_row(split, f"{facts['examples']:,}", *["" if mean is None else f"{mean:.4f}" for mean in means])
+    table = _table("", *splits)
+    table.add_row("examples", *[f"{facts['examples']:,}" for facts in splits.values()], end_section=True)
+    for task in next(iter(splits.values()))["tasks"]:
+        facts = [split["tasks"][task] for split in splits.values()]
+        table.add_row(f"mean {task}", *["" if fact["mean"] is None else f"{fact['mean']:.4f}" for fact in facts])
+        if any(fact["labels"] < split["examples"] for fact, split in zip(facts, splits.values(), strict=True)):
+            table.add_row(f"  labels of {task}", *[f"{fact['labels']:,}" for fact in facts])
     console.print(table)
+    _print_rates(console, splits)
     for warning in manifest["warnings"]:
         console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+
+
+def _print_rates(console: Console, splits: Mapping[str, Mapping[str, Any]]) -> None:
+    """The features with most unknown or missing values; nothing where none has any worth a line."""
+    rates = {
+        name: [split["features"][name][rate] for rate in ("out_of_vocabulary", "missing") for split in splits.values()]
+        for name in next(iter(splits.values()))["features"]
+    }
+    shown = sorted((name for name in rates if max(rates[name]) >= _SHOWN_RATE), key=lambda name: -max(rates[name]))
+    if not shown:
+        return
+    table = _table("feature", *[f"OOV {split}" for split in splits], *[f"missing {split}" for split in splits])
+    for name in shown[:_MOST_RATES]:
+        table.add_row(name, *[_share(rate) for rate in rates[name]])
+    console.print(table)
+    if len(shown) > _MOST_RATES:
+        console.print(f"... and {len(shown) - _MOST_RATES} more features with unknown or missing values")
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(first)
+    for other in others:
+        table.add_column(other, justify="right")
+    return table
+
+
+def _share(share: float) -> str:
+    return f"{share:.1%}" if share >= _SHOWN_RATE / 10 or share == 0 else "<0.1%"

@@ -17,6 +17,7 @@ __all__ = [
     "metrics",
     "models",
     "optimizers",
+    "report",
     "schema",
     "sharpness",
     "training",

@@ -33,8 +33,7 @@ class Dataset:
     @property
     def problem(self) -> Problem:
         """The data set's problem file."""
-        with resources.as_file(resources.files("pipelines.datasets") / f"{self.name}.yaml") as path:
-            return Problem.load(path)
+        return problem_of(self.name)
 
     def prepare(self, output: str | Path, folder: str | Path | None = None) -> Path:
         """Writes `log.parquet` and `problem.yaml` to `output` and returns it.
@@ -58,6 +57,12 @@ class Dataset:
         self.problem.save(output / "problem.yaml")
         partial.rename(output / "log.parquet")
         return output
+
+
+def problem_of(name: str) -> Problem:
+    """The problem file beside the adapter of a data set."""
+    with resources.as_file(resources.files("pipelines.datasets") / f"{name}.yaml") as path:
+        return Problem.load(path)
 
 
 def fetch_first(name: str, *sources: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:

@@ -13,6 +13,9 @@ histories are a user's explicit feedback, not everything watched.
 - Videos of one page share one time and are not in each other's history.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -42,15 +45,19 @@ _MOST_WATCHED_SECONDS = 180.0
 
 def _to_rows(files: dict[str, bytes]) -> pa.Table:
     rows = _without_repeats(read_csv_gz(_FILE, files[_FILE], _TYPES))
+    return pa.table(video_columns(rows, _LABELS) | {name: rows[name] for name in _PAST_ONLY})
+
+
+def video_columns(rows: pa.Table | pa.RecordBatch, labels: Mapping[str, str]) -> dict[str, Any]:
+    """Keys, hour, duration, labels and watch time of KuaiRand's rows; `labels`: raw column -> label."""
     duration = rows["duration_ms"].to_numpy()
     watched = np.minimum(rows["play_time_ms"].to_numpy() / 1000.0, _MOST_WATCHED_SECONDS)
     columns = {name: rows[name] for name in ("user_id", "video_id", "time_ms")}
     columns["hour"] = pa.array((rows["time_ms"].to_numpy() + _BEIJING_MS) // 3_600_000 % 24)
     columns["duration_seconds"] = pa.array((duration / 1000.0).astype(np.float32), mask=duration <= 0)
-    columns |= {label: rows[column] for column, label in _LABELS.items()}
+    columns |= {label: rows[column] for column, label in labels.items()}
     columns["watch_seconds"] = pa.array(watched.astype(np.float32))
-    columns |= {name: rows[name] for name in _PAST_ONLY}
-    return pa.table(columns)
+    return columns
 
 
 def _without_repeats(rows: pa.Table) -> pa.Table:

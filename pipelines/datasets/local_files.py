@@ -46,15 +46,23 @@ def finder(*names: str) -> Callable[[Path], dict[str, bytes]]:
 
 
 def read_csv_gz(name: str, content: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
-    """The columns of `types` of a gzipped CSV file with a header; further columns are left out.
+    """`read_csv` of a gzipped file."""
+    try:
+        return read_csv(name, gzip.decompress(content), types)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"datasets: '{name}' cannot be read: {error}") from error
+
+
+def read_csv(name: str, content: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:
+    """The columns of `types` of a CSV file with a header; further columns are left out.
 
     Raises:
         ValueError: the file is cut off, lacks a column or holds another type; the text names the file.
     """
     options = csv.ConvertOptions(column_types=dict(types), include_columns=list(types))
     try:
-        return csv.read_csv(pa.BufferReader(gzip.decompress(content)), convert_options=options)
-    except (OSError, EOFError, zlib.error, pa.ArrowInvalid, KeyError) as error:
+        return csv.read_csv(pa.BufferReader(content), convert_options=options)
+    except (pa.ArrowInvalid, KeyError) as error:
         raise ValueError(f"datasets: '{name}' cannot be read: {error}") from error
 
 

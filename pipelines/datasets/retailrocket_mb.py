@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 
 from pipelines.datasets.dataset import Dataset
 from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
+from pipelines.datasets.outcomes import DAY, outcome
 
 _FILE = "events.csv.gz"
 _WHERE = (
@@ -30,7 +31,6 @@ _WHERE = (
     "timestamp of one gzipped CSV."
 )
 _TYPES = {"user_id": pa.int64(), "item_id": pa.int64(), "behavior": pa.string(), "timestamp": pa.int64()}
-_DAY = 86_400
 _MONDAY = 3  # days from a Monday to 1970-01-01
 
 
@@ -41,31 +41,17 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in ("user_id", "item_id", "timestamp", "behavior")}
     columns["hour"] = pa.array(times // 3600 % 24)
-    columns["weekday"] = pa.array((times // _DAY + _MONDAY) % 7)
+    columns["weekday"] = pa.array((times // DAY + _MONDAY) % 7)
     is_view = pc.equal(rows["behavior"], "view").to_numpy()
-    is_over = times + _DAY <= (times.max() if len(times) else 0)
-    carted_before, carts = _outcome(rows, "cart")
-    bought_before, buys = _outcome(rows, "buy")
+    is_over = times + DAY <= (times.max() if len(times) else 0)
+    carted_before, carts = outcome(rows, "cart")
+    bought_before, buys = outcome(rows, "buy")
     has_cart = is_view & is_over & ~carted_before & ~bought_before
     has_buy = is_view & is_over & ~bought_before
     columns["cart"] = pa.array(carts.astype(np.int8), mask=~has_cart)
     columns["buy"] = pa.array(buys.astype(np.int8), mask=~has_buy)
     columns["is_example"] = pa.array((has_cart | has_buy).astype(np.int8))
     return pa.table(columns)
-
-
-def _outcome(rows: pa.Table, behavior: str) -> tuple[np.ndarray, np.ndarray]:
-    """For each row, whether its user and item have such an event before it, and whether within a day from it on."""
-    pairs = np.stack([rows["user_id"].to_numpy(), rows["item_id"].to_numpy()])
-    pair = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
-    times = rows["timestamp"].to_numpy()
-    since = times - times[0] if len(times) else times  # rows are in order of time
-    # One number for pair and time; pairs lie so far apart that a day's search never reaches the next one.
-    start = pair * (since.max(initial=0) + _DAY + 1)
-    moments = start + since
-    events = np.sort(moments[pc.equal(rows["behavior"], behavior).to_numpy()])
-    before = np.searchsorted(events, moments)
-    return before > np.searchsorted(events, start), np.searchsorted(events, moments + _DAY, "right") > before
 
 
 RETAILROCKET_MB = Dataset(

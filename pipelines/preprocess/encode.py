@@ -18,6 +18,7 @@ from pipelines.preprocess.example_writer import (
     join_columns,
     pack_ints,
 )
+from pipelines.preprocess.log_counts import count_days
 from pipelines.preprocess.requests import raw_requests
 from pipelines.preprocess.sequences import Windows, event_windows
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
@@ -201,6 +202,9 @@ def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
+    if problem.keys.time is not None:
+        times = table[columns.TIME].to_numpy()[examples]
+        counts |= count_days(times, splits, problem.keys.ticks_per_second)
     for index, split in enumerate(SPLITS):
         rows = splits == index
         counts[f"{split}/examples"] = int(rows.sum())

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
-from tfmtl.schema import Problem
+from tfmtl.schema import SPLITS, Problem
 
 _FROM_YEAR, _TO_YEAR = 1980, 2100
 _FROM, _TO = 315_532_800, 4_102_444_800  # the first seconds of these years; in no two units do they overlap
+_DAY = 86_400
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -27,6 +28,27 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
         for unit, ticks in _TICKS.items():
             counts[f"time/{unit}"] = int(np.count_nonzero((times >= _FROM * ticks) & (times < _TO * ticks)))
     return counts
+
+
+def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> dict[str, int]:
+    """Examples per split and UTC day (`<split>/day/<days since 1970>`); times outside the years above are left out.
+
+    Without the bound, times in a wrong unit would make a counter each.
+    """
+    seconds = times // ticks_per_second
+    known = (seconds >= _FROM) & (seconds < _TO)
+    counts: dict[str, int] = {}
+    for index, split in enumerate(SPLITS):
+        days, found = np.unique(seconds[known & (splits == index)] // _DAY, return_counts=True)
+        counts |= {f"{split}/day/{day}": count for day, count in zip(days.tolist(), found.tolist(), strict=True)}
+    return counts
+
+
+def examples_per_day(counts: Mapping[str, float], split: str) -> dict[str, int]:
+    """ISO day -> examples, in order of time, from what `count_days` counted."""
+    prefix = f"{split}/day/"
+    days = sorted((int(name.removeprefix(prefix)), int(n)) for name, n in counts.items() if name.startswith(prefix))
+    return {str(np.datetime64(day, "D")): count for day, count in days}
 
 
 def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:

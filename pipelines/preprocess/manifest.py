@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.preprocess.log_counts import log_warnings
+from pipelines.preprocess.log_counts import examples_per_day, log_warnings
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
@@ -86,7 +86,8 @@ def _split_facts(problem: Problem, totals: Mapping[str, float], split: str) -> d
                 "out_of_vocabulary": _share(totals[f"{split}/out_of_vocabulary/{feature.name}"], examples),
                 "missing": _share(totals[f"{split}/missing/{feature.name}"], examples),
             }
-    return {"examples": examples, "tasks": tasks, "features": rates}
+    days = {"days": examples_per_day(totals, split)} if problem.keys.time is not None else {}
+    return {"examples": examples, **days, "tasks": tasks, "features": rates}
 
 
 def _share(count: float, total: int) -> float:

@@ -14,6 +14,7 @@ PUBLIC = {
         "metrics",
         "models",
         "optimizers",
+        "report",
         "schema",
         "sharpness",
         "training",
@@ -129,6 +130,7 @@ PUBLIC = {
         "Split",
         "sum_duplicates",
     },
+    "tfmtl.report": {"data_report"},
     "tfmtl.schema": {
         "SPLITS",
         "BinaryTask",

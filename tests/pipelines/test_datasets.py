@@ -172,6 +172,11 @@ def test_an_unknown_folder(tmp_path: Path, name: str, kind: str) -> None:
     missing = {
         "movielens_100k": "neither u.data, u.user, u.item nor ml-100k.inter, ml-100k.user, ml-100k.item is there",
         "census_income": "no training and test file such as census-income.data and census-income.test",
+        "kuairand": "no log_*.csv is there",
+        "retailrocket": "no events.csv is there",
+        "taobao": "no UserBehavior.csv is there",
+        "ali_ccp": "no sample_skeleton_train.csv is there",
+        "aliexpress": "no train.csv is there",
         "kuairand_explicit": "no kuairand27k_like_or_hate_kcore15.csv.gz is there",
         "retailrocket_mb": "no events.csv.gz is there",
         "taobao_mb": "no events.csv.gz is there",

@@ -208,6 +208,17 @@ def test_split_by_user(tmp_path: Path) -> None:
     assert _run(tmp_path, problem, rows, seed=1) != written
 
 
+def test_split_by_row(tmp_path: Path) -> None:
+    rows = small_log(360)
+    problem = replace(SMALL_PROBLEM, split=Split(by="row", valid=0.2, test=0.3), examples=None)
+    written = _run(tmp_path, problem, rows)
+    assert sum(map(len, written.values())) == 360
+    assert abs(len(written["valid"]) - 72) < 27  # 3.5 standard deviations
+    assert abs(len(written["test"]) - 108) < 31
+    assert _run(tmp_path, problem, rows, num_shards=2) == written
+    assert _run(tmp_path, problem, rows, seed=1) != written
+
+
 def test_split_by_column(tmp_path: Path) -> None:
     rows = [{**row, "part": SPLITS[index % 7 % 3]} for index, row in enumerate(small_log())]
     written = _run(tmp_path, replace(SMALL_PROBLEM, split=Split(by="column", column="part")), rows)

@@ -143,8 +143,10 @@ def _check_sequences(problem: Problem) -> None:
 def _check_split(problem: Problem) -> None:
     split, keys = problem.split, problem.keys
     if split.by == "time" and keys.time is None:
-        raise ProblemError("Problem: a split by time needs `keys.time`. Received: time=None. Use by: column or user.")
+        raise ProblemError(
+            "Problem: a split by time needs `keys.time`. Received: time=None. Use by: user, row or column."
+        )
     if split.by == "user" and keys.user is None:
-        raise ProblemError("Problem: a split by user needs `keys.user`. Received: user=None. Use by: column.")
+        raise ProblemError("Problem: a split by user needs `keys.user`. Received: user=None. Use by: row or column.")
     if split.column is not None and split.column in {feature.name for feature in problem.features}:
         raise ProblemError(f"Problem: the split's column '{split.column}' must not be a feature. Remove the feature.")

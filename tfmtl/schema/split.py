@@ -18,6 +18,7 @@ class Split:
       Shares are cut at a time of 24 significant bits (about two minutes for
       today's dates).
     - `by="user"`: a hash of the user and the seed, shares `valid` and `test` of the users.
+    - `by="row"`: a hash of the row's place in the log and the seed, for tables without users or times.
     - `by="column"`: `column` holds the words train, valid, test.
 
     Args:
@@ -38,7 +39,7 @@ class Split:
 
     def __post_init__(self) -> None:
         check_types("Split", self)
-        check_choice("Split", "by", self.by, ("time", "user", "column"))
+        check_choice("Split", "by", self.by, ("time", "user", "row", "column"))
         if self.by == "column":
             if self.column is None:
                 raise ProblemError("Split: `column` must be given with by='column'. Received: column=None.")

@@ -174,7 +174,7 @@ WRONG_TOGETHER = [
 ]  # fmt: skip
 
 WRONG_SPLITS = [
-    ({"by": "date"}, "split: Split: `by` must be one of ['time', 'user', 'column']. Received: by='date'."),
+    ({"by": "date"}, "split: Split: `by` must be one of ['time', 'user', 'row', 'column']. Received: by='date'."),
     ({"by": "column"}, "Split: `column` must be given with by='column'. Received: column=None."),
     ({"column": "part"}, "Split: `column` goes with by='column' only. Received: by='time'."),
     ({"valid": -0.1}, "Split: `valid` must be in [0, 1). Received: valid=-0.1."),
@@ -224,8 +224,8 @@ def test_splits(split: dict[str, object], text: str) -> None:
 @pytest.mark.parametrize(
     ("by", "text"),
     [
-        ("time", "Problem: a split by time needs `keys.time`. Received: time=None. Use by: column or user."),
-        ("user", "Problem: a split by user needs `keys.user`. Received: user=None. Use by: column."),
+        ("time", "Problem: a split by time needs `keys.time`. Received: time=None. Use by: user, row or column."),
+        ("user", "Problem: a split by user needs `keys.user`. Received: user=None. Use by: row or column."),
     ],
 )
 def test_a_split_needs_its_key(by: str, text: str) -> None:

@@ -1,0 +1,1 @@
+"""A first problem file, proposed from a bounded look at the log."""

@@ -1,0 +1,205 @@
+"""What a sample shows of one column."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_SEPARATORS = ("|", ";", "^", ",")
+_JOINED_SHARE = 0.05  # of the values hold the separator
+_LONGEST_PIECE = 40
+_READABLE = 0.995  # of the values are numbers
+_LIST_QUANTILE = 0.95
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """One column of a sample.
+
+    Attributes:
+        name: str.
+        column: the values, null where missing or empty.
+        total_rows: int. Rows of the whole log.
+    """
+
+    name: str
+    column: pa.ChunkedArray
+    total_rows: int
+
+    # === Types ===
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row holds several values, as a list."""
+        kind = self.column.type
+        return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+    @property
+    def is_record(self) -> bool:
+        """Whether the values are of a type that preprocessing cannot read."""
+        kind = self.column.type.value_type if self.is_list else self.column.type
+        return bool(pa.types.is_nested(kind) or pa.types.is_date(kind) or pa.types.is_time(kind))
+
+    @property
+    def is_timestamp(self) -> bool:
+        """Whether the column is a Parquet timestamp."""
+        return bool(pa.types.is_timestamp(self.column.type))
+
+    @cached_property
+    def text(self) -> pa.Array:
+        """The values as text, or the text of every value of the lists."""
+        column = self.column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):
+            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        if self.is_list:
+            column = pc.list_flatten(column)
+        if pa.types.is_nested(column.type):
+            return pa.nulls(len(column), pa.string())
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if pa.types.is_boolean(column.type):
+            column = pc.cast(column, pa.int8())
+        if pa.types.is_binary(column.type):
+            column = pa.array([v.decode("utf-8", "replace") if v else None for v in column.to_pylist()], pa.string())
+        text = pc.cast(column, pa.string())
+        return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+    # === Values ===
+
+    @cached_property
+    def counts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distinct present values as text, and how often each occurs, the most frequent first."""
+        counted = pc.value_counts(self.text.drop_null())
+        values = counted.field("values").to_numpy(zero_copy_only=False)
+        counts = counted.field("counts").to_numpy()
+        order = np.lexsort((values.astype(str), -counts)) if len(values) else np.empty(0, np.int64)
+        return values[order], counts[order]
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """`(rows,)`, a number for each distinct value, -1 where missing."""
+        return np.asarray(pc.fill_null(self.text.dictionary_encode().indices, -1).to_numpy(zero_copy_only=False))
+
+    @property
+    def num_present(self) -> int:
+        """Values that are there."""
+        return int(self.counts[1].sum())
+
+    @property
+    def missing(self) -> float:
+        """Share of rows without a value."""
+        return float(self.column.null_count / max(len(self.column), 1)) if self.is_list else self._text_missing
+
+    @property
+    def _text_missing(self) -> float:
+        return float(self.text.null_count / max(len(self.text), 1))
+
+    @property
+    def distinct(self) -> int:
+        """Distinct values in the sample."""
+        return len(self.counts[0])
+
+    @cached_property
+    def estimated_distinct(self) -> int:
+        """Distinct values of the whole log, at least (Chao 1984: D + f1^2 / 2 f2; the sample is not a random one)."""
+        counts = self.counts[1]
+        once, twice = int(np.sum(counts == 1)), int(np.sum(counts == 2))
+        if self.total_rows <= len(self.column) or not once:
+            return self.distinct
+        unseen = once**2 / (2 * twice) if twice else once * (once - 1) / 2
+        return int(min(self.distinct + unseen, max(self.total_rows, self.distinct)))
+
+    # === Numbers ===
+
+    @cached_property
+    def numbers(self) -> np.ndarray | None:
+        """`(rows,)` float64, NaN where missing or no number; `None` for a column that is not of numbers."""
+        if self.is_list or self.is_record or self.is_timestamp or not self.num_present:
+            return None
+        coded = self.text.dictionary_encode()
+        values = np.array([_number(value) for value in coded.dictionary.to_pylist()] + [np.nan])
+        numbers = values[pc.fill_null(coded.indices, len(values) - 1).to_numpy(zero_copy_only=False)]
+        readable = np.count_nonzero(~np.isnan(numbers))
+        known_as_nan = int(pc.sum(pc.is_in(pc.utf8_lower(self.text), pa.array(["nan"]))).as_py() or 0)
+        return numbers if readable and readable >= _READABLE * (self.num_present - known_as_nan) else None
+
+    @cached_property
+    def unreadable(self) -> list[str]:
+        """Distinct values that are no number in a column where nearly all are."""
+        if self.numbers is None:
+            return []
+        return [value for value in self.counts[0].tolist() if np.isnan(_number(value)) and value.lower() != "nan"]
+
+    @cached_property
+    def present_numbers(self) -> np.ndarray:
+        """The finite numbers."""
+        numbers = self.numbers if self.numbers is not None else np.empty(0)
+        return np.asarray(numbers[np.isfinite(numbers)])
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether every number is a whole one."""
+        return bool(len(self.present_numbers)) and bool(np.all(self.present_numbers == np.floor(self.present_numbers)))
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the values are 0 and 1, both of them."""
+        return set(np.unique(self.present_numbers).tolist()) == {0.0, 1.0} and not self.unreadable
+
+    # === Lists ===
+
+    @cached_property
+    def separator(self) -> str | None:
+        """What joins several values in a text, if anything: the pieces recur in different texts."""
+        if self.is_list or self.is_record or self.numbers is not None or not self.num_present:
+            return None
+        values, counts = self.counts
+        for separator in _SEPARATORS:
+            joined = np.array([separator in value for value in values.tolist()])
+            if counts[joined].sum() < _JOINED_SHARE * self.num_present:
+                continue
+            pieces = [piece for value in values.tolist() for piece in value.split(separator)]
+            is_word = all(piece == piece.strip() and len(piece) <= _LONGEST_PIECE for piece in pieces)
+            if is_word and len(pieces) >= 2 * len(set(pieces)) and len(set(pieces)) < len(values):
+                return separator
+        return None
+
+    def list_length(self) -> int:
+        """How many values 95 % of the rows have at most."""
+        if self.is_list:
+            column = self.column.combine_chunks()
+            lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+        else:
+            values, counts = self.counts
+            lengths = np.repeat([value.count(str(self.separator)) + 1 for value in values.tolist()], counts)
+        return max(1, int(np.quantile(lengths, _LIST_QUANTILE, method="higher"))) if len(lengths) else 1
+
+    # === Names ===
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """The words of the name: `viewItemID` and `view_item_id` are view, item, id."""
+        spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", self.name)
+        return tuple(re.findall(r"[a-z]+|[0-9]+", spaced.lower()))
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text) if "_" not in text else float("nan")  # Python reads 1_000, Arrow does not
+    except ValueError:
+        return float("nan")
+
+
+def determined_by(key: ColumnProfile, column: ColumnProfile) -> bool:
+    """Whether a value of `key` nearly always comes with one value of `column`, as far as keys recur."""
+    known = key.codes >= 0
+    keys, values = key.codes[known], column.codes[known].astype(np.int64)
+    distinct_keys = len(np.unique(keys))
+    if len(keys) < 1.5 * distinct_keys or column.distinct < 2:
+        return False
+    pairs = len(np.unique(keys.astype(np.int64) * (values.max() + 2) + values))
+    # A pair more than keys is a key with a second value.
+    return pairs - distinct_keys <= 0.01 * distinct_keys

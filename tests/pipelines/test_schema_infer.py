@@ -1,0 +1,326 @@
+"""`tfmtl schema infer`: what it guesses, why, and that the guess runs."""
+
+import gzip
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+from pipelines.infer.proposal import propose
+from pipelines.infer.sample import read_sample
+from pipelines.preprocess.job import preprocess
+from tests.support.command import tfmtl
+from tests.support.tiny_problem import tiny_model
+from tfmtl.data import PreparedData
+from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, ProblemError
+
+ROWS = 400
+
+
+def _shop(rows: int = ROWS) -> dict[str, Any]:
+    """A log as shops keep it: 20 users, 30 items of 3 kinds."""
+    rng = np.random.default_rng(0)
+    users, items = rng.integers(0, 20, rows), rng.integers(0, 30, rows)
+    click = (rng.random(rows) < 0.4).astype(int)
+    return {
+        "row_id": np.arange(rows),
+        "user_id": users + 1000,
+        "viewItemID": [f"i{item}" for item in items],
+        "ts": 1_600_000_000_000 + np.sort(rng.integers(0, 10**9, rows)),
+        "country": np.array(["NL", "ES", "FR"])[users % 3],
+        "kind": items % 3,
+        "tags": [f"t{item % 4};t{item % 7}" for item in items],
+        "price": np.round(np.exp(rng.normal(3, 1, rows)), 2),
+        "age": np.round(rng.normal(50, 8, rows), 1),
+        "visits": np.where(rng.random(rows) < 0.7, 0, rng.integers(1, 900, rows)),
+        "title": [f"a long title of {n} words about item {n * 7919 % rows}" for n in range(rows)],
+        "shop": "one",
+        "empty": [None] * rows,
+        "click": click,
+        "is_buy": click * (rng.random(rows) < 0.5),
+        "watch_seconds": np.round(rng.exponential(9, rows), 2),
+    }
+
+
+def _csv(path: Path, columns: Mapping[str, Sequence[Any]], separator: str = ",") -> Path:
+    rows = len(next(value for value in columns.values() if not isinstance(value, str)))
+    cells = [[value] * rows if isinstance(value, str) else list(value) for value in columns.values()]
+    lines = [separator.join(columns)]
+    lines += [separator.join("" if cell is None else str(cell) for cell in row) for row in zip(*cells, strict=True)]
+    content = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def _infer(tmp_path: Path, file: object, *options: str) -> tuple[Problem, str]:
+    output = tmp_path / "problem.yaml"
+    result = tfmtl("schema", "infer", file, "-o", output, "--overwrite", *options)
+    assert result.code == 0, result.err
+    return Problem.load(output), output.read_text()
+
+
+def _refused(tmp_path: Path, file: object, *options: str) -> str:
+    result = tfmtl("schema", "infer", file, "-o", tmp_path / "problem.yaml", *options)
+    assert result.code == 2
+    assert not (tmp_path / "problem.yaml").exists()
+    return result.err
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.csv.gz", "log.parquet"])
+def test_a_shop(tmp_path: Path, name: str) -> None:
+    if name.endswith("parquet"):
+        columns = {key: [value] * ROWS if isinstance(value, str) else value for key, value in _shop().items()}
+        parquet.write_table(pa.table(columns), tmp_path / name)
+    else:
+        _csv(tmp_path / name, _shop(), "\t" if ".tsv" in name else ",")
+    problem, text = _infer(tmp_path, tmp_path / name, "--label", "click", "--label", "is_buy")
+    assert problem.name == "log"
+    assert (problem.keys.user, problem.keys.time, problem.keys.time_unit) == ("user_id", "ts", "ms")
+    assert problem.features == (
+        CategoricalFeature("user_id", side="user"),
+        CategoricalFeature("viewItemID", side="item"),
+        CategoricalFeature("country", side="user"),
+        CategoricalFeature("kind", side="item"),
+        CategoricalFeature("tags", multi_valued=True, separator=";", max_values=2, side="item"),
+        NumericFeature("price", "log_z_score"),
+        NumericFeature("age", "z_score"),
+        NumericFeature("visits"),
+    )
+    assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [
+        ("history", ("viewItemID", "kind"), None),
+        ("past_click", ("viewItemID", "kind"), "click == 1"),
+        ("past_buy", ("viewItemID", "kind"), "is_buy == 1"),
+    ]
+    assert [(task.kind, task.name) for task in problem.tasks] == [("binary", "click"), ("binary", "is_buy")]
+    assert problem.split.by == "time"
+    for reason in (
+        "never 1 where click is 0: `parent: click` chains them",
+        "in ms the values run from 2020-09-13T",
+        "row_id is another in every row",
+        "title is free text",
+        "shop is always 'one'",
+        "empty has no value",
+        "# - {kind: regression, name: watch_seconds}",
+        "watch_seconds (0/1 or an amount, by its name): may be a label",
+    ):
+        assert reason in text
+    manifest = preprocess(problem, [str(tmp_path / name)], str(tmp_path / "data"), num_shards=1)
+    assert (manifest["rows_written"], manifest["rows_rejected"], manifest["warnings"]) == (ROWS, {}, [])
+
+
+def test_without_a_label_only_labels_are_missing(tmp_path: Path) -> None:
+    output = tmp_path / "problem.yaml"
+    result = tfmtl("schema", "infer", _csv(tmp_path / "log.csv", _shop()), "-o", output)
+    assert "It needs labels: name them there, or run again with --label. Candidates: click (" in result.out
+    with pytest.raises(ProblemError, match="tasks: must be a list"):
+        Problem.load(output)
+    output.write_text(
+        output.read_text().replace("  # - {kind: binary, name: click}", "  - {kind: binary, name: click}")
+    )
+    assert [task.name for task in Problem.load(output).tasks] == ["click"]
+
+
+def test_an_existing_file_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "problem.yaml").write_text("mine")
+    result = tfmtl("schema", "infer", _csv(tmp_path / "log.csv", _shop()), "-o", tmp_path / "problem.yaml")
+    assert (result.code, "is there already" in result.err) == (2, True)
+    assert (tmp_path / "problem.yaml").read_text() == "mine"
+
+
+def test_named_keys_go_before_guesses(tmp_path: Path) -> None:
+    columns = {"who": np.arange(60) % 5, "what": np.arange(60) % 7, "t": np.arange(60) * 3, "y": np.arange(60) / 7}
+    file = _csv(tmp_path / "log.csv", columns)
+    problem, text = _infer(tmp_path, file, "--label", "y", "--user", "who", "--time", "t", "--item", "what")
+    assert (problem.keys.user, problem.keys.time, problem.tasks[0].kind) == ("who", "t", "regression")
+    assert problem.sequences[0].columns == ("what",)
+    assert "taken for seconds from some start" in text
+    guessed, _ = _infer(tmp_path, file, "--label", "y")
+    assert (guessed.keys.user, guessed.split.by, guessed.sequences) == (None, "row", ())
+
+
+@pytest.mark.parametrize(("times", "unit"), [("1600000{:03d}", "s"), ("1600000{:03d}123", "ms")])
+def test_the_unit_of_the_time(tmp_path: Path, times: str, unit: str) -> None:
+    columns = {"uid": np.arange(90) % 4, "time": [times.format(i) for i in range(90)], "y": np.arange(90) % 2}
+    problem, _ = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y")
+    assert (problem.keys.time, problem.keys.time_unit) == ("time", unit)
+
+
+def test_times_in_another_form(tmp_path: Path) -> None:
+    columns = {"uid": np.arange(90) % 4, "x": np.arange(90) % 9, "y": np.arange(90) % 2}
+    micro = {**columns, "time": [f"1600000{i:03d}123456" for i in range(90)]}
+    assert "make sense in us" in _refused(tmp_path, _csv(tmp_path / "a.csv", micro), "--time", "time", "--label", "y")
+    written = {**columns, "time": [f"2020-09-{i % 30 + 1:02d} 10:00:00" for i in range(90)]}
+    problem, text = _infer(tmp_path, _csv(tmp_path / "b.csv", written), "--label", "y")
+    assert problem.keys.time is None
+    assert "time is a date written as text: write it in seconds" in text
+    stamps = {**columns, "time": pa.array(np.arange(90) * 10**12, pa.timestamp("us"))}
+    parquet.write_table(pa.table(stamps), tmp_path / "c.parquet")
+    problem, _ = _infer(tmp_path, tmp_path / "c.parquet", "--label", "y")
+    assert (problem.keys.time, problem.keys.time_unit) == ("time", "ms")
+
+
+def test_behaviours_sort_the_histories(tmp_path: Path) -> None:
+    columns = {
+        "visitorid": np.arange(90) % 4,
+        "itemid": np.arange(90) % 9,
+        "event": np.array(["view", "addtocart", "view", "transaction"])[np.arange(90) % 4],
+        "timestamp": 1_433_221_332_117 + np.arange(90),
+        "transactionid": np.where(np.arange(90) % 4 == 3, np.arange(90), -1),
+    }
+    problem, text = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "transactionid")
+    assert [sequence.when for sequence in problem.sequences] == [
+        "event == 'view'",
+        "event == 'addtocart'",
+        "event == 'transaction'",
+    ]
+    assert "column 'event' says what happened (view, addtocart, transaction)" in text
+
+
+def test_a_column_that_says_the_split(tmp_path: Path) -> None:
+    columns = {
+        "x": np.arange(90) % 9,
+        "y": np.arange(90) % 2,
+        "part": np.array(["train", "valid", "test"])[np.arange(90) % 3],
+    }
+    problem, _ = _infer(tmp_path, _csv(tmp_path / "a.csv", columns), "--label", "y")
+    assert (problem.split.by, problem.split.column) == ("column", "part")
+    columns["part"] = np.array(["train", "test"])[np.arange(90) % 2]
+    problem, text = _infer(tmp_path, _csv(tmp_path / "b.csv", columns), "--label", "y")
+    assert problem.split.by == "row"
+    assert "'part' says train and so on, but never valid" in text
+    assert [feature.name for feature in problem.features] == ["x"]
+
+
+def test_odd_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    table = pa.table(
+        {
+            "two words": np.arange(300) % 3,
+            "liste": pa.array([[str(n % 5), str(n % 3)] for n in range(300)]),
+            "struct": pa.array([{"a": n} for n in range(300)]),
+            "flag": pa.array(rng.random(300) < 0.5),
+            "nan": np.where(np.arange(300) % 2, np.nan, np.arange(300.0)),
+            "zip_code": rng.integers(10_000, 99_999, 300),
+            "day": np.array([20_200_101, 20_200_102])[np.arange(300) % 2],
+            "almost": [*["n/a"], *[str(n / 7) for n in range(299)]],
+            "y": rng.random(300),
+        }
+    )
+    parquet.write_table(table, tmp_path / "odd.parquet")
+    problem, text = _infer(tmp_path, tmp_path / "odd.parquet", "--label", "y")
+    assert problem.features == (
+        CategoricalFeature("liste", multi_valued=True, max_values=2),
+        CategoricalFeature("flag"),
+        NumericFeature("nan"),
+        CategoricalFeature("zip_code"),
+        NumericFeature("almost", "z_score"),
+    )
+    for reason in ("two words cannot be a name here", "struct is of type struct", "day is a date", "it is 'n/a'"):
+        assert reason in text
+    manifest = preprocess(problem, [str(tmp_path / "odd.parquet")], str(tmp_path / "data"), num_shards=1)
+    assert manifest["rows_rejected"] == {"column 'almost' is not a number": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "reason"),
+    [
+        ("1,2\n3,4\n", [], "must begin with a header line"),
+        ("", [], "is empty"),
+        ("a,b\n", [], "holds no row"),
+        ("a,a\n1,2\n", [], r"more than one column of ['a']"),
+        ("a,b\n1,2\n2,0\n", ["--label", "c"], "--label must be a column. Received: 'c'"),
+        ("a,b\nx,2\ny,0\n", ["--label", "a"], "label 'a' must be a column of numbers"),
+        ("a,b\n1,2\n1,0\n", ["--label", "b"], "no column is left to predict from"),
+    ],
+)
+def test_bad_files(tmp_path: Path, content: str, options: list[str], reason: str) -> None:
+    (tmp_path / "log.csv").write_text(content)
+    assert reason in _refused(tmp_path, tmp_path / "log.csv", *options)
+
+
+# === The sample ===
+
+
+@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.parquet"])
+def test_a_large_file_is_sampled_all_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("pipelines.infer.sample._PART_BYTES", 1 << 10)
+    numbers = np.arange(50_000)
+    if name.endswith("parquet"):
+        parquet.write_table(pa.table({"n": numbers, "m": numbers % 7}), tmp_path / name, row_group_size=1500)
+    else:
+        _csv(tmp_path / name, {"n": numbers, "m": numbers % 7})
+    sample = read_sample([str(tmp_path / name)], 1000)
+    seen = np.array([int(value) for value in sample.rows["n"].to_pylist()])
+    assert 500 < len(seen) <= 1100
+    assert np.all(np.isin(seen, numbers))
+    assert len(np.unique(seen)) == len(seen)
+    assert len(np.unique(seen // 5_000)) >= 8  # of ten tenths
+    assert abs(sample.total_rows - 50_000) < 1_500
+    if name.endswith("parquet"):
+        assert sample.total_rows == 50_000
+
+
+def test_many_files_and_files_of_different_tables(tmp_path: Path) -> None:
+    for number in range(45):
+        _csv(tmp_path / f"{number:02d}.csv", {"n": [number] * 10, "m": range(10)})
+    sample = read_sample([str(tmp_path)], 60)
+    assert (sample.num_files, sample.files_read, sample.total_rows) == (45, 20, 450)
+    assert len(set(sample.rows["n"].to_pylist())) == 20
+    _csv(tmp_path / "44.csv", {"n": [1], "other": [2]})
+    with pytest.raises(ValueError, match=r"44\.csv' must have the columns of"):
+        read_sample([str(tmp_path)])
+
+
+def test_many_values_are_hashed_by_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("pipelines.infer.feature_guess._HASH_FROM", 10_000)
+    rng = np.random.default_rng(0)
+    _csv(tmp_path / "log.csv", {"item_id": rng.integers(0, 40_000, 30_000), "y": rng.integers(0, 2, 30_000)})
+    sample = read_sample([str(tmp_path / "log.csv")], 3_000)
+    [feature] = propose(sample, ["y"]).features
+    assert feature.values["hash_buckets"] == 1 << 20
+    assert "or more in all; hashed" in feature.why
+
+
+# === Real files ===
+
+needs_data = pytest.mark.skipif("TFMTL_DATA" not in os.environ, reason="TFMTL_DATA names no folder with the files")
+
+
+@pytest.mark.data
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("survival/survset_hdfail.csv.gz", ["event"]),
+        ("kuairand_explicit/kuairand27k_like_or_hate_kcore15.csv.gz", ["is_click", "play_time_ms"]),
+    ],
+)
+def test_a_real_file_to_a_trained_model(tmp_path: Path, name: str, labels: list[str]) -> None:
+    file = Path(os.environ["TFMTL_DATA"]) / name
+    problem, _ = _infer(tmp_path, file, *(text for label in labels for text in ("--label", label)))
+    manifest = preprocess(problem, [str(file)], str(tmp_path / "data"), num_shards=2)
+    assert manifest["warnings"] == []
+    assert manifest["rows_rejected"] == {}
+    data = PreparedData(tmp_path / "data")
+    model = tiny_model(data.inputs, "shared_bottom")
+    model.compile()
+    history = model.fit(data.train(512).take(20), verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@pytest.mark.data
+@needs_data
+def test_every_real_file_with_a_header_loads(tmp_path: Path) -> None:
+    folder = Path(os.environ["TFMTL_DATA"])
+    files = [*folder.glob("survival/*_*.csv.gz"), *folder.glob("*_mb/events.csv.gz")]
+    assert files
+    for file in files:
+        sample = read_sample([str(file)], 5_000)
+        label = next(name for name in ("event", "timestamp") if name in sample.rows.column_names)
+        problem, _ = _infer(tmp_path, file, "--label", label, "--rows", "5000")
+        assert problem.features
