@@ -18,9 +18,9 @@ def with_equal_rows(tensors: Sequence[Tensor]) -> list[Tensor]:
         tensors: `(1, ...)` or `(N, ...)`, with one N.
     """
     many = next((tensor for tensor in tensors if tensor.shape[0] != 1), None)
-    if many is None:
+    if many is None or all(tensor.shape[0] != 1 for tensor in tensors):
         return list(tensors)
-    rows = tf.shape(many)[0] if many.shape[0] is None else many.shape[0]
+    rows = tf.shape(many)[0]
     return [tf.repeat(tensor, rows, axis=0) if tensor.shape[0] == 1 else tensor for tensor in tensors]
 
 

@@ -50,15 +50,18 @@ def write_golden(
     if not candidates:
         return
     items = [{name: features[name] for name in candidates} for features in raw]
+    users = [{name: value for name, value in features.items() if name not in candidates} for features in raw[:_USERS]]
+    crossed = {
+        name: np.concatenate([values] * len(users))
+        if name in candidates
+        else np.repeat(values[: len(users)], len(items), axis=0)
+        for name, values in encoded.items()
+    }
+    ranked = answers.of_arrays(model.predict(crossed, batch_size=len(items), verbose=0))
     rankings = []
-    for row in range(min(_USERS, len(raw))):
-        crossed = {
-            name: values if name in candidates else np.repeat(values[row : row + 1], len(items), axis=0)
-            for name, values in encoded.items()
-        }
-        responses = answers.of_arrays(model.predict(crossed, verbose=0))
-        user = {name: value for name, value in raw[row].items() if name not in candidates}
-        response = {name: values.tolist() for name, values in responses.items()}
+    for row, user in enumerate(users):
+        rows = slice(row * len(items), (row + 1) * len(items))
+        response = {name: values[rows].tolist() for name, values in ranked.items()}
         rankings.append({"user": user, "candidates": items, "response": response})
     _write(directory / GOLDEN_RANK_FILE, rankings)
 

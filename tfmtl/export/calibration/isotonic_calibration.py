@@ -13,6 +13,8 @@ from tfmtl.export.calibration.calibrator import Floats
 class IsotonicCalibration:
     """Least squares among all non-decreasing functions, straight between its knots and constant outside.
 
+    With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`.
+
     It corrects any shape of error, given thousands of labels. Candidates whose probabilities fall on a level stretch
     tie afterwards, so a list is better sorted by what is not calibrated this way.
 
@@ -49,7 +51,9 @@ class IsotonicCalibration:
             values.append(value)
             weights.append(weight)
             sizes.append(size)
-        outputs = np.repeat(values, sizes)
+        # Platt's bounds: a few rows at an end that share their label do not prove a probability of 0 or 1.
+        bound = 1.0 / (len(column) + 2.0)
+        outputs = np.clip(np.repeat(values, sizes), bound, 1.0 - bound)
         # Inside a level stretch a knot says nothing: only its two ends are kept.
         inner = np.zeros(len(outputs), bool)
         inner[1:-1] = (outputs[1:-1] == outputs[:-2]) & (outputs[1:-1] == outputs[2:])

@@ -12,7 +12,7 @@ from tfmtl.export.calibration.calibrator import Floats
 
 @dataclass(frozen=True)
 class NegativeSampling:
-    """`p / (p + (1 - p) / kept)`: the probability before all but a share of the negatives were left out.
+    """`p * kept / (p * kept + 1 - p)`: the probability before all but a share of the negatives were left out.
 
     Nothing is fitted. The labels of a sampled log are sampled too: on them the corrected probabilities look too low.
 
@@ -39,11 +39,13 @@ class NegativeSampling:
 
     def of_array(self, probabilities: Floats) -> Floats:
         """The calibrated probabilities."""
-        return np.asarray(probabilities * self.kept / (1.0 - probabilities * (1.0 - self.kept)))
+        kept = probabilities * self.kept
+        return np.asarray(kept / (kept + (1.0 - probabilities)))
 
     def of_tensor(self, probabilities: tf.Tensor) -> tf.Tensor:
         """The same in the graph."""
-        return probabilities * self.kept / (1.0 - probabilities * (1.0 - self.kept))
+        kept = probabilities * self.kept
+        return kept / (kept + (1.0 - probabilities))
 
     def parameters(self) -> dict[str, Any]:
         """The share."""

@@ -57,4 +57,4 @@ def _draw_side(axes: Any, labels: Floats, probabilities: Floats, name: str, colo
     predicted, observed = [bin_.mean_predicted for bin_ in bins], [bin_.mean_observed for bin_ in bins]
     error = expected_calibration_error(labels, probabilities)
     axes.plot(predicted, observed, color=color, marker=marker, markersize=4, label=f"{name}: ECE {error:.4f}")
-    return min(1.0, 1.1 * max(*predicted, *observed, 0.01))
+    return min(1.0, 1.1 * max([*predicted, *observed, 0.01]))
