@@ -64,6 +64,19 @@ def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]])
     console.print(table)
 
 
+def print_batches(console: Console, times: Mapping[int, float]) -> None:
+    """How long batches take: a row per size.
+
+    Args:
+        console: where to print.
+        times: rows -> milliseconds.
+    """
+    table = Table("rows", "ms", "rows a second")
+    for size, milliseconds in times.items():
+        table.add_row(str(size), f"{milliseconds:.2f}", f"{1000.0 * size / milliseconds:,.0f}")
+    console.print(table)
+
+
 def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
