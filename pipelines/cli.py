@@ -31,6 +31,10 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False)
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
 RunFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl train`.")]
 ModelFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it holds one folder a version).")]
+Calibrate = Annotated[
+    list[str] | None,
+    typer.Option(help="platt, isotonic or negatives:<share kept>; for one task buy=platt. Fitted on validation."),
+]
 Seed = Annotated[int, typer.Option(help="Every random number of the step flows from it.")]
 
 
@@ -93,7 +97,7 @@ def preprocess(
 
     Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
-    from pipelines.option_values import option_texts
+    from pipelines.option_values import named_texts
     from pipelines.preprocess.beam.options import check_options
     from pipelines.preprocess.job import preprocess as run_job
     from pipelines.tables import print_manifest
@@ -118,7 +122,7 @@ def preprocess(
             engine=engine,
             beam_options=beam_options,
             spark_master=master,
-            spark_conf=option_texts("preprocess", "--conf", conf or []),
+            spark_conf=named_texts("preprocess", "--conf", conf or []),
         )
     print_manifest(console, manifest)
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
@@ -210,14 +214,23 @@ def evaluate(
     run: RunFolder,
     split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
     data: Annotated[Path | None, typer.Option(help="Data folder; default: the one it was trained on.")] = None,
+    calibrate: Calibrate = None,
 ) -> None:
-    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE."""
+    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
+
+    With --calibrate also what log loss and calibration would be, and reliability_<split>.png.
+    """
+    from pipelines.calibrated_report import add_calibration
+    from pipelines.option_values import task_methods
     from pipelines.tables import print_metrics
     from tfmtl.training import evaluate as measure
 
     model, prepared = _load_run(run, data)
+    methods = task_methods("evaluate", prepared.problem, calibrate or [])
     with console.status(f"Scoring the {split} split ..."):
         report = measure(model, prepared, split)
+        if methods:
+            add_calibration(report, model, prepared, split, methods, run / f"reliability_{split}.png")
     path = run / f"evaluation_{split}.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
@@ -230,14 +243,32 @@ def export(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model's versions.")],
     version: Annotated[int | None, typer.Option(help="Version; default: the next one.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data folder; default: the one it was trained on.")] = None,
+    tasks: Annotated[str | None, typer.Option(help="Tasks to answer, comma-separated; default: all.")] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Score to answer beside them, such as 'value=click*0.3 + click*buy*5'; as often as you like."
+        ),
+    ] = None,
+    calibrate: Calibrate = None,
 ) -> None:
     """Write a SavedModel that takes raw features, and verify it in a fresh process."""
+    from pipelines.option_values import named_texts, names, task_methods
+    from pipelines.tables import print_calibration
+    from tfmtl.export import ExportOptions
     from tfmtl.export import export as write
 
     model, prepared = _load_run(run, data)
+    options = ExportOptions(
+        tasks=None if tasks is None else names(tasks),
+        scores=named_texts("export", "--scores", scores or []),
+        calibrate=task_methods("export", prepared.problem, calibrate or []),
+    )
     with console.status("Exporting, and replaying real requests in a fresh process ..."):
-        path = write(model, prepared, output, version, check=_prove)
-    console.print(f"Wrote {path}. Next: tfmtl serve {output}")
+        path = write(model, prepared, output, version, check=_prove, options=options)
+    if options.calibrate:
+        print_calibration(console, json.loads((path / "assets.extra" / "calibration.json").read_text()))
+    console.print(f"Wrote {path}; how to ask it: {path}/assets.extra/signature.md. Next: tfmtl serve {output}")
 
 
 @app.command()
@@ -252,8 +283,8 @@ def _prove(version: Path) -> None:
 
     result = check(version)
     console.print(
-        f"Verified: {result.requests} real requests, largest absolute difference to the training graph "
-        f"{result.largest:.1e}."
+        f"Verified: {result.requests} real requests through {', '.join(result.differences)}; largest difference to "
+        f"the training graph {result.largest:.1e}."
     )
 
 
@@ -273,6 +304,32 @@ def serve(
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port)
     server.serve_forever()
+
+
+@app.command("deploy-files")
+def deploy_files(
+    models: Annotated[list[Path], typer.Argument(help="Output folders of `tfmtl export`, one a model.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the files go.")],
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Label the newest version canary, the one before it stable.")
+    ] = False,
+    budget: Annotated[float, typer.Option(help="Milliseconds to an answer, from which batching follows.")] = 50.0,
+    cpus: Annotated[int, typer.Option(help="Cores of a server.")] = 2,
+    image: Annotated[str, typer.Option(help="Container image.")] = "tensorflow/serving:2.21.0",
+) -> None:
+    """Write TF Serving's configuration, container and Kubernetes files and a runbook; measures batches on the way."""
+    from pipelines.tables import print_batches
+    from serving.deployment.deploy_files import DeployOptions, write_deploy_files
+
+    names = [_served_name(model) for model in models]
+    if len(set(names)) < len(names):
+        raise ValueError(f"deploy-files: `models` must have names of their own. Received: {names}.")
+    with console.status("Measuring how long batches take ..."):
+        times = write_deploy_files(
+            dict(zip(names, models, strict=True)), output, DeployOptions(canary, budget, cpus, image)
+        )
+    print_batches(console, times)
+    console.print(f"Wrote {output}. Next: read {output}/RUNBOOK.md")
 
 
 @app.command()
@@ -305,13 +362,10 @@ def run(
     seed: Seed = 0,
 ) -> None:
     """Do every step: data, preprocessing, training, evaluation, export, verification, a served request."""
+    from pipelines.option_values import names
     from pipelines.run import run_all
 
-    run_all(console, dataset, output, folder=folder, presets=[preset, *_names(compare)], epochs=epochs, seed=seed)
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+    run_all(console, dataset, output, folder=folder, presets=[preset, *names(compare)], epochs=epochs, seed=seed)
 
 
 def _load_run(run: Path, data: Path | None) -> tuple[Any, Any]:

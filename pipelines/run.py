@@ -68,7 +68,7 @@ def run_all(
     def prove(version: Path) -> None:
         step("Verify it in a fresh process: raw requests through the SavedModel against the training graph")
         verification = verify(version)
-        console.print(f"{verification.requests} real requests, largest absolute difference {verification.largest:.1e}")
+        console.print(f"{verification.requests} real requests, largest difference {verification.largest:.1e}")
 
     version = export(models[chosen], data, output / "model", check=prove)
     step("Serve it on this machine and send it real requests over gRPC and REST")

@@ -14,6 +14,7 @@ _HEADINGS = {
     "log_loss": "log loss",
     "normalized_entropy": "NE",
     "ece": "ECE",
+    "ece_calibrated": "ECE calibrated",
     "rmse": "RMSE",
     "mae": "MAE",
 }
@@ -45,6 +46,35 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
                 f"GAUC of {task}: over {metrics['gauc_groups']} groups; {metrics['gauc_groups_skipped']} groups "
                 "with labels of one class only are left out"
             )
+
+
+def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:
+    """What calibration changed: a row per task and split.
+
+    Args:
+        console: where to print.
+        report: as `tfmtl.export.calibration.calibrate.calibration_report` returns it.
+    """
+    table = Table("task", "method", "split", "ECE before", "after", "log loss before", "after")
+    for task, facts in report.items():
+        for split in ("valid", "test"):
+            if split in facts:
+                names = ("ece", "ece_calibrated", "log_loss", "log_loss_calibrated")
+                table.add_row(task, facts["method"], split, *[_number(facts[split][name]) for name in names])
+    console.print(table)
+
+
+def print_batches(console: Console, times: Mapping[int, float]) -> None:
+    """How long batches take: a row per size.
+
+    Args:
+        console: where to print.
+        times: rows -> milliseconds.
+    """
+    table = Table("rows", "ms", "rows a second")
+    for size, milliseconds in times.items():
+        table.add_row(str(size), f"{milliseconds:.2f}", f"{1000.0 * size / milliseconds:,.0f}")
+    console.print(table)
 
 
 def _number(value: float | None) -> str:

@@ -41,7 +41,7 @@ PUBLIC = {
         "get_balancer",
     },
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
-    "tfmtl.export": {"Verification", "VerificationError", "export", "verify"},
+    "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {
         "CGC",
         "CrossExpert",

@@ -48,7 +48,7 @@ def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
         assert set(report) == {"like", "love", "stars"}
         assert f"│ {preset}" in screen
     assert (output / "model" / "1" / "saved_model.pb").is_file()
-    assert "largest absolute difference" in screen
+    assert "largest difference" in screen
     for task in ("like", "love", "stars"):
         line = next(line for line in screen.splitlines() if line.startswith(f"  {task}: gRPC "))
         over_grpc, over_rest = line.removeprefix(f"  {task}: gRPC ").split("; REST ")
@@ -62,10 +62,17 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert trained.code == 0, trained.err
     record = json.loads((run / "run.json").read_text())
     assert record["options"]["preset_options"] == {"num_experts": 2}
-    assert tfmtl("evaluate", run, "--split", "valid").code == 0
-    assert set(json.loads((run / "evaluation_valid.json").read_text())) == {"like", "love", "stars"}
-    exported = tfmtl("export", run, "-o", tmp_path / "model")
+    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt").code == 0
+    evaluation = json.loads((run / "evaluation_valid.json").read_text())
+    assert set(evaluation) == {"like", "love", "stars"}
+    assert evaluation["like"]["calibration"] == evaluation["love"]["calibration"] == "platt"
+    assert evaluation["like"]["log_loss_calibrated"] < evaluation["like"]["log_loss"]
+    assert "ece_calibrated" not in evaluation["stars"]
+    assert (run / "reliability_valid.png").is_file()
+    choice = ("--tasks", "love,stars", "--scores", "value=like*stars", "--calibrate", "love=isotonic")
+    exported = tfmtl("export", run, "-o", tmp_path / "model", *choice)
     assert exported.code == 0, exported.err
+    assert "isotonic" in exported.out
     assert exported.out.index("Verified") < exported.out.index("Wrote"), "it gets its name only when it is proven"
     golden = (tmp_path / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[:3]
     requests = tmp_path / "requests.jsonl"
@@ -74,6 +81,7 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert predicted.code == 0, predicted.err
     for line, answer in zip(golden, predicted.out.splitlines(), strict=True):
         expected = json.loads(line)["response"]
+        assert set(expected) == {"love", "stars", "value"}
         assert json.loads(answer) == pytest.approx(expected, abs=1e-5)
 
 

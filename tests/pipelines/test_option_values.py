@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipelines.option_values import option_values
+from pipelines.option_values import named_texts, names, option_values, task_methods
+from tests.support.tiny_problem import tiny_problem
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,25 @@ def test_errors(settings: list[str], text: str) -> None:
 def test_objects_are_not_made() -> None:
     with pytest.raises(ValueError, match="must be YAML"):
         option_values("train", ["a=!!python/object/apply:os.getcwd []"])
+
+
+def test_texts_stay_texts() -> None:
+    found = named_texts("export", "--scores", ["value = click*2 ", "both=click=buy"])
+    assert found == {"value": "click*2", "both": "click=buy"}
+    with pytest.raises(ValueError, match=r"export: `--scores` must be name=value. Received: --scores 'click'."):
+        named_texts("export", "--scores", ["click"])
+
+
+def test_methods_of_tasks() -> None:
+    problem = tiny_problem()
+    assert task_methods("export", problem, []) == {}
+    assert task_methods("export", problem, ["platt"]) == {"click": "platt", "buy": "platt"}
+    assert task_methods("export", problem, ["buy=isotonic", "platt"]) == {"click": "platt", "buy": "isotonic"}
+    assert task_methods("export", problem, ["buy=negatives:0.1"]) == {"buy": "negatives:0.1"}
+    with pytest.raises(ValueError, match="must name one method for all tasks"):
+        task_methods("export", problem, ["platt", "isotonic"])
+
+
+def test_names() -> None:
+    assert names("click, buy,") == ("click", "buy")
+    assert names("") == ()

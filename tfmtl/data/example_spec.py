@@ -40,6 +40,20 @@ def _raw_spec(feature: CategoricalFeature | NumericFeature, name: str, is_list: 
     return tf.TensorSpec((None, None) if is_list else (None,), dtype, name)
 
 
+def candidate_features(problem: Problem) -> tuple[str, ...]:
+    """The features of which every candidate of a ranking has its own: those of side `item`."""
+    return tuple(feature.name for feature in problem.features if feature.side == "item")
+
+
+def rank_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
+    """The tensors of a ranking request: as `raw_signature`, with N rows of `candidate_features` and one of all else."""
+    candidates = candidate_features(problem)
+    return {
+        name: spec if name in candidates else tf.TensorSpec((1, *spec.shape[1:]), spec.dtype, name)
+        for name, spec in raw_signature(problem).items()
+    }
+
+
 def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     """Serialised `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
 

@@ -28,6 +28,22 @@ def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf
     return tensors
 
 
+def to_rank_tensors(
+    user: Mapping[str, Any], candidates: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]
+) -> dict[str, tf.Tensor]:
+    """One ranking request: the user's features in one row, the candidates' in a row each.
+
+    Args:
+        user: feature -> value or list of values.
+        candidates: likewise, for each candidate.
+        signature: feature -> its tensor spec, with one row for what is the user's.
+    """
+    parts: dict[bool, dict[str, tf.TensorSpec]] = {True: {}, False: {}}
+    for name, spec in signature.items():
+        parts[spec.shape[0] == 1][name] = spec
+    return to_tensors([user], parts[True]) | to_tensors(candidates, parts[False])
+
+
 def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> list[bytes]:
     """The requests as serialised `tf.train.Example`s; missing features are left out, as clients may do."""
     return [

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,36 +10,54 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.export.raw_batch import to_examples, to_tensors
+from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE
+from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
 from tfmtl.export.verify import Verification
 
 
 def replay(version: Path) -> Verification:
-    """Sends the golden requests through both signatures and compares with the golden answers.
+    """Sends the golden requests through every signature and compares with the golden answers.
 
     Raises:
         ValueError: there are no golden requests.
     """
-    path = version / "assets.extra" / "golden.jsonl"
-    golden = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    golden = _read(version / "assets.extra" / GOLDEN_FILE)
     if not golden:
-        raise ValueError(f"'{path}' holds no request")
+        raise ValueError(f"'{version / 'assets.extra' / GOLDEN_FILE}' holds no request")
     requests = [item["features"] for item in golden]
+    expected = {name: [item["response"][name] for item in golden] for name in golden[0]["response"]}
     loaded = tf.saved_model.load(str(version))
     serve, serve_examples = loaded.signatures["serving_default"], loaded.signatures["serve_examples"]
     signature: dict[str, Any] = serve.structured_input_signature[1]
-    answers = {
-        "serving_default": serve(**to_tensors(requests, signature)),
-        "serve_examples": serve_examples(examples=tf.constant(to_examples(requests, signature))),
+    differences = {
+        "serving_default": _difference(serve(**to_tensors(requests, signature)), expected),
+        "serve_examples": _difference(serve_examples(examples=tf.constant(to_examples(requests, signature))), expected),
     }
-    differences = {}
-    for name, outputs in answers.items():
-        gaps = [
-            np.max(np.abs(outputs[task].numpy() - [item["response"][task] for item in golden]))
-            for task in golden[0]["response"]
-        ]
-        differences[name] = float(np.max(gaps))
+    if "rank" in loaded.signatures:
+        rank = loaded.signatures["rank"]
+        signature = rank.structured_input_signature[1]
+        differences["rank"] = float(
+            np.max(
+                [
+                    _difference(rank(**to_rank_tensors(item["user"], item["candidates"], signature)), item["response"])
+                    for item in _read(version / "assets.extra" / GOLDEN_RANK_FILE)
+                ]
+            )
+        )
     return Verification(len(golden), differences)
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+def _difference(outputs: Mapping[str, tf.Tensor], expected: Mapping[str, Any]) -> float:
+    """The largest over all outputs and rows; of values above 1 relative, since float32 has seven digits."""
+    gaps = []
+    for name, values in expected.items():
+        wanted = np.asarray(values)
+        gaps.append(np.max(np.abs(outputs[name].numpy() - wanted) / np.maximum(1.0, np.abs(wanted))))
+    return float(np.max(gaps))
 
 
 if __name__ == "__main__":

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from tfmtl.core.step_folders import EXPORTED, check_output_folder
-from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.core.validation import check_one_of, check_positive_int, error_text
 from tfmtl.data import PreparedData
-from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
-from tfmtl.export.raw_batch import to_tensors
-from tfmtl.export.serving_module import SERVE, ServingModule
+from tfmtl.export.answers import Answers
+from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration_report
+from tfmtl.export.calibration.reliability_figure import save_reliability_figure
+from tfmtl.export.export_options import ExportOptions
+from tfmtl.export.golden import write_golden
+from tfmtl.export.score import Score
+from tfmtl.export.serving_module import ServingModule
+from tfmtl.export.signature_files import write_signature_files
 from tfmtl.export.warmup import write_warmup
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
     from tfmtl.models import MultiTaskModel
 
 EXTRA = "assets.extra"
-GOLDEN_FILE = "golden.jsonl"
 PROBLEM_FILE = "problem.yaml"
+CALIBRATION_FILE = "calibration.json"
+RELIABILITY_FILE = "reliability.png"
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
 def export(
@@ -33,13 +42,15 @@ def export(
     directory: str | Path,
     version: int | None = None,
     check: Callable[[Path], object] | None = None,
+    options: ExportOptions | None = None,
 ) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
-    The SavedModel takes raw features (signatures `serving_default` and `serve_examples`, see `ServingModule`). Beside
-    it, in `assets.extra/`: `problem.yaml`; `golden.jsonl`, real requests with the answers of the training graph, for
-    `verify`; `tf_serving_warmup_requests`. Written under another name and renamed, so that a server that watches the
-    directory never sees half a version.
+    The SavedModel takes raw features (signatures `serving_default`, `serve_examples` and `rank`, see `ServingModule`).
+    Beside it, in `assets.extra/`: `problem.yaml`; `golden.jsonl` and `golden_rank.jsonl`, real requests with the
+    answers of the training graph, for `verify`; `tf_serving_warmup_requests`; `signature.md`, `signature.json` and
+    `requests/`, which say how to ask; of a calibrated model `calibration.json` and `reliability.png`. Written under
+    another name and renamed, so that a server that watches the directory never sees half a version.
 
     Args:
         model: a trained `MultiTaskModel`.
@@ -48,10 +59,11 @@ def export(
         version: int. Defaults to one above the newest, 1 at first.
         check: called with the complete folder before it gets its name, such as `verify`; what it raises keeps the
             version from appearing. Defaults to no check.
+        options: `ExportOptions`. Defaults to `None`: all tasks as the model predicts them.
 
     Raises:
-        ValueError: the model was trained on other data, the version is not positive or exists, or the directory is
-            another step's output.
+        ValueError: the model was trained on other data, the version is not positive or exists, the directory is
+            another step's output, or an option does not fit the problem.
         TypeError: the version is not an int.
     """
     data.check_fitted_for("export", model.inputs)
@@ -65,17 +77,29 @@ def export(
         raise ValueError(
             error_text("export", "version", "not exist yet", version, f"Remove '{final}' or take another.")
         )
+    options = options or ExportOptions()
+    answers = _answers(data, options)
+    splits = _predictions(model, data) if options.calibrate else {}
+    if options.calibrate:
+        fitting = splits[FITTED_ON]
+        calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
+        answers = replace(answers, calibrators=calibrators)
     partial = directory / f".{version}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    module = ServingModule(model, data.transform(), data.problem)
+    module = ServingModule(model, data.transform(), data.problem, answers)
     tf.saved_model.save(module, str(partial), signatures=module.signatures())
     extra = partial / EXTRA
     extra.mkdir()
     data.problem.save(extra / PROBLEM_FILE)
     requests = data.requests()
-    _write_golden(model, data, requests, extra / GOLDEN_FILE)
-    features = to_tensors([request["features"] for request in requests], raw_signature(data.problem))
-    write_warmup(data.problem.name, SERVE, features, extra)
+    write_golden(model, data.problem, requests, answers, extra)
+    if answers.calibrators:
+        report = calibration_report(answers.calibrators, splits)
+        (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
+        save_reliability_figure(extra / RELIABILITY_FILE, answers.calibrators, splits)
+    raw = [request["features"] for request in requests]
+    write_signature_files(data.problem, answers, raw, extra)
+    write_warmup(data.problem, raw, extra)
     if check is not None:
         check(partial)
     os.rename(partial, final)
@@ -87,13 +111,25 @@ def existing_versions(directory: Path) -> list[int]:
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
 
 
-def _write_golden(model: MultiTaskModel, data: PreparedData, requests: list[dict[str, object]], path: Path) -> None:
-    """Requests with what the training graph says of their records."""
-    records = tf.constant([request["record"] for request in requests])
-    features, _, _ = parse_encoded_examples(data.problem, records)
-    outputs = model.predict(features, verbose=0)
-    lines = []
-    for row, request in enumerate(requests):
-        response = {task: float(values[row]) for task, values in outputs.items()}
-        lines.append(json.dumps({"features": request["features"], "response": response}, ensure_ascii=False) + "\n")
-    path.write_text("".join(lines), encoding="utf-8")
+def _answers(data: PreparedData, options: ExportOptions) -> Answers:
+    """The outputs without calibrators, checked."""
+    known = [task.name for task in data.problem.tasks]
+    tasks = tuple(known) if options.tasks is None else options.tasks
+    for task in tasks:
+        check_one_of("export", "tasks", task, known)
+    if len(set(tasks)) < len(tasks):
+        raise ValueError(error_text("export", "tasks", "be distinct", tasks, "Name each once."))
+    if not tasks and not options.scores:
+        raise ValueError(error_text("export", "tasks", "leave an output", tasks, "Name a task or a score."))
+    for name in options.scores:
+        if not _NAME.fullmatch(name) or name in known:
+            rule = "have a name of letters, digits and underscores that is no task's"
+            raise ValueError(error_text("export", "scores", rule, name, "Rename the score, as in 'value=click*buy'."))
+    return Answers(tasks, {name: Score(text, known) for name, text in options.scores.items()})
+
+
+def _predictions(model: MultiTaskModel, data: PreparedData) -> dict[str, dict[str, Any]]:
+    """What the model predicts for the splits that calibration looks at."""
+    from tfmtl.training.evaluate import predict  # loads the layers
+
+    return {split: predict(model, data, split) for split in (FITTED_ON, "test")}

@@ -1,4 +1,4 @@
-"""The exported graph: raw features in, one named output per task."""
+"""The exported graph: raw features in, one named output per task and score."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfmtl.data import RawTransform
-from tfmtl.data.example_spec import parse_raw_examples, raw_signature
+from tfmtl.data.example_spec import candidate_features, parse_raw_examples, rank_signature, raw_signature
+from tfmtl.export.answers import Answers
 from tfmtl.schema import Problem
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
@@ -16,6 +17,16 @@ if TYPE_CHECKING:  # whoever replays an export must not need the layers
 
 SERVE = "serving_default"
 SERVE_EXAMPLES = "serve_examples"
+RANK = "rank"
+
+
+def signature_specs(problem: Problem) -> dict[str, dict[str, tf.TensorSpec]]:
+    """Signature name -> input name -> its spec; `rank` is there if the problem has features of side `item`."""
+    specs = {
+        SERVE: raw_signature(problem),
+        SERVE_EXAMPLES: {"examples": tf.TensorSpec((None,), tf.string, "examples")},
+    }
+    return specs | {RANK: rank_signature(problem)} if candidate_features(problem) else specs
 
 
 class ServingModule(tf.Module):
@@ -23,16 +34,19 @@ class ServingModule(tf.Module):
 
     - `serving_default`: named raw features (see `tfmtl.data.example_spec.raw_signature`).
     - `serve_examples`: `examples`, serialised `tf.train.Example`s with the same features.
+    - `rank`: the features of `serving_default`, those of side `item` with a row for each candidate, all others with one
+      row: what is known of the user is looked up, encoded and read once. Only where the problem has such features.
 
-    Both answer with one float32 `(B,)` per task, under the task's name.
+    All answer with one float32 `(B,)` for each name of `answers`.
 
     Args:
         model: `MultiTaskModel`.
         transform: `RawTransform`.
         problem: `Problem`.
+        answers: `Answers`.
     """
 
-    def __init__(self, model: MultiTaskModel, transform: RawTransform, problem: Problem) -> None:
+    def __init__(self, model: MultiTaskModel, transform: RawTransform, problem: Problem, answers: Answers) -> None:
         super().__init__(name="serving")
         self.transform = transform  # tracked: its vocabularies become assets
         # The model's weights are tracked, the model is not: a Keras object in a SavedModel drags its whole
@@ -40,27 +54,37 @@ class ServingModule(tf.Module):
         self._weights = [weight.value for weight in model.weights]
         self._problem = problem
 
-        def predict(raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            predictions: dict[str, tf.Tensor] = model(transform(raw), training=False)
-            return predictions
+        def predict(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            return answers.of_tensors(model(features, training=False))
 
         self._predict = predict
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""
-        inputs = raw_signature(self._problem)
+        candidates = candidate_features(self._problem)
+        specs = signature_specs(self._problem)
 
         @tf.function(autograph=False)  # nothing here depends on a tensor's value
         def serving_default(**features: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._predict(features)
+            return self._predict(self.transform(features))
 
-        @tf.function(autograph=False)  # nothing here depends on a tensor's value
+        functions = {SERVE: serving_default.get_concrete_function(**specs[SERVE])}
+
+        @tf.function(autograph=False)
         def serve_examples(examples: tf.Tensor) -> Mapping[str, tf.Tensor]:
-            return self._predict(parse_raw_examples(self._problem, examples))
+            # A call, not a second trace: exporting takes a third less time and the graph is a third smaller.
+            outputs: Mapping[str, tf.Tensor] = functions[SERVE](**parse_raw_examples(self._problem, examples))
+            return outputs
 
-        return {
-            SERVE: serving_default.get_concrete_function(**inputs),
-            SERVE_EXAMPLES: serve_examples.get_concrete_function(
-                examples=tf.TensorSpec((None,), tf.string, "examples")
-            ),
-        }
+        @tf.function(autograph=False)
+        def rank(**features: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            encoded = self.transform(features)
+            # The layers see by the static shape what holds for all candidates.
+            of_user = {name: value for name, value in encoded.items() if name not in candidates}
+            once = {name: tf.ensure_shape(value, (1, *value.shape[1:])) for name, value in of_user.items()}
+            return self._predict({**encoded, **once})
+
+        functions[SERVE_EXAMPLES] = serve_examples.get_concrete_function(**specs[SERVE_EXAMPLES])
+        if RANK in specs:
+            functions[RANK] = rank.get_concrete_function(**specs[RANK])
+        return functions

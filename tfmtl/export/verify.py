@@ -20,7 +20,8 @@ class Verification:
 
     Args:
         requests: int. Golden requests replayed.
-        differences: signature -> largest absolute difference over all tasks and requests.
+        differences: signature -> largest difference over all outputs and requests, absolute for values up to 1 and
+            relative above.
     """
 
     requests: int
@@ -28,7 +29,7 @@ class Verification:
 
     @property
     def largest(self) -> float:
-        """Largest absolute difference over all signatures; NaN if any is."""
+        """Largest difference over all signatures; NaN if any is."""
         return max(self.differences.values(), key=lambda value: math.inf if math.isnan(value) else value)
 
 
@@ -39,7 +40,7 @@ def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
 
     Args:
         version: `<directory>/<version>` as `export` returned it.
-        tolerance: largest absolute difference allowed. Defaults to `1e-5`.
+        tolerance: largest difference allowed, absolute for values up to 1, relative above. Defaults to `1e-5`.
 
     Raises:
         VerificationError: no version there, it does not load, or a difference above `tolerance`.

@@ -1,25 +1,54 @@
 """Requests that a server replays on loading a version, so that the first user does not wait."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
+
+from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
+from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, signature_specs
+from tfmtl.schema import Problem
 
 WARMUP_FILE = "tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 16, 64)
 
 
-def write_warmup(model_name: str, signature: str, features: Mapping[str, tf.Tensor], directory: Path) -> None:
-    """Writes one Predict request per usual batch size, cut out of `features`, as TF Serving reads them."""
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+def write_warmup(problem: Problem, requests: Sequence[Mapping[str, Any]], directory: Path) -> None:
+    """Writes one Predict request per signature and usual number of rows, as TF Serving reads them.
 
-    rows = int(next(iter(features.values())).shape[0])
+    Args:
+        problem: `Problem`; its name is the model's.
+        requests: raw features of real examples.
+        directory: where the file goes.
+    """
+    from tensorflow_serving.apis import prediction_log_pb2
+
     with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
-        for size in sorted({min(size, rows) for size in _BATCH_SIZES}):
-            request = predict_pb2.PredictRequest()
-            request.model_spec.name = model_name
-            request.model_spec.signature_name = signature
-            for name, tensor in features.items():
-                request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor[:size]))
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
-            writer.write(log.SerializeToString())
+        for signature in signature_specs(problem):
+            for size in sorted({min(size, len(requests)) for size in _BATCH_SIZES}):
+                request = predict_request(problem, signature, requests[:size])
+                log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+                writer.write(log.SerializeToString())
+
+
+def predict_request(problem: Problem, signature: str, requests: Sequence[Mapping[str, Any]]) -> Any:
+    """A `PredictRequest` with these examples; to rank them, they are candidates of the first one's user."""
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = problem.name
+    request.model_spec.signature_name = signature
+    for name, tensor in request_tensors(problem, signature, requests).items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
+    return request
+
+
+def request_tensors(problem: Problem, signature: str, requests: Sequence[Mapping[str, Any]]) -> dict[str, tf.Tensor]:
+    """A signature's inputs for these examples; to rank them, they are candidates of the first one's user."""
+    specs = signature_specs(problem)
+    if signature == RANK:
+        return to_rank_tensors(requests[0], requests, specs[RANK])
+    if signature == SERVE_EXAMPLES:
+        return {"examples": tf.constant(to_examples(requests, specs[SERVE]))}
+    return to_tensors(requests, specs[signature])

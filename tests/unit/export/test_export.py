@@ -40,7 +40,16 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
     }
     assert {path.name for path in (version / "assets").iterdir()} == {"user.txt", "item.txt", "topic.txt", "tags.txt"}
     extra = version / "assets.extra"
-    assert {path.name for path in extra.iterdir()} == {"problem.yaml", "golden.jsonl", "tf_serving_warmup_requests"}
+    assert {path.name for path in extra.iterdir()} == {
+        "problem.yaml",
+        "golden.jsonl",
+        "golden_rank.jsonl",
+        "tf_serving_warmup_requests",
+        "signature.md",
+        "signature.json",
+        "prediction_service.protoset",
+        "requests",
+    }
     assert Problem.load(extra / "problem.yaml") == tiny_data.problem
     for path in (version / "assets").iterdir():
         stored = tiny_data.directory / "transform" / "vocabularies" / path.name
@@ -49,11 +58,17 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
 
 def test_signatures(version: Path, tiny_data: PreparedData) -> None:
     signatures = tf.saved_model.load(str(version)).signatures
-    assert set(signatures) == {"serving_default", "serve_examples"}
+    assert set(signatures) == {"serving_default", "serve_examples", "rank"}
     expected = raw_signature(tiny_data.problem)
     assert signatures["serving_default"].structured_input_signature == ((), expected)
     examples = {"examples": tf.TensorSpec((None,), tf.string, "examples")}
     assert signatures["serve_examples"].structured_input_signature == ((), examples)
+    inputs = signatures["rank"].structured_input_signature[1]
+    assert {name for name, spec in inputs.items() if spec.shape[0] is None} == {
+        *("item", "topic", "tags", "price", "views"),
+    }
+    assert {name: spec.dtype for name, spec in inputs.items()} == {name: spec.dtype for name, spec in expected.items()}
+    assert {spec.shape[0] for spec in inputs.values()} == {1, None}
     for signature in signatures.values():
         outputs = signature.structured_outputs
         assert set(outputs) == {"click", "buy", "watch"}

@@ -19,7 +19,7 @@ GOLDEN = Path("assets.extra") / "golden.jsonl"
 def test_an_export_passes(version: Path, golden: list) -> None:
     result = verify(version)
     assert result.requests == len(golden)
-    assert set(result.differences) == {"serving_default", "serve_examples"}
+    assert set(result.differences) == {"serving_default", "serve_examples", "rank"}
     assert result.largest <= 1e-5
     assert replay(version).differences == pytest.approx(result.differences, abs=1e-6)
 
@@ -77,16 +77,30 @@ def test_another_vocabulary_shows(copy: Path) -> None:
 @pytest.mark.parametrize("task", ["click", "watch"])
 def test_another_answer_shows(copy: Path, golden: list, task: str) -> None:
     changed = json.loads(json.dumps(golden))
-    changed[-1]["response"][task] += 1e-3
+    changed[-1]["response"][task] *= 1.001
     (copy / GOLDEN).write_text("".join(json.dumps(item) + "\n" for item in changed))
-    assert replay(copy).differences == pytest.approx({"serving_default": 1e-3, "serve_examples": 1e-3}, rel=0.05)
+    expected = 1e-3 * min(1.0, abs(golden[-1]["response"][task]))  # relative above 1
+    differences = replay(copy).differences
+    assert differences.pop("rank") < 1e-5
+    assert differences == pytest.approx({"serving_default": expected, "serve_examples": expected}, rel=0.05)
+
+
+def test_another_ranking_shows(copy: Path) -> None:
+    path = copy / "assets.extra" / "golden_rank.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[-1]["response"]["buy"][5] += 1e-2
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    differences = replay(copy).differences
+    assert differences["rank"] == pytest.approx(1e-2, rel=0.05)
+    assert max(differences["serving_default"], differences["serve_examples"]) < 1e-5
 
 
 def test_another_request_shows(copy: Path, golden: list) -> None:
     changed = json.loads(json.dumps(golden))
     changed[0]["features"]["item"] = "no such item"
     (copy / GOLDEN).write_text("".join(json.dumps(item) + "\n" for item in changed))
-    assert min(replay(copy).differences.values()) > 1e-3
+    differences = replay(copy).differences
+    assert min(differences["serving_default"], differences["serve_examples"]) > 1e-3
 
 
 def test_nothing_to_replay_is_an_error(copy: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.pattern_selector import PatternSelector, check_selector_arguments
@@ -124,7 +125,8 @@ class APEMBottom(keras.layers.Layer):
         """Returns what the tasks select from: fields before behaviours, the groups, and which of them are real."""
         vectors = {"fields": inputs["fields"]}
         if "events" in inputs:
-            vectors["fields"] = ops.concatenate([inputs["fields"], self.pool(inputs)], axis=1)  # (B, F + J, D)
+            both = with_equal_rows([inputs["fields"], self.pool(inputs)])
+            vectors["fields"] = ops.concatenate(both, axis=1)  # (B, F + J, D)
             present = ops.any(inputs["event_mask"], axis=-1)  # (B, J)
             num_fields = inputs["fields"].shape[1]
             vectors["field_mask"] = ops.pad(present, ((0, 0), (num_fields, 0)), constant_values=True)

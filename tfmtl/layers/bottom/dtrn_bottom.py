@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool, check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
@@ -164,7 +165,8 @@ class DTRNBottom(keras.layers.Layer):
         if "events" not in inputs:
             return fields
         interests = self.interests(inputs)  # (B, S, J, D)
-        return ops.concatenate([ops.repeat(fields, interests.shape[1], axis=1), interests], axis=2)
+        both = with_equal_rows([ops.repeat(fields, interests.shape[1], axis=1), interests])
+        return ops.concatenate(both, axis=2)
 
     @property
     def private_weights(self) -> list[keras.Variable]:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_one_of, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
@@ -116,7 +117,7 @@ class InteractionBottom(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         vectors = inputs["fields"]
         if "events" in inputs:
-            vectors = ops.concatenate([vectors, self.pool(inputs)], axis=1)  # (B, F + J, D)
+            vectors = ops.concatenate(with_equal_rows([vectors, self.pool(inputs)]), axis=1)  # (B, F + J, D)
         return self._interact(vectors)[:, None]  # (B, 1, H)
 
     def _interact(self, vectors: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
@@ -46,7 +47,7 @@ class SharedBottomRepresentation(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         vectors = inputs["fields"]
         if "events" in inputs:
-            vectors = ops.concatenate([vectors, self.pool(inputs)], axis=1)  # (B, F + J, D)
+            vectors = ops.concatenate(with_equal_rows([vectors, self.pool(inputs)]), axis=1)  # (B, F + J, D)
         return ops.reshape(vectors, (-1, 1, vectors.shape[1] * vectors.shape[2]))
 
     @property

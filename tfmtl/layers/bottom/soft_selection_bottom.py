@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
@@ -84,7 +85,7 @@ class SoftSelectionBottom(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         vectors = inputs["fields"]
         if "events" in inputs:
-            vectors = ops.concatenate([vectors, self.pool(inputs)], axis=1)  # (B, F + J, D)
+            vectors = ops.concatenate(with_equal_rows([vectors, self.pool(inputs)]), axis=1)  # (B, F + J, D)
         selected = self.selection(vectors)  # (B, S, F + J, D)
         _, streams, count, width = selected.shape
         return ops.reshape(selected, (-1, streams, count * width))

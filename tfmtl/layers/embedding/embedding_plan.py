@@ -1,5 +1,6 @@
 """Where every feature's rows lie inside the fused tables."""
 
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,9 +90,13 @@ class EmbeddingPlan:
                     return TableRows(width, self._offsets[column.table], self._sizes[column.table])
         return None
 
-    def row_offsets(self, width: int) -> np.ndarray:
-        """What to add to the concatenated ids of a width to find their rows, `(ids,)`."""
-        columns = self.columns[width]
+    def columns_among(self, names: Container[str]) -> dict[int, list[IdColumn]]:
+        """The columns of these names, by width."""
+        found = {width: [c for c in columns if c.key in names] for width, columns in self.columns.items()}
+        return {width: columns for width, columns in found.items() if columns}
+
+    def row_offsets(self, columns: Sequence[IdColumn]) -> np.ndarray:
+        """What to add to the concatenated ids of columns of one width to find their rows, `(ids,)`."""
         return np.repeat([self._offsets[c.table] for c in columns], [c.length for c in columns])
 
     def out_of_vocabulary_rows(self, width: int) -> list[int]:

@@ -1,15 +1,16 @@
 """All embedding lookups of a model in one gather per width."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int
-from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
 from tfmtl.schema import ModelInputs
 
 
@@ -36,14 +37,16 @@ class FeatureEmbedding(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes.
+        features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes. Those of a static batch
+            of 1 hold for all rows of the others: one user and B candidates.
         vectors: what `lookup` returns for the features, for a caller that differentiates with respect to the rows
             rather than the tables; `None` looks them up. Defaults to `None`.
 
     Returns:
         dict: `fields` float `(B, F, D)`; and, if the problem has sequences, `events`
         `(B, J, L, D)` oldest first, right padded, `event_mask` bool `(B, J, L)` and
-        `queries` `(B, J, D)`. The fields' names, in order, are `field_names`.
+        `queries` `(B, J, D)`. The fields' names, in order, are `field_names`. Events
+        that hold for all rows stay `(1, J, L, D)`.
 
     Masking: not supported; absent fields are zero vectors.
     """
@@ -90,8 +93,8 @@ class FeatureEmbedding(keras.layers.Layer):
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
         return {
-            str(width): self._ids(features, width) + tf.constant(self.plan.row_offsets(width), tf.int32)
-            for width in self.plan.columns
+            str(width): _ids(features, columns) + tf.constant(self.plan.row_offsets(columns), tf.int32)
+            for width, columns in self.plan.columns_among(features).items()
         }
 
     def lookup(self, row_ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -99,26 +102,25 @@ class FeatureEmbedding(keras.layers.Layer):
         return {width: tf.gather(self.tables[width].value, ids) for width, ids in row_ids.items()}
 
     def call(self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-        if vectors is None:
-            vectors = self.lookup(self.row_ids(features))
-        vectors, present = self._columns(features, vectors)
-        fields = [vectors[name] for name in self.plan.scalar_names]  # each (B, 1, D)
+        found: dict[str, Tensor] = {}
+        present: dict[str, Tensor] = {}
+        for part in parts_of_equal_rows(features) if vectors is None else [features]:
+            rows = self.lookup(self.row_ids(part)) if vectors is None else vectors
+            part_found, part_present = self._columns(part, rows)
+            found.update(part_found)
+            present.update(part_present)
+        fields = [found[name] for name in self.plan.scalar_names]  # each (B, 1, D)
         for name in self.plan.list_names:
             count = tf.reduce_sum(present[name], axis=1, keepdims=True)  # (B, 1, 1)
-            fields.append(tf.math.divide_no_nan(tf.reduce_sum(vectors[name], axis=1, keepdims=True), count))
+            fields.append(tf.math.divide_no_nan(tf.reduce_sum(found[name], axis=1, keepdims=True), count))
         if self.plan.scaled_names:
-            numbers = tf.stack([features[name] for name in self.plan.scaled_names], axis=1)[:, :, tf.newaxis]
-            numbers = tf.cast(numbers, self.compute_dtype)
-            fields.append(numbers * self.number_kernel + self.number_bias)
-        result = {"fields": tf.concat(fields, axis=1)}  # (B, F, D)
+            numbers = with_equal_rows([features[name] for name in self.plan.scaled_names])
+            stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
+            fields.append(stacked * self.number_kernel + self.number_bias)
+        result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
         if self.plan.sequences:
-            result.update(self._events(vectors, present))
+            result.update(self._events(found, present))
         return result
-
-    def _ids(self, features: Mapping[str, Tensor], width: int) -> Tensor:
-        """The ids of all columns of a width side by side, `(B, n)`."""
-        columns = self.plan.columns[width]
-        return tf.concat([features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns], axis=1)
 
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
@@ -126,8 +128,8 @@ class FeatureEmbedding(keras.layers.Layer):
         """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature."""
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
-        for width, columns in self.plan.columns.items():
-            mask = tf.cast(self._ids(features, width) != 0, self.compute_dtype)[:, :, tf.newaxis]
+        for width, columns in self.plan.columns_among(features).items():
+            mask = tf.cast(_ids(features, columns) != 0, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             if str(width) in self.projections:
                 gathered = self.projections[str(width)](gathered)
@@ -150,11 +152,11 @@ class FeatureEmbedding(keras.layers.Layer):
             padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
             events.append(tf.pad(tf.add_n([vectors[key] for key in keys]), padding))
             masks.append(tf.pad(present[keys[0]], padding)[:, :, 0] > 0)
-            queries.append(tf.add_n([vectors[column] for column in sequence.columns])[:, 0])
+            queries.append(sum(vectors[column][:, 0] for column in sequence.columns))
         return {
             "events": tf.stack(events, axis=1),  # (B, J, L, D)
             "event_mask": tf.stack(masks, axis=1),  # (B, J, L)
-            "queries": tf.stack(queries, axis=1),  # (B, J, D)
+            "queries": tf.stack(with_equal_rows(queries), axis=1),  # (B, J, D)
         }
 
     def compute_output_shape(self, input_shape: Any = None) -> dict[str, Shape]:
@@ -168,6 +170,11 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim}
+
+
+def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
+    """The ids of the columns side by side, `(B, n)`."""
+    return tf.concat([features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns], axis=1)
 
 
 def _small() -> keras.initializers.Initializer:

@@ -1,0 +1,1 @@
+"""Files for running exported models under TF Serving."""

@@ -1,0 +1,31 @@
+"""Tensors of which some have one row for all: one user and many candidates."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+
+
+def with_equal_rows(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Repeats those of one row as often as the others have rows, so that they can be joined.
+
+    Arithmetic broadcasts by itself, so only what concatenates or stacks needs this, and all before it is computed on
+    the one row. A tensor has one row if its static shape says so: where every batch is of unknown size, as in training,
+    nothing is done.
+
+    Args:
+        tensors: `(1, ...)` or `(N, ...)`, with one N.
+    """
+    many = next((tensor for tensor in tensors if tensor.shape[0] != 1), None)
+    if many is None or all(tensor.shape[0] != 1 for tensor in tensors):
+        return list(tensors)
+    rows = tf.shape(many)[0]
+    return [tf.repeat(tensor, rows, axis=0) if tensor.shape[0] == 1 else tensor for tensor in tensors]
+
+
+def parts_of_equal_rows(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
+    """The tensors of one row, and the others; only the parts that hold any."""
+    one = {name: tensor for name, tensor in tensors.items() if tensor.shape[0] == 1}
+    many = {name: tensor for name, tensor in tensors.items() if name not in one}
+    return [part for part in (one, many) if part]

@@ -1,0 +1,70 @@
+"""Real requests with the answers of the training graph, for `verify`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfmtl.data.example_spec import candidate_features, parse_encoded_examples
+from tfmtl.export.answers import Answers
+from tfmtl.schema import Problem
+
+if TYPE_CHECKING:  # whoever replays an export must not need the layers
+    from tfmtl.models import MultiTaskModel
+
+GOLDEN_FILE = "golden.jsonl"
+GOLDEN_RANK_FILE = "golden_rank.jsonl"
+_USERS = 4  # whose candidates are ranked
+
+
+def write_golden(
+    model: MultiTaskModel, problem: Problem, requests: Sequence[Mapping[str, Any]], answers: Answers, directory: Path
+) -> None:
+    """Writes the requests with what the training graph says of their records, and `answers` in NumPy of that.
+
+    Where there are features of candidates, also rankings: the users of the first requests with the items of all. The
+    training graph scores them as so many examples, put together of the records.
+
+    Args:
+        model: `MultiTaskModel`.
+        problem: `Problem`.
+        requests: as `PreparedData.requests` returns them.
+        answers: `Answers`.
+        directory: where the files go.
+    """
+    records = tf.constant([request["record"] for request in requests])
+    encoded, _, _ = parse_encoded_examples(problem, records)
+    raw = [dict(request["features"]) for request in requests]
+    responses = answers.of_arrays(model.predict(encoded, verbose=0))
+    lines = [
+        {"features": features, "response": {name: float(values[row]) for name, values in responses.items()}}
+        for row, features in enumerate(raw)
+    ]
+    _write(directory / GOLDEN_FILE, lines)
+    candidates = candidate_features(problem)
+    if not candidates:
+        return
+    items = [{name: features[name] for name in candidates} for features in raw]
+    users = [{name: value for name, value in features.items() if name not in candidates} for features in raw[:_USERS]]
+    crossed = {
+        name: np.concatenate([values] * len(users))
+        if name in candidates
+        else np.repeat(values[: len(users)], len(items), axis=0)
+        for name, values in encoded.items()
+    }
+    ranked = answers.of_arrays(model.predict(crossed, batch_size=len(items), verbose=0))
+    rankings = []
+    for row, user in enumerate(users):
+        rows = slice(row * len(items), (row + 1) * len(items))
+        response = {name: values[rows].tolist() for name, values in ranked.items()}
+        rankings.append({"user": user, "candidates": items, "response": response})
+    _write(directory / GOLDEN_RANK_FILE, rankings)
+
+
+def _write(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")

@@ -1,0 +1,207 @@
+"""How to ask an exported model: a page for people, a schema for programs, and requests that are ready to send."""
+
+import base64
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.export.answers import Answers
+from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, signature_specs
+from tfmtl.export.warmup import predict_request, request_tensors
+from tfmtl.schema import CategoricalFeature, Problem
+
+PAGE_FILE = "signature.md"
+SCHEMA_FILE = "signature.json"
+PROTOSET_FILE = "prediction_service.protoset"
+REQUESTS = "requests"
+_ROWS = 2
+_WHAT = {
+    SERVE: "Raw features by name, a row for each example.",
+    SERVE_EXAMPLES: "The same features as serialised `tf.train.Example`s; what is missing is left out.",
+    RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
+}
+
+
+def write_signature_files(
+    problem: Problem, answers: Answers, requests: Sequence[Mapping[str, Any]], directory: Path
+) -> None:
+    """Writes `signature.md`, `signature.json`, `prediction_service.protoset` and `requests/`.
+
+    Args:
+        problem: `Problem`; its name is the model's.
+        answers: `Answers`.
+        requests: raw features of real examples, at least one.
+        directory: where the files go.
+    """
+    inputs = signature_specs(problem)
+    (directory / SCHEMA_FILE).write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
+    (directory / PAGE_FILE).write_text(_page(problem, inputs, answers), encoding="utf-8")
+    (directory / PROTOSET_FILE).write_bytes(_protoset())
+    _write_requests(problem, list(inputs), requests, directory / REQUESTS)
+
+
+def _write_requests(
+    problem: Problem, signatures: Sequence[str], requests: Sequence[Mapping[str, Any]], directory: Path
+) -> None:
+    from google.protobuf import json_format
+
+    directory.mkdir()
+    whole = [request for request in requests if not any(_is_nan(value) for value in request.values())]
+    chosen = (whole or requests)[:_ROWS]  # strict JSON has no NaN
+    for name in signatures:
+        columns = {key: _plain(value.numpy().tolist()) for key, value in request_tensors(problem, name, chosen).items()}
+        body = json.dumps({"signature_name": name, "inputs": columns}, ensure_ascii=False)
+        (directory / f"{name}.json").write_text(body + "\n", encoding="utf-8")
+        message = json_format.MessageToJson(predict_request(problem, name, chosen), indent=None)
+        (directory / f"{name}.grpc.json").write_text(message + "\n", encoding="utf-8")
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _plain(value: Any) -> Any:
+    """JSON of a tensor's values: text as text, other bytes as TF Serving's `{"b64": ...}`."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(value).decode()}
+
+
+def _protoset() -> bytes:
+    """The descriptors of TF Serving's prediction service, for clients without its .proto files."""
+    from google.protobuf import descriptor_pb2
+    from tensorflow_serving.apis import prediction_service_pb2
+
+    files = descriptor_pb2.FileDescriptorSet()
+    seen: set[str] = set()
+
+    def add(descriptor: Any) -> None:
+        if descriptor.name not in seen:
+            seen.add(descriptor.name)
+            for dependency in descriptor.dependencies:
+                add(dependency)
+            descriptor.CopyToProto(files.file.add())
+
+    add(prediction_service_pb2.DESCRIPTOR)
+    return bytes(files.SerializeToString())
+
+
+# === The page ===
+
+
+def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
+    name = problem.name
+    lines = [f"# How to ask `{name}`", ""]
+    lines += ["Every signature answers with one float32 for each name and row, `(B,)`, or `(N,)` for `rank`:", ""]
+    outputs = [[f"`{key}`", _output_text(problem, answers, key)] for key in answers.names]
+    lines += _table(["output", "what it is"], outputs)
+    for signature, specs in inputs.items():
+        rows = [
+            [f"`{key}`", spec.dtype.name, f"`{_shape(spec, signature)}`", _input_text(problem, key)]
+            for key, spec in specs.items()
+        ]
+        lines += ["", f"## {signature}", "", _WHAT[signature], ""]
+        lines += _table(["input", "dtype", "shape", "what it is"], rows)
+        lines += [
+            "",
+            "```bash",
+            f"curl -d @requests/{signature}.json http://localhost:8501/v1/models/{name}:predict",
+            f"grpcurl -plaintext -protoset {PROTOSET_FILE} -d @ localhost:8500 "
+            f"tensorflow.serving.PredictionService/Predict < requests/{signature}.grpc.json",
+            "```",
+        ]
+    lines += [
+        "",
+        "Both commands are run in this folder. B, N rows; n the longest list of the request: fill shorter ones up with "
+        '`""` (times with `0`). A number that is missing is `NaN`, which TF Serving reads in JSON too. '
+        f"`{SCHEMA_FILE}` is the JSON schema of the bodies that `curl` sends.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+
+
+def _shape(spec: tf.TensorSpec, signature: str) -> str:
+    letters = ["N" if signature == RANK else "B", "n"]
+    sizes = [letter if size is None else str(size) for letter, size in zip(letters, spec.shape, strict=False)]
+    return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
+
+
+def _output_text(problem: Problem, answers: Answers, name: str) -> str:
+    if name in answers.scores:
+        return f"score: `{answers.scores[name].text}`"
+    text = "probability" if problem.task(name).kind == "binary" else "value"
+    return f"{text}, calibrated ({answers.calibrators[name].method})" if name in answers.calibrators else text
+
+
+def _input_text(problem: Problem, key: str) -> str:
+    if key == "examples":
+        return "serialised examples"
+    if key == problem.keys.time:
+        return "when the request is made, in the log's unit"
+    for sequence in problem.sequences:
+        if key == sequence.time_key:
+            return f"times of the events of `{sequence.name}`, in the log's unit"
+        if key in map(sequence.column_key, sequence.columns):
+            return f"events of `{sequence.name}` before the request, oldest first; the last {sequence.max_length} count"
+    feature = problem.feature(key)
+    if not isinstance(feature, CategoricalFeature):
+        return f"number of side `{feature.side}`, `NaN` where missing"
+    if feature.multi_valued:
+        return f"texts of side `{feature.side}`, the first {feature.max_values} count; `[]` where missing"
+    return f'text of side `{feature.side}`, `""` where missing'
+
+
+# === The schema ===
+
+
+def _schema(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> dict[str, Any]:
+    def described(specs: Mapping[str, tf.TensorSpec], first_axis: int) -> dict[str, Any]:
+        return _object(
+            {
+                key: _items(spec, spec.shape[first_axis:]) | {"description": _input_text(problem, key)}
+                for key, spec in specs.items()
+            }
+        )
+
+    bodies = []
+    for signature, specs in inputs.items():
+        body = {"signature_name": {"const": signature}, "inputs": described(specs, 0)}
+        optional = ("signature_name",) if signature == SERVE else ()
+        bodies.append(_object(body, optional) | {"title": signature, "description": _WHAT[signature]})
+    rows = {"type": "array", "items": described(inputs[SERVE], 1)}
+    by_row = _object({"signature_name": {"const": SERVE}, "instances": rows}, optional=("signature_name",))
+    bodies.append(by_row | {"title": f"{SERVE}, row by row", "description": "Lists of a feature must be equally long."})
+    numbers = {"type": "array", "items": {"type": "number"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"POST /v1/models/{problem.name}:predict",
+        "oneOf": bodies,
+        "$defs": {"answer": _object({"outputs": _object(dict.fromkeys(answers.names, numbers))})},
+    }
+
+
+def _object(properties: Mapping[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
+
+
+def _items(spec: tf.TensorSpec, shape: Sequence[int | None]) -> dict[str, Any]:
+    """The schema of a tensor of the spec's dtype, as nested arrays of this shape."""
+    if not len(shape):
+        if spec.name == "examples":
+            return _object({"b64": {"type": "string", "contentEncoding": "base64"}})
+        return {"type": {"string": "string", "float32": "number", "int64": "integer"}[spec.dtype.name]}
+    array = {"type": "array", "items": _items(spec, shape[1:])}
+    return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}
