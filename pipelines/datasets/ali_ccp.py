@@ -131,7 +131,6 @@ def _read(
     labels = ("click", "buy") if num_parts == 6 else ()
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as stream:
-            numbered = enumerate(stream, 1)
             parsed = (_line(path, *line, num_parts, row, fields, lists) for line in enumerate(stream, 1))
             while rows := list(itertools.islice(parsed, _BATCH_LINES)):
                 yield _batch(rows, fields, lists, labels)
