@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 import tfmtl
 from pipelines import data_commands
@@ -58,26 +57,7 @@ def _options(
         start_tensorflow()
 
 
-@app.command()
-def datasets(
-    name: Annotated[str | None, typer.Argument(help="Data set to prepare; leave out to list them.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where log and problem file go.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files; fetched if left out.")] = None,
-) -> None:
-    """List public data sets, or prepare one: canonical log and problem file."""
-    from pipelines.datasets import DATASETS
-    from tfmtl.core.validation import check_one_of
-
-    if name is None:
-        table = Table("name", "what it is")
-        for dataset in DATASETS.values():
-            table.add_row(dataset.name, dataset.summary)
-        console.print(table)
-        return
-    check_one_of("datasets", "name", name, list(DATASETS))
-    with console.status(f"Fetching {name} ..."):
-        path = DATASETS[name].prepare(output or Path("data") / name, folder)
-    console.print(f"Wrote the log and problem.yaml to {path}. Next: tfmtl preprocess {path} -o <folder>")
+app.command()(data_commands.datasets)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,4 +1,4 @@
-"""The commands that look at data: propose a problem file for a log, report on a prepared folder."""
+"""The commands about data: public data sets, a proposed problem file for a log, a report on a prepared folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 console = Console(soft_wrap=True, highlight=False)
 schema = typer.Typer(help="Problem files.", no_args_is_help=True)
@@ -84,3 +85,24 @@ def data_report(
     if large:
         console.print(f"Largest drift against the training split: {escape(', '.join(large[:5]))}.")
     console.print(f"Wrote {path}. It needs no network: open it in a browser.")
+
+
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="Data set to prepare; leave out to list them.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where log and problem file go.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files; fetched if left out.")] = None,
+) -> None:
+    """List public data sets, or prepare one: canonical log and problem file."""
+    from pipelines.datasets import DATASETS
+    from tfmtl.core.validation import check_one_of
+
+    if name is None:
+        table = Table("name", "what it is")
+        for dataset in DATASETS.values():
+            table.add_row(dataset.name, dataset.summary)
+        console.print(table)
+        return
+    check_one_of("datasets", "name", name, list(DATASETS))
+    with console.status(f"Fetching {name} ..."):
+        path = DATASETS[name].prepare(output or Path("data") / name, folder)
+    console.print(f"Wrote the log and problem.yaml to {path}. Next: tfmtl preprocess {path} -o <folder>")
