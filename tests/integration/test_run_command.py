@@ -85,6 +85,19 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
         assert json.loads(answer) == pytest.approx(expected, abs=1e-5)
 
 
+def test_deploy_files_measure_the_exported_model(demo: tuple[Path, str], tmp_path: Path) -> None:
+    output, _ = demo
+    result = tfmtl("deploy-files", output / "model", "-o", tmp_path / "deploy", "--budget", "5000", "--cpus", "3")
+    assert result.code == 0, result.err
+    batching = (tmp_path / "deploy" / "batching.config").read_text()
+    assert "signature serve_examples to `movielens_100k`" in batching
+    assert "num_batch_threads { value: 3 }" in batching
+    assert 'name: "movielens_100k"' in (tmp_path / "deploy" / "models.config").read_text()
+    assert "rows a second" in result.out
+    twice = tfmtl("deploy-files", output / "model", output / "model", "-o", tmp_path / "deploy")
+    assert (twice.code, "must have names of their own" in twice.err) == (2, True)
+
+
 def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tuple[Path, str], tmp_path: Path) -> None:
     output, _ = demo
     other = Path(shutil.copytree(output / "data", tmp_path / "other"))
@@ -138,6 +151,10 @@ def test_version() -> None:
         (("export", "nowhere", "-o", "x"), "no run.json in 'nowhere'"),
         (("verify", "nowhere"), "must be a directory that export() wrote. Received: version='nowhere'"),
         (("serve", "nowhere"), "Export a model first."),
+        (
+            ("deploy-files", "nowhere", "-o", "x"),
+            "'nowhere' holds no version. Give the output folder of `tfmtl export`.",
+        ),
         (("predict", "nowhere", "x"), "'nowhere' holds no version. Give the output folder of `tfmtl export`."),
         (("datasets", "movielens"), "Did you mean 'movielens_100k'?"),
         (("run", "movielens", "-o", "x"), "Did you mean 'movielens_100k'?"),

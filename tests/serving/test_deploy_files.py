@@ -15,8 +15,8 @@ from serving.deployment import deploy_files
 from serving.deployment.batching import Batching, choose_batching
 from serving.deployment.deploy_files import DeployOptions, write_deploy_files
 
-# The wheel has no classes for these: message -> field -> (number, type), of TF Serving's session_bundle_config.proto and
-# monitoring_config.proto; Value is a wrapper message as google.protobuf.Int64Value.
+# The wheel has no classes for these: message -> field -> (number, type), of TF Serving's session_bundle_config.proto
+# and monitoring_config.proto; Value is a wrapper message as google.protobuf.Int64Value.
 DECLARATIONS: dict[str, dict[str, tuple[int, str]]] = {
     "Value": {"value": (1, "int64")},
     "BatchingParameters": {

@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfmtl.data.example_spec import candidate_features, parse_encoded_examples
 from tfmtl.export.answers import Answers
+from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES
 from tfmtl.schema import Problem
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
     from tfmtl.models import MultiTaskModel
+
+Responses: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
 GOLDEN_FILE = "golden.jsonl"
 GOLDEN_RANK_FILE = "golden_rank.jsonl"
@@ -24,7 +28,7 @@ _USERS = 4  # whose candidates are ranked
 
 def write_golden(
     model: MultiTaskModel, problem: Problem, requests: Sequence[Mapping[str, Any]], answers: Answers, directory: Path
-) -> None:
+) -> dict[str, Responses]:
     """Writes the requests with what the training graph says of their records, and `answers` in NumPy of that.
 
     Where there are features of candidates, also rankings: the users of the first requests with the items of all. The
@@ -36,19 +40,24 @@ def write_golden(
         requests: as `PreparedData.requests` returns them.
         answers: `Answers`.
         directory: where the files go.
+
+    Returns:
+        Signature -> what it has to answer to the requests, output name -> `(rows,)`: to rank them, they are candidates
+        of the first one's user.
     """
     records = tf.constant([request["record"] for request in requests])
     encoded, _, _ = parse_encoded_examples(problem, records)
     raw = [dict(request["features"]) for request in requests]
-    responses = answers.of_arrays(model.predict(encoded, verbose=0))
+    responses: Responses = answers.of_arrays(model.predict(encoded, verbose=0))
     lines = [
         {"features": features, "response": {name: float(values[row]) for name, values in responses.items()}}
         for row, features in enumerate(raw)
     ]
     _write(directory / GOLDEN_FILE, lines)
+    golden = {SERVE: responses, SERVE_EXAMPLES: responses}
     candidates = candidate_features(problem)
     if not candidates:
-        return
+        return golden
     items = [{name: features[name] for name in candidates} for features in raw]
     users = [{name: value for name, value in features.items() if name not in candidates} for features in raw[:_USERS]]
     crossed = {
@@ -64,6 +73,7 @@ def write_golden(
         response = {name: values[rows].tolist() for name, values in ranked.items()}
         rankings.append({"user": user, "candidates": items, "response": response})
     _write(directory / GOLDEN_RANK_FILE, rankings)
+    return {**golden, RANK: {name: values[: len(items)] for name, values in ranked.items()}}
 
 
 def _write(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:

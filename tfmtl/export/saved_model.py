@@ -92,14 +92,14 @@ def export(
     extra.mkdir()
     data.problem.save(extra / PROBLEM_FILE)
     requests = data.requests()
-    write_golden(model, data.problem, requests, answers, extra)
+    golden = write_golden(model, data.problem, requests, answers, extra)
     if answers.calibrators:
         report = calibration_report(answers.calibrators, splits)
         (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
         save_reliability_figure(extra / RELIABILITY_FILE, answers.calibrators, splits)
     raw = [request["features"] for request in requests]
     write_signature_files(data.problem, answers, raw, extra)
-    write_warmup(data.problem, raw, extra)
+    write_warmup(data.problem, raw, golden, extra)
     if check is not None:
         check(partial)
     os.rename(partial, final)

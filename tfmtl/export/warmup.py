@@ -14,12 +14,21 @@ WARMUP_FILE = "tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 16, 64)
 
 
-def write_warmup(problem: Problem, requests: Sequence[Mapping[str, Any]], directory: Path) -> None:
+def write_warmup(
+    problem: Problem,
+    requests: Sequence[Mapping[str, Any]],
+    golden: Mapping[str, Mapping[str, Any]],
+    directory: Path,
+) -> None:
     """Writes one Predict request per signature and usual number of rows, as TF Serving reads them.
+
+    With each request goes the right answer, as in a log. A server does not look at it; whoever replays the file, in
+    whatever language, can compare.
 
     Args:
         problem: `Problem`; its name is the model's.
         requests: raw features of real examples.
+        golden: signature -> output name -> the right answers to the requests, `(rows,)`.
         directory: where the file goes.
     """
     from tensorflow_serving.apis import prediction_log_pb2
@@ -27,8 +36,12 @@ def write_warmup(problem: Problem, requests: Sequence[Mapping[str, Any]], direct
     with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
         for signature in signature_specs(problem):
             for size in sorted({min(size, len(requests)) for size in _BATCH_SIZES}):
-                request = predict_request(problem, signature, requests[:size])
-                log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+                log = prediction_log_pb2.PredictionLog()
+                log.predict_log.request.CopyFrom(predict_request(problem, signature, requests[:size]))
+                log.predict_log.response.model_spec.CopyFrom(log.predict_log.request.model_spec)
+                for name, values in golden[signature].items():
+                    answer = tf.make_tensor_proto(values[:size], tf.float32)
+                    log.predict_log.response.outputs[name].CopyFrom(answer)
                 writer.write(log.SerializeToString())
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.export import export
@@ -18,3 +19,4 @@ OTHERS = [preset for preset in PRESETS if preset not in ("dtrn", "shared_bottom"
 def test_export_answers_as_the_model(tiny_data: PreparedData, preset: str, tmp_path: Path) -> None:
     version = export(tiny_model(tiny_data.inputs, preset), tiny_data, tmp_path / preset)
     assert replay(version).largest <= 1e-6
+    assert foreign_operations(version) == set()

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
+from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.export import ExportOptions, export
@@ -57,6 +58,7 @@ def test_outputs_are_those_asked_for(chosen: Path, small: MultiTaskModel, tiny_d
 
 def test_verified_against_the_training_graph_and_numpy(chosen: Path) -> None:
     assert replay(chosen).largest <= 1e-5
+    assert foreign_operations(chosen) == set()
     golden = json.loads((chosen / "assets.extra" / "golden.jsonl").read_text().splitlines()[0])
     assert set(golden["response"]) == {"buy", "watch", "value", "twice"}
 

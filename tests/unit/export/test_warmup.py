@@ -24,6 +24,10 @@ def test_requests_of_usual_sizes(version: Path, golden: list) -> None:
             assert spec.is_compatible_with(tensors[name]), name
         answers = signature(**tensors)
         size = len(answers["click"])
+        recorded = {name: tf.make_ndarray(proto) for name, proto in log.predict_log.response.outputs.items()}
+        assert set(recorded) == set(answers)
+        for task, values in answers.items():
+            np.testing.assert_allclose(values, recorded[task], rtol=1e-4)
         sizes.setdefault(request.model_spec.signature_name, []).append(size)
         if request.model_spec.signature_name != "rank":  # its rows are made of two requests
             for task, values in answers.items():
