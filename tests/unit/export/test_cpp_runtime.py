@@ -4,6 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
@@ -48,7 +49,8 @@ def test_answers_as_the_training_graph(program: Path, version: Path, copy: Path)
     # A wrong answer is seen.
     path = copy / WARMUP_FILE
     logs = [prediction_log_pb2.PredictionLog.FromString(item.numpy()) for item in tf.data.TFRecordDataset(str(path))]
-    values = tf.make_ndarray(logs[-1].predict_log.response.outputs["buy"]) + [*[0.0] * 63, 0.01]
+    values = np.copy(tf.make_ndarray(logs[-1].predict_log.response.outputs["buy"]))
+    values[-1] += 0.01
     logs[-1].predict_log.response.outputs["buy"].CopyFrom(tf.make_tensor_proto(values, tf.float32))
     with tf.io.TFRecordWriter(str(path)) as writer:
         for log in logs:
