@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.option_values import option_values
+from pipelines.option_values import option_texts, option_values
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,9 @@ def test_errors(settings: list[str], text: str) -> None:
 def test_objects_are_not_made() -> None:
     with pytest.raises(ValueError, match="must be YAML"):
         option_values("train", ["a=!!python/object/apply:os.getcwd []"])
+
+
+def test_texts_stay_as_they_are() -> None:
+    assert option_texts("preprocess", "--conf", ["a.b=1=2", "c="]) == {"a.b": "1=2", "c": ""}
+    with pytest.raises(ValueError, match=r"preprocess: `--conf` must be name=value\. Received: --conf 'a'\."):
+        option_texts("preprocess", "--conf", ["a"])
