@@ -12,20 +12,18 @@ from pyspark.sql import SparkSession
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
 from pipelines.preprocess.spark.session import spark_session
-from tests.support.engines import spark_home, whole, write_log
+from tests.pipelines.conftest import QUICK_START
+from tests.support.engines import whole, write_log
 from tests.support.small_log import run, small_log, write_csv
 
 pytestmark = pytest.mark.slow  # the first one starts Java and the workers
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def session(spark_home: Path) -> Iterator[SparkSession]:
     """Two workers; every Arrow batch that passes between Java and them has one row."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARK_HOME", str(spark_home(tmp_path_factory.mktemp("spark") / "home")))
-        patch.delenv("PYTHONPATH", raising=False)  # the workers have the package from the zip alone
-        with spark_session("local[2]", {"spark.sql.execution.arrow.maxRecordsPerBatch": "1"}) as started:
-            yield started
+    with spark_session("local[2]", {"spark.sql.execution.arrow.maxRecordsPerBatch": "1", **QUICK_START}) as started:
+        yield started
 
 
 def test_local_spark(session: SparkSession, tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
-"""One log for every engine, and a Spark that leaves nothing in the installed package."""
+"""One log for every engine."""
 
 from pathlib import Path
-
-import pyspark
 
 from tests.support.small_log import small_log, write_csv, write_parquet
 
@@ -20,11 +18,3 @@ def write_log(folder: Path) -> Path:
 def whole(folder: Path) -> dict[str, bytes]:
     """Every file below `folder`."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def spark_home(folder: Path) -> Path:
-    """The installed Spark under another name: workers of `local-cluster` write into the folder of their Spark."""
-    folder.mkdir()
-    for part in Path(pyspark.__file__).parent.iterdir():
-        (folder / part.name).symlink_to(part)
-    return folder
