@@ -78,7 +78,8 @@ def preprocess(
     Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
     from pipelines.option_values import named_texts
-    from pipelines.preprocess.beam.options import check_options
+    from pipelines.preprocess.beam.options import check_options, only_translates
+    from pipelines.preprocess.beam.template import translate
     from pipelines.preprocess.job import preprocess as run_job
     from pipelines.tables import print_manifest
     from tfmtl.schema import Problem
@@ -91,6 +92,20 @@ def preprocess(
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
     description = Problem.load(problem or beside / "problem.yaml")
+    if engine == "beam" and only_translates(beam_options):
+        translate(
+            description,
+            files,
+            output,
+            seed=seed,
+            num_shards=shards,
+            compression=compression,
+            beam_options=beam_options,
+        )
+        console.print(
+            "Translated the job for Dataflow. Nothing was read, run or written but the template, if asked for."
+        )
+        return
     with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
         manifest = run_job(
             description,

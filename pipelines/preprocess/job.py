@@ -1,6 +1,7 @@
 """The preprocessing job: raw logs to TFRecords, and nothing replaced before everything is written."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,6 @@ from tfmtl.schema import Problem
 
 _BYTES_PER_SHARD = 32 << 20
 _LEAST_SHARDS = 8
-COMPRESSIONS = ("none", "gzip")
 ENGINES = ("beam", "spark")
 
 
@@ -52,20 +52,16 @@ def preprocess(
         InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
-    check_one_of("preprocess", "compression", compression, COMPRESSIONS)
-    check_one_of("preprocess", "engine", engine, ENGINES)
-    if seed < 0:
-        raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
-    if num_shards is not None and num_shards < 1:
-        raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+    check_one_of("preprocess", "engine", engine, list(ENGINES))
+    folder = OutputFolder(output)
+    plan = Plan.checked(problem, folder.partial, _LEAST_SHARDS if num_shards is None else num_shards, seed, compression)
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
-    found = Plan(problem, "", 1).find_files(inputs)
+    found = plan.find_files(inputs)
     if num_shards is None:
         size = sum(files.size(path) for _, path in found)
-        num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
-    with OutputFolder(output) as folder:
-        packed = "GZIP" if compression == "gzip" else ""
-        run(Plan(problem, folder.partial, num_shards, seed, packed), found)
+        plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
+    with folder:
+        run(plan, found)
         manifest: dict[str, Any] = folder.read_json("manifest.json")
     return manifest
 
@@ -94,7 +90,12 @@ def _engine(
             "preprocess: `engine` must be 'spark' where Spark's master or settings are given. "
             f"Received: engine={engine!r}, master={spark_master!r}, settings={dict(spark_conf)}."
         )
-    from pipelines.preprocess.beam.options import pipeline_options
+    from pipelines.preprocess.beam.options import only_translates, pipeline_options
     from pipelines.preprocess.beam.pipeline import run as run_on_beam
 
+    if only_translates(beam_options):
+        raise ValueError(
+            "preprocess: --dry_run and --template_location run nothing, so there is no manifest to return. Call "
+            "`pipelines.preprocess.beam.template.translate`, or leave them out."
+        )
     return partial(run_on_beam, options=pipeline_options(beam_options))

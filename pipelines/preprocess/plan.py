@@ -27,6 +27,7 @@ from pipelines.preprocess.manifest import build_manifest
 from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
 from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
 from pipelines.preprocess.shard_writer import Shard, ShardWriter
+from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import Problem
 
@@ -35,6 +36,7 @@ Key = tuple[str, ...]
 Files = Sequence[tuple[int, str]]  # number and path
 KeyedTables = Mapping[Key, pa.Table]
 
+COMPRESSIONS = {"none": "", "gzip": "GZIP"}  # as TensorFlow calls them
 _TIMES: Key = ("times",)
 
 
@@ -70,6 +72,16 @@ class Plan:
     num_shards: int
     seed: int = 0
     compression: str = ""
+
+    @classmethod
+    def checked(cls, problem: Problem, directory: str, num_shards: int, seed: int, compression: str) -> "Plan":
+        """A plan from a user's arguments; raises `ValueError` where one is out of range."""
+        check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
+        if seed < 0:
+            raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
+        if num_shards < 1:
+            raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+        return cls(problem, directory, num_shards, seed, COMPRESSIONS[compression])
 
     # === Read ===
 

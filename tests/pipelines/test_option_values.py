@@ -73,3 +73,9 @@ def test_methods_of_tasks() -> None:
 def test_names() -> None:
     assert names("click, buy,") == ("click", "buy")
     assert names("") == ()
+
+
+def test_texts_stay_as_they_are() -> None:
+    assert named_texts("preprocess", "--conf", ["a.b=1=2", "c="]) == {"a.b": "1=2", "c": ""}
+    with pytest.raises(ValueError, match=r"preprocess: `--conf` must be name=value\. Received: --conf 'a'\."):
+        named_texts("preprocess", "--conf", ["a"])

@@ -114,15 +114,6 @@ def _without_events(folder: Path, split: str) -> dict[bytes, dict[str, Any]]:
     }
 
 
-@pytest.mark.slow
-def test_worker_processes(expected: dict[str, bytes], tmp_path: Path) -> None:
-    write_csv(tmp_path / "a.csv", ROWS[:100])
-    write_csv(tmp_path / "b.csv", ROWS[100:])
-    options = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
-    run(tmp_path / "out", tmp_path, beam_options=options)
-    assert contents(tmp_path / "out") == expected
-
-
 def test_packed_output(expected: dict[str, bytes], tmp_path: Path) -> None:
     run(tmp_path / "plain", write_csv(tmp_path / "log.csv", ROWS))
     run(tmp_path / "packed", tmp_path / "log.csv", compression="gzip")

@@ -20,6 +20,13 @@ ROWS = small_log(60)
         ({"compression": "zip"}, r"`compression` must be one of \['none', 'gzip'\]. Received: compression='zip'"),
         ({"num_shards": 0}, "`num_shards` must be positive. Received: num_shards=0"),
         ({"seed": -1}, "`seed` must not be negative. Received: seed=-1"),
+        ({"engine": "flink"}, r"`engine` must be one of \['beam', 'spark'\]. Received: engine='flink'"),
+        ({"engine": "beam", "spark_master": "yarn"}, "`engine` must be 'spark' where Spark's master or settings are"),
+        ({"engine": "beam", "spark_conf": {"a": "b"}}, "`engine` must be 'spark' where Spark's master or settings are"),
+        (
+            {"engine": "spark", "beam_options": ["--runner=x"]},
+            "option '--runner=x' is none of tfmtl's and the engine is",
+        ),
         ({"beam_options": ["--runner=DaskRunner"]}, "runner must not be DaskRunner: of several outputs it computes"),
         (
             {"beam_options": ["--runner", "apache_beam.runners.dask.dask_runner.DaskRunner"]},

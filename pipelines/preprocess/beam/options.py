@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+import apache_beam as beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
 
 from tfmtl.core.validation import did_you_mean
 
@@ -11,7 +14,10 @@ from tfmtl.core.validation import did_you_mean
 def pipeline_options(arguments: Sequence[str]) -> PipelineOptions:
     """Beam's options from `arguments` such as `--runner=DataflowRunner`; the runner defaults to the local one.
 
+    File access follows them from here on, so that input can be looked at before there is a pipeline.
+
     Raises:
+        ImportError: the runner is Dataflow, and its libraries are not installed.
         ValueError: Beam knows no such option, or the runner cannot run the job.
     """
     check_options(arguments)
@@ -24,7 +30,36 @@ def pipeline_options(arguments: Sequence[str]) -> PipelineOptions:
             "preprocess: runner must not be DaskRunner: of several outputs it computes only the last and says nothing. "
             f"Received: runner={standard.runner!r}. Use FnApiRunner, DataflowRunner, FlinkRunner or SparkRunner."
         )
+    if is_dataflow(options):
+        _check_dataflow(options)
+    FileSystems.set_options(options)
     return options
+
+
+def is_dataflow(options: PipelineOptions) -> bool:
+    """Whether the runner is Google's Dataflow."""
+    return bool(options.view_as(StandardOptions).runner.lower().endswith("dataflowrunner"))
+
+
+def only_translates(arguments: Sequence[str]) -> bool:
+    """Whether the options ask for a dry run or a template, so that nothing will run now."""
+    options = PipelineOptions(list(arguments))
+    return bool(options.view_as(TestOptions).dry_run or options.view_as(GoogleCloudOptions).template_location)
+
+
+def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
+    """An empty pipeline.
+
+    Raises:
+        ValueError: the options do not fit together; the text has all that Beam says about it.
+    """
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as error:
+        _, *faults = str(error).splitlines()
+        if not faults:
+            raise
+        raise ValueError(f"preprocess: Beam refuses its options. {' '.join(faults)}") from error
 
 
 def check_options(arguments: Sequence[str], others: Sequence[str] = ()) -> None:
@@ -44,3 +79,19 @@ def check_options(arguments: Sequence[str], others: Sequence[str] = ()) -> None:
             f"preprocess: option '{name}' is none of tfmtl's and none of Beam's.{near} "
             "See `tfmtl preprocess --help`; Beam's options are written --name=value."
         )
+
+
+def _check_dataflow(options: PipelineOptions) -> None:
+    if find_spec("google") is None or find_spec("google.cloud") is None or not find_spec("google.cloud.storage"):
+        raise ImportError(
+            "preprocess: DataflowRunner needs Google's libraries. Install them: pip install 'tfmtl[gcp]'."
+        )
+    google = options.view_as(GoogleCloudOptions)
+    for name in ("temp_location", "staging_location"):
+        path = getattr(google, name)
+        if not (path or "gs://").startswith("gs://") or (path is None and name == "temp_location"):
+            # Beam would make a bucket of its own accord.
+            raise ValueError(
+                f"preprocess: `--{name}` must be a folder at gs:// for DataflowRunner. "
+                f"Received: {name}={path!r}. Give one, as in --{name}=gs://bucket/tmp."
+            )

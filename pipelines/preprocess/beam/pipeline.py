@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsList, AsSingleton
 
 from pipelines.preprocess.beam import stages
+from pipelines.preprocess.beam.options import new_pipeline
 from pipelines.preprocess.plan import Files, Plan
 from pipelines.preprocess.read import InputError
 
@@ -15,14 +16,15 @@ _WORKERS_INPUT_ERROR = re.compile(r"(?:\A|InputError: )(preprocess: .*?) \[while
 
 
 def run(plan: Plan, files: Files, options: PipelineOptions) -> None:
-    """Runs the plan on Beam.
+    """Runs the plan on Beam and waits for its end.
 
     Raises:
-        InputError: a file is not readable to its end.
+        InputError: a file is not readable to its end, or no row is left for training.
+        ValueError: the options do not fit together.
     """
     try:
-        with beam.Pipeline(options=options) as pipeline:
-            build(pipeline, plan, files)
+        with new_pipeline(options) as pipeline:
+            build(pipeline | "files" >> beam.Create(list(files), reshuffle=False), plan)
     except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
         found = _WORKERS_INPUT_ERROR.search(str(error))
         if found is None:
@@ -30,22 +32,23 @@ def run(plan: Plan, files: Files, options: PipelineOptions) -> None:
         raise InputError(found[1]) from error
 
 
-def build(pipeline: beam.Pipeline, plan: Plan, files: Files) -> None:
-    """Adds the plan's stages to `pipeline`."""
-    read = pipeline | "files" >> beam.Create(list(files), reshuffle=False) | "read rows" >> stages.ReadRows(plan)
-    cuts: Any = plan.find_cuts({})
+def build(files: beam.PCollection, plan: Plan) -> beam.PCollection:
+    """Adds the plan's stages to the pipeline of `files`, which are `(number, path)`; yields one `None` at the end."""
+    read = files | "read rows" >> stages.ReadRows(plan)
     if plan.counts_times:
         find_cuts = stages.CountInto(plan.count_times, plan.merge_times, plan.find_cuts)
-        cuts = AsSingleton(read.rows | "find time cuts" >> find_cuts)
+        cuts: Any = AsSingleton(read.rows | "find time cuts" >> find_cuts)
+    else:
+        cuts = plan.find_cuts({})
     rows = read.rows | "assign splits" >> beam.Map(plan.assign_split, cuts)
     fit = stages.CountInto(plan.count_values, plan.merge_values, plan.fit)
     statistics = rows | "fit statistics" >> fit
     shards = rows | "write shards" >> stages.WriteShards(plan, AsSingleton(statistics))
     rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(plan)
-    _ = statistics | "write manifest" >> beam.Map(
-        lambda statistics, plan, paths, *counts: plan.finish(paths, statistics, *counts),
+    return statistics | "write manifest" >> beam.Map(
+        lambda statistics, files, plan, *counts: plan.finish([path for _, path in sorted(files)], statistics, *counts),
+        AsList(files),
         plan,
-        [path for _, path in files],
         AsList(read[stages.COUNTS]),
         AsList(rejected),
         AsList(shards),

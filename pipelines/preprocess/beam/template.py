@@ -1,0 +1,70 @@
+"""The job as something to be run later: a Dataflow template, or a dry run that only checks it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.preprocess.beam.options import is_dataflow, new_pipeline, pipeline_options
+from pipelines.preprocess.beam.pipeline import build
+from pipelines.preprocess.output_folder import OutputFolder
+from pipelines.preprocess.plan import Files, Plan
+from tfmtl.schema import Problem
+
+
+def translate(
+    problem: Problem,
+    inputs: Sequence[str],
+    output: str,
+    *,
+    seed: int = 0,
+    num_shards: int | None = None,
+    compression: str = "none",
+    beam_options: Sequence[str] = (),
+) -> Any:
+    """Translates the job for Dataflow and runs nothing: no input is looked at, and no output touched.
+
+    What `preprocess` does before and after the pipeline is in the pipeline: its first stage finds the files, its last
+    one puts the output in place.
+
+    Args:
+        problem: `Problem`.
+        inputs: files, patterns or folders; looked up when the job runs.
+        output: folder; checked and replaced when the job runs.
+        seed: as in `preprocess`.
+        num_shards: TFRecord files per split. Has no default, since the size of the input is not known.
+        compression: `"none"` or `"gzip"`.
+        beam_options: options for Beam, with `--dry_run=True` or `--template_location=gs://...`.
+
+    Returns:
+        What Beam's runner returns; after a dry run `result.job.proto_pipeline` is the job.
+
+    Raises:
+        ValueError: the runner is another one, `num_shards` is missing, or an option is wrong.
+    """
+    options = pipeline_options(beam_options)
+    if not is_dataflow(options):
+        raise ValueError(
+            "preprocess: --dry_run and --template_location need the runner DataflowRunner. "
+            f"Received: {', '.join(beam_options)}. Add --runner=DataflowRunner, or leave them out."
+        )
+    if num_shards is None:
+        raise ValueError(
+            "preprocess: `num_shards` must be given with --dry_run or --template_location, which look at no input. "
+            "Received: num_shards=None. Give --shards, one for each 32 MB of input and 8 at least."
+        )
+    pipeline = new_pipeline(options)
+    folder = OutputFolder(output)
+    build_template(pipeline, Plan.checked(problem, folder.partial, num_shards, seed, compression), inputs, folder)
+    return pipeline.run()
+
+
+def build_template(pipeline: beam.Pipeline, plan: Plan, inputs: Sequence[str], folder: OutputFolder) -> None:
+    """Adds the whole job to `pipeline`, from the search for the files to the output in its place."""
+
+    def start(_: None) -> Files:
+        folder.prepare()
+        return plan.find_files(inputs)
+
+    files = pipeline | "start" >> beam.Create([None]) | "find files" >> beam.FlatMap(start)
+    _ = build(files, plan) | "put output in place" >> beam.Map(lambda _: folder.put_in_place())
