@@ -108,6 +108,8 @@ def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
         table.add_row(f"mean {task}", *["" if fact["mean"] is None else f"{fact['mean']:.4f}" for fact in facts])
         if any(fact["labels"] < split["examples"] for fact, split in zip(facts, splits.values(), strict=True)):
             table.add_row(f"  labels of {task}", *[f"{fact['labels']:,}" for fact in facts])
+        if any(fact.get("undecided") for fact in facts):
+            table.add_row(f"  {task} still open", *[f"{fact['undecided']:,}" for fact in facts])
     console.print(table)
     _print_rates(console, splits)
     for warning in manifest["warnings"]:

@@ -36,6 +36,8 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
             counted.append(((TABLE, feature.table_name), _count(flat)))
     examples = batch.filter(batch.column(columns.IS_EXAMPLE))
     for task in problem.tasks:
+        if task in problem.late_tasks:  # their labels are known where a user's rows have met
+            continue
         counted.append(((LABEL, task.name), _count(_coarse(examples.column(columns.label(task.name))))))
     return counted
 
@@ -77,8 +79,8 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                 boundaries[feature.name] = _quantiles(values, weights, feature.buckets)
             else:
                 scaled = np.sign(values) * np.log1p(np.abs(values)) if feature.transform == "log_z_score" else values
-                means[feature.name], deviations[feature.name] = _moments(scaled, weights)
-    labels = {task.name: _moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
+                means[feature.name], deviations[feature.name] = moments(scaled, weights)
+    labels = {task.name: moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
@@ -141,7 +143,7 @@ def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:
     return np.asarray(values[1:][starts])
 
 
-def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+def moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation; (0, 1) without values. Summed exactly, so in any order alike."""
     if len(values) == 0:
         return 0.0, 1.0

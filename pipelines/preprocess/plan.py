@@ -2,7 +2,7 @@
 
 An engine calls them in this order and moves what they return; that is all it has to know of the job:
 
-    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, and where the splits begin)
+    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, where splits begin, its end)
                     │                              │
                     ├── rows ──► assign_split ◄────┘
                     │                 ├──► count_values ─merge─► fit  (everything that is fitted, on training rows)
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.preprocess import analyze, buckets, columns, split
+from pipelines.preprocess import analyze, buckets, columns, label_windows, split
 from pipelines.preprocess.canonical import canonicalize
 from pipelines.preprocess.fitted_files import write_fitted_files
 from pipelines.preprocess.log_counts import count_log
@@ -36,6 +36,20 @@ Files = Sequence[tuple[int, str]]  # number and path
 KeyedTables = Mapping[Key, pa.Table]
 
 _TIMES: Key = ("times",)
+_NEWEST: Key = ("newest",)
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where in time the log is cut.
+
+    Attributes:
+        times: the first times of validation and test.
+        until: by split, the newest time of which its late labels may know; empty without such labels.
+    """
+
+    times: split.TimeCuts
+    until: label_windows.KnownUntil
 
 
 @dataclass(frozen=True)
@@ -92,26 +106,36 @@ class Plan:
 
     @property
     def counts_times(self) -> bool:
-        """Whether the cuts between the splits have to be found in the log."""
-        return self.problem.split.needs_time_shares
+        """Whether the cuts have to be found in the log."""
+        return self.problem.split.needs_time_shares or bool(self.problem.late_tasks)
 
     def count_times(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Tables to merge for `find_cuts`."""
-        return [(_TIMES, split.time_counts(rows))]
+        counted = []
+        if self.problem.split.needs_time_shares:
+            counted.append((_TIMES, split.time_counts(rows)))
+        if self.problem.late_tasks:
+            counted.append((_NEWEST, label_windows.newest_time(rows)))
+        return counted
 
     def merge_times(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_times` with one key."""
         return split.merge_time_counts(tables)
 
-    def find_cuts(self, times: KeyedTables) -> split.TimeCuts:
-        """The first times of validation and test; from the merged tables of `count_times` where it `counts_times`."""
-        if not self.counts_times:
-            return self.problem.split.valid_from or 0, self.problem.split.test_from or 0
-        return split.time_cuts(self.problem.split, times.get(_TIMES))
+    def find_cuts(self, times: KeyedTables) -> Cuts:
+        """Where the log is cut; from the merged tables of `count_times` where it `counts_times`."""
+        own = self.problem.split
+        cuts = own.valid_from or 0, own.test_from or 0
+        if own.needs_time_shares:
+            cuts = split.time_cuts(own, times.get(_TIMES))
+        until = label_windows.known_until(self.problem, times.get(_NEWEST), cuts) if self.problem.late_tasks else ()
+        return Cuts(cuts, until)
 
-    def assign_split(self, rows: pa.RecordBatch, cuts: split.TimeCuts) -> pa.RecordBatch:
-        """Adds the split to canonical rows."""
-        return split.assign_split(self.problem, rows, self.seed, cuts)
+    def assign_split(self, rows: pa.RecordBatch, cuts: Cuts) -> pa.RecordBatch:
+        """Adds the split to canonical rows, and which of their label windows are open."""
+        return label_windows.mark_open(
+            self.problem, split.assign_split(self.problem, rows, self.seed, cuts.times), cuts.until
+        )
 
     # === Fit ===
 
@@ -155,6 +179,7 @@ class Plan:
             InputError: no row is left for training.
         """
         shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
+        statistics = label_windows.add_label_moments(self.problem, statistics, shards)
         manifest = build_manifest(
             self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
         )

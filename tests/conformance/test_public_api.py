@@ -139,6 +139,7 @@ PUBLIC = {
         "Condition",
         "Feature",
         "Keys",
+        "LabelWindow",
         "ModelInputs",
         "NumericFeature",
         "Problem",

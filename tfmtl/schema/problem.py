@@ -85,6 +85,11 @@ class Problem:
         return Condition(self.examples) if self.examples is not None else None
 
     @property
+    def late_tasks(self) -> tuple[BinaryTask, ...]:
+        """The tasks whose label is told by later events."""
+        return tuple(task for task in self.tasks if isinstance(task, BinaryTask) and task.label_window is not None)
+
+    @property
     def group_column(self) -> str | None:
         """The column of the grouped AUC."""
         return self.keys.group or self.keys.user
