@@ -92,6 +92,17 @@ def preprocess(
     engine: Annotated[str, typer.Option(help="beam or spark; the output is the same.")] = "beam",
     master: Annotated[str | None, typer.Option(help="Spark's master; default: spark-submit's, or local[*].")] = None,
     conf: Annotated[list[str] | None, typer.Option(help="Spark's setting, name=value; may be repeated.")] = None,
+    transform_from: Annotated[
+        str | None,
+        typer.Option(
+            "--transform-from",
+            "--transform_from",
+            help="Earlier output whose vocabularies and statistics are taken over, not fitted.",
+        ),
+    ] = None,
+    extend_vocabularies: Annotated[
+        bool, typer.Option("--extend-vocabularies", help="Put this log's new values behind the ones taken over.")
+    ] = False,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
@@ -120,6 +131,8 @@ def preprocess(
             num_shards=shards,
             compression=compression,
             engine=engine,
+            transform_from=transform_from,
+            extend_vocabularies=extend_vocabularies,
             beam_options=beam_options,
             spark_master=master,
             spark_conf=named_texts("preprocess", "--conf", conf or []),
@@ -168,6 +181,9 @@ def train(
     decomposed: Annotated[
         bool, typer.Option("--decomposed", help="A perturbation for every task, its flatness balanced by itself.")
     ] = False,
+    init_from: Annotated[
+        str | None, typer.Option(help="Earlier run to start from; the data may have extended its vocabularies.")
+    ] = None,
     monitor_conflicts: Annotated[
         bool, typer.Option("--monitor-conflicts", help="Measure gradients, gates and embeddings once an epoch.")
     ] = False,
@@ -201,6 +217,7 @@ def train(
         sharpness=sharpness,
         rho=rho,
         decomposed=decomposed,
+        init_from=init_from,
         monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)

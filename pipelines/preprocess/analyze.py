@@ -68,7 +68,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
     for table, features in problem.tables.items():
         feature = features[0]
         if isinstance(feature, CategoricalFeature) and feature.hash_buckets is None:
-            known = _vocabulary(feature, counts.get((TABLE, table)))
+            known = ranked_values(feature, counts.get((TABLE, table)))[: feature.max_size]
             vocabularies[table] = tuple(value for value, _ in known)
             vocabulary_counts[table] = tuple(count for _, count in known)
     boundaries, means, deviations = {}, {}, {}
@@ -92,15 +92,15 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
     )
 
 
-def _vocabulary(feature: CategoricalFeature, counts: pa.Table | None) -> list[tuple[str, int]]:
-    """Known values, most frequent first, equal counts in text order."""
+def ranked_values(feature: CategoricalFeature, counts: pa.Table | None) -> list[tuple[str, int]]:
+    """Values frequent enough for a vocabulary and their counts, most frequent first, equal counts in text order."""
     if counts is None:
         return []
     pairs = zip(counts["value"].to_pylist(), counts["count"].to_pylist(), strict=True)
     # A vocabulary is a file with a value a line: values with a line break stay out of vocabulary.
     known = [(v, n) for v, n in pairs if n >= feature.min_count and "\n" not in v and "\r" not in v]
     known.sort(key=lambda pair: (-pair[1], pair[0]))
-    return known[: feature.max_size]
+    return known
 
 
 def _numbers(counts: pa.Table | None) -> tuple[np.ndarray, np.ndarray]:

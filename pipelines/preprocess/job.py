@@ -7,6 +7,7 @@ from typing import Any
 from pipelines.preprocess import files
 from pipelines.preprocess.output_folder import OutputFolder
 from pipelines.preprocess.plan import Files, Plan
+from pipelines.preprocess.taken_statistics import read_statistics
 from tfmtl.core.validation import check_one_of
 from tfmtl.schema import Problem
 
@@ -24,6 +25,8 @@ def preprocess(
     seed: int = 0,
     num_shards: int | None = None,
     compression: str = "none",
+    transform_from: str | None = None,
+    extend_vocabularies: bool = False,
     engine: str = "beam",
     beam_options: Sequence[str] = (),
     spark_master: str | None = None,
@@ -41,6 +44,10 @@ def preprocess(
         seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
         compression: `"none"` or `"gzip"`.
+        transform_from: an earlier output whose vocabularies and statistics are taken, in place of fitting them to this
+            log. Its problem may differ in `split` and `examples`.
+        extend_vocabularies: whether values of this log's training split that are new go into the vocabularies, behind
+            the known ones. `min_count` is over this log; a vocabulary stops at `max_size`.
         engine: `"beam"` or `"spark"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
             runner defaults to Beam's local `FnApiRunner`.
@@ -58,6 +65,10 @@ def preprocess(
         raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
     if num_shards is not None and num_shards < 1:
         raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+    if extend_vocabularies and transform_from is None:
+        raise ValueError("preprocess: `extend_vocabularies` goes with `transform_from` only. Say which ones to extend.")
+    if transform_from is not None:
+        read_statistics(problem, transform_from)  # before any work, whether it is there and fits
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
     found = Plan(problem, "", 1).find_files(inputs)
     if num_shards is None:
@@ -65,7 +76,7 @@ def preprocess(
         num_shards = max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD))
     with OutputFolder(output) as folder:
         packed = "GZIP" if compression == "gzip" else ""
-        run(Plan(problem, folder.partial, num_shards, seed, packed), found)
+        run(Plan(problem, folder.partial, num_shards, seed, packed, transform_from, extend_vocabularies), found)
         manifest: dict[str, Any] = folder.read_json("manifest.json")
     return manifest
 

@@ -27,6 +27,7 @@ from pipelines.preprocess.manifest import build_manifest
 from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
 from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
 from pipelines.preprocess.shard_writer import Shard, ShardWriter
+from pipelines.preprocess.taken_statistics import extend_statistics, read_statistics, taken_facts
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import Problem
 
@@ -77,6 +78,9 @@ class Plan:
         num_shards: int. Buckets of users, and TFRecord files per split.
         seed: int. Of the split by user and of the order of records.
         compression: `""` or `"GZIP"`.
+        transform_from: str or None. Earlier output whose statistics are taken, in place of fitting them. A path and
+            not what lies there: a plan goes to every worker.
+        extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
     """
 
     problem: Problem
@@ -84,6 +88,8 @@ class Plan:
     num_shards: int
     seed: int = 0
     compression: str = ""
+    transform_from: str | None = None
+    extend_vocabularies: bool = False
 
     # === Read ===
 
@@ -141,15 +147,21 @@ class Plan:
 
     def count_values(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Tables to merge for `fit`, of rows with their split."""
-        return [(key, table) for key, table in analyze.count_values(self.problem, rows)]
+        if self.transform_from is not None and not self.extend_vocabularies:
+            return []
+        counted = analyze.count_values(self.problem, rows)
+        return [(key, table) for key, table in counted if self.transform_from is None or key[0] == analyze.TABLE]
 
     def merge_values(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_values` with one key."""
         return analyze.merge_counts(tables)
 
     def fit(self, values: KeyedTables) -> TransformStatistics:
-        """Everything fitted, from the merged tables of `count_values`."""
-        return analyze.build_statistics(self.problem, {(what, name): table for (what, name), table in values.items()})
+        """Everything fitted, from the merged tables of `count_values`; or taken, with what is new in these."""
+        counts = {(what, name): table for (what, name), table in values.items()}
+        if self.transform_from is None:
+            return analyze.build_statistics(self.problem, counts)
+        return extend_statistics(self.problem, read_statistics(self.problem, self.transform_from), counts)
 
     # === Write ===
 
@@ -179,10 +191,14 @@ class Plan:
             InputError: no row is left for training.
         """
         shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
-        statistics = label_windows.add_label_moments(self.problem, statistics, shards)
+        if self.transform_from is None:
+            statistics = label_windows.add_label_moments(self.problem, statistics, shards)
         manifest = build_manifest(
             self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
         )
+        if self.transform_from is not None:
+            taken = read_statistics(self.problem, self.transform_from)
+            manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
         if not manifest["splits"]["train"]["examples"]:
             raise InputError(
                 f"preprocess: no training example is left of {manifest['rows_in']} rows. "

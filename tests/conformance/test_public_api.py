@@ -113,6 +113,7 @@ PUBLIC = {
         "dtrn",
         "esmm",
         "from_preset",
+        "grow_tables",
         "interaction",
         "load",
         "mmoe",

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.preprocess.label_windows import follows_within, known_until, newest_of
+from pipelines.preprocess import columns
+from pipelines.preprocess.label_windows import follows_within, join_labels, known_until, newest_of, newest_time
+from pipelines.preprocess.split import assign_split
 from pipelines.tables import print_manifest
+from tests.support.odd_rows import canonical
 from tests.support.slow_labels import label_within
-from tests.support.small_log import contents, records, run, values, write_csv
+from tests.support.small_log import contents, run, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, LabelWindow, Problem, Split
 
@@ -35,11 +39,21 @@ def _row(name: str, time: float, **change: Any) -> dict[str, Any]:
     return {**row, **change}
 
 
-def _labels(folder: Path, problem: Problem, rows: Sequence[dict[str, Any]], task: str = "later") -> dict[str, Any]:
+def _joined(problem: Problem, rows: Sequence[dict[str, Any]]) -> tuple[pa.Table, dict[str, int]]:
+    """The examples with their labels, through the job's stages one after the other."""
+    (batch,) = canonical(problem, rows)
+    cuts = (problem.split.valid_from or 0, problem.split.test_from or 0)
+    table = pa.Table.from_batches([assign_split(problem, batch, 0, cuts)])
+    joined, undecided = join_labels(problem, table, known_until(problem, newest_time(batch), cuts))
+    assert joined.schema == table.schema
+    return joined.filter(joined[columns.IS_EXAMPLE]), undecided
+
+
+def _labels(problem: Problem, rows: Sequence[dict[str, Any]], task: str = "later") -> dict[str, Any]:
     """Row -> its label, `None` where it is missing."""
-    run(folder / "out", write_csv(folder / "log.csv", rows), problem=problem)
-    found = [values(record) for split in ("train", "valid", "test") for record in records(folder / "out", split)]
-    return {row["key:group"][0].decode(): row.get(f"label:{task}", [None])[0] for row in found}
+    joined, _ = _joined(problem, rows)
+    names = [rows[n]["row"] for n in joined[columns.ROW].to_pylist()]
+    return dict(zip(names, joined[columns.label(task)].to_pylist(), strict=True))
 
 
 END = _row("end", 100, user="other")  # so that no window is open
@@ -61,7 +75,7 @@ def test_the_join_equals_the_definition(log: list[tuple[int, int, bool]], length
     assert found.tolist() == [label == 1.0 for label in expected]
 
 
-def test_the_ends_of_the_window(tmp_path: Path) -> None:
+def test_the_ends_of_the_window() -> None:
     """(t, t + 2 h]: neither the row itself nor what shares its time, but what happens at the very end."""
     rows = [
         _row("itself", 10, kind="buy"), _row("beside", 10), _row("two hours before", 8), _row("a second more", 8),
@@ -70,35 +84,35 @@ def test_the_ends_of_the_window(tmp_path: Path) -> None:
     rows[3]["ts"] -= 1
     rows[4]["ts"] -= 1
     rows[5]["ts"] += 1
-    assert _labels(tmp_path, _problem(), rows) == {
+    assert _labels(_problem(), rows) == {
         "itself": 0.0, "beside": 0.0, "two hours before": 1.0, "a second more": 0.0, "a second before": 1.0,
         "after": 0.0, "end": None,
     }  # fmt: skip
 
 
-def test_the_same_user_and_item(tmp_path: Path) -> None:
+def test_the_same_user_and_item() -> None:
     buys = [_row("buy", 11, kind="buy"), _row("no item", 11, kind="buy", item=""), _row("other", 11, user="v")]
     rows = [*buys, _row("a", 10), _row("b", 10, item="b"), _row("none", 10, item=""), _row("v", 10, user="v"), END]
-    labels = _labels(tmp_path, _problem(), rows)
+    labels = _labels(_problem(), rows)
     assert labels == {
         "buy": 0.0, "no item": None, "other": 0.0, "a": 1.0, "b": 0.0, "none": None, "v": 0.0, "end": None,
     }  # fmt: skip
     any_item = BinaryTask("later", label_window=LabelWindow("kind == 'buy'", 2))
-    labels = _labels(tmp_path, _problem(any_item), rows)
+    labels = _labels(_problem(any_item), rows)
     assert (labels["a"], labels["b"], labels["none"], labels["v"]) == (1.0, 1.0, 1.0, 0.0)
 
 
-def test_the_column_in_common_need_not_be_a_feature(tmp_path: Path) -> None:
+def test_the_column_in_common_need_not_be_a_feature() -> None:
     task = BinaryTask("later", label_window=LabelWindow("kind == 'buy'", 2, same="shop"))
     rows = [_row("near", 10, shop="1"), _row("far", 10, shop="1.0"), _row("buy", 11, kind="buy", shop="1")]
     rows.append({**END, "shop": ""})
-    labels = _labels(tmp_path, _problem(task), rows)
+    labels = _labels(_problem(task), rows)
     assert (labels["near"], labels["far"]) == (1.0, 0.0)  # compared as text
 
 
-def test_events_need_not_be_examples(tmp_path: Path) -> None:
+def test_events_need_not_be_examples() -> None:
     rows = [_row("view", 10), _row("buy", 11, kind="buy"), END]
-    assert _labels(tmp_path, _problem(examples="kind == 'view'"), rows) == {"view": 1.0, "end": None}
+    assert _labels(_problem(examples="kind == 'view'"), rows) == {"view": 1.0, "end": None}
 
 
 def test_windows_near_the_end_of_int64() -> None:
@@ -110,18 +124,18 @@ def test_windows_near_the_end_of_int64() -> None:
 # === Open windows ===
 
 
-def test_an_open_window_has_no_label_even_if_the_event_came(tmp_path: Path) -> None:
+def test_an_open_window_has_no_label_even_if_the_event_came() -> None:
     rows = [_row("closed", 8), _row("open", 9), _row("buy", 9.5, kind="buy"), _row("end", 10)]
-    assert _labels(tmp_path, _problem(), rows) == {"closed": 1.0, "open": None, "buy": None, "end": None}
+    assert _labels(_problem(), rows) == {"closed": 1.0, "open": None, "buy": None, "end": None}
 
 
-def test_a_label_known_after_the_cut_only_is_missing(tmp_path: Path) -> None:
+def test_a_label_known_after_the_cut_only_is_missing() -> None:
     split = Split(valid_from=20 * HOUR, test_from=30 * HOUR)
     rows = [_row(f"{hour}", hour) for hour in (17, 18, 19, 20, 27, 28, 29, 30, 38, 39)]
     rows += [_row("buy", 18.5, kind="buy"), _row("end", 40)]
     rows[1]["ts"] -= 1  # so that its window ends with the last second before the cut
     rows[5]["ts"] -= 1
-    labels = _labels(tmp_path, _problem(split=split), rows)
+    labels = _labels(_problem(split=split), rows)
     assert [labels[f"{hour}"] for hour in (17, 18, 19)] == [1.0, 1.0, None]
     assert [labels[f"{hour}"] for hour in (20, 27, 28, 29)] == [0.0, 0.0, 0.0, None]
     assert [labels[f"{hour}"] for hour in (30, 38, 39)] == [0.0, 0.0, None]
@@ -164,7 +178,7 @@ def test_no_label_at_all(tmp_path: Path) -> None:
 # === Parents and sample spaces ===
 
 
-def test_what_follows_a_row_without_the_parent_is_not_its_doing(tmp_path: Path) -> None:
+def test_what_follows_a_row_without_the_parent_is_not_its_doing() -> None:
     cart = BinaryTask("cart", parent="click", label_window=LabelWindow("kind == 'cart'", 2, same="item"))
     buy = replace(TASK, parent="cart")
     problem = _problem(BinaryTask("click"), buy, cart, examples="kind == 'view'")
@@ -173,16 +187,16 @@ def test_what_follows_a_row_without_the_parent_is_not_its_doing(tmp_path: Path) 
         kind="cart"), _row("buy", 11.5, kind="buy"), _row("late", 11.2), END,
     ]  # fmt: skip
     for name, task in {"cart": cart, "later": buy}.items():
-        labels = _labels(tmp_path, problem, rows, name)
+        labels = _labels(problem, rows, name)
         assert (labels["clicked"], labels["not clicked"], labels["unknown"]) == (1.0, 0.0, 1.0), task
     assert labels["late"] == 0.0  # bought, but without a cart after it
 
 
-def test_a_sample_space_holds_for_the_example_not_for_the_event(tmp_path: Path) -> None:
+def test_a_sample_space_holds_for_the_example_not_for_the_event() -> None:
     task = replace(TASK, sample_space="kind == 'view'")
     rows = [_row("view", 10), _row("cart", 10, kind="cart"), _row("buy", 11, kind="buy"), END]
-    assert _labels(tmp_path, _problem(task), rows) == {"view": 1.0, "cart": None, "buy": None, "end": None}
-    assert PreparedData(tmp_path / "out").manifest["splits"]["train"]["tasks"]["later"]["undecided"] == 1
+    assert _labels(_problem(task), rows) == {"view": 1.0, "cart": None, "buy": None, "end": None}
+    assert _joined(_problem(task), rows)[1]["train/undecided/later"] == 1
 
 
 # === Any order, any number of workers ===
