@@ -1,6 +1,7 @@
 """Late labels, one rule at a time."""
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from pipelines.preprocess import columns
-from pipelines.preprocess.label_windows import follows_within, join_labels, known_until, newest_of, newest_time
-from pipelines.preprocess.split import assign_split
+from pipelines.preprocess.label_windows import follows_within, join_labels, known_until, newest_time
+from pipelines.preprocess.plan import Plan
 from pipelines.tables import print_manifest
 from tests.support.odd_rows import canonical
 from tests.support.slow_labels import label_within
@@ -41,10 +42,13 @@ def _row(name: str, time: float, **change: Any) -> dict[str, Any]:
 
 def _joined(problem: Problem, rows: Sequence[dict[str, Any]]) -> tuple[pa.Table, dict[str, int]]:
     """The examples with their labels, through the job's stages one after the other."""
-    (batch,) = canonical(problem, rows)
-    cuts = (problem.split.valid_from or 0, problem.split.test_from or 0)
-    table = pa.Table.from_batches([assign_split(problem, batch, 0, cuts)])
-    joined, undecided = join_labels(problem, table, known_until(problem, newest_time(batch), cuts))
+    plan = Plan(problem, "", 1)
+    batches = canonical(problem, rows, cuts=[len(rows) // 2])
+    counted = [pair for batch in batches for pair in plan.count_times(batch)]
+    assert {key for key, _ in counted} == {("newest",)}
+    cuts = plan.find_cuts({("newest",): plan.merge_times([table for _, table in counted])})
+    table = pa.Table.from_batches([plan.assign_split(batch, cuts) for batch in batches])
+    joined, undecided = join_labels(problem, table)
     assert joined.schema == table.schema
     return joined.filter(joined[columns.IS_EXAMPLE]), undecided
 
@@ -143,17 +147,29 @@ def test_a_label_known_after_the_cut_only_is_missing() -> None:
 
 def test_until_when_labels_are_known() -> None:
     by_time = _problem(split=Split(valid_from=5, test_from=8))
-    assert known_until(by_time, 9, (5, 8)) == (4, 7, 9)
-    assert known_until(by_time, 6, (5, 8)) == (4, 6, 6)  # no test row
-    assert known_until(_problem(), 9, (0, 0)) == (9, 9, 9)
-    assert newest_of([None, -3, newest_of([]), newest_of([-7, None])]) == -3
+    nine, six = (pa.table({"time": [2, newest, 1], "count": [1, 1, 4]}) for newest in (9, 6))
+    assert known_until(by_time, nine, (5, 8)) == (4, 7, 9)
+    assert known_until(by_time, six, (5, 8)) == (4, 6, 6)  # no test row
+    assert known_until(_problem(), nine, (0, 0)) == (9, 9, 9)
+    assert known_until(_problem(), None, (0, 0)) == (0, 0, 0)
+
+
+def test_the_newest_time_is_of_every_row_whatever_the_batches() -> None:
+    problem = _problem(split=Split(valid=0.2, test=0.2), examples="kind == 'buy'")
+    rows = [_row("a", -3), _row("b", -1), _row("c", -2, kind="buy")]
+    for cuts in ([], [1], [1, 2]):
+        batches = canonical(problem, rows, cuts)
+        assert max(time for batch in batches for time in newest_time(batch)["time"].to_pylist()) == -HOUR
+        plan = Plan(problem, "", 1)
+        tables = [table for batch in batches for key, table in plan.count_times(batch) if key == ("newest",)]
+        assert plan.find_cuts({("newest",): plan.merge_times(tables)}).until[2] == -HOUR
+    assert newest_time(batches[0].slice(0, 0)).num_rows == 0
 
 
 def test_what_the_manifest_tells(tmp_path: Path) -> None:
     split = Split(valid_from=20 * HOUR, test_from=21 * HOUR)
     rows = [_row("a", 10), _row("b", 11, kind="buy"), _row("c", 12), _row("d", 19), _row("e", 20), _row("f", 30)]
     manifest = run(tmp_path / "out", write_csv(tmp_path / "log.csv", rows), problem=_problem(split=split))
-    assert manifest["labels_known_until"] == {"train": 20 * HOUR - 1, "valid": 21 * HOUR - 1, "test": 30 * HOUR}
     assert manifest["splits"]["train"]["tasks"]["later"] == {"labels": 3, "mean": pytest.approx(1 / 3), "undecided": 1}
     statistics = PreparedData(tmp_path / "out").statistics
     assert statistics.label_means["later"] == pytest.approx(1 / 3)
@@ -165,7 +181,8 @@ def test_what_the_manifest_tells(tmp_path: Path) -> None:
     ]
     screen = io.StringIO()
     print_manifest(Console(file=screen, width=300), manifest)
-    assert "labels of later still open, and so missing: 1 in train, 1 in valid, 1 in test\n" in screen.getvalue()
+    (line,) = [line for line in screen.getvalue().splitlines() if "later still open" in line]
+    assert re.findall(r"\d+", line) == ["1", "1", "1"]
 
 
 def test_no_label_at_all(tmp_path: Path) -> None:

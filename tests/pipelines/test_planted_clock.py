@@ -87,10 +87,11 @@ def _up_to_now(
     users: np.ndarray, times: np.ndarray, is_event: np.ndarray, examples: np.ndarray, max_length: int
 ) -> Windows:
     """The mistake: `<=` where `event_windows` has `<`."""
-    pieces = [
-        np.flatnonzero(is_event & (users == users[row]) & (times <= times[row]))[-max_length:] for row in examples
-    ]
-    return Windows(np.concatenate(pieces), np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]))
+    events = np.flatnonzero(is_event)
+    own = [np.flatnonzero((users[events] == users[row]) & (times[events] <= times[row])) for row in examples]
+    bounds = [(mine[-max_length:][0], mine[-1] + 1) if len(mine) else (0, 0) for mine in own]
+    starts, stops = np.array(bounds).T
+    return Windows(events, starts, stops)
 
 
 def test_a_history_that_holds_it_is_caught(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
