@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines import data_commands
+from pipelines import data_commands, preprocess_command
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -34,7 +34,7 @@ Calibrate = Annotated[
     list[str] | None,
     typer.Option(help="platt, isotonic or negatives:<share kept>; for one task buy=platt. Fitted on validation."),
 ]
-Seed = Annotated[int, typer.Option(help="Every random number of the step flows from it.")]
+Seed = preprocess_command.Seed
 
 
 def _say_version(wanted: bool) -> None:
@@ -60,69 +60,7 @@ def _options(
 app.command()(data_commands.datasets)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def preprocess(
-    context: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
-    problem: Annotated[Path | None, typer.Option(help="Problem file; default: problem.yaml beside the input.")] = None,
-    seed: Seed = 0,
-    shards: Annotated[int | None, typer.Option(help="Files per split; default by input size.")] = None,
-    compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
-    engine: Annotated[str, typer.Option(help="beam or spark; the output is the same.")] = "beam",
-    master: Annotated[str | None, typer.Option(help="Spark's master; default: spark-submit's, or local[*].")] = None,
-    conf: Annotated[list[str] | None, typer.Option(help="Spark's setting, name=value; may be repeated.")] = None,
-) -> None:
-    """Turn raw logs into TFRecords with point-in-time sequences.
-
-    Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
-    """
-    from pipelines.option_values import named_texts
-    from pipelines.preprocess.beam.options import check_options, only_translates
-    from pipelines.preprocess.beam.template import translate
-    from pipelines.preprocess.job import preprocess as run_job
-    from pipelines.tables import print_manifest
-    from tfmtl.schema import Problem
-
-    beam_options = [item for item in [*inputs, *context.args] if item.startswith("-")]
-    files = [item for item in inputs if not item.startswith("-")]
-    own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
-    check_options(beam_options, own_options)
-    if not files:
-        raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
-    beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
-    description = Problem.load(problem or beside / "problem.yaml")
-    if engine == "beam" and only_translates(beam_options):
-        translate(
-            description,
-            files,
-            output,
-            seed=seed,
-            num_shards=shards,
-            compression=compression,
-            beam_options=beam_options,
-        )
-        console.print(
-            "Translated the job for Dataflow. Nothing was read, run or written but the template, if asked for."
-        )
-        return
-    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
-        manifest = run_job(
-            description,
-            files,
-            output,
-            seed=seed,
-            num_shards=shards,
-            compression=compression,
-            engine=engine,
-            beam_options=beam_options,
-            spark_master=master,
-            spark_conf=named_texts("preprocess", "--conf", conf or []),
-        )
-    print_manifest(console, manifest)
-    console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
-
-
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(preprocess_command.preprocess)
 app.command("data-report")(data_commands.data_report)
 
 
@@ -163,6 +101,9 @@ def train(
     decomposed: Annotated[
         bool, typer.Option("--decomposed", help="A perturbation for every task, its flatness balanced by itself.")
     ] = False,
+    init_from: Annotated[
+        str | None, typer.Option(help="Earlier run to start from; the data may have extended its vocabularies.")
+    ] = None,
     monitor_conflicts: Annotated[
         bool, typer.Option("--monitor-conflicts", help="Measure gradients, gates and embeddings once an epoch.")
     ] = False,
@@ -196,6 +137,7 @@ def train(
         sharpness=sharpness,
         rho=rho,
         decomposed=decomposed,
+        init_from=init_from,
         monitor_conflicts=monitor_conflicts,
     )
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)

@@ -100,6 +100,10 @@ def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
     if manifest["events"]:
         events = ", ".join(f"{count:,} {name}" for name, count in manifest["events"].items())
         console.print(f"events of the sequences: {events}")
+    if "transform_from" in manifest:
+        added = {table: count for table, count in manifest["transform_from"]["added_values"].items() if count}
+        told = ", ".join(f"{count:,} {escape(table)}" for table, count in added.items()) or "none"
+        console.print(f"transformation of {escape(manifest['transform_from']['folder'])}; values added: {told}")
     splits = manifest["splits"]
     table = _table("", *splits)
     table.add_row("examples", *[f"{facts['examples']:,}" for facts in splits.values()], end_section=True)
@@ -108,6 +112,8 @@ def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
         table.add_row(f"mean {task}", *["" if fact["mean"] is None else f"{fact['mean']:.4f}" for fact in facts])
         if any(fact["labels"] < split["examples"] for fact, split in zip(facts, splits.values(), strict=True)):
             table.add_row(f"  labels of {task}", *[f"{fact['labels']:,}" for fact in facts])
+        if any(fact.get("undecided") for fact in facts):
+            table.add_row(f"  {task} still open", *[f"{fact['undecided']:,}" for fact in facts])
     console.print(table)
     _print_rates(console, splits)
     for warning in manifest["warnings"]:

@@ -36,6 +36,8 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
             counted.append(((TABLE, feature.table_name), _count(flat)))
     examples = batch.filter(batch.column(columns.IS_EXAMPLE))
     for task in problem.tasks:
+        if task in problem.late_tasks:  # their labels are known where a user's rows have met
+            continue
         counted.append(((LABEL, task.name), _count(_coarse(examples.column(columns.label(task.name))))))
     return counted
 
@@ -66,7 +68,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
     for table, features in problem.tables.items():
         feature = features[0]
         if isinstance(feature, CategoricalFeature) and feature.hash_buckets is None:
-            known = _vocabulary(feature, counts.get((TABLE, table)))
+            known = ranked_values(feature, counts.get((TABLE, table)))[: feature.max_size]
             vocabularies[table] = tuple(value for value, _ in known)
             vocabulary_counts[table] = tuple(count for _, count in known)
     boundaries, means, deviations = {}, {}, {}
@@ -77,8 +79,8 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                 boundaries[feature.name] = _quantiles(values, weights, feature.buckets)
             else:
                 scaled = np.sign(values) * np.log1p(np.abs(values)) if feature.transform == "log_z_score" else values
-                means[feature.name], deviations[feature.name] = _moments(scaled, weights)
-    labels = {task.name: _moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
+                means[feature.name], deviations[feature.name] = moments(scaled, weights)
+    labels = {task.name: moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
@@ -90,15 +92,15 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
     )
 
 
-def _vocabulary(feature: CategoricalFeature, counts: pa.Table | None) -> list[tuple[str, int]]:
-    """Known values, most frequent first, equal counts in text order."""
+def ranked_values(feature: CategoricalFeature, counts: pa.Table | None) -> list[tuple[str, int]]:
+    """Values frequent enough for a vocabulary and their counts, most frequent first, equal counts in text order."""
     if counts is None:
         return []
     pairs = zip(counts["value"].to_pylist(), counts["count"].to_pylist(), strict=True)
     # A vocabulary is a file with a value a line: values with a line break stay out of vocabulary.
     known = [(v, n) for v, n in pairs if n >= feature.min_count and "\n" not in v and "\r" not in v]
     known.sort(key=lambda pair: (-pair[1], pair[0]))
-    return known[: feature.max_size]
+    return known
 
 
 def _numbers(counts: pa.Table | None) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +143,7 @@ def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:
     return np.asarray(values[1:][starts])
 
 
-def _moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+def moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation; (0, 1) without values. Summed exactly, so in any order alike."""
     if len(values) == 0:
         return 0.0, 1.0

@@ -77,6 +77,8 @@ def _holds(condition: Condition | None, raw: RawColumns, num_rows: int) -> pa.Ar
 def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rejections: Rejections) -> None:
     for task in problem.tasks:
         name = task.label_column
+        if name is None:
+            continue
         numbers = raw.number(name)
         labels = pc.cast(numbers, pa.float32(), safe=False)
         if isinstance(task, BinaryTask):
@@ -87,12 +89,26 @@ def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rej
             rejections.add(bad, f"label '{name}' is not finite in float32", numbers)
         counts = _holds(task.condition, raw, len(labels))
         out[columns.label(task.name)] = pc.if_else(counts, labels, _NO_LABEL)
+    for task in problem.late_tasks:
+        _add_late_task(problem, task, raw, out)
     for task in problem.tasks:
-        if task.parent is not None and isinstance(task, BinaryTask):
+        if task.parent is not None and isinstance(task, BinaryTask) and task not in problem.late_tasks:
             child, parent = out[columns.label(task.name)], out[columns.label(task.parent)]
             contradiction = pc.and_(pc.equal(child, 1.0), pc.equal(parent, 0.0))
             reason = f"label of task '{task.name}' is 1 while its parent '{task.parent}' is 0"
             rejections.add(pc.fill_null(contradiction, False), reason)
+
+
+def _add_late_task(problem: Problem, task: BinaryTask, raw: RawColumns, out: dict[str, pa.Array]) -> None:
+    """What the join of its labels needs; until then the label is 0 where the row counts."""
+    assert task.label_window is not None
+    num_rows = len(out[columns.ROW])
+    out[columns.later(task.name)] = _holds(task.label_window.condition, raw, num_rows)
+    same = task.label_window.same
+    if same is not None and columns.match(problem, same) not in out:
+        out[columns.match(problem, same)] = raw.text(same)
+    counts = _holds(task.condition, raw, num_rows)
+    out[columns.label(task.name)] = pc.if_else(counts, pa.scalar(0.0, pa.float32()), _NO_LABEL)
 
 
 def _split_index(column: pa.Array, rejections: Rejections) -> pa.Array:

@@ -4,7 +4,7 @@ A canonical batch has the parsed feature columns under their own names and,
 with a colon so that they never collide, what was derived from others.
 """
 
-from tfmtl.schema import Problem
+from tfmtl.schema import CategoricalFeature, Problem
 
 FILE = "row:file"
 ROW = "row:number"
@@ -25,6 +25,22 @@ def event(sequence: str) -> str:
     return f"event:{sequence}"
 
 
+def later(task: str) -> str:
+    """Column that says whether the row is an event that a late task's label waits for."""
+    return f"later:{task}"
+
+
+def still_open(task: str) -> str:
+    """Column that says whether the window of a late task's label is still open."""
+    return f"open:{task}"
+
+
+def match(problem: Problem, name: str) -> str:
+    """Column with the text in which example and later event must agree: the feature itself where it is read as text."""
+    feature = {feature.name: feature for feature in problem.features}.get(name)
+    return name if isinstance(feature, CategoricalFeature) else f"match:{name}"
+
+
 def raw_columns(problem: Problem) -> tuple[str, ...]:
     """Every column the log must have, in order of first use."""
     return tuple(column_uses(problem))
@@ -37,9 +53,12 @@ def column_uses(problem: Problem) -> dict[str, str]:
     named += [(problem.split.column, "split.column")]
     named += [(feature.name, f"feature '{feature.name}'") for feature in problem.features]
     named += [(task.label_column, f"label of task '{task.name}'") for task in problem.tasks]
+    windows = [(task.label_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]
+    named += [(window.same, place) for window, place in windows if window]
     conditions = [(problem.examples_condition, "examples")]
     conditions += [(sequence.condition, f"condition of sequence '{sequence.name}'") for sequence in problem.sequences]
     conditions += [(task.condition, f"sample_space of task '{task.name}'") for task in problem.tasks]
+    conditions += [(window.condition, place) for window, place in windows if window]
     named += [(column, place) for condition, place in conditions if condition for column in condition.columns]
     uses: dict[str, str] = {}
     for column, place in named:

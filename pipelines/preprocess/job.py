@@ -24,6 +24,8 @@ def preprocess(
     seed: int = 0,
     num_shards: int | None = None,
     compression: str = "none",
+    transform_from: str | None = None,
+    extend_vocabularies: bool = False,
     engine: str = "beam",
     beam_options: Sequence[str] = (),
     spark_master: str | None = None,
@@ -41,6 +43,10 @@ def preprocess(
         seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
         compression: `"none"` or `"gzip"`.
+        transform_from: an earlier output whose vocabularies and statistics are taken, in place of fitting them to this
+            log. Its problem may differ in `split` and `examples`.
+        extend_vocabularies: whether values of this log's training split that are new go into the vocabularies, behind
+            the known ones. `min_count` is over this log; a vocabulary stops at `max_size`.
         engine: `"beam"` or `"spark"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
             runner defaults to Beam's local `FnApiRunner`.
@@ -54,7 +60,8 @@ def preprocess(
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))
     folder = OutputFolder(output)
-    plan = Plan.checked(problem, folder.partial, _LEAST_SHARDS if num_shards is None else num_shards, seed, compression)
+    shards = _LEAST_SHARDS if num_shards is None else num_shards
+    plan = Plan.checked(problem, folder.partial, shards, seed, compression, transform_from, extend_vocabularies)
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
     found = plan.find_files(inputs)
     if num_shards is None:

@@ -55,7 +55,7 @@ def build_manifest(
         "rows_history_only": int(totals["history_only"]),
         "rows_rejected": dict(sorted(rejected.items())),
         "events": {sequence.name: log[f"event/{sequence.name}"] for sequence in problem.sequences},
-        "warnings": [*log_warnings(problem, log), *_unlabelled(problem, splits["train"])],
+        "warnings": [*log_warnings(problem, log), *_unlabelled(problem, splits["train"]), *_open(problem, splits)],
         "tables": dict(statistics.model_inputs(problem).table_rows),
         "splits": splits,
         "files": dict(sorted(files.items())),
@@ -68,7 +68,18 @@ def _unlabelled(problem: Problem, facts: Mapping[str, Any]) -> list[str]:
         f"task '{task.name}' has no label in the training split: check column '{task.label_column}'"
         + (f' and its sample_space "{task.sample_space}".' if task.sample_space else ".")
         for task in problem.tasks
-        if not facts["tasks"][task.name]["labels"]
+        if task not in problem.late_tasks and not facts["tasks"][task.name]["labels"]
+    ]
+
+
+def _open(problem: Problem, splits: Mapping[str, Any]) -> list[str]:
+    """A warning for every late task and split with examples but without a label."""
+    return [
+        f"task '{task.name}' has no label in the {split} split: {facts['tasks'][task.name]['undecided']} of "
+        f"{facts['examples']} windows are still open at its end. Shorten the label_window, or give the split more time."
+        for task in problem.late_tasks
+        for split, facts in splits.items()
+        if facts["examples"] and not facts["tasks"][task.name]["labels"]
     ]
 
 
@@ -79,6 +90,8 @@ def _split_facts(problem: Problem, totals: Mapping[str, float], split: str) -> d
         labels = int(totals[f"{split}/labels/{task.name}"])
         mean = totals[f"{split}/label_sum/{task.name}"] / labels if labels else None
         tasks[task.name] = {"labels": labels, "mean": mean}
+        if task in problem.late_tasks:
+            tasks[task.name]["undecided"] = int(totals[f"{split}/undecided/{task.name}"])
     rates = {}
     for feature in problem.features:
         if isinstance(feature, CategoricalFeature) and not feature.multi_valued:

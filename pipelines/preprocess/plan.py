@@ -2,7 +2,7 @@
 
 An engine calls them in this order and moves what they return; that is all it has to know of the job:
 
-    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, and where the splits begin)
+    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, where splits begin, its end)
                     │                              │
                     ├── rows ──► assign_split ◄────┘
                     │                 ├──► count_values ─merge─► fit  (everything that is fitted, on training rows)
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipelines.preprocess import analyze, buckets, columns, split
+from pipelines.preprocess import analyze, buckets, columns, label_windows, split
 from pipelines.preprocess.canonical import canonicalize
 from pipelines.preprocess.fitted_files import write_fitted_files
 from pipelines.preprocess.log_counts import count_log
@@ -27,6 +27,7 @@ from pipelines.preprocess.manifest import build_manifest
 from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
 from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
 from pipelines.preprocess.shard_writer import Shard, ShardWriter
+from pipelines.preprocess.taken_statistics import extend_statistics, read_statistics, taken_facts
 from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import Problem
@@ -38,6 +39,20 @@ KeyedTables = Mapping[Key, pa.Table]
 
 COMPRESSIONS = {"none": "", "gzip": "GZIP"}  # as TensorFlow calls them
 _TIMES: Key = ("times",)
+_NEWEST: Key = ("newest",)
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where in time the log is cut.
+
+    Attributes:
+        times: the first times of validation and test.
+        until: by split, the newest time of which its late labels may know; empty without such labels.
+    """
+
+    times: split.TimeCuts
+    until: label_windows.KnownUntil
 
 
 @dataclass(frozen=True)
@@ -65,6 +80,9 @@ class Plan:
         num_shards: int. Buckets of users, and TFRecord files per split.
         seed: int. Of the split by user and of the order of records.
         compression: `""` or `"GZIP"`.
+        transform_from: str or None. Earlier output whose statistics are taken, in place of fitting them. A path and
+            not what lies there: a plan goes to every worker.
+        extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
     """
 
     problem: Problem
@@ -72,16 +90,34 @@ class Plan:
     num_shards: int
     seed: int = 0
     compression: str = ""
+    transform_from: str | None = None
+    extend_vocabularies: bool = False
 
     @classmethod
-    def checked(cls, problem: Problem, directory: str, num_shards: int, seed: int, compression: str) -> "Plan":
+    def checked(
+        cls,
+        problem: Problem,
+        directory: str,
+        num_shards: int,
+        seed: int,
+        compression: str,
+        transform_from: str | None = None,
+        extend_vocabularies: bool = False,
+    ) -> "Plan":
         """A plan from a user's arguments; raises `ValueError` where one is out of range."""
         check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
         if seed < 0:
             raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
         if num_shards < 1:
             raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
-        return cls(problem, directory, num_shards, seed, COMPRESSIONS[compression])
+        if extend_vocabularies and transform_from is None:
+            raise ValueError(
+                "preprocess: `extend_vocabularies` goes with `transform_from` only. Say which ones to extend."
+            )
+        if transform_from is not None:
+            read_statistics(problem, transform_from)  # before any work, whether it is there and fits
+        packed = COMPRESSIONS[compression]
+        return cls(problem, directory, num_shards, seed, packed, transform_from, extend_vocabularies)
 
     # === Read ===
 
@@ -104,40 +140,56 @@ class Plan:
 
     @property
     def counts_times(self) -> bool:
-        """Whether the cuts between the splits have to be found in the log."""
-        return self.problem.split.needs_time_shares
+        """Whether the cuts have to be found in the log."""
+        return self.problem.split.needs_time_shares or bool(self.problem.late_tasks)
 
     def count_times(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Tables to merge for `find_cuts`."""
-        return [(_TIMES, split.time_counts(rows))]
+        counted = []
+        if self.problem.split.needs_time_shares:
+            counted.append((_TIMES, split.time_counts(rows)))
+        if self.problem.late_tasks:
+            counted.append((_NEWEST, label_windows.newest_time(rows)))
+        return counted
 
     def merge_times(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_times` with one key."""
         return split.merge_time_counts(tables)
 
-    def find_cuts(self, times: KeyedTables) -> split.TimeCuts:
-        """The first times of validation and test; from the merged tables of `count_times` where it `counts_times`."""
-        if not self.counts_times:
-            return self.problem.split.valid_from or 0, self.problem.split.test_from or 0
-        return split.time_cuts(self.problem.split, times.get(_TIMES))
+    def find_cuts(self, times: KeyedTables) -> Cuts:
+        """Where the log is cut; from the merged tables of `count_times` where it `counts_times`."""
+        own = self.problem.split
+        cuts = own.valid_from or 0, own.test_from or 0
+        if own.needs_time_shares:
+            cuts = split.time_cuts(own, times.get(_TIMES))
+        until = label_windows.known_until(self.problem, times.get(_NEWEST), cuts) if self.problem.late_tasks else ()
+        return Cuts(cuts, until)
 
-    def assign_split(self, rows: pa.RecordBatch, cuts: split.TimeCuts) -> pa.RecordBatch:
-        """Adds the split to canonical rows."""
-        return split.assign_split(self.problem, rows, self.seed, cuts)
+    def assign_split(self, rows: pa.RecordBatch, cuts: Cuts) -> pa.RecordBatch:
+        """Adds the split to canonical rows, and which of their label windows are open."""
+        return label_windows.mark_open(
+            self.problem, split.assign_split(self.problem, rows, self.seed, cuts.times), cuts.until
+        )
 
     # === Fit ===
 
     def count_values(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Tables to merge for `fit`, of rows with their split."""
-        return [(key, table) for key, table in analyze.count_values(self.problem, rows)]
+        if self.transform_from is not None and not self.extend_vocabularies:
+            return []
+        counted = analyze.count_values(self.problem, rows)
+        return [(key, table) for key, table in counted if self.transform_from is None or key[0] == analyze.TABLE]
 
     def merge_values(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_values` with one key."""
         return analyze.merge_counts(tables)
 
     def fit(self, values: KeyedTables) -> TransformStatistics:
-        """Everything fitted, from the merged tables of `count_values`."""
-        return analyze.build_statistics(self.problem, {(what, name): table for (what, name), table in values.items()})
+        """Everything fitted, from the merged tables of `count_values`; or taken, with what is new in these."""
+        counts = {(what, name): table for (what, name), table in values.items()}
+        if self.transform_from is None:
+            return analyze.build_statistics(self.problem, counts)
+        return extend_statistics(self.problem, read_statistics(self.problem, self.transform_from), counts)
 
     # === Write ===
 
@@ -167,9 +219,14 @@ class Plan:
             InputError: no row is left for training.
         """
         shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
+        if self.transform_from is None:
+            statistics = label_windows.add_label_moments(self.problem, statistics, shards)
         manifest = build_manifest(
             self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
         )
+        if self.transform_from is not None:
+            taken = read_statistics(self.problem, self.transform_from)
+            manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
         if not manifest["splits"]["train"]["examples"]:
             raise InputError(
                 f"preprocess: no training example is left of {manifest['rows_in']} rows. "

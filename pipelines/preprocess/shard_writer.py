@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipelines.preprocess import files
 from pipelines.preprocess.encode import encode_bucket
+from pipelines.preprocess.label_windows import join_labels
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import SPLITS, Problem
@@ -49,7 +50,7 @@ class ShardWriter:
             with tempfile.TemporaryDirectory(prefix="tfmtl-transform-") as folder:
                 statistics.save(folder)
                 self._transform = RawTransform(self._problem, folder)  # reads every file now
-        table = pa.Table.from_batches(list(batches))
+        table, undecided = join_labels(self._problem, pa.Table.from_batches(list(batches)))
         num_requests = -(-NUM_REQUESTS // self._num_shards)
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
         written = {}
@@ -58,7 +59,12 @@ class ShardWriter:
             name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
             size = self._write_file(name, encoded.records(split))
             written[name] = {"records": encoded.counts[f"{split}/examples"], "bytes": size}
-        return {"bucket": bucket, "counts": encoded.counts, "files": written, "requests": encoded.requests}
+        return {
+            "bucket": bucket,
+            "counts": {**encoded.counts, **undecided},
+            "files": written,
+            "requests": encoded.requests,
+        }
 
     def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> int:
         """Writes one file and returns its size."""

@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, NumericFeature, Problem, SequenceFeature, Split
+from tfmtl.schema import (
+    BinaryTask,
+    CategoricalFeature,
+    Keys,
+    LabelWindow,
+    NumericFeature,
+    Problem,
+    SequenceFeature,
+    Split,
+)
 from tfmtl.schema.problem import FEATURE_KINDS, TASK_KINDS
 from tfmtl.schema.strict import plain
 
@@ -21,6 +30,7 @@ SECTIONS: dict[str, type[Any]] = {
     "A numeric feature": NumericFeature,
     "A sequence": SequenceFeature,
     "A task": BinaryTask,
+    "A label window": LabelWindow,
     "Split": Split,
 }
 

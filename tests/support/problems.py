@@ -8,6 +8,7 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Keys,
+    LabelWindow,
     NumericFeature,
     Problem,
     RegressionTask,
@@ -68,6 +69,13 @@ def numeric_features(draw: st.DrawFn, name: str) -> NumericFeature:
 
 
 @st.composite
+def late_tasks(draw: st.DrawFn, name: str) -> BinaryTask:
+    """A task whose label later events tell."""
+    window = LabelWindow(draw(conditions()), draw(st.integers(1, 999) | st.floats(0.5, 999.0)), draw(st.none() | names))
+    return BinaryTask(name, sample_space=draw(st.none() | conditions()), label_window=window)
+
+
+@st.composite
 def splits(draw: st.DrawFn, column: str) -> Split:
     """A split of any kind."""
     by = draw(st.sampled_from(["time", "user", "column"]))
@@ -84,7 +92,8 @@ def splits(draw: st.DrawFn, column: str) -> Split:
 def problems(draw: st.DrawFn) -> Problem:
     """A problem with every kind of part, names drawn too."""
     user, time, column, *free = draw(st.lists(names, min_size=8, max_size=14, unique=True))
-    num_tasks = draw(st.integers(1, 3))
+    num_tasks, num_late = draw(st.integers(1, 3)), draw(st.integers(0, 1))
+    free_for_late, free = free[:num_late], free[num_late:]
     task_names, feature_names = free[:num_tasks], free[num_tasks:]
     kinds = st.sampled_from([categorical_features, numeric_features])
     features = tuple(draw(draw(kinds)(name)) for name in feature_names)
@@ -100,6 +109,11 @@ def problems(draw: st.DrawFn) -> Problem:
                 weight=draw(st.floats(1e-3, 1e3) | st.integers(1, 9)),
             )
         )
+    multi_valued = {feature.name for feature in features if isinstance(feature, CategoricalFeature)}
+    for name in free_for_late:
+        task = draw(late_tasks(name))
+        if task.label_window is not None and task.label_window.same not in multi_valued:
+            tasks.append(task)
     events = [
         feature.name
         for feature in features

@@ -94,13 +94,26 @@ def tiny_log(seed: int = 0) -> pa.Table:
     return pa.table({name: pa.array(values, mask=missing.get(name)) for name, values in columns.items()})
 
 
-def prepare(folder: Path, problem: Problem | None = None, seed: int = 0) -> PreparedData:
-    """The preprocessed log of the problem, below `folder`."""
+def next_day(seed: int = 1) -> pa.Table:
+    """A later log: half of the users, a third of the items and all topics and tags of `t1` are new."""
+    log = tiny_log(seed).to_pydict()
+    log["user"] = [f"new {user}" if int(user[1:]) % 2 else user for user in log["user"]]
+    for name in ("item", "previous_item"):
+        log[name] = [f"new {item}" if int(item[1:]) % 3 == 1 else item for item in log[name]]
+    log["topic"] = ["new t1" if topic == "t1" else topic for topic in log["topic"]]
+    log["tags"] = [tags.replace("tag1", "new tag") for tags in log["tags"]]
+    return pa.table({**log, "time": np.asarray(log["time"]) + 1_000_000})
+
+
+def prepare(
+    folder: Path, problem: Problem | None = None, seed: int = 0, log: pa.Table | None = None, **options: Any
+) -> PreparedData:
+    """The preprocessed log of the problem, below `folder`; `options` go to `preprocess`."""
     from pipelines.preprocess.job import preprocess  # Beam takes seconds to import
 
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(tiny_log(seed), folder / "log.parquet")
-    preprocess(problem or tiny_problem(), [str(folder / "log.parquet")], str(folder / "data"), num_shards=2)
+    pq.write_table(tiny_log(seed) if log is None else log, folder / "log.parquet")
+    preprocess(problem or tiny_problem(), [str(folder / "log.parquet")], str(folder / "data"), num_shards=2, **options)
     return PreparedData(folder / "data")
 
 

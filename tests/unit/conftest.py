@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.tiny_problem import prepare
+from tests.support.tiny_problem import next_day, prepare
 from tfmtl.data import PreparedData
 
 
@@ -10,3 +10,10 @@ from tfmtl.data import PreparedData
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """The preprocessed log of `tiny_problem`; not to be written to."""
     return prepare(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def grown_data(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """A later log, its new values behind those of `tiny_data`; not to be written to."""
+    options = {"transform_from": str(tiny_data.directory), "extend_vocabularies": True}
+    return prepare(tmp_path_factory.mktemp("grown"), log=next_day(), **options)

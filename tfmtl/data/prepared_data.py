@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -72,18 +73,41 @@ class PreparedData:
         return self.statistics.model_inputs(self.problem)
 
     def check_fitted_for(self, owner: str, inputs: ModelInputs) -> None:
-        """Raises `ValueError` unless a model with these `inputs` was trained on this very data.
+        """Raises `ValueError` unless a model with these `inputs` was trained on data with this very transformation.
 
-        Data fitted anew has other ids for the same values: the model would answer, and wrongly.
+        Data fitted anew has other ids for the same values: the model would answer, and wrongly. Another day's log
+        preprocessed with the transformation taken over (`transform_from`) fits; which rows are in which split, and
+        which are examples, makes no difference.
 
         Args:
             owner: str. Who asks, named first in the error.
             inputs: `ModelInputs` of the model.
         """
-        if inputs != self.inputs:
+        same_rows = replace(inputs, problem=self.problem)
+        if same_rows != self.inputs or self.problem.what_differs(inputs.problem):
             raise ValueError(
                 f"{owner}: `data` must be what the model was trained on. Received: data='{self.directory}' with other "
                 "tables or another problem. Give the folder named in run.json."
+            )
+
+    def check_extends(self, owner: str, inputs: ModelInputs) -> None:
+        """Raises `ValueError` unless every id of a model with these `inputs` means the same in this data.
+
+        That is so where the data has the model's transformation, or one that extends it (`extend_vocabularies`),
+        however often.
+
+        Args:
+            owner: str. Who asks, named first in the error.
+            inputs: `ModelInputs` of the model.
+        """
+        differing = self.problem.what_differs(inputs.problem)
+        if inputs.digest not in (*self.statistics.extends, self.statistics.digest):
+            differing = [*differing, "vocabularies or statistics that were fitted anew"]
+        if differing:
+            raise ValueError(
+                f"{owner}: `data` must have the transformation of the model's own data, as it is or extended. "
+                f"Received: data='{self.directory}', which differs in {', '.join(differing)}. Preprocess it with "
+                "--transform-from and that data's folder."
             )
 
     def transform(self) -> RawTransform:
@@ -103,7 +127,7 @@ class PreparedData:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with the examples' files or anything fitted, not with where they lie."""
-        facts = {name: value for name, value in self.manifest.items() if name != "inputs"}
+        facts = {name: value for name, value in self.manifest.items() if name not in ("inputs", "transform_from")}
         text = json.dumps([facts, self.statistics.digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -16,13 +16,16 @@ class TransformStatistics:
     """Vocabularies, bucket boundaries and moments, all from the training split.
 
     Args:
-        vocabularies: table -> its values, most frequent first (ties in text order).
-        vocabulary_counts: table -> how often each of them occurred.
+        vocabularies: table -> its values, most frequent first (ties in text order); in an extended one the older ones
+            first.
+        vocabulary_counts: table -> how often each of them occurred in the log that it came in with.
         boundaries: numeric feature -> inner bucket boundaries, rising.
         means: scaled numeric feature -> mean after its logarithm, if any.
         deviations: scaled numeric feature -> standard deviation, likewise.
         label_means: task -> mean of the labels.
         label_deviations: task -> standard deviation of the labels.
+        extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
+            Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -32,6 +35,7 @@ class TransformStatistics:
     deviations: Mapping[str, float]
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
+    extends: tuple[str, ...] = ()
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -48,7 +52,8 @@ class TransformStatistics:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        text = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, directory: str | Path) -> None:
@@ -64,6 +69,7 @@ class TransformStatistics:
             "deviations": dict(self.deviations),
             "label_means": dict(self.label_means),
             "label_deviations": dict(self.label_deviations),
+            "extends": list(self.extends),
         }
         (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
@@ -92,6 +98,7 @@ class TransformStatistics:
             deviations=numbers["deviations"],
             label_means=numbers["label_means"],
             label_deviations=numbers["label_deviations"],
+            extends=tuple(numbers.get("extends", ())),
         )
 
 

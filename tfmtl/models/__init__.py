@@ -1,5 +1,6 @@
 """Multi-task models: compositions of the layers, trained by plain `fit`."""
 
+from tfmtl.models.growth import grow_tables
 from tfmtl.models.loading import load
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets import (
@@ -26,6 +27,7 @@ __all__ = [
     "dtrn",
     "esmm",
     "from_preset",
+    "grow_tables",
     "interaction",
     "load",
     "mmoe",

@@ -8,8 +8,13 @@ from tfmtl import layers  # noqa: F401  (registers every class a saved model may
 from tfmtl.models.multi_task_model import MultiTaskModel
 
 
-def load(path: str | Path) -> MultiTaskModel:
+def load(path: str | Path, compiled: bool = True) -> MultiTaskModel:
     """The model that `model.save(path)` wrote.
+
+    Args:
+        path: a `.keras` file.
+        compiled: bool. Whether the model comes with its optimiser and the optimiser's state, if it was saved with
+            them. Defaults to `True`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -17,7 +22,7 @@ def load(path: str | Path) -> MultiTaskModel:
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"load: no model file at '{path}'. Give a .keras file that model.save() wrote.")
-    model = keras.saving.load_model(path)
+    model = keras.saving.load_model(path, compile=compiled)
     if not isinstance(model, MultiTaskModel):
         raise ValueError(f"load: '{path}' must hold a MultiTaskModel. Received: {type(model).__name__}.")
     return model

@@ -5,6 +5,7 @@ from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.keys import Keys
+from tfmtl.schema.label_window import LabelWindow
 from tfmtl.schema.model_inputs import ModelInputs
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem import Feature, Problem
@@ -22,6 +23,7 @@ __all__ = [
     "Condition",
     "Feature",
     "Keys",
+    "LabelWindow",
     "ModelInputs",
     "NumericFeature",
     "Problem",

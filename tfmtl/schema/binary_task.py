@@ -3,11 +3,36 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from tfmtl.schema.label_window import LabelWindow
+from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.task import Task
 
 
 @dataclass(frozen=True)
 class BinaryTask(Task):
-    """A task whose label is 0 or 1; the model answers with a probability. Arguments: see `Task`."""
+    """A task whose label is 0 or 1; the model answers with a probability. Further arguments: see `Task`.
+
+    Args:
+        label_window: `LabelWindow` or None. Takes the label from the user's later events in place of a column: 1 if
+            such an event follows within the window, else 0, and missing while the window is open. It is open where it
+            reaches beyond the newest time of the log and, in a split by time, beyond the end of the example's own
+            split: when the next split begins, such a label would not be known. With a `parent`, an example whose
+            parent is 0 is 0 too: what follows is not its doing. Defaults to `None`.
+    """
 
     kind: ClassVar[str] = "binary"
+
+    label_window: LabelWindow | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.label_window is not None and self.label is not None:
+            raise ProblemError(
+                f"BinaryTask '{self.name}': `label` must not be given with `label_window`, which needs no column. "
+                f"Received: label={self.label!r}. Remove one of them."
+            )
+
+    @property
+    def label_column(self) -> str | None:
+        """The column that holds the label; `None` where later events tell it."""
+        return None if self.label_window is not None else super().label_column

@@ -85,6 +85,11 @@ class Problem:
         return Condition(self.examples) if self.examples is not None else None
 
     @property
+    def late_tasks(self) -> tuple[BinaryTask, ...]:
+        """The tasks whose label is told by later events."""
+        return tuple(task for task in self.tasks if isinstance(task, BinaryTask) and task.label_window is not None)
+
+    @property
     def group_column(self) -> str | None:
         """The column of the grouped AUC."""
         return self.keys.group or self.keys.user
@@ -102,6 +107,21 @@ class Problem:
             if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
                 tables[feature.table_name] = (*tables.get(feature.table_name, ()), feature)
         return tables
+
+    def what_differs(self, other: "Problem") -> list[str]:
+        """The parts in which two problems would not give one model: all but `split` and `examples`.
+
+        These two only say which rows are learnt from, and may be others for another day's log.
+        """
+        mine, others = self.to_dict(), other.to_dict()
+        names = [name for name in ("name", "keys") if mine.get(name) != others.get(name)]
+        for part in ("features", "sequences", "tasks"):
+            here, there = ({item["name"]: item for item in found.get(part, [])} for found in (mine, others))
+            changed = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+            if not changed and list(here) != list(there):
+                changed = ["their order"]
+            names += [f"{part} ({', '.join(changed)})"] if changed else []
+        return names
 
     # === Files ===
 

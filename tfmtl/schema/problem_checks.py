@@ -33,6 +33,7 @@ def check_problem(problem: Problem) -> None:
             raise ProblemError(f"Problem: `examples`: {error}") from error
     _check_labels(problem)
     _check_parents(problem)
+    _check_label_windows(problem)
     _check_tables(problem)
     _check_sequences(problem)
     _check_split(problem)
@@ -83,6 +84,37 @@ def _check_parents(problem: Problem) -> None:
                 cycle = " -> ".join([*path, parent])
                 raise ProblemError(f"Problem: the parents of task '{task.name}' form a cycle: {cycle}. Cut it.")
             path.append(parent)
+
+
+def _check_label_windows(problem: Problem) -> None:
+    tasks = {task.name: task for task in problem.tasks}
+    for task in problem.tasks:
+        if not isinstance(task, BinaryTask):
+            continue
+        if task.label_window is None:
+            parent = tasks.get(task.parent or "")
+            if isinstance(parent, BinaryTask) and parent.label_window is not None:
+                raise ProblemError(
+                    f"Problem: task '{task.name}' reads its label from column '{task.label_column}' and must not have "
+                    f"the parent '{parent.name}', whose label is known only later. Give it a `label_window`, too."
+                )
+            continue
+        if problem.keys.user is None or problem.keys.time is None:
+            raise ProblemError(
+                f"Problem: the label_window of task '{task.name}' needs `keys.user` and `keys.time`. "
+                f"Received: user={problem.keys.user!r}, time={problem.keys.time!r}."
+            )
+        if task.label_window.ticks(problem.keys.ticks_per_second) < 1:
+            raise ProblemError(
+                f"Problem: the label_window of task '{task.name}' must be at least one step of the time column. "
+                f"Received: hours={task.label_window.hours!r}, time_unit={problem.keys.time_unit!r}."
+            )
+        same = {feature.name: feature for feature in problem.features}.get(task.label_window.same or "")
+        if isinstance(same, CategoricalFeature) and same.multi_valued:
+            raise ProblemError(
+                f"Problem: the label_window of task '{task.name}' names column '{same.name}' in `same`, which is "
+                "multi-valued. Name a column with one value a row."
+            )
 
 
 def _check_tables(problem: Problem) -> None:

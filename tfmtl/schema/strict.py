@@ -72,7 +72,7 @@ def read_record(cls: type[Record], mapping: object, where: str) -> Record:
     """Builds the dataclass `cls` from `mapping`, refusing unknown keys and wrong types.
 
     Args:
-        cls: a dataclass type whose fields have plain types.
+        cls: a dataclass type whose fields have plain types, or are such dataclasses themselves.
         mapping: what stood in the file.
         where: the place in the file, for the error text.
     """
@@ -88,10 +88,18 @@ def read_record(cls: type[Record], mapping: object, where: str) -> Record:
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in mapping:
             raise ProblemError(f"{where}: key '{name}' is missing. Add it.")
+    hints = typing.get_type_hints(cls)
+    values = {name: _read_part(hints[name], value, f"{where}.{name}") for name, value in mapping.items()}
     try:
-        return cls(**mapping)
+        return cls(**values)
     except ProblemError as error:
         raise ProblemError(f"{where}: {error}") from error
+
+
+def _read_part(hint: Any, value: object, where: str) -> object:
+    """`value`, or the dataclass that a field of the type `hint` holds, read from a mapping."""
+    parts = [option for option in typing.get_args(hint) or (hint,) if dataclasses.is_dataclass(option)]
+    return read_record(parts[0], value, where) if parts and isinstance(value, Mapping) else value  # type: ignore[arg-type]
 
 
 def read_list(value: object, where: str) -> list[Any]:
@@ -108,7 +116,9 @@ def plain(record: Any) -> dict[str, Any]:
         value = getattr(record, field.name)
         if field.default is not dataclasses.MISSING and value == field.default:
             continue
-        result[field.name] = list(value) if isinstance(value, tuple) else value
+        if isinstance(value, tuple):
+            value = list(value)
+        result[field.name] = plain(value) if dataclasses.is_dataclass(value) else value
     return result
 
 

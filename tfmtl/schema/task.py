@@ -47,8 +47,8 @@ class Task:
             Condition(self.sample_space)
 
     @property
-    def label_column(self) -> str:
-        """The column that holds the label."""
+    def label_column(self) -> str | None:
+        """The column that holds the label; `None` for a label that is in none."""
         return self.label or self.name
 
     @property

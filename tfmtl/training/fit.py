@@ -16,6 +16,7 @@ from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.optimizers import LazyAdam
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
+from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
@@ -70,7 +71,7 @@ def fit(
     Raises:
         ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
             prepared data or exported models, or cannot be written to; the tables do not fit into memory; there is no
-            training example.
+            training example; `options.init_from` is no finished run of this preset, or of data with other ids.
         TypeError: `options.preset_options` holds something that the preset does not know.
         TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
@@ -118,6 +119,8 @@ def fit(
         _say(verbose, f"Trains anew, because of changes: {folder.what_changed()}.")
     if not resumes:
         folder.start_anew()
+        if options.init_from is not None:
+            start_from_run(model, data, options.init_from)
     if not progress.stopped and progress.epoch < options.epochs:
         model.fit(
             data.train_epochs(options.batch_size, options.seed, progress.epoch, progress.step),

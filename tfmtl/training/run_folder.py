@@ -13,6 +13,7 @@ from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.schema import SPLITS
 from tfmtl.schema.shown import shown
+from tfmtl.training.initial_weights import initial_digest
 from tfmtl.training.progress import Progress
 from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_error import written
@@ -20,6 +21,8 @@ from tfmtl.training.training_state import read_progress
 
 _UNFINISHED = "unfinished_"
 _DATA = "data_digest"
+_INITIAL = "initial_digest"
+_NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
 _FACTS = "facts.json"
 
 
@@ -36,13 +39,18 @@ class RunFolder:
         data: `PreparedData`.
 
     Raises:
-        ValueError: `path` holds prepared data or exported models, or cannot be written to.
+        ValueError: `path` holds prepared data or exported models, or cannot be written to; `options.init_from` is the
+            same folder, no finished run, or one of another preset.
     """
 
     def __init__(self, path: Path, options: TrainOptions, data: PreparedData) -> None:
         check_output_folder("fit", "output", path, TRAINED)
+        if options.init_from is not None and Path(options.init_from).resolve() == path.resolve():
+            rule = "be another folder than `init_from`, whose model it would replace"
+            raise ValueError(error_text("fit", "output", rule, str(path), "Give a new folder."))
         self.path = path
-        self._facts = _plain({**options.what_decides(), _DATA: data.digest})
+        self._origin = {_DATA: data.digest, _INITIAL: initial_digest(options)}
+        self._facts = _plain({**options.what_decides(), **self._origin})
         digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()[:12]
         self.unfinished = path / f"{_UNFINISHED}{digest}"
         self.state = self.unfinished / "state.zip"
@@ -84,7 +92,7 @@ class RunFolder:
 
     def _finished_facts(self) -> dict[str, Any] | None:
         record = _read_json(self.record)
-        return None if record is None else {**record.get("options", {}), _DATA: record.get(_DATA)}
+        return None if record is None else {**record.get("options", {}), **{name: record.get(name) for name in _NAMES}}
 
     def _unfinished_facts(self) -> dict[str, Any] | None:
         states = self.path.glob(f"{_UNFINISHED}*/{self.state.name}")
@@ -94,7 +102,7 @@ class RunFolder:
         if before is None:
             return None
         return [
-            "the data" if name == _DATA else f"{name} ({shown(before.get(name))}, now {shown(value)})"
+            _NAMES[name] if name in _NAMES else f"{name} ({shown(before.get(name))}, now {shown(value)})"
             for name, value in self._facts.items()
             if before.get(name) != value
         ]
@@ -127,7 +135,7 @@ class RunFolder:
         with written(self.model) as partial:
             shutil.copyfile(self.best, partial)
         with written(self.record) as partial:
-            partial.write_text(json.dumps({**record, _DATA: self._facts[_DATA]}, indent=1) + "\n")
+            partial.write_text(json.dumps({**record, **self._origin}, indent=1) + "\n")
         self.state.unlink(missing_ok=True)  # first, since a state without its best model could not be gone on with
         self.drop_unfinished()
 

@@ -48,6 +48,9 @@ class TrainOptions:
         rho: float or None. Radius of `sharpness`. Defaults to `None`: the method's own.
         decomposed: bool. Whether every task has its own perturbation, balanced apart from its loss. Defaults to
             `False`.
+        init_from: str or None. Output folder of an earlier run, whose best model's weights are where this one starts;
+            its preset and preset options must be the same, and the data must have its transformation, as it is or
+            extended (`tfmtl.models.grow_tables` says what becomes of new values). Defaults to `None`: random weights.
         monitor_conflicts: bool. Whether to measure once an epoch how the tasks' gradients, gates and embeddings stand,
             as `ConflictMonitor` does. Defaults to `False`.
     """
@@ -71,6 +74,7 @@ class TrainOptions:
     sharpness: str | None = None
     rho: float | None = None
     decomposed: bool = False
+    init_from: str | None = None
     monitor_conflicts: bool = False
 
     def __post_init__(self) -> None:
@@ -94,6 +98,9 @@ class TrainOptions:
             check_positive_int("TrainOptions", "checkpoint_every", self.checkpoint_every)
         check_bool("TrainOptions", "deterministic", self.deterministic)
         check_bool("TrainOptions", "memory_check", self.memory_check)
+        if self.init_from is not None and not isinstance(self.init_from, str):
+            advice = "Give the folder as text."
+            raise TypeError(error_text("TrainOptions", "init_from", "be text or None", self.init_from, advice))
         self._check_balancing()
         check_bool("TrainOptions", "monitor_conflicts", self.monitor_conflicts)
 

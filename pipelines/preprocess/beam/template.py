@@ -20,6 +20,8 @@ def translate(
     seed: int = 0,
     num_shards: int | None = None,
     compression: str = "none",
+    transform_from: str | None = None,
+    extend_vocabularies: bool = False,
     beam_options: Sequence[str] = (),
 ) -> Any:
     """Translates the job for Dataflow and runs nothing: no input is looked at, and no output touched.
@@ -34,6 +36,8 @@ def translate(
         seed: as in `preprocess`.
         num_shards: TFRecord files per split. Has no default, since the size of the input is not known.
         compression: `"none"` or `"gzip"`.
+        transform_from: as in `preprocess`; whether it fits is looked at now, and it is read when the job runs.
+        extend_vocabularies: as in `preprocess`.
         beam_options: options for Beam, with `--dry_run=True` or `--template_location=gs://...`.
 
     Returns:
@@ -55,7 +59,8 @@ def translate(
         )
     pipeline = new_pipeline(options)
     folder = OutputFolder(output)
-    build_template(pipeline, Plan.checked(problem, folder.partial, num_shards, seed, compression), inputs, folder)
+    plan = Plan.checked(problem, folder.partial, num_shards, seed, compression, transform_from, extend_vocabularies)
+    build_template(pipeline, plan, inputs, folder)
     return pipeline.run()
 
 

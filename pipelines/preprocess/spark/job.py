@@ -13,11 +13,10 @@ import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.preprocess.plan import Files, Key, Plan
+from pipelines.preprocess.plan import Cuts, Files, Key, Plan
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
 from pipelines.preprocess.spark.session import spark_session
-from pipelines.preprocess.split import TimeCuts
 
 _ROWS, _REJECTED, _COUNTS = "rows", "rejected", "counts"
 _SCHEMA = "kind string, key string, content binary"
@@ -102,7 +101,7 @@ def _count(rows: DataFrame, count: CountRows, merge: MergeTables) -> dict[Key, p
     return {tuple(json.loads(row.key)): from_bytes(row.content) for row in counted.collect()}
 
 
-def _write_shards(rows: DataFrame, plan: Plan, cuts: TimeCuts, statistics: Any) -> DataFrame:
+def _write_shards(rows: DataFrame, plan: Plan, cuts: Cuts, statistics: Any) -> DataFrame:
     """All rows of a bucket meet in one task, which writes them."""
     fitted = rows.sparkSession.sparkContext.broadcast(statistics)
     writer = plan.shard_writer()

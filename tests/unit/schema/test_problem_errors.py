@@ -64,8 +64,8 @@ WRONG_KEYS = [
     ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'dim', 'name', 'side', "
      "'transform']. Did you mean 'buckets'?"),
     ("sequences.0.max_len", 8, "sequences[0]: unknown key 'max_len'. "),
-    ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'name', 'parent', "
-     "'sample_space', 'weight']. Did you mean 'parent'?"),
+    ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'label_window', 'name', "
+     "'parent', 'sample_space', 'weight']. Did you mean 'parent'?"),
     ("split.valid_form", 3, "split: unknown key 'valid_form'. "),
     ("name", ..., "Problem: key 'name' is missing. Add it."),
     ("features", ..., "Problem: key 'features' is missing. Add it."),
@@ -84,6 +84,9 @@ WRONG_KEYS = [
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
     ("tasks", None, "tasks: must be a list. Received: None."),
     ("sequences", "bought", "sequences: must be a list. Received: 'bought'."),
+    ("tasks.0.label_window", {"when": "buy == 1", "hour": 2}, "tasks[0].label_window: unknown key 'hour'. "
+     "Known keys: ['hours', 'same', 'when']. Did you mean 'hours'?"),
+    ("tasks.0.label_window", {"when": "buy == 1"}, "tasks[0].label_window: key 'hours' is missing. Add it."),
     ("keys", ["user"], "keys: must be a mapping of keys to values. Received: ['user']."),
     ("split", "time", "split: must be a mapping of keys to values. Received: 'time'."),
     ("sequences.0", None, "sequences[0]: must be a mapping of keys to values. Received: None."),
@@ -129,6 +132,14 @@ WRONG_TYPES = [
     ("tasks.2.label", "", "RegressionTask 'watch': `label` must not be empty. Received: label=''. "
      "Leave it out for the name."),
     ("tasks.2.label", 4, "`label` must be text or nothing. Received: label=4 (int)."),
+    ("tasks.0.label_window", 24, "tasks[0]: BinaryTask 'click': `label_window` must be LabelWindow or nothing. "
+     "Received: label_window=24 (int)."),
+    ("tasks.0.label_window", {"when": "buy == 1", "hours": 0}, "tasks[0].label_window: LabelWindow: `hours` must be "
+     "positive and at most 1,000,000. Received: hours=0.0."),
+    ("tasks.0.label_window", {"when": "buy == 1", "hours": float("nan")}, "Received: hours=nan."),
+    ("tasks.0.label_window", {"when": "buy == 1", "hours": 2, "same": "an item"}, "LabelWindow: `same` must be "
+     "letters, digits"),
+    ("tasks.0.label_window", {"when": "buy", "hours": 2}, "tasks[0].label_window: Condition: cannot read"),
     ("keys.time_unit", "us", "keys: Keys: `time_unit` must be one of ['s', 'ms']. Received: time_unit='us'. "
      "Did you mean 's'?"),
     ("keys.user", 5, "keys: Keys: `user` must be text or nothing. Received: user=5 (int)."),
@@ -169,6 +180,15 @@ WRONG_TOGETHER = [
      "Received: user=None, time='ts'."),
     ("keys.time", ..., "Problem: sequence 'bought' needs `keys.user` and `keys.time`. "
      "Received: user='user', time=None."),
+    ("tasks.0", {**GOOD["tasks"][0], "label_window": {"when": "buy == 1", "hours": 2}}, "Problem: task 'buy' reads its "
+     "label from column 'buy' and must not have the parent 'click', whose label is known only later. Give it a "
+     "`label_window`, too."),
+    ("tasks.0", {**GOOD["tasks"][0], "label": "c", "label_window": {"when": "buy == 1", "hours": 2}}, "BinaryTask "
+     "'click': `label` must not be given with `label_window`, which needs no column. Received: label='c'."),
+    ("tasks.1.label_window", {"when": "buy == 1", "hours": 2, "same": "tags"}, "Problem: the label_window of task "
+     "'buy' names column 'tags' in `same`, which is multi-valued."),
+    ("tasks.1.label_window", {"when": "buy == 1", "hours": 1e-4}, "Problem: the label_window of task 'buy' must be at "
+     "least one step of the time column. Received: hours=0.0001, time_unit='s'."),
     ("split", {"by": "column", "column": "item"}, "Problem: the split's column 'item' must not be a feature. "
      "Remove the feature."),
 ]  # fmt: skip
@@ -230,6 +250,13 @@ def test_splits(split: dict[str, object], text: str) -> None:
 )
 def test_a_split_needs_its_key(by: str, text: str) -> None:
     _refused({**GOOD, "sequences": [], "keys": {}, "split": {"by": by}}, text)
+
+
+@pytest.mark.parametrize("keys", [{}, {"user": "user"}, {"time": "ts"}])
+def test_a_label_window_needs_user_and_time(keys: dict[str, str]) -> None:
+    task = {"kind": "binary", "name": "later", "label_window": {"when": "buy == 1", "hours": 2}}
+    mapping = {**GOOD, "sequences": [], "keys": keys, "tasks": [task], "split": {"by": "column", "column": "part"}}
+    _refused(mapping, "Problem: the label_window of task 'later' needs `keys.user` and `keys.time`. Received: user=")
 
 
 @pytest.mark.parametrize(

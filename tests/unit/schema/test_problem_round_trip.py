@@ -14,6 +14,7 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Keys,
+    LabelWindow,
     ModelInputs,
     NumericFeature,
     Problem,
@@ -55,6 +56,7 @@ def test_what_yaml_says_is_what_python_says(tmp_path: Path) -> None:
     tasks:
       - {kind: binary, name: click}
       - {kind: binary, name: buy, parent: click, weight: 2}
+      - {kind: binary, name: bought_later, label_window: {when: buy == 1, same: item, hours: 24}}
       - {kind: regression, name: watch, label: seconds, sample_space: click == 1 and kind != 'ad'}
     split: {by: user, valid: 0.2, test: 0}
     examples: shown == 1
@@ -70,6 +72,7 @@ def test_what_yaml_says_is_what_python_says(tmp_path: Path) -> None:
         tasks=(
             BinaryTask("click"),
             BinaryTask("buy", parent="click", weight=2.0),
+            BinaryTask("bought_later", label_window=LabelWindow("buy == 1", 24, same="item")),
             RegressionTask("watch", label="seconds", sample_space="click == 1 and kind != 'ad'"),
         ),
         keys=Keys("user_id", "ts", "session", "ms"),

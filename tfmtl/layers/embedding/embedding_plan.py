@@ -47,8 +47,7 @@ class EmbeddingPlan:
         self.scaled_names: list[str] = []
         self.columns: dict[int, list[IdColumn]] = {}
         self.table_rows: dict[int, int] = {}
-        self._offsets: dict[str, int] = {}
-        self._sizes: dict[str, int] = {}
+        self.tables: dict[str, TableRows] = {}
         for table, features in problem.tables.items():
             self._add_table(table, features[0].dim, inputs.table_rows[table])
         for feature in problem.features:
@@ -70,9 +69,8 @@ class EmbeddingPlan:
                 self._add_column(self.dim, sequence.gap_key, sequence.gap_key, sequence.max_length, True)
 
     def _add_table(self, table: str, width: int, rows: int) -> None:
-        self._offsets[table] = self.table_rows.get(width, 0)
-        self._sizes[table] = rows
-        self.table_rows[width] = self._offsets[table] + rows
+        self.tables[table] = TableRows(width, self.table_rows.get(width, 0), rows)
+        self.table_rows[width] = self.tables[table].start + rows
 
     def _add_column(self, width: int, key: str, table: str, length: int, is_list: bool) -> None:
         self.columns.setdefault(width, []).append(IdColumn(key, table, length, is_list))
@@ -84,10 +82,10 @@ class EmbeddingPlan:
 
     def feature_rows(self, name: str) -> TableRows | None:
         """The rows of a feature's table, reserved ones first; `None` for a feature without ids."""
-        for width, columns in self.columns.items():
+        for columns in self.columns.values():
             for column in columns:
                 if column.key == name:
-                    return TableRows(width, self._offsets[column.table], self._sizes[column.table])
+                    return self.tables[column.table]
         return None
 
     def columns_among(self, names: Container[str]) -> dict[int, list[IdColumn]]:
@@ -97,9 +95,9 @@ class EmbeddingPlan:
 
     def row_offsets(self, columns: Sequence[IdColumn]) -> np.ndarray:
         """What to add to the concatenated ids of columns of one width to find their rows, `(ids,)`."""
-        return np.repeat([self._offsets[c.table] for c in columns], [c.length for c in columns])
+        return np.repeat([self.tables[c.table].start for c in columns], [c.length for c in columns])
 
     def out_of_vocabulary_rows(self, width: int) -> list[int]:
         """The rows of a width's fused table that stand for unseen values."""
         tables = {column.table for column in self.columns[width]}
-        return sorted(self._offsets[table] + 1 for table in tables)
+        return sorted(self.tables[table].start + 1 for table in tables)

@@ -1,0 +1,50 @@
+"""Starting from an earlier run's weights."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from tfmtl.core.validation import error_text
+from tfmtl.data import PreparedData
+from tfmtl.models import MultiTaskModel, load
+from tfmtl.models.growth import take_weights
+from tfmtl.training.train_options import TrainOptions
+
+
+def initial_digest(options: TrainOptions) -> str | None:
+    """Hexadecimal digits that change with the run that `options.init_from` names; `None` if it names none.
+
+    Raises:
+        ValueError: there is no finished run, or one of another preset.
+    """
+    if options.init_from is None:
+        return None
+    return hashlib.sha256(json.dumps(_record(options.init_from, options), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def start_from_run(model: MultiTaskModel, data: PreparedData, folder: str) -> None:
+    """Gives a model the weights of an earlier run's best one, its tables grown as the data's vocabularies did.
+
+    Raises:
+        ValueError: the data's ids mean something else than that run's.
+    """
+    take_weights("fit", model, load(Path(folder) / "model.keras", compiled=False), data)
+
+
+def _record(folder: str, options: TrainOptions) -> dict[str, Any]:
+    path = Path(folder)
+    try:
+        record = dict(json.loads((path / "run.json").read_text()))
+    except (OSError, ValueError):
+        record = {}
+    if not record or not (path / "model.keras").is_file():
+        advice = "Give a folder with run.json and model.keras."
+        raise ValueError(error_text("fit", "init_from", "be the output of a finished run", folder, advice))
+    theirs = record.get("options", {})
+    for name in ("preset", "preset_options"):
+        mine = json.loads(json.dumps(getattr(options, name)))
+        if theirs.get(name) != mine:
+            rule = f"be that of the run to start from ({theirs.get(name)!r})"
+            raise ValueError(error_text("fit", name, rule, mine, "Give the same, or start without `init_from`."))
+    return record
