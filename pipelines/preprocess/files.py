@@ -62,9 +62,9 @@ def local_target(path: str) -> Iterator[Path]:
     Whatever stood at `path` is replaced in one step, so that a bundle that is run twice leaves one whole file.
     """
     if "://" in path:
-        with tempfile.NamedTemporaryFile(prefix="tfmtl-") as local:
-            yield Path(local.name)
-            put(local.name, path)
+        with tempfile.NamedTemporaryFile(prefix="tfmtl-") as temporary:
+            yield Path(temporary.name)
+            put(temporary.name, path)
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)

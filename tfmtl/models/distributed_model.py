@@ -32,6 +32,18 @@ class DistributedModel(keras.Model):
         needed = strategy.num_replicas_in_sync > 1 or _is_asynchronous(strategy)
         return TrainerStrategy(strategy) if needed else strategy
 
+    @property
+    def jit_compile(self) -> bool:
+        """Whether the passes of a step are compiled with XLA.
+
+        Keras switches that off where TensorFlow's kernels are to be deterministic; on a CPU they are under XLA too.
+        """
+        return bool(self._jit_compile)
+
+    @jit_compile.setter
+    def jit_compile(self, asked: bool | None) -> None:
+        self._jit_compile = bool(asked)
+
     def make_train_function(self, force: bool = False) -> None:
         """Makes what `fit` calls for every step."""
         strategy = super().distribute_strategy

@@ -141,6 +141,13 @@ def test_without_validation_the_last_epoch_counts(tmp_path: Path) -> None:
 # === Seeds ===
 
 
+def test_xla_gives_the_same_bits_every_time(tiny_data: PreparedData, tmp_path: Path) -> None:
+    chosen = options(preset="mmoe", jit_compile=True)
+    one, other = (fit(tiny_data, tmp_path / name, chosen, verbose=0) for name in "ab")
+    assert one.compiles_with_xla  # which Keras would switch off
+    assert_same_weights(one, other)
+
+
 def test_seed_decides_the_model(tiny_data: PreparedData, tmp_path: Path, run: Run) -> None:
     keras.utils.set_random_seed(99)  # what was drawn before must not matter
     again = fit(tiny_data, tmp_path / "again", run.options, verbose=0)

@@ -65,7 +65,13 @@ def test_errors(arguments: dict, error: type[Exception], text: str) -> None:
 
 def test_what_compile_is_told() -> None:
     told = TrainOptions(balancing="pcgrad", shared="representation", jit_compile=True).compile_arguments()
-    assert told == {"jit_compile": True, "balancing": "pcgrad", "shared": "representation", "sharpness": None}
+    assert told == {
+        "jit_compile": True,
+        "max_projected_rows": 128,
+        "balancing": "pcgrad",
+        "shared": "representation",
+        "sharpness": None,
+    }
     sharpness = TrainOptions(sharpness="asam").compile_arguments()["sharpness"]
     assert sharpness.get_config() == {"rho": 2.0, "decomposed": False, "embeddings": False}
     sharpness = TrainOptions(sharpness="sam", rho=0.1, decomposed=True).compile_arguments()["sharpness"]
