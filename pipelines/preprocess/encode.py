@@ -107,7 +107,7 @@ class _ExampleEncoder:
             for sequence in problem.sequences
             for column in sequence.columns
         }
-        self._times = table[columns.TIME].to_numpy() if problem.keys.time else None
+        self._times = table[columns.TIME].to_numpy() if problem.keys.time else np.empty(0, np.int64)
 
     @property
     def slice_rows(self) -> int:

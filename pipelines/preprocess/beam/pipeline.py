@@ -8,6 +8,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsList, AsSingleton
 
 from pipelines.preprocess.beam import stages
+from pipelines.preprocess.pieces import Piece
 from pipelines.preprocess.plan import Files, Plan
 from pipelines.preprocess.read import InputError
 
@@ -36,11 +37,11 @@ def build(pipeline: beam.Pipeline, plan: Plan, files: Files) -> None:
     cuts: Any = plan.find_cuts({})
     if plan.counts_times:
         find_cuts = stages.CountInto(plan.count_times, plan.merge_times, plan.find_cuts)
-        cuts = AsSingleton(read.rows | "find time cuts" >> find_cuts)
-    rows = read.rows | "assign splits" >> beam.Map(plan.assign_split, cuts)
+        cuts = AsSingleton(read.pieces | "times" >> beam.Map(Piece.rows) | "find time cuts" >> find_cuts)
+    rows = read.pieces | "rows" >> beam.Map(Piece.rows) | "assign splits" >> beam.Map(plan.assign_split, cuts)
     fit = stages.CountInto(plan.count_values, plan.merge_values, plan.fit)
     statistics = rows | "fit statistics" >> fit
-    shards = rows | "write shards" >> stages.WriteShards(plan, AsSingleton(statistics))
+    shards = read.pieces | "write shards" >> stages.WriteShards(plan, cuts, AsSingleton(statistics))
     rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(plan)
     _ = statistics | "write manifest" >> beam.Map(
         lambda statistics, plan, paths, *counts: plan.finish(paths, statistics, *counts),
