@@ -10,7 +10,10 @@ from pipelines.preprocess import columns
 
 
 def partition(batch: pa.RecordBatch, num_buckets: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """A batch's rows by bucket: by user, or by row where the log has no users."""
+    """A batch's rows by bucket: by user, or by row where the log has no users.
+
+    The parts are slices: pickled, each would carry the whole batch; Arrow's own format writes what belongs to them.
+    """
     if columns.USER in batch.schema.names:
         coded = batch.column(columns.USER).dictionary_encode()
         users = coded.dictionary.to_numpy(zero_copy_only=False)
@@ -18,6 +21,7 @@ def partition(batch: pa.RecordBatch, num_buckets: int) -> Iterator[tuple[int, pa
     else:
         buckets = batch.column(columns.ROW).to_numpy() % num_buckets
     order = np.argsort(buckets, kind="stable")
+    ordered = batch.take(pa.array(order))
     present, starts = np.unique(buckets[order], return_index=True)
-    for bucket, rows in zip(present.tolist(), np.split(order, starts[1:]), strict=True):
-        yield bucket, batch.take(pa.array(rows))  # not a slice: a pickled slice carries its whole batch
+    for bucket, start, stop in zip(present.tolist(), starts, [*starts[1:], batch.num_rows], strict=True):
+        yield bucket, ordered.slice(start, stop - start)

@@ -56,21 +56,19 @@ def delete(paths: Sequence[str]) -> None:
 
 
 @contextmanager
-def local_target(path: str) -> Iterator[Path]:
+def local_target(path: str, scratch: str) -> Iterator[Path]:
     """A local file to write, for what can only write those; when the block ends it lies at `path`.
 
     Whatever stood at `path` is replaced in one step, so that a bundle that is run twice leaves one whole file.
+    A local `path` and `scratch` must be on one disk.
     """
     if "://" in path:
         with tempfile.NamedTemporaryFile(prefix="tfmtl-") as temporary:
             yield Path(temporary.name)
             put(temporary.name, path)
         return
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    local = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
-    try:
-        yield local
-        os.replace(local, target)
-    finally:
-        local.unlink(missing_ok=True)
+    unfinished = Path(scratch) / uuid.uuid4().hex
+    for folder in (unfinished.parent, Path(path).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    yield unfinished
+    os.replace(unfinished, path)

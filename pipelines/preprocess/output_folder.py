@@ -19,12 +19,17 @@ _OWN_FILE = re.compile(
 )
 
 
+def scratch(directory: str) -> str:
+    """The folder below an output that is being written, for what is only needed until then."""
+    return f"{directory}/scratch"
+
+
 class OutputFolder:
     """Context manager: write below `partial`; leaving without an error puts it in the place of `path`.
 
-    Anything left by a run that was killed is removed first. An older folder
-    is moved aside for the moment of the exchange and then removed, and put
-    back if the exchange was cut short.
+    What lies in its `scratch` folder is left out. Anything left by a run that
+    was killed is removed first. An older folder is moved aside for the moment
+    of the exchange and then removed, and put back if the exchange was cut short.
 
     An object store has no folders, so there is no exchange at one moment: the
     old manifest leaves first and the new one comes last, so what has a
@@ -79,6 +84,7 @@ class OutputFolder:
 
     def put_in_place(self) -> None:
         """Gives `partial` the place of `path`."""
+        self._remove(scratch(self.partial))
         if self._is_local:
             if os.path.exists(self._path):
                 os.rename(self._path, self._previous)

@@ -24,6 +24,8 @@ from pipelines.preprocess.canonical import canonicalize
 from pipelines.preprocess.fitted_files import write_fitted_files
 from pipelines.preprocess.log_counts import count_log
 from pipelines.preprocess.manifest import build_manifest
+from pipelines.preprocess.output_folder import scratch
+from pipelines.preprocess.pieces import PieceWriter
 from pipelines.preprocess.read import InputError, check_columns, expand, read_batches
 from pipelines.preprocess.rejected_rows import rejected_table, write_rejected
 from pipelines.preprocess.shard_writer import Shard, ShardWriter
@@ -196,6 +198,10 @@ class Plan:
     def partition(self, rows: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
         """`(bucket, rows)`: a user's rows always share one."""
         return buckets.partition(rows, self.num_shards)
+
+    def piece_writer(self) -> PieceWriter:
+        """What keeps the rows of one file in files, for engines that would hold them in memory otherwise."""
+        return PieceWriter(scratch(self.directory), self.num_shards)
 
     def shard_writer(self) -> ShardWriter:
         """What writes the buckets; one object may write many."""

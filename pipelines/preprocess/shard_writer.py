@@ -10,6 +10,7 @@ import tensorflow as tf
 from pipelines.preprocess import files
 from pipelines.preprocess.encode import encode_bucket
 from pipelines.preprocess.label_windows import join_labels
+from pipelines.preprocess.output_folder import scratch
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import SPLITS, Problem
@@ -68,7 +69,7 @@ class ShardWriter:
 
     def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> int:
         """Writes one file and returns its size."""
-        with files.local_target(files.join(self._directory, *name.split("/"))) as local:
+        with files.local_target(files.join(self._directory, *name.split("/")), scratch(self._directory)) as local:
             with tf.io.TFRecordWriter(str(local), self._compression) as writer:
                 for records in slices:
                     for record in records.to_pylist():

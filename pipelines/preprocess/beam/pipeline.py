@@ -9,6 +9,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipelines.preprocess.beam import stages
 from pipelines.preprocess.beam.options import new_pipeline
+from pipelines.preprocess.pieces import Piece
 from pipelines.preprocess.plan import Files, Plan
 from pipelines.preprocess.read import InputError
 
@@ -37,13 +38,13 @@ def build(files: beam.PCollection, plan: Plan) -> beam.PCollection:
     read = files | "read rows" >> stages.ReadRows(plan)
     if plan.counts_times:
         find_cuts = stages.CountInto(plan.count_times, plan.merge_times, plan.find_cuts)
-        cuts: Any = AsSingleton(read.rows | "find time cuts" >> find_cuts)
+        cuts: Any = AsSingleton(read.pieces | "times" >> beam.Map(Piece.rows) | "find time cuts" >> find_cuts)
     else:
         cuts = plan.find_cuts({})
-    rows = read.rows | "assign splits" >> beam.Map(plan.assign_split, cuts)
+    rows = read.pieces | "rows" >> beam.Map(Piece.rows) | "assign splits" >> beam.Map(plan.assign_split, cuts)
     fit = stages.CountInto(plan.count_values, plan.merge_values, plan.fit)
     statistics = rows | "fit statistics" >> fit
-    shards = rows | "write shards" >> stages.WriteShards(plan, AsSingleton(statistics))
+    shards = read.pieces | "write shards" >> stages.WriteShards(plan, cuts, AsSingleton(statistics))
     rejected = read[stages.REJECTED] | "write rejected" >> stages.WriteRejected(plan)
     return statistics | "write manifest" >> beam.Map(
         lambda statistics, files, plan, *counts: plan.finish([path for _, path in sorted(files)], statistics, *counts),

@@ -6,8 +6,10 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipelines.preprocess.plan import Key, Plan
+from pipelines.preprocess.pieces import read_range, read_table
+from pipelines.preprocess.plan import Counts, Key, Plan
 from pipelines.preprocess.shard_writer import Shard
+from pipelines.preprocess.split import TimeCuts
 from tfmtl.data.transform_statistics import TransformStatistics
 
 REJECTED, COUNTS = "rejected", "counts"
@@ -15,14 +17,14 @@ _MERGE_AFTER = 32  # tables an accumulator holds before it adds them up
 
 
 class ReadRows(beam.PTransform):
-    """`(file number, path)` to canonical batches; with the outputs `REJECTED` and `COUNTS`."""
+    """`(file number, path)` to `Piece`s of canonical rows; with the outputs `REJECTED` and `COUNTS`."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def expand(self, files: beam.PCollection) -> Any:
-        parse = beam.ParDo(_ReadFile(self._plan)).with_outputs(REJECTED, COUNTS, main="rows")
+        parse = beam.ParDo(_ReadFile(self._plan)).with_outputs(REJECTED, COUNTS, main="pieces")
         return files | beam.Reshuffle() | parse
 
 
@@ -33,12 +35,13 @@ class _ReadFile(beam.DoFn):
 
     def process(self, element: tuple[int, str]) -> Iterator[Any]:
         number, path = element
+        pieces = self._plan.piece_writer()
         for batch in self._plan.read(number, path):
-            if batch.rows.num_rows:
-                yield batch.rows
+            yield from pieces.add(batch.rows)
             if batch.rejected is not None:
-                yield beam.pvalue.TaggedOutput(REJECTED, (number, batch.rejected))
+                yield beam.pvalue.TaggedOutput(REJECTED, (number, pieces.put_table(batch.rejected)))
             yield beam.pvalue.TaggedOutput(COUNTS, batch.counts)
+        yield from pieces.close()
 
 
 class CountInto(beam.PTransform):
@@ -84,41 +87,48 @@ class _MergeTables(beam.CombineFn):
 
 
 class WriteShards(beam.PTransform):
-    """Canonical batches with their split to TFRecord files; yields a `Shard` a bucket."""
+    """`Piece`s to TFRecord files; only names and places in files are shuffled. Yields a `Shard` a bucket."""
 
-    def __init__(self, plan: Plan, statistics: Any) -> None:
-        """`statistics` is a side input of the fitted `TransformStatistics`."""
+    def __init__(self, plan: Plan, cuts: Any, statistics: Any) -> None:
+        """`cuts` is a `TimeCuts` or a side input of one, `statistics` a side input of the `TransformStatistics`."""
         super().__init__()
         self._plan = plan
+        self._cuts = cuts
         self._statistics = statistics
 
-    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+    def expand(self, pieces: beam.PCollection) -> beam.PCollection:
         return (
-            rows
-            | beam.FlatMap(self._plan.partition)
+            pieces
+            | beam.FlatMap(lambda piece: [(bucket, (piece.path, *places)) for bucket, *places in piece.ranges])
             | beam.GroupByKey()
-            | beam.ParDo(_WriteShard(self._plan), self._statistics)
+            | beam.ParDo(_WriteShard(self._plan), self._cuts, self._statistics)
         )
 
 
 class _WriteShard(beam.DoFn):
     def __init__(self, plan: Plan) -> None:
         super().__init__()
+        self._plan = plan
         self._writer = plan.shard_writer()
 
     def process(
-        self, element: tuple[int, Iterable[pa.RecordBatch]], statistics: TransformStatistics
+        self, element: tuple[int, Iterable[tuple[str, int, int]]], cuts: TimeCuts, statistics: TransformStatistics
     ) -> Iterator[Shard]:
-        bucket, batches = element
+        bucket, ranges = element
+        batches = (self._plan.assign_split(read_range(*where), cuts) for where in ranges)
         yield self._writer.write(bucket, batches, statistics)
 
 
 class WriteRejected(beam.PTransform):
-    """`(file number, table of rejected rows)` to one file per input file with bad rows; yields what was counted."""
+    """`(file number, path of a table of rejected rows)` to one file per input file; yields what was counted."""
 
     def __init__(self, plan: Plan) -> None:
         super().__init__()
         self._plan = plan
 
     def expand(self, rejected: beam.PCollection) -> beam.PCollection:
-        return rejected | beam.GroupByKey() | beam.MapTuple(self._plan.write_rejected)
+        def write(element: tuple[int, Iterable[str]], plan: Plan) -> Counts:
+            number, paths = element
+            return plan.write_rejected(number, map(read_table, paths))
+
+        return rejected | beam.GroupByKey() | beam.Map(write, self._plan)
