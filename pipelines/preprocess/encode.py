@@ -27,7 +27,7 @@ from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
 OUT_OF_VOCABULARY = 1
 _SLICE_ROWS = 8192
-_SLICE_VALUES = 1 << 22  # of lists and sequences; what a slice needs does not grow with a user's history
+_SLICE_VALUES = 1 << 19  # of lists and sequences; what a slice needs does not grow with a user's history
 
 
 @dataclass

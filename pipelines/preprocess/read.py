@@ -4,6 +4,7 @@ import gzip
 import io
 import itertools
 import os
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from tfmtl.schema.strict import did_you_mean
 
 BATCH_ROWS = 32_768
 CSV_BLOCK_BYTES = 4 << 20
+_SHARD = re.compile(r"(?P<before>.*)-(?P<index>\d+)-of-(?P<total>\d+)(?P<after>\D*)")
+_SHOWN_MISSING = 10
 _UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException)
 
 
@@ -41,14 +44,33 @@ def expand(patterns: Sequence[str]) -> list[str]:
         if not logs:
             raise InputError(
                 f"preprocess: input '{pattern}' must match at least one .csv, .tsv or .parquet file "
-                f"(.csv.gz and .tsv.gz too). Received: {shown(sorted(found)) if found else 'no file'}."
+                f"(.csv and .tsv also as .gz or .zst). Received: {shown(sorted(found)) if found else 'no file'}."
             )
         paths += logs
-    return list(dict.fromkeys(paths))
+    paths = list(dict.fromkeys(paths))
+    _check_shards(paths)
+    return paths
+
+
+def _check_shards(paths: Sequence[str]) -> None:
+    """Raises `InputError` where files are numbered `...-00000-of-00004...` and a number is missing."""
+    found: dict[tuple[str, int, str], set[int]] = {}
+    for path in paths:
+        named = _SHARD.fullmatch(path)
+        if named:
+            found.setdefault((named["before"], int(named["total"]), named["after"]), set()).add(int(named["index"]))
+    for (before, total, after), present in found.items():
+        first = 1 if 0 not in present and total in present else 0
+        missing = list(itertools.islice((i for i in range(first, first + total) if i not in present), _SHOWN_MISSING))
+        if missing:
+            raise InputError(
+                f"preprocess: files '{before}-*-of-{total}{after}' must be complete. Missing: {missing}. "
+                "Give all of them, or rename those that are meant to be read alone."
+            )
 
 
 def _kind(path: str) -> str | None:
-    name = path.lower().removesuffix(".gz")
+    name = path.lower().removesuffix(".gz").removesuffix(".zst")
     return next((kind for kind in ("csv", "tsv", "parquet") if name.endswith("." + kind)), None)
 
 
@@ -89,6 +111,9 @@ def _open(path: str) -> Iterator[Any]:
     with files.open_file(path) as stream:
         if path.lower().endswith(".gz"):
             with gzip.open(stream) as unpacked:
+                yield unpacked
+        elif path.lower().endswith(".zst"):
+            with io.BufferedReader(pa.CompressedInputStream(stream, "zstd")) as unpacked:
                 yield unpacked
         else:
             yield stream

@@ -27,9 +27,8 @@ def rejected_table(
         reasons: rows of the batch, by their number in it.
     """
     records: list[tuple[int, str, Any]] = [(line, reason, None) for line, reason in unreadable]
-    for row, reason in reasons:
-        values = {name: batch.column(name)[row].as_py() for name in batch.schema.names}
-        records.append((first_row + row, reason, values))
+    rows_values = batch.take(pa.array([row for row, _ in reasons], pa.int64())).to_pylist()
+    records += [(first_row + row, reason, values) for (row, reason), values in zip(reasons, rows_values, strict=True)]
     if not records:
         return None
     lines = [

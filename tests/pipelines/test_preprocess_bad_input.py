@@ -15,7 +15,16 @@ import pyarrow.parquet as parquet
 import pytest
 
 from pipelines.preprocess.read import InputError, expand
-from tests.support.small_log import SMALL_PROBLEM, contents, run, small_log, write_csv, write_parquet
+from tests.support.small_log import (
+    SMALL_PROBLEM,
+    contents,
+    records,
+    run,
+    small_log,
+    values,
+    write_csv,
+    write_parquet,
+)
 from tfmtl.schema import Split
 
 ROWS = small_log(80)
@@ -158,6 +167,12 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path], object], str]] = {
         lambda p: p.write_bytes(write_csv(p, ROWS).read_bytes()[:40] + b"\x00" * 999),
         "is not readable: Error -3 while decompressing data",
     ),
+    "zstd cut off": (
+        "log.csv.zst",
+        lambda p: p.write_bytes(_cut(write_csv(p, ROWS).read_bytes())),
+        "is not readable: Truncated compressed stream.",
+    ),
+    "not zstd": ("log.csv.zst", lambda p: p.write_bytes(b"row,user\n"), "is not readable: ZSTD decompress failed"),
     "parquet cut off": (
         "log.parquet",
         lambda p: p.write_bytes(_cut(write_parquet(p, ROWS).read_bytes())),
@@ -264,7 +279,74 @@ def test_no_training_row_is_left(tmp_path: Path, change: dict[str, object], spli
     assert not (tmp_path / "out").exists()
 
 
+# === Many bad rows, and rows that are very unequal ===
+
+
+def test_half_of_the_rows_bad_and_encodings_mixed(tmp_path: Path) -> None:
+    """Every second line is Latin-1; what is left is what a log of the good lines alone gives."""
+    rows = [{**row, "user": "ü1"} if index % 2 else row for index, row in enumerate(small_log(2000))]
+    lines = write_csv(tmp_path / "log.csv", rows).read_bytes().split(b"\n")
+    lines[2::2] = [line.decode().encode("latin-1") for line in lines[2::2]]
+    (tmp_path / "log.csv").write_bytes(b"\n".join(lines))
+    manifest = run(tmp_path / "out", tmp_path / "log.csv")
+    assert manifest["rows_rejected"] == {"column 'user' is not UTF-8 text": 1000}
+    assert manifest["rows_in"] == 2000 == manifest["rows_written"] + manifest["rows_history_only"] + 1000
+    rejected = _rejected(tmp_path / "out")
+    assert [row["row"] for row in rejected] == list(range(1, 2000, 2))
+    assert {row["values"]["user"] for row in rejected} == {"\\xfc1"}
+    run(tmp_path / "good", write_csv(tmp_path / "good.csv", rows[::2]))
+    assert (tmp_path / "out" / "requests.jsonl").read_bytes() == (tmp_path / "good" / "requests.jsonl").read_bytes()
+
+
+def test_one_item_in_half_of_the_rows(tmp_path: Path) -> None:
+    rows = [{**row, "item": "all" if index % 2 else f"i{index}"} for index, row in enumerate(small_log(2000))]
+    write_csv(tmp_path / "log.csv", rows)
+    problem = replace(SMALL_PROBLEM, split=Split(valid=0.0, test=0.0))
+    run(tmp_path / "out", tmp_path / "log.csv", problem=problem)
+    statistics = json.loads((tmp_path / "out" / "transform" / "statistics.json").read_text())
+    assert statistics["vocabulary_counts"]["item"] == [1000]
+    items = [values(record)["item"] for record in records(tmp_path / "out", "train")]
+    shown = [row for row in rows if row["shown"]]
+    assert items.count([2]) == sum(row["item"] == "all" for row in shown)
+    assert items.count([1]) == sum(row["item"] != "all" for row in shown)
+
+
+def test_counts_that_do_not_add_up_keep_the_old_output(
+    tmp_path: Path, old_output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = contents(old_output)
+    monkeypatch.setattr("pipelines.preprocess.plan.count_log", lambda *_: {"rows": 81, "event/seen": 1})
+    with pytest.raises(RuntimeError, match=r"rows were lost\. In: 81, written: \d+, history only: \d+, rejected: 0"):
+        run(old_output, write_csv(tmp_path / "log.csv", ROWS))
+    assert contents(old_output) == before
+    assert [path.name for path in old_output.parent.iterdir() if path.name.startswith("out")] == ["out"]
+
+
 # === Finding the files ===
+
+
+@pytest.mark.parametrize(
+    ("names", "missing"),
+    [
+        (["part-00000-of-00003.csv", "part-00002-of-00003.csv", "other.csv"], [1]),
+        (["a-00001-of-00002.csv.gz"], [0]),
+        (["a-1-of-3.parquet", "a-3-of-3.parquet"], [2]),
+        (["a-0-of-2.csv", "b-1-of-2.csv"], [1]),
+        (["a-0-of-999999999999.csv"], list(range(1, 11))),
+    ],
+)
+def test_a_missing_shard_is_named(tmp_path: Path, names: list[str], missing: list[int]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(InputError, match=rf"must be complete\. Missing: {re.escape(str(missing))}\. Give all"):
+        expand([str(tmp_path)])
+
+
+@pytest.mark.parametrize("names", [["a-0-of-2.csv", "a-1-of-2.csv"], ["a-1-of-2.csv", "a-2-of-2.csv", "b-2-of.csv"]])
+def test_complete_shards(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert len(expand([str(tmp_path)])) == len(names)
 
 
 def test_files_folders_and_patterns(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as parquet
 import pytest
 
 from tests.support.small_log import (
@@ -22,6 +24,7 @@ from tests.support.small_log import (
 from tfmtl.schema import Split
 
 ROWS = small_log()
+_CODED = pa.dictionary(pa.int16(), pa.string())
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def test_the_output_is_whole(expected: dict[str, bytes]) -> None:
     assert sum(map(len, (expected[part] for part in parts))) > 10_000
 
 
-@pytest.mark.parametrize("name", ["log.tsv", "log.csv.gz", "log.tsv.gz", "LOG.CSV"])
+@pytest.mark.parametrize("name", ["log.tsv", "log.csv.gz", "log.tsv.gz", "log.csv.zst", "LOG.CSV"])
 def test_text_formats(expected: dict[str, bytes], tmp_path: Path, name: str) -> None:
     run(tmp_path / "out", write_csv(tmp_path / name, ROWS))
     assert contents(tmp_path / "out") == expected
@@ -75,10 +78,32 @@ def test_parquet(expected: dict[str, bytes], tmp_path: Path, options: dict[str, 
     assert contents(tmp_path / "out") == expected
 
 
+def test_lists_of_any_kind(expected: dict[str, bytes], tmp_path: Path) -> None:
+    table = parquet.read_table(write_parquet(tmp_path / "log.parquet", ROWS))
+    place = table.schema.get_field_index("tags")
+    for name, kind in {"large": pa.large_list(pa.large_string()), "coded": pa.list_(_CODED)}.items():
+        column = pa.array(table["tags"].to_pylist(), kind)
+        parquet.write_table(table.set_column(place, "tags", column), tmp_path / f"{name}.parquet")
+        run(tmp_path / name, tmp_path / f"{name}.parquet")
+        assert contents(tmp_path / name) == expected
+
+
+def test_files_without_rows_add_nothing(expected: dict[str, bytes], tmp_path: Path) -> None:
+    write_csv(tmp_path / "log.csv", ROWS)
+    (tmp_path / "header.csv").write_text(",".join(ROWS[0]))
+    parquet.write_table(
+        parquet.read_table(write_parquet(tmp_path / "none.parquet", ROWS))[:0], tmp_path / "none.parquet"
+    )
+    assert run(tmp_path / "out", tmp_path)["rows_in"] == len(ROWS)
+    assert contents(tmp_path / "out") == expected
+
+
 def test_small_batches(expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.preprocess.read.BATCH_ROWS", 7)
     monkeypatch.setattr("pipelines.preprocess.read.CSV_BLOCK_BYTES", 300)
     monkeypatch.setattr("pipelines.preprocess.beam.stages._MERGE_AFTER", 3)
+    monkeypatch.setattr("pipelines.preprocess.pieces.PIECE_BYTES", 3000)
+    monkeypatch.setattr("pipelines.preprocess.encode._SLICE_ROWS", 11)
     run(tmp_path / "csv", write_csv(tmp_path / "log.csv", ROWS))
     run(tmp_path / "parquet", write_parquet(tmp_path / "log.parquet", ROWS))
     assert contents(tmp_path / "csv") == contents(tmp_path / "parquet") == expected

@@ -78,7 +78,7 @@ def small_log(num_rows: int = 300, ties: bool = False, seed: int = 0) -> list[di
 
 
 def write_csv(path: Path, rows: Sequence[Row], **options: Any) -> Path:
-    """CSV, or TSV by the file's name, packed if it ends with `.gz`; `options` go to `csv.writer`."""
+    """CSV, or TSV by the file's name, packed if it ends with `.gz` or `.zst`; `options` go to `csv.writer`."""
     text = io.StringIO()
     delimiter = "\t" if ".tsv" in path.name else ","
     writer = csv.writer(text, delimiter=delimiter, **{"lineterminator": "\n", **options})
@@ -86,7 +86,11 @@ def write_csv(path: Path, rows: Sequence[Row], **options: Any) -> Path:
     for row in rows:
         writer.writerow(["|".join(value) if isinstance(value, list) else value for value in row.values()])
     content = text.getvalue().encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    if path.suffix == ".gz":
+        content = gzip.compress(content)
+    elif path.suffix == ".zst":
+        content = pa.compress(content, codec="zstd", asbytes=True)
+    path.write_bytes(content)
     return path
 
 

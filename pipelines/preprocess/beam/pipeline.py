@@ -28,7 +28,7 @@ def run(plan: Plan, files: Files, options: PipelineOptions) -> None:
             build(pipeline | "files" >> beam.Create(list(files), reshuffle=False), plan)
     except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
         found = _WORKERS_INPUT_ERROR.search(str(error))
-        if found is None:
+        if found is None or not (isinstance(error, InputError) or "InputError: " in str(error)):
             raise
         raise InputError(found[1]) from error
 
