@@ -1,6 +1,9 @@
 """The output appears complete or not at all, and nothing of the user's is ever lost."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,23 @@ def test_a_run_killed_during_the_exchange_left_the_old_output(tmp_path: Path, lo
         run(tmp_path / "out", tmp_path / "in" / "broken.csv")
     assert contents(tmp_path / "out") == before
     assert _left(tmp_path) == ["bad.csv", "in", "out"]
+
+
+def test_a_run_that_is_killed_while_it_writes(tmp_path: Path, log: Path) -> None:
+    """The old output stays until the new one is complete; the next run gives the bytes of one that never died."""
+    run(tmp_path / "out", write_csv(tmp_path / "in" / "old.csv", ROWS[:40]))
+    before = contents(tmp_path / "out")
+    command = [sys.executable, "-m", "tests.support.killed_preprocess", str(log), str(tmp_path / "out")]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    left = contents(tmp_path / "out.partial")
+    assert any(name.startswith("train/") for name in left)
+    assert any(name.startswith("scratch/") for name in left)
+    assert contents(tmp_path / "out") == before
+    run(tmp_path / "out", log)
+    run(tmp_path / "expected", log)
+    assert contents(tmp_path / "out") == contents(tmp_path / "expected")
+    assert _left(tmp_path) == ["expected", "in", "out"]
 
 
 def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
