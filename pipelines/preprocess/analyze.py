@@ -96,11 +96,11 @@ def ranked_values(feature: CategoricalFeature, counts: pa.Table | None) -> list[
     """Values frequent enough for a vocabulary and their counts, most frequent first, equal counts in text order."""
     if counts is None:
         return []
-    pairs = zip(counts["value"].to_pylist(), counts["count"].to_pylist(), strict=True)
     # A vocabulary is a file with a value a line: values with a line break stay out of vocabulary.
-    known = [(v, n) for v, n in pairs if n >= feature.min_count and "\n" not in v and "\r" not in v]
-    known.sort(key=lambda pair: (-pair[1], pair[0]))
-    return known
+    frequent = pc.greater_equal(counts["count"], feature.min_count)
+    known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
+    known = known.sort_by([("count", "descending"), ("value", "ascending")])
+    return list(zip(known["value"].to_pylist(), known["count"].to_pylist(), strict=True))
 
 
 def _numbers(counts: pa.Table | None) -> tuple[np.ndarray, np.ndarray]:

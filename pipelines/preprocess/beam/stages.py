@@ -7,9 +7,8 @@ import apache_beam as beam
 import pyarrow as pa
 
 from pipelines.preprocess.pieces import read_range, read_table
-from pipelines.preprocess.plan import Counts, Key, Plan
+from pipelines.preprocess.plan import Counts, Cuts, Key, Plan
 from pipelines.preprocess.shard_writer import Shard
-from pipelines.preprocess.split import TimeCuts
 from tfmtl.data.transform_statistics import TransformStatistics
 
 REJECTED, COUNTS = "rejected", "counts"
@@ -90,7 +89,7 @@ class WriteShards(beam.PTransform):
     """`Piece`s to TFRecord files; only names and places in files are shuffled. Yields a `Shard` a bucket."""
 
     def __init__(self, plan: Plan, cuts: Any, statistics: Any) -> None:
-        """`cuts` is a `TimeCuts` or a side input of one, `statistics` a side input of the `TransformStatistics`."""
+        """`cuts` is a `Cuts` or a side input of one, `statistics` a side input of the `TransformStatistics`."""
         super().__init__()
         self._plan = plan
         self._cuts = cuts
@@ -112,7 +111,7 @@ class _WriteShard(beam.DoFn):
         self._writer = plan.shard_writer()
 
     def process(
-        self, element: tuple[int, Iterable[tuple[str, int, int]]], cuts: TimeCuts, statistics: TransformStatistics
+        self, element: tuple[int, Iterable[tuple[str, int, int]]], cuts: Cuts, statistics: TransformStatistics
     ) -> Iterator[Shard]:
         bucket, ranges = element
         batches = (self._plan.assign_split(read_range(*where), cuts) for where in ranges)
