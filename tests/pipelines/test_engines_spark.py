@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
+from pipelines.preprocess.spark.package_zip import package_zip
 from pipelines.preprocess.spark.session import spark_session
 from tests.pipelines.conftest import QUICK_START
 from tests.support.engines import whole, write_log
@@ -32,6 +33,20 @@ def test_local_spark(session: SparkSession, tmp_path: Path) -> None:
     assert manifest == run(tmp_path / "beam", log)
     assert whole(tmp_path / "spark") == whole(tmp_path / "beam")
     assert session.range(3).count() == 3  # a session of the user's goes on
+
+
+def test_workers_run_the_drivers_code(session: SparkSession) -> None:
+    """Whatever version of the package their Python has, or none."""
+
+    def where(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pipelines
+        import tfmtl
+
+        yield pa.record_batch({"path": [str(pipelines.__file__), tfmtl.__file__]})
+
+    session.sparkContext.addPyFile(package_zip())
+    paths = [row.path for row in session.range(1).mapInArrow(where, "path string").collect()]
+    assert [path.rpartition(".zip/")[2] for path in paths] == ["pipelines/__init__.py", "tfmtl/__init__.py"]
 
 
 def test_the_master_of_a_session_stays(session: SparkSession, tmp_path: Path) -> None:
