@@ -1,16 +1,20 @@
 """Spark writes what Beam writes, byte for byte, and its workers' errors are as readable."""
 
 import builtins
+import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
+from pipelines.preprocess.spark.package_zip import package_zip
 from pipelines.preprocess.spark.session import spark_session
 from tests.pipelines.conftest import QUICK_START
 from tests.support.engines import whole, write_log
@@ -32,6 +36,21 @@ def test_local_spark(session: SparkSession, tmp_path: Path) -> None:
     assert manifest == run(tmp_path / "beam", log)
     assert whole(tmp_path / "spark") == whole(tmp_path / "beam")
     assert session.range(3).count() == 3  # a session of the user's goes on
+
+
+def test_workers_run_the_drivers_code(session: SparkSession) -> None:
+    """Whatever version of the package their Python has, or none."""
+
+    def where(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import pipelines
+        import tfmtl
+
+        list(batches)
+        yield pa.record_batch({"path": [str(pipelines.__file__), tfmtl.__file__]})
+
+    session.sparkContext.addPyFile(package_zip())
+    paths = [row.path for row in session.range(0, 1, 1, 1).mapInArrow(where, "path string").collect()]
+    assert [path.rpartition(".zip/")[2] for path in paths] == ["pipelines/__init__.py", "tfmtl/__init__.py"]
 
 
 def test_the_master_of_a_session_stays(session: SparkSession, tmp_path: Path) -> None:
@@ -69,6 +88,19 @@ def test_batches_as_bytes() -> None:
     assert [part.equals(batch) for part in from_bytes(to_bytes(batch)).to_batches()] == [True]
     assert from_bytes(to_bytes(batch.slice(1))).to_batches() == [batch.slice(1)]
     assert len(to_bytes(pa.record_batch({"a": list(range(10_000))}).slice(0, 1))) < 1_000  # a slice takes its part
+
+
+def test_java_that_does_not_start(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: Any) -> None:
+        os.write(2, b"Unrecognized option: -Xyz\nCould not create the Java Virtual Machine.\n")
+        raise PySparkRuntimeError(errorClass="JAVA_GATEWAY_EXITED", messageParameters={})
+
+    caplog.set_level(logging.CRITICAL)  # as the command has it
+    monkeypatch.setattr(SparkSession, "getActiveSession", lambda: None)
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", fail)
+    text = r"preprocess: Spark did not start: Could not create the Java Virtual Machine\. It needs Java 17 or newer"
+    with pytest.raises(RuntimeError, match=text), spark_session("local[1]", {}):
+        pass
 
 
 def test_without_pyspark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

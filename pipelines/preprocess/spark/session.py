@@ -49,7 +49,11 @@ def spark_session(master: str | None, conf: Mapping[str, str]) -> Iterator[Spark
 def _start(master: str | None, conf: Mapping[str, str]) -> SparkSession:
     if master is None and "PYSPARK_GATEWAY_PORT" not in os.environ:  # which spark-submit sets
         master = "local[*]"
-    settings = {"spark.app.name": "tfmtl preprocess", "spark.sql.execution.arrow.maxRecordsPerBatch": _BATCHES_AT_ONCE}
+    settings = {
+        "spark.app.name": "tfmtl preprocess",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": _BATCHES_AT_ONCE,
+        "spark.executorEnv.PYTHONSAFEPATH": "1",  # else a folder `pipelines` where the command runs would come first
+    }
     if master is not None:
         settings["spark.master"] = master
         if master.startswith("local"):  # nothing of it is open to the net
@@ -71,9 +75,9 @@ def _start(master: str | None, conf: Mapping[str, str]) -> SparkSession:
                 return builder.getOrCreate()
         except PySparkRuntimeError as error:
             notes.seek(0)
-            lines = notes.read().decode(errors="replace").strip().splitlines()
+            said = notes.read().decode(errors="replace").strip().splitlines() or [str(error)]
             raise RuntimeError(
-                f"preprocess: Spark did not start: {lines[-1] if lines else error}. It needs Java 17 or newer "
+                f"preprocess: Spark did not start: {said[-1].rstrip('.')}. It needs Java 17 or newer "
                 "(JAVA_HOME, or java on the PATH), and settings that it knows."
             ) from error
 
