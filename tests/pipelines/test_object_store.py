@@ -57,7 +57,7 @@ def test_an_error_leaves_the_old_output(bucket: storage.Bucket) -> None:
     assert _contents(bucket, "kept.partial") == {}
 
 
-@pytest.mark.parametrize("stop_at", range(7))
+@pytest.mark.parametrize("stop_at", range(8))
 def test_an_exchange_cut_short_is_finished_by_the_next_run(
     bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
@@ -76,14 +76,14 @@ def test_an_exchange_cut_short_is_finished_by_the_next_run(
 
         monkeypatch.setattr(files, function.__name__, counted)
     whole = ({"manifest.json", old, "requests.jsonl"}, {"manifest.json", new})
-    if stop_at < 6:  # as many steps as there are
+    if stop_at < 7:  # as many steps as there are
         with pytest.raises(KeyboardInterrupt):
             OutputFolder(f"gs://shop/{name}").put_in_place()
         found = set(_contents(bucket, name))
         assert "manifest.json" not in found or found in whole
     else:
         OutputFolder(f"gs://shop/{name}").put_in_place()
-        assert next(calls) == 6
+        assert next(calls) == 7
     monkeypatch.undo()
     OutputFolder(f"gs://shop/{name}").prepare()
     assert set(_contents(bucket, name)) == whole[1]
