@@ -66,7 +66,7 @@ def test_an_exchange_cut_short_is_finished_by_the_next_run(
     old, new = "train/part-00000-of-00001.tfrecord", "train/part-00000-of-00002.tfrecord"
     _write(bucket, name, "manifest.json", old, "requests.jsonl")
     _write(bucket, name + ".partial", "manifest.json", new)
-    calls = iter(range(9))
+    calls = iter(range(100))
     for function in (files.copy, files.delete):
 
         def counted(*paths: object, function=function) -> None:  # type: ignore[no-untyped-def]
