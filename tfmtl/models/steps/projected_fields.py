@@ -145,7 +145,8 @@ class ProjectedFields:
         if gradient is not None:
             indices.append(tf.cast(tf.reshape(self.other_ids(row_ids), (-1,)), tf.int64))
             values.append(tf.reshape(gradient, (-1, self._dim)))
-        return tf.IndexedSlices(tf.concat(values, axis=0), tf.concat(indices, axis=0), self._shape)
+        shape = tf.constant(self._shape, tf.int64)
+        return tf.IndexedSlices(tf.concat(values, axis=0), tf.concat(indices, axis=0), shape)
 
 
 def projected_fields(model: "MultiTaskModel", batch_size: int | None) -> ProjectedFields | None:
