@@ -58,8 +58,6 @@ def _options(
 
 
 app.command()(data_commands.datasets)
-
-
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(preprocess_command.preprocess)
 app.command("data-report")(data_commands.data_report)
 

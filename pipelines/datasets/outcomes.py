@@ -1,10 +1,26 @@
 """What a user did with an item before and after each event of a log."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-DAY = 86_400
+from pipelines.datasets.event_times import DAY
+
+
+def within_a_day(rows: pa.Table, behaviors: Sequence[str], is_example: np.ndarray) -> dict[str, pa.Array]:
+    """Columns of labels, 1 where the behaviour follows within a day, null on rows that are no examples; `is_example`.
+
+    Args:
+        rows: as in `outcome`.
+        behaviors: the labels.
+        is_example: bool `(n,)`.
+    """
+    labels = {
+        behavior: pa.array(outcome(rows, behavior)[1].astype(np.int8), mask=~is_example) for behavior in behaviors
+    }
+    return {**labels, "is_example": pa.array(is_example.astype(np.int8))}
 
 
 def outcome(rows: pa.Table, behavior: str) -> tuple[np.ndarray, np.ndarray]:

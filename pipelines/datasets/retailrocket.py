@@ -9,18 +9,17 @@ Of 1,407,580 visitors most have one event, so that users are no feature. Hour an
 zone is not published.
 """
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.datasets.dataset import Dataset
+from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
 from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv
-from pipelines.datasets.outcomes import DAY, outcome
+from pipelines.datasets.outcomes import within_a_day
 
 _FILE = "events.csv"
 _TYPES = {"timestamp": pa.int64(), "visitorid": pa.int64(), "event": pa.string(), "itemid": pa.int64()}
 _BEHAVIORS = {"view": "view", "addtocart": "cart", "transaction": "buy"}
-_MONDAY = 3  # days from a Monday to 1970-01-01
 
 
 def _to_rows(files: dict[str, bytes]) -> pa.Table:
@@ -35,16 +34,13 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
             "behavior": behaviors.take(pc.index_in(raw["event"], pa.array(list(_BEHAVIORS))).combine_chunks()),
         }
     )
-    rows = rows.sort_by([(key, "ascending") for key in ("timestamp", "user_id", "item_id", "behavior")])
+    rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in rows.column_names}
-    columns["hour"] = pa.array(times // 3600 % 24)
-    columns["weekday"] = pa.array((times // DAY + _MONDAY) % 7)
+    columns |= calendar_columns(times)
     is_over = times + DAY <= (times.max() if len(times) else 0)
     is_example = pc.equal(rows["behavior"], "view").to_numpy() & is_over
-    for behavior in ("cart", "buy"):
-        columns[behavior] = pa.array(outcome(rows, behavior)[1].astype(np.int8), mask=~is_example)
-    columns["is_example"] = pa.array(is_example.astype(np.int8))
+    columns |= within_a_day(rows, ("cart", "buy"), is_example)
     return pa.table(columns)
 
 

@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.datasets.dataset import Dataset
+from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
 from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
-from pipelines.datasets.outcomes import DAY, outcome
+from pipelines.datasets.outcomes import outcome
 
 _FILE = "events.csv.gz"
 _WHERE = (
@@ -31,17 +32,15 @@ _WHERE = (
     "timestamp of one gzipped CSV."
 )
 _TYPES = {"user_id": pa.int64(), "item_id": pa.int64(), "behavior": pa.string(), "timestamp": pa.int64()}
-_MONDAY = 3  # days from a Monday to 1970-01-01
 
 
 def _to_rows(files: dict[str, bytes]) -> pa.Table:
     rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
     check_values(_FILE, rows["behavior"], ("view", "cart", "buy"))
-    rows = rows.sort_by([(key, "ascending") for key in ("timestamp", "user_id", "item_id", "behavior")])
+    rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in ("user_id", "item_id", "timestamp", "behavior")}
-    columns["hour"] = pa.array(times // 3600 % 24)
-    columns["weekday"] = pa.array((times // DAY + _MONDAY) % 7)
+    columns |= calendar_columns(times)
     is_view = pc.equal(rows["behavior"], "view").to_numpy()
     is_over = times + DAY <= (times.max() if len(times) else 0)
     carted_before, carts = outcome(rows, "cart")

@@ -14,13 +14,13 @@ holds one bucket, some 800,000 rows.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.datasets.csv_batches import csv_batches
+from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
 from pipelines.datasets.local_files import check_values
-from pipelines.datasets.outcomes import DAY, outcome
+from pipelines.datasets.outcomes import within_a_day
 from pipelines.datasets.row_buckets import RowBuckets
 from pipelines.datasets.streamed_dataset import StreamedDataset
 
@@ -35,7 +35,6 @@ _TYPES = {
 _BUCKETS = 128
 _BATCH_ROWS = 65_536
 _BEIJING = 8 * 3600
-_MONDAY = 3  # days from a Monday to 1970-01-01
 _BEGIN = 1_511_539_200  # 2017-11-25 00:00 in Beijing
 _END = _BEGIN + 9 * DAY
 
@@ -52,16 +51,12 @@ def _to_batches(files: Mapping[str, Sequence[Path]], scratch: Path) -> Iterator[
 
 
 def _labelled(rows: pa.Table) -> pa.Table:
-    rows = rows.sort_by([(key, "ascending") for key in ("timestamp", "user_id", "item_id", "behavior")])
+    rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
-    local = times + _BEIJING
     columns = {name: rows[name] for name in rows.column_names}
-    columns["hour"] = pa.array(local // 3600 % 24)
-    columns["weekday"] = pa.array((local // DAY + _MONDAY) % 7)
+    columns |= calendar_columns(times + _BEIJING)
     is_example = pc.equal(rows["behavior"], "pv").to_numpy() & (times + DAY <= _END)
-    for behavior in ("fav", "cart", "buy"):
-        columns[behavior] = pa.array(outcome(rows, behavior)[1].astype(np.int8), mask=~is_example)
-    columns["is_example"] = pa.array(is_example.astype(np.int8))
+    columns |= within_a_day(rows, ("fav", "cart", "buy"), is_example)
     return pa.table(columns).combine_chunks()
 
 

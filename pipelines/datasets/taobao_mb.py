@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.datasets.dataset import Dataset
+from pipelines.datasets.event_times import calendar_columns, in_order_of_time
 from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
 
 _FILE = "events.csv.gz"
@@ -28,18 +29,14 @@ _WHERE = (
 _TYPES = {"user_id": pa.int64(), "item_id": pa.int64(), "behavior": pa.string(), "timestamp": pa.int64()}
 _BEHAVIORS = ("fav", "cart", "buy")
 _BEIJING = 8 * 3600
-_DAY = 86_400
-_MONDAY = 3  # days from a Monday to 1970-01-01
 
 
 def _to_rows(files: dict[str, bytes]) -> pa.Table:
     rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
     check_values(_FILE, rows["behavior"], _BEHAVIORS)
-    rows = rows.sort_by([(key, "ascending") for key in ("timestamp", "user_id", "item_id", "behavior")])
-    local = rows["timestamp"].to_numpy() + _BEIJING
+    rows = in_order_of_time(rows)
     columns = {name: rows[name] for name in ("user_id", "item_id", "timestamp")}
-    columns["hour"] = pa.array(local // 3600 % 24)
-    columns["weekday"] = pa.array((local // _DAY + _MONDAY) % 7)
+    columns |= calendar_columns(rows["timestamp"].to_numpy() + _BEIJING)
     for behavior in _BEHAVIORS:
         columns[behavior] = pc.cast(pc.equal(rows["behavior"], behavior), pa.int8())
     return pa.table(columns)

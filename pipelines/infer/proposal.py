@@ -12,6 +12,7 @@ from pipelines.infer.column_profile import ColumnProfile, determined_by
 from pipelines.infer.entry import Entry
 from pipelines.infer.feature_guess import guess_feature, why_left_out
 from pipelines.infer.sample import Sample
+from pipelines.preprocess.time_units import FIRST_YEAR, LAST_YEAR, TICKS
 from tfmtl.core.validation import did_you_mean
 from tfmtl.schema.strict import JOINT
 
@@ -143,11 +144,11 @@ def _guess_keys(proposal: Proposal, columns: Mapping[str, ColumnProfile], user: 
         proposal.keys["time_unit"] = "ms"
     if unit is None:
         proposal.key_reasons.append(
-            f"time: not between {roles.FIRST_YEAR} and {roles.LAST_YEAR} in any unit: taken for seconds from some start"
+            f"time: not between {FIRST_YEAR} and {LAST_YEAR} in any unit: taken for seconds from some start"
         )
     elif not columns[time].is_timestamp:
         low, high = (
-            str(np.datetime64(int(number // roles.TICKS[unit]), "s"))
+            str(np.datetime64(int(number // TICKS[unit]), "s"))
             for number in (columns[time].present_numbers.min(), columns[time].present_numbers.max())
         )
         proposal.key_reasons.append(f"time: in {unit} the values run from {low} to {high}")

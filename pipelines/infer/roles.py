@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipelines.infer.column_profile import ColumnProfile
+from pipelines.preprocess.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
 
 _USERS = ("user", "userid", "uid", "visitor", "visitorid", "member", "customer", "account", "client", "viewer", "nick")
 _ITEMS = (
@@ -22,9 +23,6 @@ _AMOUNTS = "rating stars score watch watched play dwell stay revenue gmv spend s
 _ROW_NAMES = ("index", "row", "rowid", "rownum", "pid", "sample", "unnamed", "idx")
 _CATEGORIES = ("hour", "weekday", "day", "month", "dow", "level", "type", "tab", "group", "segment", "category", "cate")
 
-FIRST_YEAR, LAST_YEAR = 1980, 2100
-_FROM, _TO = 315_532_800, 4_102_444_800  # the first seconds of these years; in no two units do they overlap
-TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 SPLIT_WORDS = {"train", "valid", "test"}
 
 
@@ -59,10 +57,7 @@ def time_unit(column: ColumnProfile) -> str | None:
     numbers = column.present_numbers
     if not len(numbers):
         return None
-    for unit, ticks in TICKS.items():
-        if np.mean((numbers >= _FROM * ticks) & (numbers < _TO * ticks)) >= 0.99:
-            return unit
-    return None
+    return next((unit for unit in TICKS if np.mean(are_plausible(numbers, unit)) >= 0.99), None)
 
 
 def is_time_name(column: ColumnProfile) -> bool:

@@ -23,9 +23,9 @@ from pipelines.preprocess.requests import raw_requests
 from pipelines.preprocess.sequences import Windows, event_windows
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
+from tfmtl.data.transform_statistics import OUT_OF_VOCABULARY
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
-OUT_OF_VOCABULARY = 1
 _SLICE_ROWS = 8192
 _SLICE_VALUES = 1 << 19  # of lists and sequences; what a slice needs does not grow with a user's history
 

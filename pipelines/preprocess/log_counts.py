@@ -7,12 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
+from pipelines.preprocess.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
 from tfmtl.schema import SPLITS, Problem
 
-_FROM_YEAR, _TO_YEAR = 1980, 2100
-_FROM, _TO = 315_532_800, 4_102_444_800  # the first seconds of these years; in no two units do they overlap
 _DAY = 86_400
-_TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
 def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
@@ -25,18 +23,18 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
     if problem.keys.time is not None:
         times = batch.column(columns.TIME).to_numpy()
         counts["time/any"] = len(times)
-        for unit, ticks in _TICKS.items():
-            counts[f"time/{unit}"] = int(np.count_nonzero((times >= _FROM * ticks) & (times < _TO * ticks)))
+        for unit in TICKS:
+            counts[f"time/{unit}"] = int(np.count_nonzero(are_plausible(times, unit)))
     return counts
 
 
 def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> dict[str, int]:
-    """Examples per split and UTC day (`<split>/day/<days since 1970>`); times outside the years above are left out.
+    """Examples per split and UTC day (`<split>/day/<days since 1970>`); implausible times are left out.
 
     Without the bound, times in a wrong unit would make a counter each.
     """
     seconds = times // ticks_per_second
-    known = (seconds >= _FROM) & (seconds < _TO)
+    known = are_plausible(seconds, "s")
     counts: dict[str, int] = {}
     for index, split in enumerate(SPLITS):
         days, found = np.unique(seconds[known & (splits == index)] // _DAY, return_counts=True)
@@ -61,7 +59,7 @@ def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
     total, unit = counts.get("time/any", 0), problem.keys.time_unit
     if total and counts[f"time/{unit}"] < total / 2:
         found.append(
-            f"most times in column '{problem.keys.time}' lie outside {_FROM_YEAR} to {_TO_YEAR} when read as {unit}, "
+            f"most times in column '{problem.keys.time}' lie outside {FIRST_YEAR} to {LAST_YEAR} when read as {unit}, "
             f"the time_unit. {_better_unit(total, counts)}"
         )
     return found
@@ -73,7 +71,7 @@ def _nothing_holds(when: str | None, column: str) -> str:
 
 
 def _better_unit(total: int, counts: Mapping[str, int]) -> str:
-    fitting = next((unit for unit in _TICKS if counts[f"time/{unit}"] >= total / 2), None)
+    fitting = next((unit for unit in TICKS if counts[f"time/{unit}"] >= total / 2), None)
     if fitting is None:
         return "Time gaps and the split are right only if one step of this column is one such unit."
     if fitting in ("s", "ms"):

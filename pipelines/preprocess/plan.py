@@ -40,6 +40,7 @@ Files = Sequence[tuple[int, str]]  # number and path
 KeyedTables = Mapping[Key, pa.Table]
 
 COMPRESSIONS = {"none": "", "gzip": "GZIP"}  # as TensorFlow calls them
+MERGE_AFTER = 32  # tables of one key that an engine holds before it adds them up
 _TIMES: Key = ("times",)
 _NEWEST: Key = ("newest",)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfmtl.schema import ModelInputs, Problem
 
+OUT_OF_VOCABULARY = 1
 RESERVED_IDS = 2  # 0 is padding and missing, 1 is out of vocabulary
 
 

@@ -4,10 +4,9 @@ import numpy as np
 
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
+from tfmtl.data.transform_statistics import OUT_OF_VOCABULARY
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.models.multi_task_model import MultiTaskModel
-
-_OUT_OF_VOCABULARY = 1
 
 
 def grow_tables(model: MultiTaskModel, data: PreparedData) -> MultiTaskModel:
@@ -68,5 +67,5 @@ def _grown(table: np.ndarray, before: EmbeddingPlan, after: EmbeddingPlan, width
             old = before.tables[name]
             end = place.start + old.count
             grown[place.start : end] = table[old.start : old.start + old.count]
-            grown[end : place.start + place.count] = table[old.start + _OUT_OF_VOCABULARY]
+            grown[end : place.start + place.count] = table[old.start + OUT_OF_VOCABULARY]
     return grown

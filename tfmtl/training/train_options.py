@@ -8,6 +8,7 @@ from tfmtl.balancing import BALANCERS
 from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_positive_number, error_text
 from tfmtl.models.multi_task_model import SHARED
 from tfmtl.models.presets import PRESETS
+from tfmtl.models.steps.projected_fields import rows_worth_projecting
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
@@ -135,7 +136,8 @@ class TrainOptions:
         """What `MultiTaskModel.compile` is to be told besides the optimiser."""
         return {
             "jit_compile": self.jit_compile,
-            "max_projected_rows": self.batch_size // 4,  # the last batch is smaller, so a step does not know its size
+            # The last batch is smaller, so a step does not know its size.
+            "max_projected_rows": rows_worth_projecting(self.batch_size),
             "balancing": self.balancing,
             "shared": self.shared,
             "sharpness": self.make_sharpness(),

@@ -7,12 +7,11 @@ import apache_beam as beam
 import pyarrow as pa
 
 from pipelines.preprocess.pieces import read_range, read_table
-from pipelines.preprocess.plan import Counts, Cuts, Key, Plan
+from pipelines.preprocess.plan import MERGE_AFTER, Counts, Cuts, Key, Plan
 from pipelines.preprocess.shard_writer import Shard
 from tfmtl.data.transform_statistics import TransformStatistics
 
 REJECTED, COUNTS = "rejected", "counts"
-_MERGE_AFTER = 32  # tables an accumulator holds before it adds them up
 
 
 class ReadRows(beam.PTransform):
@@ -75,7 +74,7 @@ class _MergeTables(beam.CombineFn):
 
     def add_input(self, tables: list[pa.Table], table: pa.Table) -> list[pa.Table]:
         tables = [*tables, table]
-        return [self._merge(tables)] if len(tables) >= _MERGE_AFTER else tables
+        return [self._merge(tables)] if len(tables) >= MERGE_AFTER else tables
 
     def merge_accumulators(self, accumulators: Iterable[list[pa.Table]]) -> list[pa.Table]:
         tables = [table for accumulator in accumulators for table in accumulator]

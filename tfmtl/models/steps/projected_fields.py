@@ -161,7 +161,7 @@ def projected_fields(model: "MultiTaskModel", batch_size: int | None) -> Project
     """
     max_rows = model.max_projected_rows
     if max_rows is None:
-        max_rows = 0 if batch_size is None else batch_size // 4
+        max_rows = 0 if batch_size is None else rows_worth_projecting(batch_size)
     possible = (
         max_rows > 0
         and getattr(model.bottom, "starts_with_fields", False)
@@ -174,6 +174,11 @@ def projected_fields(model: "MultiTaskModel", batch_size: int | None) -> Project
         return None
     found = ProjectedFields(model, max_rows)
     return found if found.fields else None
+
+
+def rows_worth_projecting(batch_size: int) -> int:
+    """The largest table that is surely cheaper to project than the rows looked up: well below where both cost alike."""
+    return batch_size // 4
 
 
 def product(matrix: Tensor, dense: Tensor) -> Tensor:
