@@ -51,7 +51,7 @@ def worth_merging(tables: Sequence[pa.Table]) -> bool:
     Waiting for as many new rows as the sum has bounds what is held by the number of different values and not by
     the log, and keeps the work of all merges together in proportion to the rows.
     """
-    return sum(table.num_rows for table in tables[1:]) >= max(tables[0].num_rows, FEW_ROWS)
+    return bool(sum(table.num_rows for table in tables[1:]) >= max(tables[0].num_rows, FEW_ROWS))
 
 
 @dataclass(frozen=True)
