@@ -134,7 +134,9 @@ def print_two_stages(
     seen = "_unseen" if exclude_seen else ""
     for name in ("popularity", "two_tower"):
         recalls = record["recall"]["test"][name + seen]
-        table.add_row("retrieval", _INDEXES[name], *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
+        table.add_row(
+            "retrieval", name.replace("_tower", " towers"), *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)]
+        )
     table.add_section()
     for order, metrics in quality["orders"].items():
         table.add_row("list", f"by {order}", _number(metrics["recall"]), "", "", _number(metrics["ndcg"]))

@@ -5,7 +5,7 @@ TFRS imports under Keras 2 alone, which `TF_USE_LEGACY_KERAS=1` chooses for a wh
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +28,21 @@ _READ_BATCH = 4096
 _WATCHED = "recall@50"
 
 
-def train(data: PreparedData, items_file: Path, output: Path, options: RetrievalOptions) -> Iterator[dict[str, Any]]:
-    """Trains, keeps the best epoch, writes the SavedModel; yields what each epoch gave.
+def train(
+    data: PreparedData,
+    items_file: Path,
+    output: Path,
+    options: RetrievalOptions,
+    on_epoch: Callable[[dict[str, Any]], object],
+) -> None:
+    """Trains, keeps the best epoch, and writes the SavedModel.
 
     Args:
         data: `PreparedData`.
         items_file: as `read_items` reads it.
         output: folder of the SavedModel.
         options: `RetrievalOptions`, resolved.
+        on_epoch: called with what an epoch gave.
     """
     tf_keras.utils.set_random_seed(options.seed)
     tf.config.experimental.enable_op_determinism()
@@ -46,17 +53,27 @@ def train(data: PreparedData, items_file: Path, output: Path, options: Retrieval
     encoded_items = transform.encode_parts(raw_items, of_item)
     item_ids: npt.NDArray[np.int32] = encoded_items[item].numpy()
     counts = positive_counts(data, task, item)
-    model = TwoTower(data.inputs, options, tf.constant(counts / max(1, counts.sum()), tf.float32))
+    model = TwoTower(data.inputs, options, tf.constant(counts / counts.sum(), tf.float32))
     model.compile(optimizer=tf_keras.optimizers.Adagrad(options.learning_rate))
-    best, best_weights = -1.0, None
-    for epoch in range(options.epochs):
-        history = model.fit(_epoch(data, task, epoch, options), verbose=0)
-        vectors = model.item(encoded_items)
-        found = recall(data, "valid", task, item, item_ids, _search(model, vectors, item_ids))
-        yield {"epoch": epoch + 1, "loss": history.history["loss"][-1], **found}
-        if (found[_WATCHED] or 0.0) >= best:
-            best, best_weights = found[_WATCHED] or 0.0, model.get_weights()
-    model.set_weights(best_weights)
+    best: tuple[float, Any] = (-1.0, None)
+
+    def measure(epoch: int, logs: dict[str, Any]) -> None:
+        nonlocal best
+        found = recall(data, "valid", task, item, item_ids, _search(model, model.item(encoded_items), item_ids))
+        on_epoch({"epoch": epoch + 1, "loss": float(logs["loss"]), **found})
+        watched = found[_WATCHED] or 0.0  # without validation positives the last epoch is kept
+        if watched >= best[0]:
+            best = (watched, model.get_weights())
+
+    batch_size = min(options.batch_size, int(counts.sum()))  # so that no row is in a batch twice
+    model.fit(
+        _positives(data, task, batch_size, options.seed),
+        epochs=options.epochs,
+        steps_per_epoch=-(-int(counts.sum()) // batch_size),
+        callbacks=[tf_keras.callbacks.LambdaCallback(on_epoch_end=measure)],
+        verbose=0,
+    )
+    model.set_weights(best[1])
     index = tfrs.layers.factorized_top_k.BruteForce()
     index.index(model.item(encoded_items))
     module = RetrievalModule(
@@ -82,23 +99,23 @@ def _search(model: TwoTower, vectors: tf.Tensor, item_ids: npt.NDArray[np.int32]
     return lambda user, k: nearest(index, model.user(user), k, tf.constant(item_ids))
 
 
-def _epoch(data: PreparedData, task: str, epoch: int, options: RetrievalOptions) -> tf.data.Dataset:
-    """The positives of one epoch in batches; their order follows from the seed and the epoch's number alone."""
+def _positives(data: PreparedData, task: str, batch_size: int, seed: int) -> tf.data.Dataset:
+    """The positive rows of one epoch after the other, in batches; their order follows from the seed."""
 
     def keep(features: dict[str, tf.Tensor], labels: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         is_positive = labels[task] == 1.0
         return {name: tf.boolean_mask(values, is_positive) for name, values in features.items()}
 
-    reads = -(-data.num_examples("train") // _READ_BATCH)
-    batches = data.train_epochs(_READ_BATCH, options.seed, epoch).take(reads).map(keep)
-    return batches.rebatch(options.batch_size).prefetch(tf.data.AUTOTUNE)
+    return data.train_epochs(_READ_BATCH, seed).map(keep).rebatch(batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def _main(job: str) -> None:
     facts = json.loads(job)
     options = RetrievalOptions(**{**facts["options"], "hidden_units": tuple(facts["options"]["hidden_units"])})
-    for epoch in train(PreparedData(facts["data"]), Path(facts["items"]), Path(facts["output"]), options):
-        print(json.dumps(epoch), flush=True)
+    data = PreparedData(facts["data"])
+    train(
+        data, Path(facts["items"]), Path(facts["output"]), options, lambda epoch: print(json.dumps(epoch), flush=True)
+    )
 
 
 if __name__ == "__main__":

@@ -86,13 +86,14 @@ def two_stage_quality(
     for user, truth in _drawn(data, split, task, item, queries, seed):
         nearest = search(user, tf.constant(max(k, candidates)))
         for row in range(len(truth)):
-            rows = tf.boolean_mask(nearest.rows[row], nearest.is_item[row])
-            is_true = (tf.gather(items[item], rows).numpy() == truth[row]) & (truth[row] >= RESERVED_IDS)
-            found += bool(is_true.any())
+            rows, is_item = nearest.rows[row], nearest.is_item[row].numpy()
             one = {name: values[row : row + 1] for name, values in user.items()}
-            outputs = dict(rank(one, {name: tf.gather(values, rows) for name, values in items.items()}))
-            outputs = {name: values.numpy() for name, values in outputs.items()}
-            outputs[SCORE] = tf.nn.softmax(tf.boolean_mask(nearest.scores[row], nearest.is_item[row])).numpy()
+            ranked = rank(one, {name: tf.gather(values, rows) for name, values in items.items()})
+            outputs = {name: values.numpy()[is_item] for name, values in ranked.items()}
+            outputs[SCORE] = tf.nn.softmax(nearest.scores[row].numpy()[is_item]).numpy()
+            ids = tf.gather(items[item], rows).numpy()[is_item]
+            is_true = (ids == truth[row]) & (truth[row] >= RESERVED_IDS)
+            found += bool(is_true.any())
             for text, score in scores.items():
                 first = np.argsort(-score.value(outputs), kind="stable")[:k]
                 hits = np.flatnonzero(is_true[first])
