@@ -130,27 +130,25 @@ def print_two_stages(
         k: length of the lists.
         exclude_seen: whether what a user has seen is left out.
     """
-    table = _table("stage", "", "R@10", "R@50", "R@100", f"NDCG@{k}", "AUC", "GAUC")
+    table = _table("", "R@10", "R@50", "R@100", f"NDCG@{k}", "AUC", "GAUC")
     seen = "_unseen" if exclude_seen else ""
     for name in ("popularity", "two_tower"):
         recalls = record["recall"]["test"][name + seen]
-        table.add_row(
-            "retrieval", name.replace("_tower", " towers"), *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)]
-        )
+        table.add_row(_INDEXES[name], *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
     table.add_section()
     for order, metrics in quality["orders"].items():
-        table.add_row("list", f"by {order}", _number(metrics["recall"]), "", "", _number(metrics["ndcg"]))
+        table.add_row(f"by {order}", _number(metrics["recall"]), "", "", _number(metrics["ndcg"]))
     table.add_section()
     for task, metrics in report.items():
         if "auc" in metrics:
-            table.add_row("ranking", task, "", "", "", "", _number(metrics["auc"]), _number(metrics["gauc"]))
+            table.add_row(task, "", "", "", "", _number(metrics["auc"]), _number(metrics["gauc"]))
     console.print(table)
     left_out = " What a user has seen is left out." if exclude_seen else ""
     positives = record["recall"]["test"]["popularity"]["positives"]
     console.print(
-        f"Test split. Retrieval: R@k is the share of the {positives:,} rows with "
-        f"{record['task']} == 1 whose item is among the k best.{left_out} List: the same for {quality['queries']:,} of "
-        f"these rows and the {k} best of 100 candidates; by retrieval is the first stage alone. Ranking: all rows."
+        f"Test split. First two rows, retrieval: R@k is the share of the {positives:,} rows with {record['task']} == 1 "
+        f"whose item is among the k best.{left_out} By ..., lists: the same for {quality['queries']:,} of these rows "
+        f"and the {k} best of 100 candidates; by retrieval is the first stage alone. Tasks, ranking: all rows."
     )
 
 

@@ -15,8 +15,8 @@ from tfmtl.schema import BinaryTask, RegressionTask
 
 
 def test_recall_of_a_fixed_list(tiny_data: PreparedData) -> None:
-    """Everybody gets the ids 40, 39, ..., so that the place of an item is known; 3 is no item for anybody."""
-    item_ids = np.arange(40, -1, -1, dtype=np.int32)
+    """Everybody gets the ids 0, 1, ..., so that the place of an item is known; 3 is no item for anybody."""
+    item_ids = np.arange(41, dtype=np.int32)
 
     def search(user: dict[str, tf.Tensor], k: tf.Tensor) -> Nearest:
         assert "item" not in user, "the user side knows nothing of the item"
@@ -29,8 +29,9 @@ def test_recall_of_a_fixed_list(tiny_data: PreparedData) -> None:
     assert found["positives"] == len(truth)
     assert found["known"] == pytest.approx(np.mean(truth >= 2))
     assert (truth == 1).any(), "some items are out of the vocabulary, and not found"
-    assert found["recall@10"] == pytest.approx(np.mean(truth >= 31))
+    assert found["recall@10"] == pytest.approx(np.mean((truth >= 2) & (truth < 10) & (truth != 3)))
     assert found["recall@50"] == found["recall@100"] == pytest.approx(np.mean((truth >= 2) & (truth != 3)))
+    assert 0.0 < found["recall@10"] < found["recall@50"] < found["known"] < 1.0
 
 
 def test_popularity_counts_training_positives(tiny_data: PreparedData) -> None:
