@@ -115,7 +115,8 @@ def say_epoch(facts: Mapping[str, Any]) -> None:
     """One line an epoch."""
     shown = [f"{name} {value:.4f}" for name, value in facts.items() if name.startswith("recall@") and value is not None]
     console.print(
-        f"  epoch {facts['epoch']}: loss {facts['loss']:.4f}; validation {', '.join(shown) or 'has no positive'}"
+        f"  epoch {facts['epoch']}: loss {facts['loss']:.4f} in its last batch; "
+        f"validation {', '.join(shown) or 'has no positive'}"
     )
 
 

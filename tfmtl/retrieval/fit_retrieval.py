@@ -57,7 +57,8 @@ def fit_retrieval(
         directory: base directory of the model's versions.
         options: `RetrievalOptions`. Defaults to `None`: all defaults.
         version: int. Defaults to one above the newest, 1 at first.
-        on_epoch: called with `epoch`, `loss` and the validation recalls after every epoch. Defaults to nothing.
+        on_epoch: called after every epoch with `epoch`, `loss` (of its last batch) and the validation recalls.
+            Defaults to nothing.
 
     Raises:
         ValueError: the problem has no items or no binary task, there is no positive to learn from, or an option or

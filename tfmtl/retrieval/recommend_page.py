@@ -67,9 +67,11 @@ def add_recommend_page(
             writer.write(record)
         for size in sorted({1, len(users)}):
             tensors = {**to_tensors(users[:size], signature), "k": count}
+            # The numbers alone: whoever replays the file, in whatever language, compares numbers.
             answers = {
-                name: tf.constant([found[name] for found in lists[:size]], tf.string if name == item else tf.float32)
+                name: tf.constant([found[name] for found in lists[:size]], tf.float32)
                 for name in lists[0]
+                if name != item
             }
             writer.write(prediction_log(predict_request(problem, RECOMMEND, tensors), answers))
 
