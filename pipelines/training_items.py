@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.preprocess import columns
-from pipelines.preprocess.plan import MERGE_AFTER, Cuts, Files, Key, Plan
+from pipelines.preprocess.plan import Cuts, Files, Key, Plan, worth_merging
 from pipelines.preprocess.read import InputError
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features
@@ -47,7 +47,7 @@ def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None =
             examples += pc.sum(rows.column(columns.IS_EXAMPLE)).as_py() or 0
             has_item = pc.is_valid(rows.column(item))
             held.append(pa.Table.from_batches([rows.filter(has_item).select([*names, *order])]))
-            if len(held) >= MERGE_AFTER:
+            if worth_merging(held):
                 held = [_latest(held, item, order)]
     if examples != data.num_examples("train"):
         raise InputError(
