@@ -255,7 +255,7 @@ def test_unknown_users_and_items(parts: dict[str, Any], data: PreparedData, user
 
 
 def test_no_items_are_no_request(parts: dict[str, Any], data: PreparedData, users: list[dict[str, Any]]) -> None:
-    with pytest.raises(tf.errors.InvalidArgumentError, match="Input 'k' must be positive"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Input k must be positive"):
         recommended(parts["two_stage"], data, users, 0)
 
 

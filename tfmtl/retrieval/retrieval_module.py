@@ -116,7 +116,7 @@ class RetrievalModule(tf.Module):
     def _search(
         self, encoded: Mapping[str, tf.Tensor], k: tf.Tensor, ids: tf.Tensor, seen: tf.Tensor | None
     ) -> Nearest:
-        positive = tf.debugging.assert_positive(k, "Input 'k' must be positive")
+        positive = tf.debugging.assert_positive(k, "Input k must be positive")
         with tf.control_dependencies([positive] if positive is not None else []):
             k = tf.identity(k)
         return nearest(self._index, self._user_tower(encoded), k, ids, seen)
