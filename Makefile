@@ -6,10 +6,11 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo test lint format clean
+.PHONY: help install demo demo-two-stage test lint format clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
+	@echo "make demo-two-stage  retrieval and ranking in one SavedModel on MovieLens-100K (same options)"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
@@ -27,6 +28,9 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 demo: install
 	@$(BIN)/tfmtl run movielens_100k --epochs 4 --output $(OUT) $(if $(DATA),--folder "$(DATA)")
+
+demo-two-stage: install
+	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 test: install
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal

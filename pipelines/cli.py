@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines import data_commands, preprocess_command
+from pipelines import data_commands, preprocess_command, retrieval_commands
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -60,6 +60,9 @@ def _options(
 app.command()(data_commands.datasets)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(preprocess_command.preprocess)
 app.command("data-report")(data_commands.data_report)
+app.command()(retrieval_commands.retrieve)
+app.command()(retrieval_commands.compose)
+app.command("run-two-stage")(retrieval_commands.run_two_stage)
 
 
 @app.command()

@@ -1,7 +1,6 @@
 """Every step in a row, from the raw log to an answered request."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from pipelines.datasets import DATASETS
 from pipelines.preprocess.job import preprocess
+from pipelines.steps import Steps
 from pipelines.tables import print_manifest, print_metrics
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
@@ -47,9 +47,8 @@ def run_all(
         seed: of every step.
     """
     runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed) for preset in presets}
-    started = time.monotonic()
-    step = _Steps(console)
-    raw, problem = _log(step, dataset, output, folder)
+    step = Steps(console)
+    raw, problem = log_of(step, dataset, output, folder)
     step(f"Preprocess with Beam into {output / 'data'}")
     with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
         manifest = preprocess(problem, [str(raw)], str(output / "data"), seed=seed)
@@ -73,7 +72,7 @@ def run_all(
     version = export(models[chosen], data, output / "model", check=prove)
     step("Serve it on this machine and send it real requests over gRPC and REST")
     _ask(console, data, version.parent, problem.name)
-    step(f"Results after {time.monotonic() - started:.0f} s")
+    step(f"Results after {step.seconds:.0f} s")
     print_metrics(console, reports, f"{problem.name}, test split ({data.num_examples('test'):,} examples)")
     console.print(f"Everything lies in {output}:")
     for name, what in {
@@ -84,20 +83,8 @@ def run_all(
         console.print(f"  {output / name}: {what}")
 
 
-class _Steps:
-    """Numbers the steps and says each in a sentence."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._number = 0
-
-    def __call__(self, sentence: str) -> None:
-        self._number += 1
-        self._console.print(f"\n[bold]{self._number}. {sentence}.[/bold]")
-
-
-def _log(step: _Steps, dataset: str, output: Path, folder: Path | None) -> tuple[Path, Problem]:
-    """The folder with the log and its problem."""
+def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tuple[Path, Problem]:
+    """The folder with the log and its problem; a public data set is fetched."""
     if (Path(dataset) / "problem.yaml").is_file():
         step(f"Take the log in {dataset}")
         return Path(dataset), Problem.load(Path(dataset) / "problem.yaml")

@@ -31,7 +31,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
     import tensorflow as tf
 
     from tfmtl.export.raw_batch import to_tensors
-    from tfmtl.export.saved_model import existing_versions
+    from tfmtl.export.versions import existing_versions
 
     versions = existing_versions(model) if model.is_dir() else []
     if not versions:

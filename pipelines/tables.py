@@ -81,6 +81,77 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.4f}"
 
 
+def print_recalls(console: Console, record: Mapping[str, Any]) -> None:
+    """What a retrieval index finds, beside the most popular items.
+
+    Args:
+        console: where to print.
+        record: `retrieval.json` of the index.
+    """
+    ks = [name for name in next(iter(next(iter(record["recall"].values())).values())) if name.startswith("recall@")]
+    table = _table("split", "index", *ks)
+    for split, found in record["recall"].items():
+        for name, recalls in found.items():
+            table.add_row(split, _INDEXES[name], *[_number(recalls[k]) for k in ks])
+        table.add_section()
+    console.print(table)
+    for split, found in record["recall"].items():
+        facts = next(iter(found.values()))
+        if facts["positives"]:
+            console.print(
+                f"{split}: {facts['positives']:,} rows with {record['task']} == 1, {_share(facts['known'])} of them of "
+                f"items that the index of {record['items']:,} can tell apart"
+            )
+
+
+_INDEXES = {
+    "popularity": "popularity",
+    "two_tower": "two towers",
+    "popularity_unseen": "popularity, without seen items",
+    "two_tower_unseen": "two towers, without seen items",
+}
+
+
+def print_two_stages(
+    console: Console,
+    record: Mapping[str, Any],
+    quality: Mapping[str, Any],
+    report: Mapping[str, Mapping[str, Any]],
+    k: int,
+    exclude_seen: bool,
+) -> None:
+    """Both stages in one table, on the test split.
+
+    Args:
+        console: where to print.
+        record: `retrieval.json` of the index.
+        quality: as `tfmtl.retrieval.two_stage_quality` returns it.
+        report: task -> metric -> value, of the ranking model.
+        k: length of the lists.
+        exclude_seen: whether what a user has seen is left out.
+    """
+    table = _table("", "R@10", "R@50", "R@100", f"NDCG@{k}", "AUC", "GAUC")
+    seen = "_unseen" if exclude_seen else ""
+    for name in ("popularity", "two_tower"):
+        recalls = record["recall"]["test"][name + seen]
+        table.add_row(_INDEXES[name], *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
+    table.add_section()
+    for order, metrics in quality["orders"].items():
+        table.add_row(f"by {order}", _number(metrics["recall"]), "", "", _number(metrics["ndcg"]))
+    table.add_section()
+    for task, metrics in report.items():
+        if "auc" in metrics:
+            table.add_row(task, "", "", "", "", _number(metrics["auc"]), _number(metrics["gauc"]))
+    console.print(table)
+    left_out = " What a user has seen is left out." if exclude_seen else ""
+    positives = record["recall"]["test"]["popularity"]["positives"]
+    console.print(
+        f"Test split. First two rows, retrieval: R@k is the share of the {positives:,} rows with {record['task']} == 1 "
+        f"whose item is among the k best.{left_out} By ..., lists: the same for {quality['queries']:,} of these rows "
+        f"and the {k} best of 100 candidates; by retrieval is the first stage alone. Tasks, ranking: all rows."
+    )
+
+
 _MOST_RATES = 12
 _SHOWN_RATE = 0.005
 

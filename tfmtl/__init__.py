@@ -18,6 +18,7 @@ __all__ = [
     "models",
     "optimizers",
     "report",
+    "retrieval",
     "schema",
     "sharpness",
     "training",

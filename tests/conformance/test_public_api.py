@@ -15,6 +15,7 @@ PUBLIC = {
         "models",
         "optimizers",
         "report",
+        "retrieval",
         "schema",
         "sharpness",
         "training",
@@ -132,6 +133,14 @@ PUBLIC = {
         "sum_duplicates",
     },
     "tfmtl.report": {"data_report"},
+    "tfmtl.retrieval": {
+        "ComposeOptions",
+        "RetrievalError",
+        "RetrievalOptions",
+        "compose",
+        "fit_retrieval",
+        "two_stage_quality",
+    },
     "tfmtl.schema": {
         "SPLITS",
         "BinaryTask",

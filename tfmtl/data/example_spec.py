@@ -45,6 +45,12 @@ def candidate_features(problem: Problem) -> tuple[str, ...]:
     return tuple(feature.name for feature in problem.features if feature.side == "item")
 
 
+def user_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
+    """The tensors of `raw_signature` that say who asks, when, and what happened before: all but the candidates'."""
+    candidates = candidate_features(problem)
+    return {name: spec for name, spec in raw_signature(problem).items() if name not in candidates}
+
+
 def rank_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
     """The tensors of a ranking request: as `raw_signature`, with N rows of `candidate_features` and one of all else."""
     candidates = candidate_features(problem)

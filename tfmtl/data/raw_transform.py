@@ -1,12 +1,12 @@
 """The one transformation from raw values to what a model reads."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
 
 from tfmtl.data.transform_statistics import RESERVED_IDS, TransformStatistics, vocabulary_path
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, SequenceFeature
+from tfmtl.schema import CategoricalFeature, Feature, NumericFeature, Problem, SequenceFeature
 
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
 
@@ -100,16 +100,22 @@ class RawTransform(tf.Module):
 
     def __call__(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Raw request features (see `raw_signature`) to the features a model reads."""
-        features: dict[str, tf.Tensor] = {}
-        for feature in self._problem.features:
-            encoded = self.encode(feature.name, raw[feature.name])
+        return self.encode_parts(raw, self._problem.features, self._problem.sequences)
+
+    def encode_parts(
+        self, raw: Mapping[str, tf.Tensor], features: Sequence[Feature], sequences: Sequence[SequenceFeature] = ()
+    ) -> dict[str, tf.Tensor]:
+        """The same for some features and sequences of the problem, which are all that `raw` has to hold."""
+        encoded: dict[str, tf.Tensor] = {}
+        for feature in features:
+            values = self.encode(feature.name, raw[feature.name])
             if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-                present = tf.ragged.boolean_mask(encoded, encoded != 0)
-                encoded = present[:, : feature.max_values].to_tensor(shape=(None, feature.max_values))
-            features[feature.name] = encoded
-        for sequence in self._problem.sequences:
-            features.update(self._encode_sequence(sequence, raw))
-        return features
+                present = tf.ragged.boolean_mask(values, values != 0)
+                values = present[:, : feature.max_values].to_tensor(shape=(None, feature.max_values))
+            encoded[feature.name] = values
+        for sequence in sequences:
+            encoded.update(self._encode_sequence(sequence, raw))
+        return encoded
 
     def _encode_sequence(self, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         events = {

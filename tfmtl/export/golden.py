@@ -23,6 +23,7 @@ Responses: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
 GOLDEN_FILE = "golden.jsonl"
 GOLDEN_RANK_FILE = "golden_rank.jsonl"
+GOLDEN_RECOMMEND_FILE = "golden_recommend.jsonl"
 _USERS = 4  # whose candidates are ranked
 
 

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE
+from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE, GOLDEN_RECOMMEND_FILE
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
 from tfmtl.export.verify import Verification
 
@@ -44,11 +44,43 @@ def replay(version: Path) -> Verification:
                 ]
             )
         )
+    if "recommend" in loaded.signatures:
+        lists = _read(version / "assets.extra" / GOLDEN_RECOMMEND_FILE)
+        differences["recommend"] = _list_difference(loaded.signatures["recommend"], lists)
     return Verification(len(golden), differences)
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+
+
+def _list_difference(recommend: Any, lists: Sequence[Mapping[str, Any]]) -> float:
+    """The largest over all users, whose lists are asked for one by one and all at once; infinity if an item lacks.
+
+    Items are compared by their ids: two whose order differs in the last digit only may change places.
+    """
+    signature = dict(recommend.structured_input_signature[1])
+    k = tf.constant(lists[0]["k"], signature.pop("k").dtype)
+    users = [item["user"] for item in lists]
+    together = recommend(**to_tensors(users, signature), k=k)
+    gaps = []
+    for row, item in enumerate(lists):
+        expected = item["response"]
+        for outputs in (
+            {name: values[row].numpy() for name, values in together.items()},
+            {
+                name: values[0].numpy()
+                for name, values in recommend(**to_tensors([item["user"]], signature), k=k).items()
+            },
+        ):
+            [ids] = [name for name, values in outputs.items() if values.dtype == object]
+            places = {value.decode(): place for place, value in enumerate(outputs[ids])}
+            if not set(expected[ids]) <= set(places):
+                return float("inf")
+            order = [places[value] for value in expected[ids]]
+            scores = {name: tf.constant(values[order]) for name, values in outputs.items() if name != ids}
+            gaps.append(_difference(scores, {name: values for name, values in expected.items() if name != ids}))
+    return float(np.max(gaps))
 
 
 def _difference(outputs: Mapping[str, tf.Tensor], expected: Mapping[str, Any]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tfmtl.core.step_folders import EXPORTED, check_output_folder
-from tfmtl.core.validation import check_one_of, check_positive_int, error_text
+from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.export.answers import Answers
 from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration_report
@@ -24,6 +22,8 @@ from tfmtl.export.golden import write_golden
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
+from tfmtl.export.transform_record import TransformRecord
+from tfmtl.export.versions import version_paths
 from tfmtl.export.warmup import write_warmup
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
@@ -47,10 +47,11 @@ def export(
     """Writes `<directory>/<version>/` and returns it.
 
     The SavedModel takes raw features (signatures `serving_default`, `serve_examples` and `rank`, see `ServingModule`).
-    Beside it, in `assets.extra/`: `problem.yaml`; `golden.jsonl` and `golden_rank.jsonl`, real requests with the
-    answers of the training graph, for `verify`; `tf_serving_warmup_requests`; `signature.md`, `signature.json` and
-    `requests/`, which say how to ask; of a calibrated model `calibration.json` and `reliability.png`. Written under
-    another name and renamed, so that a server that watches the directory never sees half a version.
+    Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted; `golden.jsonl` and
+    `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
+    `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask; of a
+    calibrated model `calibration.json` and `reliability.png`. Written under another name and renamed, so that a server
+    that watches the directory never sees half a version.
 
     Args:
         model: a trained `MultiTaskModel`.
@@ -67,16 +68,7 @@ def export(
         TypeError: the version is not an int.
     """
     data.check_fitted_for("export", model.inputs)
-    directory = Path(directory)
-    check_output_folder("export", "directory", directory, EXPORTED)
-    directory.mkdir(parents=True, exist_ok=True)
-    version = max(existing_versions(directory), default=0) + 1 if version is None else version
-    check_positive_int("export", "version", version, "Leave it out for the next one.")
-    final = directory / str(version)
-    if final.exists():
-        raise ValueError(
-            error_text("export", "version", "not exist yet", version, f"Remove '{final}' or take another.")
-        )
+    partial, final = version_paths("export", Path(directory), version)
     options = options or ExportOptions()
     answers = _answers(data, options)
     splits = _predictions(model, data) if options.calibrate else {}
@@ -84,13 +76,12 @@ def export(
         fitting = splits[FITTED_ON]
         calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
         answers = replace(answers, calibrators=calibrators)
-    partial = directory / f".{version}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     module = ServingModule(model, data.transform(), data.problem, answers)
     tf.saved_model.save(module, str(partial), signatures=module.signatures())
     extra = partial / EXTRA
     extra.mkdir()
     data.problem.save(extra / PROBLEM_FILE)
+    TransformRecord.of(data).save(extra)
     requests = data.requests()
     golden = write_golden(model, data.problem, requests, answers, extra)
     if answers.calibrators:
@@ -104,11 +95,6 @@ def export(
         check(partial)
     os.rename(partial, final)
     return final
-
-
-def existing_versions(directory: Path) -> list[int]:
-    """The complete versions below `directory`."""
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
 
 
 def _answers(data: PreparedData, options: ExportOptions) -> Answers:

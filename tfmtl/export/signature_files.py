@@ -47,17 +47,26 @@ def write_signature_files(
 def _write_requests(
     problem: Problem, signatures: Sequence[str], requests: Sequence[Mapping[str, Any]], directory: Path
 ) -> None:
+    directory.mkdir()
+    chosen = without_nan(requests)[:_ROWS]
+    for name in signatures:
+        write_request(problem, name, request_tensors(problem, name, chosen), directory)
+
+
+def without_nan(requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Those without a missing number, which strict JSON cannot say; all, if every one lacks some."""
+    return [request for request in requests if not any(map(_is_nan, request.values()))] or requests
+
+
+def write_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Tensor], directory: Path) -> None:
+    """Writes one request twice: as a body for REST and as a message for gRPC."""
     from google.protobuf import json_format
 
-    directory.mkdir()
-    whole = [request for request in requests if not any(_is_nan(value) for value in request.values())]
-    chosen = (whole or requests)[:_ROWS]  # strict JSON has no NaN
-    for name in signatures:
-        columns = {key: _plain(value.numpy().tolist()) for key, value in request_tensors(problem, name, chosen).items()}
-        body = json.dumps({"signature_name": name, "inputs": columns}, ensure_ascii=False)
-        (directory / f"{name}.json").write_text(body + "\n", encoding="utf-8")
-        message = json_format.MessageToJson(predict_request(problem, name, chosen), indent=None)
-        (directory / f"{name}.grpc.json").write_text(message + "\n", encoding="utf-8")
+    columns = {key: _plain(value.numpy().tolist()) for key, value in tensors.items()}
+    body = json.dumps({"signature_name": signature, "inputs": columns}, ensure_ascii=False)
+    (directory / f"{signature}.json").write_text(body + "\n", encoding="utf-8")
+    message = json_format.MessageToJson(predict_request(problem, signature, tensors), indent=None)
+    (directory / f"{signature}.grpc.json").write_text(message + "\n", encoding="utf-8")
 
 
 def _is_nan(value: Any) -> bool:
@@ -103,22 +112,15 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
     lines = [f"# How to ask `{name}`", ""]
     lines += ["Every signature answers with one float32 for each name and row, `(B,)`, or `(N,)` for `rank`:", ""]
     outputs = [[f"`{key}`", _output_text(problem, answers, key)] for key in answers.names]
-    lines += _table(["output", "what it is"], outputs)
+    lines += table(["output", "what it is"], outputs)
     for signature, specs in inputs.items():
         rows = [
-            [f"`{key}`", spec.dtype.name, f"`{_shape(spec, signature)}`", _input_text(problem, key)]
+            [f"`{key}`", spec.dtype.name, f"`{_shape(spec, signature)}`", input_text(problem, key)]
             for key, spec in specs.items()
         ]
         lines += ["", f"## {signature}", "", _WHAT[signature], ""]
-        lines += _table(["input", "dtype", "shape", "what it is"], rows)
-        lines += [
-            "",
-            "```bash",
-            f"curl -d @requests/{signature}.json http://localhost:8501/v1/models/{name}:predict",
-            f"grpcurl -plaintext -protoset {PROTOSET_FILE} -d @ localhost:8500 "
-            f"tensorflow.serving.PredictionService/Predict < requests/{signature}.grpc.json",
-            "```",
-        ]
+        lines += table(["input", "dtype", "shape", "what it is"], rows)
+        lines += ["", *commands(name, signature)]
     lines += [
         "",
         "Both commands are run in this folder. B, N rows; n the longest list of the request: fill shorter ones up with "
@@ -128,7 +130,19 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
     return "\n".join(lines) + "\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def commands(model: str, signature: str) -> list[str]:
+    """How to send the prepared requests."""
+    return [
+        "```bash",
+        f"curl -d @requests/{signature}.json http://localhost:8501/v1/models/{model}:predict",
+        f"grpcurl -plaintext -protoset {PROTOSET_FILE} -d @ localhost:8500 "
+        f"tensorflow.serving.PredictionService/Predict < requests/{signature}.grpc.json",
+        "```",
+    ]
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a Markdown table."""
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
@@ -145,7 +159,8 @@ def _output_text(problem: Problem, answers: Answers, name: str) -> str:
     return f"{text}, calibrated ({answers.calibrators[name].method})" if name in answers.calibrators else text
 
 
-def _input_text(problem: Problem, key: str) -> str:
+def input_text(problem: Problem, key: str) -> str:
+    """What an input holds."""
     if key == "examples":
         return "serialised examples"
     if key == problem.keys.time:
@@ -167,20 +182,12 @@ def _input_text(problem: Problem, key: str) -> str:
 
 
 def _schema(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> dict[str, Any]:
-    def described(specs: Mapping[str, tf.TensorSpec], first_axis: int) -> dict[str, Any]:
-        return _object(
-            {
-                key: _items(spec, spec.shape[first_axis:]) | {"description": _input_text(problem, key)}
-                for key, spec in specs.items()
-            }
-        )
-
     bodies = []
     for signature, specs in inputs.items():
-        body = {"signature_name": {"const": signature}, "inputs": described(specs, 0)}
+        body = {"signature_name": {"const": signature}, "inputs": inputs_schema(problem, specs)}
         optional = ("signature_name",) if signature == SERVE else ()
         bodies.append(_object(body, optional) | {"title": signature, "description": _WHAT[signature]})
-    rows = {"type": "array", "items": described(inputs[SERVE], 1)}
+    rows = {"type": "array", "items": inputs_schema(problem, inputs[SERVE], 1)}
     by_row = _object({"signature_name": {"const": SERVE}, "instances": rows}, optional=("signature_name",))
     bodies.append(by_row | {"title": f"{SERVE}, row by row", "description": "Lists of a feature must be equally long."})
     numbers = {"type": "array", "items": {"type": "number"}}
@@ -190,6 +197,16 @@ def _schema(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]],
         "oneOf": bodies,
         "$defs": {"answer": _object({"outputs": _object(dict.fromkeys(answers.names, numbers))})},
     }
+
+
+def inputs_schema(problem: Problem, specs: Mapping[str, tf.TensorSpec], first_axis: int = 0) -> dict[str, Any]:
+    """The schema of named inputs: whole batches, or rows of them with `first_axis=1`."""
+    return _object(
+        {
+            key: _items(spec, spec.shape[first_axis:]) | {"description": input_text(problem, key)}
+            for key, spec in specs.items()
+        }
+    )
 
 
 def _object(properties: Mapping[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:

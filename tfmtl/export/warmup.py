@@ -31,28 +31,34 @@ def write_warmup(
         golden: signature -> output name -> the right answers to the requests, `(rows,)`.
         directory: where the file goes.
     """
-    from tensorflow_serving.apis import prediction_log_pb2
-
     with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
         for signature in signature_specs(problem):
             for size in sorted({min(size, len(requests)) for size in _BATCH_SIZES}):
-                log = prediction_log_pb2.PredictionLog()
-                log.predict_log.request.CopyFrom(predict_request(problem, signature, requests[:size]))
-                log.predict_log.response.model_spec.CopyFrom(log.predict_log.request.model_spec)
-                for name, values in golden[signature].items():
-                    answer = tf.make_tensor_proto(values[:size], tf.float32)
-                    log.predict_log.response.outputs[name].CopyFrom(answer)
-                writer.write(log.SerializeToString())
+                request = predict_request(problem, signature, request_tensors(problem, signature, requests[:size]))
+                answers = {name: tf.constant(values[:size], tf.float32) for name, values in golden[signature].items()}
+                writer.write(prediction_log(request, answers))
 
 
-def predict_request(problem: Problem, signature: str, requests: Sequence[Mapping[str, Any]]) -> Any:
-    """A `PredictRequest` with these examples; to rank them, they are candidates of the first one's user."""
+def prediction_log(request: Any, answers: Mapping[str, tf.Tensor]) -> bytes:
+    """A record of the warm-up file: a `PredictRequest` and the right answers to it."""
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.CopyFrom(request)
+    log.predict_log.response.model_spec.CopyFrom(request.model_spec)
+    for name, values in answers.items():
+        log.predict_log.response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+    return bytes(log.SerializeToString())
+
+
+def predict_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Tensor]) -> Any:
+    """A `PredictRequest` with these inputs."""
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()
     request.model_spec.name = problem.name
     request.model_spec.signature_name = signature
-    for name, tensor in request_tensors(problem, signature, requests).items():
+    for name, tensor in tensors.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
     return request
 

@@ -11,6 +11,7 @@ from tests.support.tiny_problem import prepare, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import VerificationError, export, saved_model
+from tfmtl.export.versions import existing_versions
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 
@@ -42,6 +43,7 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
     extra = version / "assets.extra"
     assert {path.name for path in extra.iterdir()} == {
         "problem.yaml",
+        "transform.json",
         "golden.jsonl",
         "golden_rank.jsonl",
         "tf_serving_warmup_requests",
@@ -106,7 +108,7 @@ def test_versions_count_up(small: MultiTaskModel, tiny_data: PreparedData, tmp_p
     (tmp_path / "99").write_text("a file is no version")
     assert export(small, tiny_data, tmp_path, version=7) == tmp_path / "7"
     assert export(small, tiny_data, str(tmp_path)) == tmp_path / "8"
-    assert saved_model.existing_versions(tmp_path) == [7, 8]
+    assert existing_versions(tmp_path) == [7, 8]
     with pytest.raises(ValueError) as caught:
         export(small, tiny_data, tmp_path, version=7)
     assert str(caught.value) == (

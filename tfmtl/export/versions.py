@@ -1,0 +1,53 @@
+"""The folder of a model's versions, and where the next one goes."""
+
+import shutil
+from pathlib import Path
+
+from tfmtl.core.step_folders import EXPORTED, check_output_folder
+from tfmtl.core.validation import check_positive_int, error_text
+
+
+def version_paths(owner: str, directory: Path, version: int | None) -> tuple[Path, Path]:
+    """Where to write a version, and the name to give it when it is complete.
+
+    A server that watches the directory loads what has a number for a name, and so never half a version.
+
+    Args:
+        owner: str. Who asks, named first in errors.
+        directory: of the model's versions; made if it is not there.
+        version: int or None: one above the newest, 1 at first.
+
+    Raises:
+        ValueError: the directory is another step's output, or the version is not positive or exists.
+        TypeError: the version is not an int.
+    """
+    check_output_folder(owner, "directory", directory, EXPORTED)
+    directory.mkdir(parents=True, exist_ok=True)
+    version = max(existing_versions(directory), default=0) + 1 if version is None else version
+    check_positive_int(owner, "version", version, "Leave it out for the next one.")
+    final = directory / str(version)
+    if final.exists():
+        raise ValueError(error_text(owner, "version", "not exist yet", version, f"Remove '{final}' or take another."))
+    partial = directory / f".{version}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    return partial, final
+
+
+def existing_versions(directory: Path) -> list[int]:
+    """The complete versions below `directory`."""
+    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+
+
+def newest_version(owner: str, argument: str, path: Path) -> Path:
+    """The folder of the newest version below `path`, or `path` itself if it is one.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if (path / "saved_model.pb").is_file():
+        return path
+    versions = existing_versions(path) if path.is_dir() else []
+    if not versions:
+        rule = "hold a version, a folder with a number for a name"
+        raise FileNotFoundError(error_text(owner, argument, rule, str(path), "Export a model there first."))
+    return path / str(versions[-1])

@@ -1,0 +1,19 @@
+"""Two stages: a TFRS two-tower model finds candidates, a multi-task model ranks them, one SavedModel does both.
+
+TFRS needs Keras 2, so it is trained in a process of its own; nothing here that a caller imports loads it.
+"""
+
+from tfmtl.retrieval.compose import compose
+from tfmtl.retrieval.compose_options import ComposeOptions
+from tfmtl.retrieval.fit_retrieval import RetrievalError, fit_retrieval
+from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.retrieval.two_stage_quality import two_stage_quality
+
+__all__ = [
+    "ComposeOptions",
+    "RetrievalError",
+    "RetrievalOptions",
+    "compose",
+    "fit_retrieval",
+    "two_stage_quality",
+]

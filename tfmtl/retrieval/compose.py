@@ -1,0 +1,155 @@
+"""Joining a retrieval index and a ranking model into one SavedModel."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.core.validation import error_text
+from tfmtl.data.example_spec import user_signature
+from tfmtl.export.golden import GOLDEN_FILE
+from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE
+from tfmtl.export.score import Score
+from tfmtl.export.serving_module import RANK
+from tfmtl.export.transform_record import TRANSFORM_FILE, TransformRecord
+from tfmtl.export.versions import newest_version, version_paths
+from tfmtl.retrieval.by_hand import recommend_by_hand, write_golden_recommendations
+from tfmtl.retrieval.compose_options import ComposeOptions
+from tfmtl.retrieval.fit_retrieval import RECORD_FILE
+from tfmtl.retrieval.recommend_module import ORDER, RecommendModule
+from tfmtl.retrieval.recommend_page import add_recommend_page
+from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
+from tfmtl.schema import Problem
+
+COMPOSED_FILE = "compose.json"
+_USERS = 8  # whose lists are kept as golden answers
+_K = 10
+
+
+def compose(
+    retrieval: str | Path,
+    ranking: str | Path,
+    directory: str | Path,
+    version: int | None = None,
+    options: ComposeOptions | None = None,
+    check: Callable[[Path], object] | None = None,
+) -> Path:
+    """Writes `<directory>/<version>/`, one SavedModel of both stages, and returns it.
+
+    It has the signature `recommend` (see `RecommendModule`) and all signatures of the ranking. Beside it lies what lies
+    beside the ranking, and `golden_recommend.jsonl`: real users with what calling one stage after the other answers,
+    for `verify`; requests and warm-up for `recommend`; `compose.json`, what was joined and how. Written under another
+    name and renamed.
+
+    Args:
+        retrieval: folder of versions that `fit_retrieval` wrote, of which the newest is taken, or one version.
+        ranking: likewise of `export`.
+        directory: base directory of the joined model's versions.
+        version: int. Defaults to one above the newest, 1 at first.
+        options: `ComposeOptions`. Defaults to `None`: all defaults.
+        check: called with the complete folder before it gets its name, such as `verify`. Defaults to no check.
+
+    Raises:
+        FileNotFoundError: a folder holds no version.
+        ValueError: a folder holds another model, the two were made of other problems or other vocabularies, or an
+            option, the version or the directory does not fit.
+    """
+    options = options or ComposeOptions()
+    sources = {
+        "retrieval": newest_version("compose", "retrieval", Path(retrieval)),
+        "ranking": newest_version("compose", "ranking", Path(ranking)),
+    }
+    problem, record = _checked(sources)
+    item = str(record["item"])
+    loaded = {name: tf.saved_model.load(str(path)) for name, path in sources.items()}
+    retrieve, rank = _functions(loaded, sources, options)
+    order_by = _order(problem, item, list(rank.structured_outputs), options)
+    for argument, path in sources.items():
+        if Path(directory).resolve() in (path.resolve(), path.parent.resolve()):
+            rule = f"be another folder than that of the {argument} model"
+            raise ValueError(error_text("compose", "directory", rule, str(directory), "Give a new folder."))
+    partial, final = version_paths("compose", Path(directory), version)
+    name = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
+    parts = (problem, item, loaded["retrieval"], name, loaded["ranking"], order_by, options.candidates)
+    module = RecommendModule(*parts)
+    tf.saved_model.save(module, str(partial), signatures=module.signatures())
+    extra = partial / EXTRA
+    shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
+    users = _users(problem, sources["ranking"])
+    lists = [recommend_by_hand(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users]
+    write_golden_recommendations(users, _K, lists, extra)
+    add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)
+    facts = {
+        **{name: str(path.resolve()) for name, path in sources.items()},
+        **asdict(options),
+        "order_by": order_by.text,
+        "item": item,
+        "task": record["task"],
+    }
+    (extra / COMPOSED_FILE).write_text(json.dumps(facts, indent=1) + "\n")
+    if check is not None:
+        check(partial)
+    os.rename(partial, final)
+    return final
+
+
+def _checked(sources: Mapping[str, Path]) -> tuple[Problem, dict[str, Any]]:
+    """The problem of both stages and the record of retrieval; raises unless both belong together."""
+    wanted = {"retrieval": RECORD_FILE, "ranking": GOLDEN_FILE}
+    commands = {"retrieval": "tfmtl retrieve", "ranking": "tfmtl export"}
+    for name, path in sources.items():
+        for file in (wanted[name], PROBLEM_FILE, TRANSFORM_FILE):
+            if not (path / EXTRA / file).is_file():
+                rule = f"be a folder that `{commands[name]}` wrote, with {EXTRA}/{file}"
+                raise ValueError(error_text("compose", name, rule, str(path), f"Run `{commands[name]}` and take that."))
+    problems = {name: Problem.load(path / EXTRA / PROBLEM_FILE) for name, path in sources.items()}
+    differing = problems["ranking"].what_differs(problems["retrieval"])
+    if differing:
+        rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
+        raise ValueError(
+            error_text("compose", "ranking", rule, str(sources["ranking"]), "Train both on one data folder.")
+        )
+    records = {name: TransformRecord.load(path / EXTRA) for name, path in sources.items()}
+    if not records["ranking"].agrees_with(records["retrieval"]):
+        rule = "have the vocabularies and statistics of the retrieval, as they are or extended"
+        raise ValueError(
+            error_text("compose", "ranking", rule, str(sources["ranking"]), "Train both on one data folder.")
+        )
+    record: dict[str, Any] = json.loads((sources["retrieval"] / EXTRA / RECORD_FILE).read_text())
+    return problems["ranking"], record
+
+
+def _functions(loaded: Mapping[str, Any], sources: Mapping[str, Path], options: ComposeOptions) -> tuple[Any, Any]:
+    """The signatures of the two stages, checked to fit together."""
+    signatures = loaded["ranking"].signatures
+    if RANK not in signatures:
+        rule = f"have the signature '{RANK}'"
+        advice = f"It has {sorted(signatures)}. Its problem needs features of side 'item'; export it anew."
+        raise ValueError(error_text("compose", "ranking", rule, str(sources["ranking"]), advice))
+    wanted = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
+    if wanted not in loaded["retrieval"].signatures:
+        rule = "be False where no sequence of the problem carries the items' ids"
+        raise ValueError(error_text("compose", "exclude_seen", rule, True, "Add the item to a sequence's columns."))
+    return loaded["retrieval"].signatures[wanted], signatures[RANK]
+
+
+def _order(problem: Problem, item: str, outputs: Sequence[str], options: ComposeOptions) -> Score:
+    """What the list is ordered by."""
+    for name in outputs:
+        if name in (item, SCORE, ORDER, "k"):
+            rule = f"have no output called '{item}', '{SCORE}', '{ORDER}' or 'k'"
+            raise ValueError(error_text("compose", "ranking", rule, name, "Export it with the score renamed."))
+    tasks = [task.name for task in problem.tasks if task.name in outputs]
+    return Score(options.order_by or [*tasks, *outputs][0], [*outputs, SCORE])
+
+
+def _users(problem: Problem, ranking: Path) -> list[dict[str, Any]]:
+    """The user side of some real requests."""
+    lines = (ranking / EXTRA / GOLDEN_FILE).read_text(encoding="utf-8").split("\n")[:_USERS]
+    requests = [json.loads(line)["features"] for line in lines if line]
+    return [{name: request[name] for name in user_signature(problem)} for request in requests]

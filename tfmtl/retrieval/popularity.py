@@ -1,0 +1,36 @@
+"""What retrieval has to beat: the same list for everybody, most positives first."""
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfmtl.data import PreparedData
+from tfmtl.data.transform_statistics import RESERVED_IDS
+from tfmtl.retrieval.nearest import Index
+from tfmtl.retrieval.recall import positives
+
+
+def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.int64]:
+    """Encoded id -> training positives of a task with it, `(ids,)`."""
+    table = data.problem.feature(item).table_name
+    counts = np.zeros(data.inputs.table_rows[table], np.int64)
+    for _, ids in positives(data, "train", task, item):
+        counts += np.bincount(ids, minlength=len(counts))
+    return counts
+
+
+def popularity_index(counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]) -> Index:
+    """An index that looks at no query; items out of the vocabulary come last.
+
+    Args:
+        counts: as `positive_counts` returns them.
+        item_ids: encoded ids of the index's rows.
+    """
+    scores = tf.constant(np.where(item_ids >= RESERVED_IDS, counts[item_ids], 0), tf.float32)
+
+    def search(queries: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        best, rows = tf.math.top_k(scores, k)
+        rows_of_queries = tf.shape(queries)[0]
+        return tf.tile(best[tf.newaxis], [rows_of_queries, 1]), tf.tile(rows[tf.newaxis], [rows_of_queries, 1])
+
+    return search

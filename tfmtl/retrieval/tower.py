@@ -1,0 +1,90 @@
+"""One tower of a two-tower model, in Keras 2: imported by the training process alone."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+import tf_keras
+
+from tfmtl.schema import CategoricalFeature, Feature, ModelInputs, SequenceFeature
+
+
+class EmbeddingTables(tf_keras.layers.Layer):
+    """A table for each vocabulary, which both towers read; id 0 is the zero vector.
+
+    Args:
+        inputs: `ModelInputs`.
+        dim: int. Width.
+    """
+
+    def __init__(self, inputs: ModelInputs, dim: int) -> None:
+        super().__init__(name="tables")
+        uniform = tf_keras.initializers.RandomUniform(-0.05, 0.05)
+        self._tables = {
+            name: self.add_weight(name, (rows, dim), initializer=uniform) for name, rows in inputs.table_rows.items()
+        }
+
+    def call(self, ids: tf.Tensor, table: str) -> tf.Tensor:
+        """Ids of any shape -> vectors, on one axis more."""
+        return tf.gather(self._tables[table], ids) * tf.cast(ids != 0, tf.float32)[..., tf.newaxis]
+
+
+class Tower(tf_keras.layers.Layer):
+    """Encoded features to vectors of length 1: embeddings and means of histories through a small network.
+
+    Of a history the mean of its events is read and, beside it, the last event.
+
+    Args:
+        name: str.
+        inputs: `ModelInputs`.
+        tables: `EmbeddingTables`.
+        features: those of this side.
+        sequences: likewise.
+        units: widths of the hidden layers and of the output.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: ModelInputs,
+        tables: EmbeddingTables,
+        features: Sequence[Feature],
+        sequences: Sequence[SequenceFeature],
+        units: Sequence[int],
+    ) -> None:
+        super().__init__(name=name)
+        self._problem = inputs.problem
+        self._tables = tables
+        self._features = features
+        self._sequences = sequences
+        self._network = tf_keras.Sequential(
+            [*(tf_keras.layers.Dense(width, "relu") for width in units[:-1]), tf_keras.layers.Dense(units[-1])]
+        )
+
+    def call(self, encoded: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Features as `encoded_signature` names them -> float32 `(B, units[-1])`."""
+        parts = [self._field(feature, encoded[feature.name]) for feature in self._features]
+        parts += [part for sequence in self._sequences for part in self._history(sequence, encoded)]
+        return tf.math.l2_normalize(self._network(tf.concat(parts, axis=1)), axis=1)
+
+    def _field(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
+        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
+            return _mean(self._tables(values, feature.table_name), values)
+        if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
+            return self._tables(values, feature.table_name)
+        return values[:, tf.newaxis]
+
+    def _history(self, sequence: SequenceFeature, encoded: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
+        parts = []
+        present = encoded[sequence.column_key(sequence.columns[0])]
+        last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
+        for column in sequence.columns:
+            table = self._problem.feature(column).table_name
+            events = self._tables(encoded[sequence.column_key(column)], table)
+            parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
+        return parts
+
+
+def _mean(vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+    """Mean over axis 1 of those whose id is not 0; zero without any."""
+    weights = tf.cast(ids != 0, tf.float32)[:, :, tf.newaxis]
+    return tf.math.divide_no_nan(tf.reduce_sum(vectors * weights, axis=1), tf.reduce_sum(weights, axis=1))
