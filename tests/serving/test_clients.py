@@ -224,7 +224,7 @@ def test_all_clients_find_a_server_that_comes_late(exported):
 
     def ask(client_class):
         with connected(client_class, address_of(server, client_class), retries=patient, timeout=60.0) as client:
-            with pytest.raises(ServingError, match="UNAVAILABLE|DEADLINE_EXCEEDED"):
+            with pytest.raises(ServingError, match=r"UNAVAILABLE|DEADLINE_EXCEEDED"):
                 client.status(timeout=0.01)
             asked.release()
             return client.predict({"x": [1.0]}, signature_name="lone")["y"].tolist()
