@@ -42,6 +42,8 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
     extra = version / "assets.extra"
     assert {path.name for path in extra.iterdir()} == {
         "problem.yaml",
+        "statistics.json",
+        "training_profile.json",
         "golden.jsonl",
         "golden_rank.jsonl",
         "tf_serving_warmup_requests",

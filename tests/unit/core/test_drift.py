@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfmtl.report.drift import (
+from tfmtl.core.drift import (
     chance_level,
     decile_bins,
     length_bins,
