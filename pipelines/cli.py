@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines import data_commands, preprocess_command
+from pipelines import data_commands, preprocess_command, skew_command
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -60,6 +60,7 @@ def _options(
 app.command()(data_commands.datasets)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(preprocess_command.preprocess)
 app.command("data-report")(data_commands.data_report)
+app.command()(skew_command.skew)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """How far two distributions of one feature lie apart."""
 
+import math
+
 import numpy as np
 
 STABLE, SHIFTED = 0.1, 0.25  # the usual reading: below the first no drift, above the second a large one
@@ -48,7 +50,7 @@ def chance_level(expected: np.ndarray, actual: np.ndarray) -> float:
 def chance_limit(expected: np.ndarray, actual: np.ndarray) -> float:
     """What the index exceeds about once in a thousand times where nothing drifts: three deviations above its mean."""
     bins = int(np.count_nonzero(np.asarray(expected) + np.asarray(actual)))
-    return chance_level(expected, actual) * (1.0 + 3.0 * np.sqrt(2.0 / max(bins - 1, 1)))
+    return chance_level(expected, actual) * (1.0 + 3.0 * math.sqrt(2.0 / max(bins - 1, 1)))
 
 
 def top_ids(counts: np.ndarray) -> np.ndarray:

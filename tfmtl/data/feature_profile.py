@@ -149,7 +149,7 @@ class FeatureProfile:
     def from_dict(cls, mapping: Mapping[str, Any]) -> "FeatureProfile":
         """Reads what `to_dict` wrote."""
         columns = {
-            name: ColumnProfile(each["kind"], tuple(each["bins"]), tuple(each["counts"]), each["rows"])
+            name: ColumnProfile(each["kind"], tuple(each["bins"]), tuple(each["counts"]), each["rows"], each["mean"])
             for name, each in mapping["columns"].items()
         }
         return cls(mapping["examples"], columns)
