@@ -1,5 +1,6 @@
 """Which requests are logged, as what, and that nothing about it touches the requests themselves."""
 
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from serving.rest_client import RestClient
 from serving.serving_error import ServingError
 from serving.tensor_proto import tensor_to_array
 from tests.serving.toy_models import FEATURES
+from tests.support.command import tfmtl
 
 
 def read(folder: Path) -> list[Any]:
@@ -74,6 +76,19 @@ def test_no_log_by_default(exported: Path, tmp_path: Path, monkeypatch: pytest.M
     with LocalServer(exported.parent, "toy", grpc_port=0, rest_port=0) as server:
         RestClient(f"127.0.0.1:{server.rest_port}", "toy").predict(FEATURES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_options_arrive(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs: list[RequestLog | None] = []
+    monkeypatch.setattr(LocalServer, "serve_forever", lambda server: logs.append(server._request_log))
+    assert tfmtl("serve", exported.parent).code == 0
+    result = tfmtl("serve", exported.parent, "--log-requests", tmp_path / "a", "--log-rate", "0.5", "--log-seed", "3")
+    assert result.code == 0, result.err
+    assert logs[0] is None and logs[1] is not None
+    assert (logs[1]._folder, logs[1]._rate) == (tmp_path / "a", 0.5)
+    assert logs[1]._random.getstate() == random.Random(3).getstate()
+    wrong = tfmtl("serve", exported.parent, "--log-requests", tmp_path / "b", "--log-rate", "2")
+    assert (wrong.code, "`rate` must be above 0 and at most 1" in wrong.err) == (2, True)
 
 
 def test_the_rate_is_the_share_and_the_seed_the_sample(tmp_path: Path) -> None:
