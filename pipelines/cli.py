@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines import data_commands, preprocess_command, retrieval_commands
+from pipelines import data_commands, preprocess_command, retrieval_commands, skew_command
 from pipelines.quiet_start import start_tensorflow
 
 app = typer.Typer(
@@ -63,6 +63,7 @@ app.command("data-report")(data_commands.data_report)
 app.command()(retrieval_commands.retrieve)
 app.command()(retrieval_commands.compose)
 app.command("run-two-stage")(retrieval_commands.run_two_stage)
+app.command()(skew_command.skew)
 
 
 @app.command()
@@ -235,12 +236,19 @@ def serve(
     ),
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8501,
+    log_requests: Annotated[
+        Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
+    ] = None,
+    log_rate: Annotated[float, typer.Option(help="Share of the requests in that sample.")] = 0.01,
+    log_seed: Annotated[int | None, typer.Option(help="Seed of the sample; default: another one each time.")] = None,
 ) -> None:
     """Serve an exported model over TF Serving's gRPC and REST APIs until Ctrl-C."""
     from serving.local_server import LocalServer
+    from serving.request_log import RequestLog
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port)
+    request_log = None if log_requests is None else RequestLog(log_requests, log_rate, log_seed)
+    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port, request_log=request_log)
     server.serve_forever()
 
 

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.model_registry import ModelRegistry
+from serving.request_log import RequestLog
 from serving.served_model import DEFAULT_SIGNATURE
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument
 from serving.tensor_proto import array_to_tensor, tensor_to_array
@@ -34,11 +35,15 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
     Args:
         registry: ModelRegistry. The loaded versions.
         pool: ThreadPoolExecutor. Where tensors are converted and the model is called.
+        request_log: RequestLog or None. Gets every answered Predict request. Defaults to None.
     """
 
-    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, registry: ModelRegistry, pool: ThreadPoolExecutor, request_log: RequestLog | None = None
+    ) -> None:
         self._registry = registry
         self._pool = pool
+        self._request_log = request_log
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers both services with a server."""
@@ -80,11 +85,14 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         response = predict_pb2.PredictResponse()
         _fill_model_spec(response.model_spec, name, model.version)
         response.model_spec.signature_name = signature_name
-        for output_name, array in model.predict(signature_name, inputs, request.output_filter).items():
+        outputs = model.predict(signature_name, inputs, request.output_filter)
+        for output_name, array in outputs.items():
             try:
                 array_to_tensor(array, response.outputs[output_name])
             except ValueError as error:
                 raise ServingError("UNIMPLEMENTED", f"Output {output_name!r}: {error}") from error
+        if self._request_log is not None:
+            self._request_log.offer(name, model.version, signature_name, inputs, outputs)
         return response
 
     def _get_model_metadata(self, request: Any) -> Any:

@@ -20,6 +20,7 @@ from aiohttp import web
 
 from serving.grpc_service import GrpcService
 from serving.model_registry import ModelRegistry, find_versions
+from serving.request_log import RequestLog
 from serving.rest_service import RestService
 from serving.serving_error import ServingError
 from serving.tensor_proto import MAX_MESSAGE_BYTES
@@ -58,6 +59,7 @@ class LocalServer:
         poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
         num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
+        request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
 
     Attributes:
         grpc_port: int. While the server runs, the port it listens on.
@@ -76,6 +78,7 @@ class LocalServer:
         rest_port: int = 8501,
         poll_seconds: float = 1.0,
         num_versions: int = 1,
+        request_log: RequestLog | None = None,
     ) -> None:
         _check_base_dir(Path(base_dir))
         if not model_name or any(character in model_name for character in "/:"):
@@ -106,6 +109,7 @@ class LocalServer:
         self._host = host
         self._poll_seconds = poll_seconds
         self._num_versions = num_versions
+        self._request_log = request_log
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
@@ -181,13 +185,15 @@ class LocalServer:
         self._stopping = asyncio.Event()
         registry = ModelRegistry(self._base_dir, self._model_name, self._num_versions)
         async with AsyncExitStack() as stack:
+            if self._request_log is not None:
+                stack.enter_context(self._request_log)
             # Loading has its own thread: a pool full of requests must not delay the next version.
             loader = stack.enter_context(ThreadPoolExecutor(1, "model-loader"))
             pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="predict"))
             await self._loop.run_in_executor(loader, registry.refresh)
             self._check_something_loaded(registry)
-            await self._open_grpc(stack, GrpcService(registry, pool))
-            await self._open_rest(stack, RestService(registry, pool))
+            await self._open_grpc(stack, GrpcService(registry, pool, self._request_log))
+            await self._open_rest(stack, RestService(registry, pool, self._request_log))
             polling = asyncio.create_task(self._poll(registry, loader))
             stack.callback(polling.cancel)
             logger.info(

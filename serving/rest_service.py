@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
 from serving.model_registry import ModelRegistry
+from serving.request_log import RequestLog
 from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument
 from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 from serving.tensor_proto import MAX_MESSAGE_BYTES
@@ -33,11 +34,15 @@ class RestService:
     Args:
         registry: ModelRegistry. The loaded versions.
         pool: ThreadPoolExecutor. Where bodies are parsed and the model is called.
+        request_log: RequestLog or None. Gets every answered predict request. Defaults to None.
     """
 
-    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self, registry: ModelRegistry, pool: ThreadPoolExecutor, request_log: RequestLog | None = None
+    ) -> None:
         self._registry = registry
         self._pool = pool
+        self._request_log = request_log
 
     def application(self) -> web.Application:
         """Returns the web application, to be run with `auto_decompress=False`; bodies may have up to 64 MiB."""
@@ -94,11 +99,17 @@ class RestService:
                 "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
                 f"Received keys: {sorted(request)}."
             )
-        if "instances" in request:
-            inputs = rows_to_arrays(request["instances"], signature)
-            return json.dumps({"predictions": arrays_to_rows(model.predict(signature_name, inputs))})
-        inputs = columns_to_arrays(request["inputs"], signature)
-        return json.dumps({"outputs": arrays_to_columns(model.predict(signature_name, inputs))})
+        is_by_row = "instances" in request
+        inputs = (
+            rows_to_arrays(request["instances"], signature)
+            if is_by_row
+            else columns_to_arrays(request["inputs"], signature)
+        )
+        outputs = model.predict(signature_name, inputs)
+        answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
+        if self._request_log is not None:
+            self._request_log.offer(model_name, model.version, signature.name, inputs, outputs)
+        return json.dumps(answer)
 
 
 @web.middleware

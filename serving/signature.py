@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from serving.feature_error import FeatureError
 from serving.serving_error import invalid_argument
 from serving.tensor_proto import data_type_name, dtype_name
 
@@ -73,19 +74,20 @@ class Signature:
         )
 
     def check_input_names(self, names: Iterable[str]) -> None:
-        """Raises `ServingError` (`INVALID_ARGUMENT`) unless `names` are exactly the inputs' names."""
+        """Raises `FeatureError` unless `names` are exactly the inputs' names."""
         given = set(names)
         for name in sorted(given - set(self.inputs)):
             close = difflib.get_close_matches(name, self.inputs, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise invalid_argument(
-                f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}"
+            raise FeatureError(
+                f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}", name
             )
         for name in sorted(set(self.inputs) - given):
             spec = self.inputs[name]
-            raise invalid_argument(
+            raise FeatureError(
                 f"Signature {self.name!r}: input {name!r} is missing. Expected: dtype {spec.dtype}, "
-                f"shape {_shape_text(spec.shape)}. Received inputs: {sorted(given)}."
+                f"shape {_shape_text(spec.shape)}. Received inputs: {sorted(given)}.",
+                name,
             )
 
     def check_inputs(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -98,29 +100,32 @@ class Signature:
             arrays: mapping of feature name to array; object arrays are strings.
 
         Raises:
-            ServingError: `INVALID_ARGUMENT`, naming the feature, what was expected and what was received.
+            FeatureError: it tells the feature, what was expected and what was received.
         """
         self.check_input_names(arrays)
         for name, array in arrays.items():
             spec = self.inputs[name]
             if dtype_name(array) != spec.dtype:
-                raise invalid_argument(
+                raise FeatureError(
                     f"Signature {self.name!r}: input {name!r} must have dtype {spec.dtype}. "
-                    f"Received: dtype {dtype_name(array)}."
+                    f"Received: dtype {dtype_name(array)}.",
+                    name,
                 )
             if not spec.is_shape(array.shape):
-                raise invalid_argument(
+                raise FeatureError(
                     f"Signature {self.name!r}: input {name!r} must have shape {_shape_text(spec.shape)}. "
-                    f"Received: shape {_shape_text(array.shape)}."
+                    f"Received: shape {_shape_text(array.shape)}.",
+                    name,
                 )
         sizes = {name: array.shape[0] for name, array in arrays.items() if self.inputs[name].is_batched}
         if len(set(sizes.values())) > 1:
             usual = Counter(sizes.values()).most_common(1)[0][0]
             odd = next(name for name, size in sizes.items() if size != usual)
             others = sorted(name for name, size in sizes.items() if size == usual)
-            raise invalid_argument(
+            raise FeatureError(
                 f"Signature {self.name!r}: inputs must share the batch dimension. "
-                f"Received: {sizes[odd]} rows of {odd!r}, {usual} of {others}."
+                f"Received: {sizes[odd]} rows of {odd!r}, {usual} of {others}.",
+                odd,
             )
 
     def check_output_names(self, names: Iterable[str]) -> None:

@@ -1,10 +1,11 @@
-"""The README's quickstart, problem file and requests work as printed."""
+"""The README's quickstart, problem file and requests, and the page about clients, work as printed."""
 
 import json
 import re
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from tfmtl.export import export
 from tfmtl.schema import Problem
 
 README = Path(__file__).parents[2] / "README.md"
+CLIENT_PAGE = README.parent / "docs" / "serving_client.md"
 
 
 def _block(language: str, index: int = 0) -> str:
@@ -95,6 +97,18 @@ def test_client_example_is_answered(shop: LocalServer, capsys: pytest.CaptureFix
         "watch_seconds": (2,),
     }
     assert capsys.readouterr().out.startswith("[")
+
+
+def test_client_page_works(shop: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
+    for code in re.findall(r"```python\n(.*?)```", CLIENT_PAGE.read_text(encoding="utf-8"), re.DOTALL):
+        here = code.replace(":8500", f":{shop.grpc_port}").replace(":8501", f":{shop.rest_port}")
+        exec(compile(here, CLIENT_PAGE.name, "exec"), names)
+    for answer in (names["scores"], names["same"], names["ranked"], *names["answers"]):
+        for name in ("click", "buy", "watch_seconds"):
+            np.testing.assert_allclose(answer[name], names["scores"][name], rtol=1e-5)
+    assert len(names["answers"]) == 8 and names["best"] in ("i7", "i9")
+    assert capsys.readouterr().out.startswith("price 0 INVALID_ARGUMENT: row 0: feature 'price' must be a number")
 
 
 def test_request_names_are_the_models(shop: LocalServer) -> None:

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from serving.async_grpc_client import AsyncGrpcClient
+from serving.async_rest_client import AsyncRestClient
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
+from tests.serving.blocking_client import BlockingClient
 from tests.serving.toy_models import FEATURES, export
 
 
@@ -58,3 +61,15 @@ def grpc_client(server: LocalServer) -> Iterator[GrpcClient]:
 @pytest.fixture
 def rest_client(server: LocalServer) -> RestClient:
     return RestClient(f"127.0.0.1:{server.rest_port}", "toy")
+
+
+@pytest.fixture
+def async_grpc_client(server: LocalServer) -> Iterator[BlockingClient]:
+    with BlockingClient(AsyncGrpcClient, f"127.0.0.1:{server.grpc_port}", "toy") as client:
+        yield client
+
+
+@pytest.fixture
+def async_rest_client(server: LocalServer) -> Iterator[BlockingClient]:
+    with BlockingClient(AsyncRestClient, f"127.0.0.1:{server.rest_port}", "toy") as client:
+        yield client

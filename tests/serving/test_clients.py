@@ -1,21 +1,32 @@
-"""Both clients, against the same server and against none."""
+"""All clients, against the same server and against none."""
 
 import socket
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from serving.async_grpc_client import AsyncGrpcClient
+from serving.async_rest_client import AsyncRestClient
+from serving.client.async_client import AsyncClient
+from serving.client.retries import Retries
+from serving.feature_error import FeatureError
 from serving.grpc_client import GrpcClient
+from serving.local_server import LocalServer
 from serving.model_metadata import ModelMetadata
 from serving.rest_client import RestClient
 from serving.serving_error import ServingError
 from serving.signature import TensorSpec
 from serving.version_status import VersionStatus
+from tests.serving.blocking_client import BlockingClient
 from tests.serving.toy_models import FEATURES, SIGNATURES, call_directly
 
-CLIENTS = [GrpcClient, RestClient]
+CLIENTS = [GrpcClient, RestClient, AsyncGrpcClient, AsyncRestClient]
+NEVER_AGAIN = Retries(attempts=1)
 
 LISTS = {
     "country": ["se", "no", "ö"],
@@ -25,9 +36,23 @@ LISTS = {
 }
 
 
-@pytest.fixture(params=["grpc", "rest"])
+@pytest.fixture(params=["grpc", "rest", "async_grpc", "async_rest"])
 def client(request):
     return request.getfixturevalue(f"{request.param}_client")
+
+
+@contextmanager
+def connected(client_class, address, model_name="toy", **options):
+    """A client of any class, called as a synchronous one is."""
+    is_async = issubclass(client_class, AsyncClient)
+    client = BlockingClient(client_class, address, model_name, **options) if is_async else None
+    with client or client_class(address, model_name, **options) as opened:
+        yield opened
+
+
+def address_of(server, client_class):
+    is_grpc = client_class in (GrpcClient, AsyncGrpcClient)
+    return f"127.0.0.1:{server.grpc_port if is_grpc else server.rest_port}"
 
 
 @pytest.fixture
@@ -62,17 +87,22 @@ def test_lists_take_the_models_dtypes(client):
     assert outputs["click"].tolist() == floats["click"].tolist()
 
 
-def test_a_refused_request_makes_the_client_ask_for_the_inputs_again(grpc_client, monkeypatch):
-    asked = []
-    metadata = GrpcClient.metadata
-    monkeypatch.setattr(GrpcClient, "metadata", lambda *a, **o: asked.append(1) or metadata(*a, **o))
-    for _ in range(2):
-        grpc_client.predict(LISTS)
-    assert len(asked) == 1
-    with pytest.raises(ServingError, match="input 'country' is missing"):
-        grpc_client.predict({"age": [1.0]})
-    grpc_client.predict(LISTS)
-    assert len(asked) == 2
+def test_rows_and_ragged_lists_are_sent_filled_up(client):
+    rows = [
+        {"country": "se", "age": 31.5, "item": 7, "tags": ["a", "b"]},
+        {"country": "no", "age": 0.1, "item": 8, "tags": ["a"]},
+        {"country": "ö", "age": -2, "item": 9_000_000_000, "tags": []},
+    ]
+    outputs, expected = client.predict(rows), client.predict(FEATURES)
+    for name in expected:
+        np.testing.assert_array_equal(outputs[name], expected[name])
+
+
+def test_rank(client):
+    outputs = client.rank({"user": 2.0}, [{"item": 1.0}, {"item": 2}, {"item": 4.0}])
+    assert outputs["score"].tolist() == [2.0, 4.0, 8.0]
+    with pytest.raises(FeatureError, match="candidate 1: feature 'item' must be a number"):
+        client.rank({"user": 2.0}, [{"item": 1.0}, {"item": "x"}])
 
 
 @pytest.mark.parametrize("signature_name", ["lone", "rank", "echo"])
@@ -121,57 +151,97 @@ def test_metadata(client):
 
 
 @pytest.mark.parametrize(
-    ("features", "options", "code", "message"),
+    ("features", "feature", "message"),
     [
-        ({"age": [1.0]}, {}, "INVALID_ARGUMENT", "input 'country' is missing"),
-        ({**LISTS, "ag": [1.0]}, {}, "INVALID_ARGUMENT", "'ag' is not an input"),
-        ({**LISTS, "age": ["1", "2", "3"]}, {}, "INVALID_ARGUMENT", "nput 'age' must have dtype float32"),
-        ({**LISTS, "tags": ["a", "b", "c"]}, {}, "INVALID_ARGUMENT", r"input 'tags' must have shape \(\?, \?\)"),
-        ({**LISTS, "item": [1, 2]}, {}, "INVALID_ARGUMENT", "Received: 2 rows of 'item'"),
-        (LISTS, {"version": 9}, "NOT_FOUND", "version 9 of model 'toy'"),
+        ({"age": [1.0]}, "country", "input 'country' is missing"),
+        ({**LISTS, "ag": [1.0]}, "ag", "'ag' is not an input.*Did you mean 'age'"),
+        ({**LISTS, "age": ["1", "2", "3"]}, "age", "row 0: feature 'age' must be a number"),
+        ({**LISTS, "tags": ["a", "b", "c"]}, "tags", "row 0: feature 'tags' must be a list of text"),
+        ({**LISTS, "item": [1, 2]}, "item", "Received: 2 rows of 'item'"),
     ],
 )
-def test_the_servers_refusal_is_raised(client, features, options, code, message):
-    with pytest.raises(ServingError, match=message) as caught:
-        client.predict(features, **options)
-    assert caught.value.code == code
+def test_a_wrong_request_is_refused_before_it_is_sent(client, features, feature, message):
+    with pytest.raises(FeatureError, match=message) as caught:
+        client.predict(features)
+    assert (caught.value.code, caught.value.feature) == ("INVALID_ARGUMENT", feature)
 
 
-def test_an_unknown_signature_is_a_failed_precondition_and_over_http_a_bad_request(grpc_client, rest_client):
-    for client, code in ((grpc_client, "FAILED_PRECONDITION"), (rest_client, "INVALID_ARGUMENT")):
-        with pytest.raises(ServingError, match="Serving signature 'serving' not found") as caught:
-            client.predict(LISTS, signature_name="serving")
-        assert caught.value.code == code
+def test_the_servers_refusal_is_raised(client):
+    with pytest.raises(ServingError, match="version 9 of model 'toy'") as caught:
+        client.predict(LISTS, version=9)
+    assert caught.value.code == "NOT_FOUND"
+    with pytest.raises(ServingError, match=r"(?s)Signature 'pick': .*indices") as caught:
+        client.predict({"index": [5]}, signature_name="pick")
+    assert caught.value.code == "INVALID_ARGUMENT"
+
+
+def test_an_unknown_signature_is_a_failed_precondition(client):
+    with pytest.raises(
+        ServingError, match=r"version 3 has no signature 'serving'. Known signatures: \['echo'"
+    ) as caught:
+        client.predict(LISTS, signature_name="serving")
+    assert caught.value.code == "FAILED_PRECONDITION"
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
 def test_an_unknown_model_is_not_found(server, client_class):
-    port = server.grpc_port if client_class is GrpcClient else server.rest_port
-    with pytest.raises(ServingError, match=r"model 'a b'.*Served model: 'toy'") as caught:
-        client_class(f"127.0.0.1:{port}", "a b").predict(LISTS)
+    with (
+        connected(client_class, address_of(server, client_class), "a b") as client,
+        pytest.raises(ServingError, match=r"model 'a b'.*Served model: 'toy'") as caught,
+    ):
+        client.predict(LISTS)
     assert caught.value.code == "NOT_FOUND"
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
 def test_no_server_is_unavailable(dead_address, client_class):
     expected = f"{client_class.__name__}: no server answers at {dead_address}"
-    with pytest.raises(ServingError, match=expected) as caught:
-        client_class(dead_address, "toy").predict(LISTS)
+    with (
+        connected(client_class, dead_address, retries=NEVER_AGAIN) as client,
+        pytest.raises(ServingError, match=expected) as caught,
+    ):
+        client.predict(LISTS)
     assert caught.value.code == "UNAVAILABLE"
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
 def test_a_silent_server_exceeds_the_deadline(silent_address, client_class):
     expected = f"{client_class.__name__}: {silent_address} did not answer within 0.3 s."
-    with pytest.raises(ServingError, match=expected) as caught:
-        client_class(silent_address, "toy").status(timeout=0.3)
-    assert caught.value.code == "DEADLINE_EXCEEDED"
+    with connected(client_class, silent_address, timeout=0.3) as client:
+        with pytest.raises(ServingError, match=expected) as caught:
+            client.status()
+        assert caught.value.code == "DEADLINE_EXCEEDED"
+        with pytest.raises(ServingError, match=r"did not answer within 0.1 s."):
+            client.status(timeout=0.1)
+
+
+def test_all_clients_find_a_server_that_comes_late(exported):
+    """Each asks before the server is there; none is told to try again."""
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
+        grpc_port, rest_port = one.getsockname()[1], other.getsockname()[1]
+    server = LocalServer(exported.parent, "toy", grpc_port=grpc_port, rest_port=rest_port)
+    patient = Retries(attempts=500, first_wait=0.05, longest_wait=0.1)
+
+    def ask(client_class):
+        with connected(client_class, address_of(server, client_class), retries=patient, timeout=60.0) as client:
+            with pytest.raises(ServingError, match=r"UNAVAILABLE|DEADLINE_EXCEEDED"):
+                client.status(timeout=0.01)
+            asked.release()
+            return client.predict({"x": [1.0]}, signature_name="lone")["y"].tolist()
+
+    asked = threading.Semaphore(0)
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(ask, client_class) for client_class in CLIENTS]
+        for _ in CLIENTS:
+            asked.acquire(timeout=30)
+        with server:
+            assert [answer.result(timeout=60) for answer in answers] == [[pytest.approx(0.6)]] * 4
 
 
 def test_another_kind_of_server_is_named_as_such(server):
     """The gRPC port speaks HTTP/2 only; RestClient must not show a parser's words for it."""
     with pytest.raises(ServingError, match="RestClient: no server answers at") as caught:
-        RestClient(f"127.0.0.1:{server.grpc_port}", "toy").status()
+        RestClient(f"127.0.0.1:{server.grpc_port}", "toy", retries=NEVER_AGAIN).status()
     assert caught.value.code == "UNAVAILABLE"
 
 
@@ -189,22 +259,31 @@ def test_rest_urls_with_a_path_are_kept(server):
 
 
 def test_clients_load_no_tensorflow_and_live_beside_it(server):
-    """In a process of its own: predict without TensorFlow, import it then, and use both message sets."""
+    """In a process of its own: all clients predict without TensorFlow, import it then, and use both message sets."""
     program = f"""
-import sys
+import asyncio, sys
+from serving.async_grpc_client import AsyncGrpcClient
+from serving.async_rest_client import AsyncRestClient
 from serving.grpc_client import GrpcClient
 from serving.rest_client import RestClient
-features = {{"user": [2.0], "item": [1.0, 2.0]}}
-grpc_client = GrpcClient("127.0.0.1:{server.grpc_port}", "toy")
-first = grpc_client.predict(features, signature_name="rank")["score"].tolist()
-assert RestClient("127.0.0.1:{server.rest_port}", "toy").predict(features, signature_name="rank")
-loaded = [name for name in sys.modules if name.split(".")[0] in ("tensorflow", "tensorflow_serving", "keras")]
+user, items = {{"user": 2.0}}, [{{"item": 1.0}}, {{"item": 2.0}}]
+grpc_address, rest_address = "127.0.0.1:{server.grpc_port}", "127.0.0.1:{server.rest_port}"
+grpc_client = GrpcClient(grpc_address, "toy")
+first = grpc_client.rank(user, items)["score"].tolist()
+assert RestClient(rest_address, "toy").rank(user, items)["score"].tolist() == first
+async def ask(client):
+    async with client:
+        return (await client.rank(user, items))["score"].tolist()
+for client in (AsyncGrpcClient(grpc_address, "toy"), AsyncRestClient(rest_address, "toy")):
+    assert asyncio.run(ask(client)) == first
+heavy = ("tensorflow", "tensorflow_serving", "keras", "pandas", "pyarrow")
+loaded = [name for name in sys.modules if name.split(".")[0] in heavy]
 assert not loaded, loaded
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 request = predict_pb2.PredictRequest()
 request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
 assert predict_pb2.PredictRequest.FromString(request.SerializeToString()) == request
-assert grpc_client.predict(features, signature_name="rank")["score"].tolist() == first == [2.0, 4.0]
+assert grpc_client.rank(user, items)["score"].tolist() == first == [2.0, 4.0]
 """
     subprocess.run([sys.executable, "-c", program], check=True)

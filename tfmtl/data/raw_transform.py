@@ -22,13 +22,16 @@ class RawTransform(tf.Module):
     Args:
         problem: `Problem`.
         directory: str or Path. Where `TransformStatistics.save` wrote.
+        vocabularies: Path or None. Folder of the vocabularies, where it is another than `save` chose: an export has
+            them among its assets. Defaults to `None`.
     """
 
-    def __init__(self, problem: Problem, directory: str | Path) -> None:
+    def __init__(self, problem: Problem, directory: str | Path, vocabularies: Path | None = None) -> None:
         super().__init__(name="raw_transform")
         self._problem = problem
         self._directory = Path(directory)
-        self._statistics = TransformStatistics.load(directory)
+        self._vocabularies = vocabularies
+        self._statistics = TransformStatistics.load(directory, vocabularies)
         self._tables = {
             table: self._vocabulary_table(table)
             for table, features in problem.tables.items()
@@ -41,7 +44,7 @@ class RawTransform(tf.Module):
             initializer = tf.lookup.KeyValueTensorInitializer([""], [-1], tf.string, tf.int64)
         else:
             initializer = tf.lookup.TextFileInitializer(
-                str(vocabulary_path(self._directory, table)),
+                str(vocabulary_path(self._directory, table, self._vocabularies)),
                 key_dtype=tf.string,
                 key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
                 value_dtype=tf.int64,

@@ -75,8 +75,13 @@ class TransformStatistics:
         (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
     @classmethod
-    def load(cls, directory: str | Path) -> "TransformStatistics":
+    def load(cls, directory: str | Path, vocabularies: Path | None = None) -> "TransformStatistics":
         """Reads what `save` wrote.
+
+        Args:
+            directory: where `statistics.json` is.
+            vocabularies: folder of the vocabularies, where it is another than `save` chose. A table without values may
+                lack its file there.
 
         Raises:
             FileNotFoundError: the directory holds no statistics.
@@ -90,8 +95,10 @@ class TransformStatistics:
         return cls(
             # Split at "\n" only: str.splitlines also splits at characters that occur inside values.
             vocabularies={
-                table: tuple(vocabulary_path(directory, table).read_bytes().decode().split("\n")[:-1])
-                for table in counts
+                table: tuple(vocabulary_path(directory, table, vocabularies).read_bytes().decode().split("\n")[:-1])
+                if known or vocabularies is None
+                else ()
+                for table, known in counts.items()
             },
             vocabulary_counts=counts,
             boundaries={name: tuple(values) for name, values in numbers["boundaries"].items()},
@@ -103,6 +110,6 @@ class TransformStatistics:
         )
 
 
-def vocabulary_path(directory: Path, table: str) -> Path:
-    """The file of a table's vocabulary inside a transform directory."""
-    return directory / "vocabularies" / f"{table}.txt"
+def vocabulary_path(directory: Path, table: str, vocabularies: Path | None = None) -> Path:
+    """The file of a table's vocabulary inside a transform directory, or in the folder given."""
+    return (vocabularies or directory / "vocabularies") / f"{table}.txt"

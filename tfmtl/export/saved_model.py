@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
+from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export.answers import Answers
 from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration_report
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
@@ -32,6 +34,8 @@ if TYPE_CHECKING:  # whoever replays an export must not need the layers
 EXTRA = "assets.extra"
 PROBLEM_FILE = "problem.yaml"
 CALIBRATION_FILE = "calibration.json"
+STATISTICS_FILE = "statistics.json"
+PROFILE_FILE = "training_profile.json"
 RELIABILITY_FILE = "reliability.png"
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -47,11 +51,12 @@ def export(
     """Writes `<directory>/<version>/` and returns it.
 
     The SavedModel takes raw features (signatures `serving_default`, `serve_examples` and `rank`, see `ServingModule`).
-    Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted; `golden.jsonl` and
-    `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
-    `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask; of a
-    calibrated model `calibration.json` and `reliability.png`. Written under another name and renamed, so that a server
-    that watches the directory never sees half a version.
+    Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted, for `compose`;
+    `golden.jsonl` and `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
+    `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
+    `statistics.json` and `training_profile.json`, what the transformation was fitted to and how the training features
+    are distributed, for `tfmtl skew`; of a calibrated model `calibration.json` and `reliability.png`. Written under
+    another name and renamed, so that a server that watches the directory never sees half a version.
 
     Args:
         model: a trained `MultiTaskModel`.
@@ -82,6 +87,9 @@ def export(
     extra.mkdir()
     data.problem.save(extra / PROBLEM_FILE)
     TransformRecord.of(data).save(extra)
+    shutil.copyfile(data.directory / "transform" / STATISTICS_FILE, extra / STATISTICS_FILE)
+    profile = FeatureProfile.of_split(data, "train")
+    (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
     requests = data.requests()
     golden = write_golden(model, data.problem, requests, answers, extra)
     if answers.calibrators:

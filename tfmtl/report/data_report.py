@@ -12,9 +12,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from tfmtl.core import drift
 from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
-from tfmtl.report import drift, figures
+from tfmtl.report import figures
 from tfmtl.report.split_sample import SplitSample, sample_split
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature
 from tfmtl.training import find_label_leaks

@@ -10,7 +10,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from tfmtl.report.drift import SHIFTED, STABLE
+from tfmtl.core.drift import SHIFTED, STABLE
 
 COLOURS = {"train": "#3b6ea8", "valid": "#e08a2e", "test": "#3f9a74"}
 _INK, _GRID = "#333a44", "#d9dee5"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tfmtl.data import PreparedData
-from tfmtl.schema import CategoricalFeature
+from tfmtl.data.feature_counts import FeatureCounts
 
 _BATCH = 4096
 
@@ -34,51 +34,22 @@ def sample_split(data: PreparedData, split: str, rows: int) -> SplitSample:
 
     Users are spread over the files by a hash, so the first files hold a random part of the users.
     """
-    problem = data.problem
-    tables = {feature.name: feature.table_name for feature in problem.features}
-    lists = {f.name: f.max_values for f in problem.features if isinstance(f, CategoricalFeature) and f.multi_valued}
-    scaled = [f.name for f in problem.features if f.table_name not in problem.tables]
-    ids = {
-        name: np.zeros(data.inputs.table_rows[table], np.int64)
-        for name, table in tables.items()
-        if table in problem.tables and name not in scaled
-    }
-    keys = {sequence.name: sequence.column_key(sequence.columns[0]) for sequence in problem.sequences}
-    most = lists | {sequence.name: sequence.max_length for sequence in problem.sequences}
-    lengths = {_length_name(name, name in lists): np.zeros(size + 1, np.int64) for name, size in most.items()}
-    numbers: dict[str, list[np.ndarray]] = {name: [] for name in scaled}
-    labels: dict[str, list[np.ndarray]] = {task.name: [] for task in problem.tasks}
+    counts = FeatureCounts(data.inputs)
+    labels: dict[str, list[np.ndarray]] = {task.name: [] for task in data.problem.tasks}
     left = rows
     if data.num_examples(split):
         for features, found, _ in data.split(split, _BATCH).as_numpy_iterator():
-            for name in ids:
-                values = features[name][:left].reshape(-1)
-                values = values[values != 0] if name in lists else values
-                ids[name] += np.bincount(values, minlength=len(ids[name]))
-            for name in most:
-                counted = np.count_nonzero(features[keys.get(name, name)][:left], axis=1)
-                lengths[_length_name(name, name in lists)] += np.bincount(counted, minlength=most[name] + 1)
-            for name in scaled:
-                numbers[name].append(features[name][:left])
+            counts.add({name: values[:left] for name, values in features.items()})
             for task, values in found.items():
                 labels[task].append(values[:left])
             left -= min(_BATCH, left)
             if not left:
                 break
-    joined = {task: _joined(parts) for task, parts in labels.items()}
+    joined = {task: np.concatenate(parts) if parts else np.empty(0, np.float32) for task, parts in labels.items()}
     return SplitSample(
         examples=len(next(iter(joined.values()))),
-        ids=ids,
-        numbers={name: _joined(parts) for name, parts in numbers.items()},
-        lengths=lengths,
+        ids=counts.ids,
+        numbers=counts.numbers,
+        lengths=counts.lengths,
         labels=joined,
     )
-
-
-def _length_name(name: str, is_list: bool) -> str:
-    """As `find_label_leaks` calls it; a list and a sequence may have one name."""
-    return f"{name} (length)" if is_list else name
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)

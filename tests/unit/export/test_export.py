@@ -44,6 +44,8 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
     assert {path.name for path in extra.iterdir()} == {
         "problem.yaml",
         "transform.json",
+        "statistics.json",
+        "training_profile.json",
         "golden.jsonl",
         "golden_rank.jsonl",
         "tf_serving_warmup_requests",

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from tfmtl.report.drift import (
+from tfmtl.core.drift import (
     chance_level,
+    chance_limit,
     decile_bins,
     length_bins,
     length_names,
@@ -60,6 +61,19 @@ def test_chance_level_is_the_mean_without_drift() -> None:
     measured = np.mean([population_stability_index(*pair) for pair in pairs])
     assert chance_level(*pairs[0]) == pytest.approx(3 * (1 / 2000 + 1 / 500))
     assert measured == pytest.approx(chance_level(*pairs[0]), rel=0.2)
+
+
+@pytest.mark.parametrize("bins", [3, 12, 33])
+def test_chance_limit_is_seldom_exceeded_without_drift(bins: int) -> None:
+    rng = np.random.default_rng(1)
+    shares = np.full(bins, 1.0 / bins)
+    pairs = [(rng.multinomial(3000, shares), rng.multinomial(600, shares)) for _ in range(2000)]
+    exceeding = np.mean([population_stability_index(*pair) > chance_limit(*pair) for pair in pairs])
+    assert exceeding < 0.02
+    shifted = np.where(np.arange(bins) % 2, 2.0, 1.0)
+    moved = rng.multinomial(600, shifted / shifted.sum())
+    assert population_stability_index(pairs[0][0], moved) > chance_limit(pairs[0][0], moved)
+    assert chance_limit(np.array([5]), np.array([9])) == 0.0
 
 
 def test_ids_fold_into_the_most_frequent_ones() -> None:

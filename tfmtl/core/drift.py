@@ -1,5 +1,7 @@
 """How far two distributions of one feature lie apart."""
 
+import math
+
 import numpy as np
 
 STABLE, SHIFTED = 0.1, 0.25  # the usual reading: below the first no drift, above the second a large one
@@ -45,26 +47,44 @@ def chance_level(expected: np.ndarray, actual: np.ndarray) -> float:
     return float((bins - 1) * (1.0 / max(np.sum(expected), 1) + 1.0 / max(np.sum(actual), 1)))
 
 
+def chance_limit(expected: np.ndarray, actual: np.ndarray) -> float:
+    """What the index exceeds about once in a thousand times where nothing drifts: three deviations above its mean."""
+    bins = int(np.count_nonzero(np.asarray(expected) + np.asarray(actual)))
+    return chance_level(expected, actual) * (1.0 + 3.0 * math.sqrt(2.0 / max(bins - 1, 1)))
+
+
+def top_ids(counts: np.ndarray) -> np.ndarray:
+    """The 30 most frequent ids, missing and out of vocabulary aside, the most frequent first."""
+    return np.argsort(-counts[2:], kind="stable")[:_TOP_VALUES] + 2
+
+
+def id_bins(counts: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Counts of ids as: missing, out of vocabulary, each of `ids`, all others."""
+    chosen = counts[np.concatenate([[0, 1], ids]).astype(np.int64)]
+    return np.append(chosen, counts.sum() - chosen.sum())
+
+
 def top_bins(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Counts of ids as: missing, out of vocabulary, the 30 most frequent values of `expected`, all others."""
-    order = np.argsort(-expected[2:], kind="stable")[:_TOP_VALUES] + 2
-    binned = []
-    for counts in (expected, actual):
-        chosen = counts[np.concatenate([[0, 1], order])]
-        binned.append(np.append(chosen, counts.sum() - chosen.sum()))
-    return binned[0], binned[1]
+    ids = top_ids(expected)
+    return id_bins(expected, ids), id_bins(actual, ids)
+
+
+def decile_edges(values: np.ndarray) -> np.ndarray:
+    """The inner edges of ten equally frequent bins; fewer where values are equal, none without values."""
+    values = values[~np.isnan(values)]
+    return np.unique(np.quantile(values, np.linspace(0.1, 0.9, 9))) if len(values) else np.empty(0)
+
+
+def number_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Counts of numbers between the edges; NaN counts nowhere."""
+    return np.bincount(np.searchsorted(edges, values[~np.isnan(values)], side="right"), minlength=len(edges) + 1)
 
 
 def decile_bins(expected: np.ndarray, actual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Counts of numbers in the ten equally frequent bins of `expected`; NaN counts nowhere."""
-    expected, actual = expected[~np.isnan(expected)], actual[~np.isnan(actual)]
-    if not len(expected):
-        return np.zeros(1), np.zeros(1)
-    edges = np.unique(np.quantile(expected, np.linspace(0.1, 0.9, 9)))
-    bins = len(edges) + 1
-    return tuple(  # type: ignore[return-value]
-        np.bincount(np.searchsorted(edges, values, side="right"), minlength=bins) for values in (expected, actual)
-    )
+    edges = decile_edges(expected)
+    return number_bins(expected, edges), number_bins(actual, edges)
 
 
 def length_bins(counts: np.ndarray) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""The part of all clients that is neither a protocol's nor an event loop's."""
+
+import os
+from abc import ABC, abstractmethod
+from typing import Any
+
+from serving.client.client_steps import ClientSteps
+from serving.client.connection import Connection
+from serving.client.retries import Retries
+from serving.client.wire_format import WireFormat
+
+
+class BaseClient(ABC):
+    """A client of one model on one server.
+
+    Args:
+        address: str. `"host:port"`; for REST also a URL.
+        model_name: str. The name the model is served under.
+        timeout: float. Seconds that a call may take, with all its tries, where the call does not say. Defaults to
+            `5.0`.
+        retries: Retries or None. What to do where no server answers. Defaults to None, `Retries()`.
+        tls: bool. Whether the server is behind TLS. Defaults to `False`.
+        root_certificates: path of a PEM file or None. The authority that vouches for the server, which implies TLS.
+            Defaults to None: with `tls`, the authorities that this machine trusts.
+        token: str or None. Sent as `Authorization: Bearer <token>`; without TLS anybody on the way can read it.
+            Defaults to None.
+
+    Raises:
+        ValueError: if an argument is out of range.
+        OSError: if the PEM file cannot be read.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model_name: str,
+        *,
+        timeout: float = 5.0,
+        retries: Retries | None = None,
+        tls: bool = False,
+        root_certificates: str | os.PathLike[str] | None = None,
+        token: str | None = None,
+    ) -> None:
+        connection = Connection(type(self).__name__, address, tls, root_certificates, token)
+        wire, self._transport = self._open(connection, model_name)
+        self._steps = ClientSteps(wire, connection, retries or Retries(), timeout)
+
+    @abstractmethod
+    def _open(self, connection: Connection, model_name: str) -> tuple[WireFormat, Any]:
+        """Returns the protocol and what sends its requests."""

@@ -1,0 +1,47 @@
+"""When a request that found no server is sent again."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Retries:
+    """Exponential backoff with jitter. Only `UNAVAILABLE` is retried, and never beyond the call's deadline.
+
+    Before it sends a request for the (n + 1)th time a client waits between the half and the whole of
+    `first_wait * 2 ** (n - 1)` seconds, drawn at random, so that clients which lost their server together do not come
+    back together.
+
+    Args:
+        attempts: int. How often a request is sent at most. Defaults to `4`; `1` never retries.
+        first_wait: float. The longest first wait, in seconds. Defaults to `0.1`.
+        longest_wait: float. No wait is longer, in seconds. Defaults to `2.0`.
+        seed: int or None. Of the waits. Defaults to None, other waits in every client.
+
+    Raises:
+        ValueError: if `attempts` is not positive, or a wait is negative.
+    """
+
+    attempts: int = 4
+    first_wait: float = 0.1
+    longest_wait: float = 2.0
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(
+                f"Retries: `attempts` must be at least 1. Received: attempts={self.attempts!r}. Use 1 to never retry."
+            )
+        for name in ("first_wait", "longest_wait"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(
+                    f"Retries: `{name}` must not be negative. Received: {name}={getattr(self, name)!r}. "
+                    "Give it in seconds."
+                )
+
+    def waits(self, generator: random.Random) -> Iterator[float]:
+        """Yields the seconds between one try and the next, `attempts - 1` of them."""
+        for number in range(self.attempts - 1):
+            longest = min(self.first_wait * 2.0**number, self.longest_wait)
+            yield longest * (0.5 + 0.5 * generator.random())

@@ -1,0 +1,233 @@
+"""A sample of the answered requests, on disk."""
+
+import contextlib
+import logging
+import os
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from serving.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
+
+logger = logging.getLogger(__name__)
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+_ENTRY_BYTES = 1024  # what an entry takes beside its arrays
+
+
+class RequestLog:
+    """Writes sampled Predict requests with their answers to TFRecord files of `PredictionLog`, as TF Serving does.
+
+    Off unless a server is given one. Requests are handed to a thread of its own: none waits for the disk and none
+    fails because of it. What the thread cannot keep up with, or the disk does not take, is dropped and counted. A
+    file is written under a name that begins with a dot and renamed when it is full or old. The folder is for this
+    user alone, since requests tell about people.
+
+    Use it as a context manager; `LocalServer` does.
+
+    Args:
+        folder: str or Path. Where the files go; made if it is not there.
+        rate: float. The share of requests to log, above 0 and up to 1. Defaults to `0.01`.
+        seed: int or None. Of the sampling. Defaults to None, another sample in every run.
+        max_file_bytes: int. A file is full with so many bytes. Defaults to `67108864`.
+        max_file_seconds: float. A file is old after so many seconds. Defaults to `600.0`.
+        max_waiting_bytes: int. Of the requests that wait to be written; one that would exceed it is dropped. Defaults
+            to `67108864`.
+
+    Attributes:
+        written: int. Requests in finished files.
+        dropped: int. Requests that were sampled and will be in none.
+
+    Raises:
+        ValueError: if an argument is out of range.
+        OSError: if the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        rate: float = 0.01,
+        seed: int | None = None,
+        max_file_bytes: int = 67108864,
+        max_file_seconds: float = 600.0,
+        max_waiting_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        if not 0.0 < rate <= 1.0:
+            raise ValueError(
+                f"RequestLog: `rate` must be above 0 and at most 1. Received: rate={rate!r}. "
+                "0.01 logs one in a hundred."
+            )
+        for name, value in (
+            ("max_file_bytes", max_file_bytes),
+            ("max_file_seconds", max_file_seconds),
+            ("max_waiting_bytes", max_waiting_bytes),
+        ):
+            if not value > 0:
+                raise ValueError(f"RequestLog: `{name}` must be positive. Received: {name}={value!r}.")
+        self.written = 0
+        self.dropped = 0
+        self._folder = Path(folder)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._rate = rate
+        self._random = random.Random(seed)
+        self._max_file_bytes = max_file_bytes
+        self._max_file_seconds = max_file_seconds
+        self._max_waiting_bytes = max_waiting_bytes
+        self._lock = threading.Lock()
+        self._waiting_bytes = 0
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._file: _File | None = None
+        self._num_files = 0
+        self._unfinished = 0
+
+    def __enter__(self) -> "RequestLog":
+        self._thread = threading.Thread(target=self._write_until_closed, name="request-log", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+            logger.info("Request log: %d requests in %s, %d dropped.", self.written, self._folder, self.dropped)
+
+    def offer(self, model_name: str, version: int, signature_name: str, inputs: Arrays, outputs: Arrays) -> None:
+        """Takes the request if it is one of the sample. Never waits and never raises.
+
+        Args:
+            model_name: str.
+            version: int. The version that answered.
+            signature_name: str.
+            inputs: mapping of feature name to array. Not to be changed afterwards.
+            outputs: mapping of output name to array, likewise.
+        """
+        if self._random.random() >= self._rate:
+            return
+        size = _ENTRY_BYTES + sum(map(_num_bytes, (*inputs.values(), *outputs.values())))
+        with self._lock:
+            if self._thread is None or self._waiting_bytes + size > self._max_waiting_bytes:
+                self.dropped += 1
+                return
+            self._waiting_bytes += size
+        self._queue.put(_Entry(model_name, version, signature_name, inputs, outputs, int(time.time()), size))
+
+    # === The writing thread ===
+
+    def _write_until_closed(self) -> None:
+        while True:
+            try:
+                entry = self._queue.get(timeout=None if self._file is None else self._file.seconds_left)
+            except queue.Empty:
+                self._guarded(self._finish_file)
+                continue
+            if entry is None:
+                break
+            self._unfinished += 1
+            self._guarded(self._write, entry)
+            with self._lock:
+                self._waiting_bytes -= entry.size
+        self._guarded(self._finish_file)
+
+    def _guarded(self, act: Callable[..., None], *arguments: Any) -> None:
+        """Whatever goes wrong, a full disk above all, costs the unfinished file and not the server."""
+        try:
+            act(*arguments)
+        except Exception as error:
+            if self._file is not None:
+                self._file.discard()
+                self._file = None
+            lost, self._unfinished = self._unfinished, 0
+            with self._lock:
+                self.dropped += lost
+            logger.warning("Request log: %d requests are lost. %s: %s", lost, type(error).__name__, error)
+
+    def _write(self, entry: "_Entry") -> None:
+        if self._file is None:
+            self._num_files += 1
+            begin = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+            name = f"requests-{begin}-{os.getpid()}-{self._num_files:05d}.tfrecord"
+            self._file = _File(self._folder, name, time.monotonic() + self._max_file_seconds)
+        self._file.write(entry.to_log(self._rate).SerializeToString())
+        if self._file.num_bytes >= self._max_file_bytes or self._file.seconds_left <= 0.0:
+            self._finish_file()
+
+    def _finish_file(self) -> None:
+        if self._file is not None:
+            self._file.finish()
+            self._file = None
+            self.written += self._unfinished
+            self._unfinished = 0
+
+
+@dataclass(frozen=True)
+class _Entry:
+    model_name: str
+    version: int
+    signature_name: str
+    inputs: Arrays
+    outputs: Arrays
+    seconds: int
+    size: int
+
+    def to_log(self, rate: float) -> Any:
+        """The `PredictionLog` message."""
+        log = prediction_log_pb2.PredictionLog()
+        for spec in (
+            log.log_metadata.model_spec,
+            log.predict_log.request.model_spec,
+            log.predict_log.response.model_spec,
+        ):
+            spec.name, spec.version.value, spec.signature_name = self.model_name, self.version, self.signature_name
+        log.log_metadata.timestamp_secs = self.seconds
+        log.log_metadata.sampling_config.sampling_rate = rate
+        log.log_metadata.saved_model_tags.append("serve")
+        for name, array in self.inputs.items():
+            array_to_tensor(array, log.predict_log.request.inputs[name])
+        for name, array in self.outputs.items():
+            array_to_tensor(array, log.predict_log.response.outputs[name])
+        return log
+
+
+class _File:
+    """A TFRecord file on its way to its name."""
+
+    def __init__(self, folder: Path, name: str, end: float) -> None:
+        self.num_bytes = 0
+        self._final = folder / name
+        self._partial = folder / f".{name}.partial"
+        self._end = end
+        self._writer = tf.io.TFRecordWriter(str(self._partial))
+
+    @property
+    def seconds_left(self) -> float:
+        return max(0.0, self._end - time.monotonic())
+
+    def write(self, record: bytes) -> None:
+        self._writer.write(record)
+        self.num_bytes += len(record)
+
+    def finish(self) -> None:
+        self._writer.close()
+        os.rename(self._partial, self._final)
+
+    def discard(self) -> None:
+        with contextlib.suppress(Exception):
+            self._writer.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+
+
+def _num_bytes(array: npt.NDArray[Any]) -> int:
+    return array.nbytes + (sum(map(len, array.flat)) if array.dtype == object else 0)
