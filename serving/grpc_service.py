@@ -15,9 +15,11 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.limits import Limits
 from serving.model_registry import ModelRegistry
 from serving.served_model import DEFAULT_SIGNATURE
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument
+from serving.signature import TensorSpec
 from serving.tensor_proto import array_to_tensor, tensor_to_array
 from serving.version_status import VERSION_STATES
 
@@ -34,11 +36,13 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
     Args:
         registry: ModelRegistry. The loaded versions.
         pool: ThreadPoolExecutor. Where tensors are converted and the model is called.
+        limits: Limits. Rows and memory of a request. Defaults to `Limits()`.
     """
 
-    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor, limits: Limits | None = None) -> None:
         self._registry = registry
         self._pool = pool
+        self._limits = limits or Limits()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers both services with a server."""
@@ -70,7 +74,11 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         name, version = _model_and_version(request)
         model = self._registry.get(name, version)
         signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        model.signature(signature_name).check_input_names(request.inputs)
+        signature = model.signature(signature_name)
+        signature.check_input_names(request.inputs)
+        self._limits.check_tensors(
+            signature, {key: TensorSpec.from_tensor_info(tensor) for key, tensor in request.inputs.items()}
+        )
         inputs = {}
         for input_name, tensor in request.inputs.items():
             try:

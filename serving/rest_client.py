@@ -17,6 +17,7 @@ from serving.version_status import VersionStatus
 
 # Several codes share one status; the first in the table is the likeliest.
 _CODES = {status: code for code, status in reversed(HTTP_STATUS.items())}
+_CODES |= {408: "DEADLINE_EXCEEDED", 413: "RESOURCE_EXHAUSTED"}
 
 # The DataType names that are not just DT_ and the dtype's name.
 _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}

@@ -13,6 +13,7 @@ from serving.tensor_proto import data_type_name, dtype_name
 
 # SavedModels list their own initialisation among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"
+_LONGEST_TYPO = 200
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class Signature:
         """Raises `ServingError` (`INVALID_ARGUMENT`) unless `names` are exactly the inputs' names."""
         given = set(names)
         for name in sorted(given - set(self.inputs)):
-            close = difflib.get_close_matches(name, self.inputs, n=1)
+            # Of a name of megabytes it would look for hours.
+            close = difflib.get_close_matches(name[:_LONGEST_TYPO], self.inputs, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise invalid_argument(
                 f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_RANK = 32
 
 # DataType number -> (dtype name as TensorFlow spells it, the TensorProto field that carries its values).
 _DATA_TYPES = {
@@ -31,6 +32,7 @@ _DATA_TYPES = {
 # Known by name only: such a tensor does not travel.
 _OTHER_DATA_TYPE_NAMES = {8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource", 21: "variant"}
 _DATA_TYPE_NUMBERS = {name: number for number, (name, _) in _DATA_TYPES.items()}
+DTYPES = tuple(_DATA_TYPE_NUMBERS)  # the dtypes that travel
 
 
 def dtype_name(array: npt.NDArray[Any]) -> str:
@@ -95,6 +97,8 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise ValueError("tensor_shape must be fully known")
+    if len(shape) > MAX_RANK:
+        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(shape)}")
     try:
         values = _read_values(tensor, name, field)
         if values.size < math.prod(shape):

@@ -247,7 +247,8 @@ def test_a_dtype_json_does_not_carry_is_a_501_that_names_it(predict):
 
 def test_a_body_above_64_mib_is_refused(predict):
     status, answer = predict(b" " * (64 * 1024 * 1024 + 1))
-    assert (status, answer) == (413, {"error": "The body must not exceed 67108864 bytes."})
+    limit = "67108864 bytes (the server's --max-message-bytes)"
+    assert (status, answer) == (413, {"error": f"The body must not exceed {limit}. Received: 67108865 bytes."})
 
 
 PACKED = gzip.compress(json.dumps({"signature_name": "lone", "inputs": [1.0]}).encode())
@@ -263,9 +264,15 @@ def test_a_packed_body_is_unpacked(predict):
         (b"nonsense", "gzip", 400, "The body is not gzip: Error -3 while decompressing data: incorrect header check."),
         (PACKED[:-9], "gzip", 400, "The body is not whole: its gzip stream does not end."),
         (PACKED, "br", 400, "Content-Encoding must be gzip or none. Received: 'br'."),
-        (gzip.compress(b" " * (64 * 1024 * 1024 + 1)), "gzip", 413, "The body must not exceed 67108864 bytes."),
+        (PACKED + b"more", "gzip", 400, "The body goes on for 4 bytes after its gzip stream."),
+        (
+            gzip.compress(b" " * (64 * 1024 * 1024 + 1)),
+            "gzip",
+            413,
+            "The unpacked body must not exceed 67108864 bytes (the server's --max-message-bytes).",
+        ),
     ],
-    ids=["nonsense", "cut off", "unknown", "too large"],
+    ids=["nonsense", "cut off", "unknown", "longer", "too large"],
 )
 def test_a_badly_packed_body_is_the_clients_fault(predict, caplog, body, encoding, status, message):
     assert predict(body, **{"Content-Encoding": encoding}) == (status, {"error": message})
