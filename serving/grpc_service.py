@@ -18,7 +18,7 @@ from tensorflow_serving.apis import (
 from serving.limits import Limits
 from serving.model_registry import ModelRegistry
 from serving.served_model import DEFAULT_SIGNATURE
-from serving.serving_error import STATUS_CODES, ServingError, invalid_argument
+from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
 from serving.signature import TensorSpec
 from serving.tensor_proto import array_to_tensor, tensor_to_array
 from serving.version_status import VERSION_STATES
@@ -101,7 +101,7 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field.")
         for field in request.metadata_field:
             if field != _SIGNATURE_FIELD:
-                raise invalid_argument(f"Metadata field {field!r} is not supported. Use {_SIGNATURE_FIELD!r}.")
+                raise invalid_argument(f"Metadata field {quote(field)} is not supported. Use {_SIGNATURE_FIELD!r}.")
         model = self._registry.get(name, version)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         _fill_model_spec(response.model_spec, name, model.version)
@@ -128,7 +128,7 @@ def _model_and_version(request: Any) -> tuple[str, int | None]:
     model_spec = request.model_spec
     if model_spec.version_label:
         raise invalid_argument(
-            f"Version labels are not supported. Received: version_label={model_spec.version_label!r}. "
+            f"Version labels are not supported. Received: version_label={quote(model_spec.version_label)}. "
             "Give the version's number."
         )
     return model_spec.name, model_spec.version.value if model_spec.HasField("version") else None

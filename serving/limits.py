@@ -83,7 +83,7 @@ class Limits:
         Raises:
             ServingError: `RESOURCE_EXHAUSTED`, HTTP 413; `INVALID_ARGUMENT` for a tensor of more dimensions than any.
         """
-        num_bytes = 0
+        num_bytes: dict[str, int] = {}
         for name, spec in tensors.items():
             shape = [size or 0 for size in spec.shape or ()]
             if len(shape) > MAX_RANK:  # their product would be a number of megabytes
@@ -96,11 +96,13 @@ class Limits:
                     f"Signature {signature.name!r}: input {name!r} must not exceed {self.max_rows} rows "
                     f"(the server's --max-rows). Received: {shape[0]} rows. Split the request."
                 )
-            num_bytes += _BYTES.get(spec.dtype, 0) * math.prod(shape)
-        if num_bytes > self.max_message_bytes:
+            num_bytes[name] = _BYTES.get(spec.dtype, 0) * math.prod(shape)
+        total = sum(num_bytes.values())
+        if total > self.max_message_bytes:
             raise too_large(
-                f"Signature {signature.name!r}: the tensors of all inputs must not exceed {self.message_text}. "
-                f"Received: shapes that take {num_bytes} bytes. Split the request."
+                f"Signature {signature.name!r}: the inputs' tensors must not exceed {self.message_text}. "
+                f"Received: {total} bytes, most of them of input {max(num_bytes, key=num_bytes.__getitem__)!r}. "
+                "Split the request."
             )
 
 

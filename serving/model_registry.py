@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from serving.served_model import ServedModel
-from serving.serving_error import ServingError
+from serving.serving_error import ServingError, quote
 from serving.version_status import VersionStatus
 from serving.warmup import warm_up
 
@@ -96,7 +96,7 @@ class ModelRegistry:
         if model_name != self._model_name:
             raise ServingError(
                 "NOT_FOUND",
-                f"Servable not found for request: model {model_name!r}. Served model: {self._model_name!r}.",
+                f"Servable not found for request: model {quote(model_name)}. Served model: {self._model_name!r}.",
             )
 
     def _load(self, version: int, directory: Path) -> bool:

@@ -16,9 +16,9 @@ from tensorflow_serving.apis import model_pb2
 
 from serving.limits import Limits, too_large
 from serving.model_registry import ModelRegistry
-from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument
+from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
 from serving.signature import Signature, TensorSpec
-from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, quote, rows_to_arrays
+from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 from serving.tensor_proto import dtype_name
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Nineteen digits hold every int64, and int() refuses none of them.
 _MODEL_PATHS = (r"/v1/models/{name:[^/:]+}", r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}")
+_MAX_PATH_CHARACTERS = 200
 
 
 class RestService:
@@ -147,7 +148,7 @@ async def _answer_errors_in_json(request: web.Request, handler: _Handler) -> web
     except web.HTTPException as error:
         # As TF Serving: below /v1/ an unknown path or method is a malformed request, elsewhere nothing is there.
         status = 400 if request.path.startswith("/v1/") else error.status
-        return _error_response(f"Malformed request: {request.method} {request.path}", status)
+        return _error_response(f"Malformed request: {request.method} {request.path[:_MAX_PATH_CHARACTERS]}", status)
     except ConnectionError:  # nobody is left to read the answer
         return _error_response("The client went away.", HTTP_STATUS["CANCELLED"])
     except Exception as error:

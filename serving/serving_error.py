@@ -1,5 +1,7 @@
 """The one error that crosses the wire: a status code and a message."""
 
+import reprlib
+
 # gRPC's canonical codes. TensorFlow numbers its errors the same way, so the position in this tuple is the
 # number in `StatusProto.error_code` and in `tf.errors.OpError.error_code`.
 STATUS_CODES = (
@@ -40,6 +42,9 @@ HTTP_STATUS = {
 }
 
 _MAX_HEADER_BYTES = 6000
+_MAX_QUOTED_CHARACTERS = 60
+_QUOTER = reprlib.Repr()
+_QUOTER.maxstring = _QUOTER.maxlong = 2 * _MAX_QUOTED_CHARACTERS
 
 
 class ServingError(Exception):
@@ -71,6 +76,15 @@ class ServingError(Exception):
 def invalid_argument(message: str) -> ServingError:
     """Returns the error for a request that is wrong in itself: code `INVALID_ARGUMENT`, HTTP 400."""
     return ServingError("INVALID_ARGUMENT", message)
+
+
+def quote(value: object) -> str:
+    """Returns the beginning of what a client sent, for messages, so that the cause still stands behind it.
+
+    `repr` would write all of it, or fail where lists are nested deep.
+    """
+    text = _QUOTER.repr(value)
+    return text if len(text) <= _MAX_QUOTED_CHARACTERS else text[:_MAX_QUOTED_CHARACTERS] + "..."
 
 
 def _shorten(message: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.serving_error import invalid_argument
+from serving.serving_error import invalid_argument, quote
 from serving.tensor_proto import data_type_name, dtype_name
 
 # SavedModels list their own initialisation among the signatures; nobody can call it.
@@ -81,7 +81,7 @@ class Signature:
             close = difflib.get_close_matches(name[:_LONGEST_TYPO], self.inputs, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise invalid_argument(
-                f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}"
+                f"Signature {self.name!r}: {quote(name)} is not an input. Known inputs: {sorted(self.inputs)}.{hint}"
             )
         for name in sorted(set(self.inputs) - given):
             spec = self.inputs[name]
@@ -130,7 +130,7 @@ class Signature:
         for name, count in Counter(names).items():
             if name not in self.outputs:
                 raise invalid_argument(
-                    f"Signature {self.name!r}: {name!r} is not an output. Known outputs: {sorted(self.outputs)}."
+                    f"Signature {self.name!r}: {quote(name)} is not an output. Known outputs: {sorted(self.outputs)}."
                 )
             if count > 1:
                 raise invalid_argument(f"Signature {self.name!r}: output {name!r} is asked for {count} times.")

@@ -3,23 +3,19 @@
 import base64
 import binascii
 import math
-import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.serving_error import ServingError, invalid_argument
+from serving.serving_error import ServingError, invalid_argument, quote
 from serving.signature import Signature, TensorSpec
 from serving.tensor_proto import MAX_RANK, dtype_name
 
 Json = Any
 Arrays = dict[str, npt.NDArray[Any]]
 
-_MAX_QUOTED_CHARACTERS = 60
-_QUOTER = reprlib.Repr()
-_QUOTER.maxstring = _QUOTER.maxlong = 2 * _MAX_QUOTED_CHARACTERS
 
 # From here on two integers can share one value, or a finite number becomes infinite.
 _EXACT_INTEGERS = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
@@ -271,12 +267,6 @@ def _read_string(value: Json, dtype: str) -> bytes:
 def _describe(value: Json) -> str:
     kinds = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
     return f"{quote(value)} ({kinds.get(type(value), 'number')})"
-
-
-def quote(value: Json) -> str:
-    """Returns the beginning of a value, for messages. `repr` would write all of it, or fail where it is nested deep."""
-    text = _QUOTER.repr(value)
-    return text if len(text) <= _MAX_QUOTED_CHARACTERS else text[:_MAX_QUOTED_CHARACTERS] + "..."
 
 
 _READERS: dict[str, Callable[[Json, str], Any]] = {

@@ -77,7 +77,7 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     """Reads a `TensorProto` in either of its forms: typed fields or `tensor_content`.
 
     As TensorFlow does, a field with fewer values than the shape holds repeats its last value, and one with no
-    value is all zero. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so that a few bytes cannot make
+    value is all zero; `tensor_content` has to be whole. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so that a few bytes cannot make
     the reader allocate gigabytes.
 
     Args:
@@ -101,7 +101,7 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
         raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(shape)}")
     try:
         values = _read_values(tensor, name, field)
-        if values.size < math.prod(shape):
+        if values.size < math.prod(shape) and not tensor.tensor_content:
             values = _repeat_last_value(values, math.prod(shape))
         return values.reshape(shape)
     except (ValueError, OverflowError) as error:
@@ -123,6 +123,7 @@ def _repeat_last_value(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     value_bytes = max(values.dtype.itemsize, len(last) if values.dtype == object else 0)
     if size * value_bytes > MAX_MESSAGE_BYTES:
         raise ValueError(f"{values.size} values would be repeated to more than {MAX_MESSAGE_BYTES} bytes")
-    filled = np.full(size, last, values.dtype)
+    filled = np.empty(size, values.dtype)
+    filled.fill(last)  # np.full would cut zero bytes off the end of text
     filled[: values.size] = values
     return filled
