@@ -60,7 +60,6 @@ class Limits:
             ("grpc.max_receive_message_length", 2 * self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
-            ("grpc.max_concurrent_streams", self.max_requests),
             ("grpc.server_handshake_timeout_ms", read),
             ("grpc.max_connection_idle_ms", idle),
             # Without this a second server on the same port starts, and each gets some of the requests.

@@ -76,9 +76,9 @@ def array_to_tensor(array: npt.NDArray[Any], tensor: Any) -> None:
 def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     """Reads a `TensorProto` in either of its forms: typed fields or `tensor_content`.
 
-    As TensorFlow does, a field with fewer values than the shape holds repeats its last value, and one with no
-    value is all zero; `tensor_content` has to be whole. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so that a few bytes cannot make
-    the reader allocate gigabytes.
+    As TensorFlow does, a typed field with fewer values than the shape holds repeats its last value, and one with no
+    value is all zero; `tensor_content` has to be whole. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so
+    that a few bytes cannot make the reader allocate gigabytes.
 
     Args:
         tensor: a `TensorProto`.

@@ -86,7 +86,7 @@ class HostileProtos:
         return Hostile(request.SerializeToString(), name)
 
     def _sizes(self, request: Any) -> Hostile:
-        name, tensor = self._input(request)
+        _, tensor = self._input(request)
         if not tensor.tensor_shape.dim:
             return self._raw_bytes(request)
         self._rng.choice(tensor.tensor_shape.dim).size = self._rng.choice(_SIZES)
@@ -181,7 +181,7 @@ class HostileProtos:
         return Hostile(request.SerializeToString(), "ok")
 
     def _odd_value(self, dtype: Any) -> Any:
-        if dtype == object:
+        if dtype.kind == "O":
             return self._rng.choice([b"\xff\xfe", b"\x00" * 9, b"x" * self._rng.choice([1000, 1 << 17]), "😀".encode()])
         if dtype == np.int64:
             return self._rng.choice([0, -1, 2**53, 2**62])
@@ -213,9 +213,7 @@ class HostileJson:
 
     def _valid(self) -> dict[str, Any]:
         signature_name = self._rng.choice(SIGNATURES)
-        columns = {
-            name: _to_json(array.tolist()) for name, array in shop_request(self._rng, signature_name).items()
-        }
+        columns = {name: _to_json(array.tolist()) for name, array in shop_request(self._rng, signature_name).items()}
         if signature_name != "rank" and self._rng.random() < 0.5:
             rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             return {"signature_name": signature_name, "instances": rows}
@@ -253,7 +251,9 @@ class HostileJson:
     def _replace_a_number(self, text: str) -> str:
         digits = [index for index, character in enumerate(text) if character.isdigit()] or [0]
         index = self._rng.choice(digits)
-        odd = self._rng.choice(["1e400", "-1e999", "1" * 400 + ".0", "9" * 5000, "0x10", "01", "1e", "NaN", "--1", "1_0"])
+        odd = self._rng.choice(
+            ["1e400", "-1e999", "1" * 400 + ".0", "9" * 5000, "0x10", "01", "1e", "NaN", "--1", "1_0"]
+        )
         return text[:index] + odd + text[index + 1 :]
 
     def _odd_body(self, text: str) -> Hostile:
@@ -267,7 +267,9 @@ class HostileJson:
             Hostile(("\ufeff" + text).encode("utf-8")),
             Hostile(text.encode("utf-16")),
             Hostile(("{" + text[1:-1] + "," + text[1:]).encode(), "twice|2 times"),
-            Hostile(text.replace('"signature_name"', '"signature_name": "echo", "signature_name"', 1).encode(), "2 times"),
+            Hostile(
+                text.replace('"signature_name"', '"signature_name": "echo", "signature_name"', 1).encode(), "2 times"
+            ),
             Hostile(b"null", "object"),
             Hostile(b'"' + b"\\ud800" * 1000 + b'"', "object"),
             Hostile(b'{"instances": ' + b"[1]," * 1000 + b"[]}", "JSON"),
@@ -292,16 +294,26 @@ def hostile_http(rng: random.Random) -> bytes:
         head[: rng.randrange(len(head))],
         head + length + body[: rng.randrange(len(body))],
         head + b"Content-Length: %d\r\n\r\n" % rng.choice([1, 10, 1000, 10**12]) + body,
-        head + b"Content-Length: %s\r\n\r\n" % rng.choice([b"-1", b"+5", b"1e3", b"abc", b"9" * 30, b"", b"5, 6"]) + body,
+        head
+        + b"Content-Length: %s\r\n\r\n" % rng.choice([b"-1", b"+5", b"1e3", b"abc", b"9" * 30, b"", b"5, 6"])
+        + body,
         head + b"Content-Length: 5\r\nContent-Length: 43\r\n\r\n" + body,
-        head + chunked + rng.choice([b"-1\r\n", b"zz\r\n", b"f" * 20 + b"\r\n", b"5\r\nab", b"2\r\nabXX", b";\r\n"]) + body,
+        head
+        + chunked
+        + rng.choice([b"-1\r\n", b"zz\r\n", b"f" * 20 + b"\r\n", b"5\r\nab", b"2\r\nabXX", b";\r\n"])
+        + body,
         head + b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
         head + b"X: " + b"y" * 20_000 + b"\r\n" + length + body,
         head + b"".join(b"X%d: y\r\n" % index for index in range(300)) + length + body,
-        head + rng.choice([b"X\x00: y\r\n", b"X : y\r\n", b": y\r\n", b" folded\r\n", b"X: \xff\xfe\r\n"]) + length + body,
+        head
+        + rng.choice([b"X\x00: y\r\n", b"X : y\r\n", b": y\r\n", b" folded\r\n", b"X: \xff\xfe\r\n"])
+        + length
+        + body,
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
         b"GET /v1/models/%" + rng.randbytes(3).hex().encode() + b"%00 HTTP/1.1\r\nHost: x\r\n\r\n",
-        rng.choice([b"GET", b"\x16\x03\x01\x02\x00\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]),
+        rng.choice(
+            [b"GET", b"\x16\x03\x01\x02\x00\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
+        ),
         rng.randbytes(rng.choice([1, 40, 3000])),
         damage_bytes(rng, head + length + body),
         (head + length + body) * 40,

@@ -20,7 +20,11 @@ class ShopRanker(tf.Module):
         super().__init__()
         self.vocabulary = tf.saved_model.Asset(str(vocabulary))
         initializer = tf.lookup.TextFileInitializer(
-            self.vocabulary, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            self.vocabulary,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
         )
         self.table = tf.lookup.StaticHashTable(initializer, -1)
         self.weights = tf.Variable(np.linspace(-1.0, 1.0, 6, dtype=np.float32))
@@ -66,6 +70,13 @@ class ShopRanker(tf.Module):
     def echo(self, payload):
         return {"text_bytes": payload}
 
+    @tf.function(input_signature=_specs(rounds=(_INT, [None])))
+    def spin(self, rounds):
+        """Takes about a second for a million rounds."""
+        most = tf.reduce_max(rounds)
+        (count,) = tf.while_loop(lambda count: count < most, lambda count: [count + 1], [tf.constant(0, _INT)])
+        return {"rounds": rounds + 0 * count}
+
 
 def export_shop(base_dir: Path, version: int) -> Path:
     """Writes one version under another name and renames it into place."""
@@ -73,7 +84,7 @@ def export_shop(base_dir: Path, version: int) -> Path:
     vocabulary.write_text("".join(f"{item}\n" for item in _ITEMS))
     module = ShopRanker(vocabulary)
     unfinished = base_dir / f"unfinished-{version}"
-    names = ("serving_default", "rank", "echo")
+    names = ("serving_default", "rank", "echo", "spin")
     signatures = {name: getattr(module, name).get_concrete_function() for name in names}
     tf.saved_model.save(module, str(unfinished), signatures=signatures)
     return unfinished.rename(base_dir / str(version))

@@ -1,11 +1,11 @@
 """Ten thousand requests that no honest client sends: each gets its proper status, and the server is as before."""
 
+import base64
 import json
 import random
 import re
 import socket
 import struct
-import zlib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -16,6 +16,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
+from benchmarks.serving.server_process import server_process
 from tests.serving.hostile_requests import (
     SIGNATURES,
     HostileJson,
@@ -24,7 +25,6 @@ from tests.serving.hostile_requests import (
     hostile_http2,
     make_proto,
 )
-from tests.serving.server_process import server_process
 from tests.serving.shop_model import export_shop, shop_request
 
 NUM_PROTOS, NUM_BODIES, NUM_SCRIPTS = 5500, 3500, 1000
@@ -71,7 +71,10 @@ class Oracle:
         inputs = request.get("inputs")
         names = sorted(signature.structured_input_signature[1])
         if inputs is None:
-            rows = [row if isinstance(row, dict) and set(row) != {"b64"} else {names[0]: row} for row in request["instances"]]
+            rows = [
+                row if isinstance(row, dict) and set(row) != {"b64"} else {names[0]: row}
+                for row in request["instances"]
+            ]
             inputs = {name: [row[name] for row in rows] for name in names}
         elif not isinstance(inputs, dict):
             inputs = {names[0]: inputs}
@@ -93,9 +96,7 @@ def _to_numpy(value, dtype):
             for inner in each:
                 collect(inner)
         else:
-            flat.append(
-                each.encode("utf-8", "surrogatepass") if isinstance(each, str) else zlib_free_base64(each["b64"])
-            )
+            flat.append(each.encode("utf-8", "surrogatepass") if isinstance(each, str) else _from_base64(each))
 
     collect(value)
     array = np.empty(len(flat), object)
@@ -103,10 +104,8 @@ def _to_numpy(value, dtype):
     return array.reshape(shape)
 
 
-def zlib_free_base64(text):
-    import base64
-
-    return base64.b64decode(text)
+def _from_base64(value):
+    return base64.b64decode(value["b64"])
 
 
 def assert_equal(outputs, expected):
@@ -201,18 +200,18 @@ def check_answer(oracle, body, answer):
     expected = oracle.answer_json(body)
     if "predictions" in answer:
         rows = [row if isinstance(row, dict) and set(row) == set(expected) else None for row in answer["predictions"]]
-        outputs = {next(iter(expected)): answer["predictions"]} if None in rows else {
-            name: [row[name] for row in rows] for name in expected
-        }
+        outputs = (
+            {next(iter(expected)): answer["predictions"]}
+            if None in rows
+            else {name: [row[name] for row in rows] for name in expected}
+        )
     else:
         outputs = answer["outputs"]
         if not isinstance(outputs, dict) or set(outputs) != set(expected):
             outputs = {next(iter(expected)): outputs}
     for name, array in expected.items():
         if array.dtype == object:
-            import base64
-
-            assert [base64.b64decode(each["b64"]) for each in outputs[name]] == array.tolist()
+            assert [_from_base64(each) for each in outputs[name]] == array.tolist()
         else:
             np.testing.assert_array_equal(np.asarray(outputs[name], array.dtype), array)
 
