@@ -3,12 +3,14 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.serving_error import ServingError, invalid_argument
 from serving.signature import Signature, TensorSpec
-from serving.tensor_proto import DTYPES, MAX_MESSAGE_BYTES, MAX_RANK
+from serving.tensor_proto import DTYPES, MAX_MESSAGE_BYTES, MAX_RANK, dtype_name
 
 # Smaller messages would not hold an ordinary request.
 _MIN_MESSAGE_BYTES = 1024
@@ -103,6 +105,12 @@ class Limits:
                 f"Received: {total} bytes, most of them of input {max(num_bytes, key=num_bytes.__getitem__)!r}. "
                 "Split the request."
             )
+
+    def check_arrays(self, signature: Signature, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Checks arrays, as `check_tensors`."""
+        self.check_tensors(
+            signature, {name: TensorSpec(dtype_name(array), array.shape) for name, array in arrays.items()}
+        )
 
 
 def too_large(message: str) -> ServingError:

@@ -17,9 +17,7 @@ from tensorflow_serving.apis import model_pb2
 from serving.limits import Limits, too_large
 from serving.model_registry import ModelRegistry
 from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
-from serving.signature import Signature, TensorSpec
-from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
-from serving.tensor_proto import dtype_name
+from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 
 logger = logging.getLogger(__name__)
 
@@ -109,15 +107,11 @@ class RestService:
             )
         if "instances" in request:
             inputs = rows_to_arrays(request["instances"], signature)
-            self._check_limits(signature, inputs)
+            self._limits.check_arrays(signature, inputs)
             return json.dumps({"predictions": arrays_to_rows(model.predict(signature_name, inputs))})
         inputs = columns_to_arrays(request["inputs"], signature)
-        self._check_limits(signature, inputs)
+        self._limits.check_arrays(signature, inputs)
         return json.dumps({"outputs": arrays_to_columns(model.predict(signature_name, inputs))})
-
-    def _check_limits(self, signature: Signature, inputs: Arrays) -> None:
-        tensors = {name: TensorSpec(dtype_name(array), array.shape) for name, array in inputs.items()}
-        self._limits.check_tensors(signature, tensors)
 
     def _unpack(self, body: bytes, encoding: str) -> bytes:
         """A body without its packing. aiohttp's own unpacking must be off: it fails with a traceback in the log."""
