@@ -25,6 +25,18 @@ from serving.model_registry import ModelRegistry, find_versions
 from serving.rest_guard import RestGuard, http_logger
 from serving.rest_service import RestService
 from serving.security import Security
+from serving.server_options import (
+    IdleSeconds,
+    MaxConnections,
+    MaxMessageBytes,
+    MaxRequests,
+    MaxRows,
+    ReadSeconds,
+    TlsCertificate,
+    TlsClientCa,
+    TlsKey,
+    TokenFile,
+)
 from serving.serving_error import ServingError
 
 logger = logging.getLogger(__name__)
@@ -321,18 +333,16 @@ def main(
     rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
     poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
     num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
-    max_message_bytes: Annotated[int, typer.Option(help="Largest request.")] = Limits.max_message_bytes,
-    max_rows: Annotated[int, typer.Option(help="Most rows of a request.")] = Limits.max_rows,
-    max_requests: Annotated[int, typer.Option(help="Most requests under way.")] = Limits.max_requests,
-    max_connections: Annotated[int, typer.Option(help="Most connections.")] = Limits.max_connections,
-    read_seconds: Annotated[float, typer.Option(help="Until a request has arrived.")] = Limits.read_seconds,
-    idle_seconds: Annotated[float, typer.Option(help="Until an unused connection is closed.")] = Limits.idle_seconds,
-    tls_certificate: Annotated[Path | None, typer.Option(help="PEM file of the server's certificate.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM file of its key.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="PEM file of who has to have signed the clients' certificates.")
-    ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with the token that clients have to send.")] = None,
+    max_message_bytes: MaxMessageBytes = Limits.max_message_bytes,
+    max_rows: MaxRows = Limits.max_rows,
+    max_requests: MaxRequests = Limits.max_requests,
+    max_connections: MaxConnections = Limits.max_connections,
+    read_seconds: ReadSeconds = Limits.read_seconds,
+    idle_seconds: IdleSeconds = Limits.idle_seconds,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
