@@ -137,6 +137,8 @@ LONE = {"signature_name": "lone"}
         (b"\xff\xfe\x00", "JSON Parse error: "),
         (b"[" * 100_000, "JSON Parse error: maximum recursion depth exceeded"),
         (b'{"inputs": ' + b"9" * 5000 + b"}", "JSON Parse error: Exceeds the limit"),
+        (b'{"inputs": {"age": [1e400]}}', "JSON Parse error: the number '1e400' is beyond the range of float64"),
+        (b'{"inputs": {"age": [1], "age": [2]}}', "JSON Parse error: an object has the key 'age' 2 times"),
         ([1, 2], "The body must be a JSON object. Received: list."),
         ({}, "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns)."),
         ({"inputs": COLUMNS, "instances": ROWS}, "The body must have exactly one of the keys"),
@@ -208,6 +210,16 @@ def test_a_wrong_body_is_a_400_that_says_why(predict, body, message):
     assert status == 400
     assert set(answer) == {"error"}
     assert answer["error"].startswith(message)
+
+
+def test_lists_of_any_depth_are_a_400(predict):
+    """A message that shows the value must not fail where reading it just did not."""
+    for depth in (*range(10, 900, 100), *range(900, 1000, 3)):
+        body = b'{"signature_name": "lone", "inputs": {"x": [1, ' + b"[" * depth + b"]" * depth + b"]}}"
+        status, answer = predict(body)
+        assert status == 400 and "nternal" not in answer["error"]
+        if depth < 800:
+            assert answer["error"].startswith("Input 'x' must have dtype float32. Received: [[[[[")
 
 
 @pytest.mark.parametrize(
