@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from grpc._cython import cygrpc
 
 from serving.limits import Limits
 from serving.security import Security
@@ -73,11 +74,16 @@ class GrpcGuard(grpc.aio.ServerInterceptor):
                 "(the server's --read-seconds).",
             )
         if data is grpc.aio.EOF:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{method} was called without a message.")
-        if len(data) > self._limits.max_message_bytes:
+            try:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{method} was called without a message.")
+            except cygrpc.ExecuteBatchError as error:  # it was too large even for gRPC, or the client is gone
+                raise asyncio.CancelledError from error
+        size = len(data)
+        if size > self._limits.max_message_bytes:
+            del data  # the exception would hold it
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The message of {method} must not exceed {self._limits.message_text}. Received: {len(data)} bytes.",
+                f"The message of {method} must not exceed {self._limits.message_text}. Received: {size} bytes.",
             )
         try:
             return handler.request_deserializer(data)

@@ -72,7 +72,7 @@ class ShopRanker(tf.Module):
 
     @tf.function(input_signature=_specs(rounds=(_INT, [None])))
     def spin(self, rounds):
-        """Takes about a second for a million rounds."""
+        """Takes some seconds for a million rounds."""
         most = tf.reduce_max(rounds)
         (count,) = tf.while_loop(lambda count: count < most, lambda count: [count + 1], [tf.constant(0, _INT)])
         return {"rounds": rounds + 0 * count}

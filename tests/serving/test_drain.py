@@ -16,7 +16,8 @@ from benchmarks.serving.server_process import server_process
 from tests.serving.shop_model import export_shop
 from tests.serving.test_fuzz import PREDICT, make_proto, read_response
 
-SPIN = {"rounds": np.array([1_000_000], np.int64)}
+ROUNDS = 100_000  # takes about half a second
+SPIN = {"rounds": np.array([ROUNDS], np.int64)}
 ECHO = make_proto({"payload": np.array([b"a"], object)}, "echo").SerializeToString()
 ECHO_BODY = json.dumps({"signature_name": "echo", "inputs": ["a"]}).encode()
 
@@ -77,7 +78,7 @@ def test_sigterm_under_load_answers_what_was_accepted(server):
             slow["grpc"] = read_response(channel.unary_unary(PREDICT)(body, timeout=60))["rounds"].tolist()
 
     def ask_slowly_over_rest():
-        slow["rest"] = post(server.rest_port, json.dumps({"signature_name": "spin", "inputs": [1_000_000]}))
+        slow["rest"] = post(server.rest_port, json.dumps({"signature_name": "spin", "inputs": [ROUNDS]}))
 
     def upload_slowly():
         """Half of the body comes when the server already stops."""
@@ -92,9 +93,12 @@ def test_sigterm_under_load_answers_what_was_accepted(server):
     stopping = threading.Event()
     crowd = [threading.Thread(target=ask) for ask in (ask_grpc, ask_rest) * 3]
     slow_ones = [threading.Thread(target=ask) for ask in (ask_slowly_over_grpc, ask_slowly_over_rest, upload_slowly)]
-    for thread in (*crowd, *slow_ones):
+    for thread in crowd:
         thread.start()
     time.sleep(0.5)
+    for thread in slow_ones:
+        thread.start()
+    time.sleep(0.2)
     before = outcomes.copy()
     server.process.send_signal(signal.SIGTERM)
     stopping.set()
@@ -105,8 +109,8 @@ def test_sigterm_under_load_answers_what_was_accepted(server):
     assert set(before) == {"right"} and before["right"] > 0
     assert set(outcomes) == {"right", "UNAVAILABLE"}, outcomes
     assert slow == {
-        "grpc": [1_000_000],
-        "rest": (200, {"outputs": [1_000_000]}),
+        "grpc": [ROUNDS],
+        "rest": (200, {"outputs": [ROUNDS]}),
         "upload": b"HTTP/1.1 200 OK",
     }
     assert "Traceback" not in server.log.read_text()

@@ -19,6 +19,7 @@ import tensorflow as tf
 from benchmarks.serving.crowd import Case, Crowd
 from benchmarks.serving.server_process import Resources, server_process
 from serving.grpc_client import GrpcClient
+from serving.rest_client import RestClient
 from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop, shop_request
 from tests.serving.test_fuzz import PREDICT, assert_flat, make_proto
@@ -52,15 +53,18 @@ def post(server, body, **headers):
         connection.close()
 
 
-def repeat_until_flat(server, ask, rounds=3):
-    """Asks twice for the memory allocator to settle, then `rounds` times, after which the server holds no more."""
+def check_flat(server, ask):
+    """Asks twice for the memory allocator to settle, then three times more, after which the server holds no more.
+
+    One message may still be on its way out, which is less than half of what three would be.
+    """
     for _ in range(2):
         ask()
     before = server.resources()
-    for _ in range(rounds):
+    for _ in range(3):
         ask()
     time.sleep(0.2)
-    assert_flat(before, server.resources())
+    assert_flat(before, server.resources(), max_growth_mb=140)
 
 
 class TestLargeBodies:
@@ -71,7 +75,7 @@ class TestLargeBodies:
             status, answer = post(server, body)
             assert status == 413 and "Received: 104857600 bytes" in answer["error"]
 
-        repeat_until_flat(server, ask)
+        check_flat(server, ask)
 
     def test_a_rest_body_of_100_mb_in_chunks_that_never_said_so(self, server):
         chunks = [b" " * 2**20] * 100
@@ -83,7 +87,7 @@ class TestLargeBodies:
             except ConnectionError:  # it was refused while the client still sent
                 pass
 
-        repeat_until_flat(server, ask)
+        check_flat(server, ask)
 
     def test_a_grpc_message_of_100_mb(self, server):
         body = b"\x0a\x04" + b"\x00" * HUNDRED_MB
@@ -95,17 +99,17 @@ class TestLargeBodies:
             assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
             assert "must not exceed 67108864 bytes (the server's --max-message-bytes)" in caught.value.details()
 
-        repeat_until_flat(server, ask)
+        check_flat(server, ask)
 
     def test_packed_bombs(self, server):
-        """A few hundred KB that unpack to 300 MB."""
+        """1.3 MB that unpack to 300 MB."""
         bomb = gzip.compress(b" " * (3 * HUNDRED_MB), 1)
 
         def ask():
             status, answer = post(server, bomb, **{"Content-Encoding": "gzip"})
             assert status == 413 and "The unpacked body must not exceed" in answer["error"]
 
-        repeat_until_flat(server, ask)
+        check_flat(server, ask)
 
     def test_packed_bombs_over_grpc(self, server):
         body = b"\x0a\x04" + b"\x00" * (3 * HUNDRED_MB)
@@ -116,7 +120,7 @@ class TestLargeBodies:
                 channel.unary_unary(PREDICT)(body, timeout=60, compression=grpc.Compression.Gzip)
             assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
-        repeat_until_flat(server, ask, rounds=1)
+        check_flat(server, ask)
 
 
 def test_200_clients_at_once(server, exported):
@@ -177,20 +181,20 @@ def test_a_log_on_a_full_disk_does_not_end_the_server(exported):
             [*command, "--grpc-port", ports[0], "--rest-port", ports[1]], stdout=full, stderr=full
         )
     try:
-        with GrpcClient(f"127.0.0.1:{ports[0]}", "shop") as client:
+        client = RestClient(f"127.0.0.1:{ports[1]}", "shop")
 
-            def is_answered():
-                assert process.poll() is None
-                try:
-                    return client.predict({"payload": ["a"]}, signature_name="echo")
-                except ServingError:
-                    return False
+        def is_answered():
+            assert process.poll() is None
+            try:
+                return client.predict({"payload": ["a"]}, signature_name="echo")
+            except ServingError:
+                return False
 
-            wait_until(is_answered)
-            with socket.create_connection(("127.0.0.1", int(ports[1]))) as connection:
-                connection.sendall(b"GET / HTTP/9.9\r\n\r\n")  # is logged
-                assert connection.recv(100).startswith(b"HTTP/1.0 400")
-            assert is_answered()
+        wait_until(is_answered)
+        with socket.create_connection(("127.0.0.1", int(ports[1]))) as connection:
+            connection.sendall(b"GET / HTTP/9.9\r\n\r\n")  # is logged
+            assert connection.recv(100).startswith(b"HTTP/1.0 400")
+        assert is_answered()
         process.terminate()
         assert process.wait(60) == 0
     finally:
