@@ -68,7 +68,7 @@ def _golden_cases(model: Path) -> list[Case]:
 
 def _case(golden: dict[str, Any], signature: Any) -> Case:
     features = {name: tensor.numpy() for name, tensor in to_tensors([golden["features"]], signature).items()}
-    answer = {name: np.array([value], np.float32) for name, value in golden["predictions"].items()}
+    answer = {name: np.array([value], np.float32) for name, value in golden["response"].items()}
     return Case(features, answer)
 
 
