@@ -43,12 +43,12 @@ def main(
         took = time.perf_counter() - started
         time.sleep(1.0)  # until the closed connections are gone
         after = server.resources()
-        lines = (Path(folder) / "log").read_text().splitlines()
+        _, _, log = (Path(folder) / "log").read_text().partition("Serving model")
     requests = sum(crowd.statuses.values())
     print(f"{requests} requests of {clients} clients in {took:.1f} s: {requests / took:.0f} a second")
     print("statuses:", ", ".join(f"{status} {count}" for status, count in sorted(crowd.statuses.items())))
     print(f"wrong answers: {len(crowd.wrong)}", *crowd.wrong[:3], sep="\n  ")
-    print("lines in the log beyond the start:", *lines[2:], sep="\n  ") if len(lines) > 2 else None
+    print("lines in the log while it served:", len(log.splitlines()[1:]), *log.splitlines()[1:4], sep="\n  ")
     print(f"{'':12}{'before':>10}{'after':>10}")
     for name in ("megabytes", "descriptors", "threads"):
         print(f"{name:12}{_value(before, name):>10}{_value(after, name):>10}")
