@@ -7,8 +7,10 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc
 
+from serving.admission import Admission
 from serving.limits import Limits
 from serving.security import Security
+from serving.serving_error import ServingError
 
 _Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
@@ -22,12 +24,15 @@ class GrpcGuard(grpc.aio.ServerInterceptor):
     Args:
         limits: Limits. See there.
         security: Security. Whose token a request has to carry.
+
+    Attributes:
+        admission: Admission. The requests under way.
     """
 
     def __init__(self, limits: Limits, security: Security) -> None:
         self._limits = limits
         self._security = security
-        self._num_requests = 0
+        self.admission = Admission(limits.max_requests)
 
     async def intercept_service(self, continuation: _Continuation, details: grpc.HandlerCallDetails) -> Any:
         handler = await continuation(details)
@@ -43,22 +48,15 @@ class GrpcGuard(grpc.aio.ServerInterceptor):
             )
         if handler.unary_unary is None:
             return handler
-        if self._num_requests >= self._limits.max_requests:
-            return _refusal(
-                handler,
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"The server answers {self._limits.max_requests} requests at once (its --max-requests), and that many "
-                "are under way. Try again later.",
-            )
         return self._guard(handler, details.method)
 
     def _guard(self, handler: Any, method: str) -> Any:
         async def answer(_: Any, context: Any) -> Any:
-            self._num_requests += 1
             try:
-                return await handler.unary_unary(await self._read(handler, method, context), context)
-            finally:
-                self._num_requests -= 1
+                with self.admission.admit():
+                    return await handler.unary_unary(await self._read(handler, method, context), context)
+            except ServingError as error:  # it was not let in; a service answers its errors itself
+                return await context.abort(grpc.StatusCode[error.code], error.message)
 
         # On the wire the same as a method of one message, but this one reads its message itself.
         return grpc.stream_unary_rpc_method_handler(answer, None, handler.response_serializer)

@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 _Drain = Callable[[], Awaitable[None]]
 _DRAIN_SECONDS = 10.0
+_CLOSE_SECONDS = 0.5  # for answers on their way out, after the drain
 
 
 class LocalServer:
@@ -222,9 +223,8 @@ class LocalServer:
             yield
 
     async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> _Drain:
-        server = grpc.aio.server(
-            options=self._limits.grpc_options(), interceptors=[GrpcGuard(self._limits, self._security)]
-        )
+        guard = GrpcGuard(self._limits, self._security)
+        server = grpc.aio.server(options=self._limits.grpc_options(), interceptors=[guard])
         service.add_to(server)
         host = f"[{self._host}]" if ":" in self._host else self._host
         credentials = self._security.grpc_credentials()
@@ -238,8 +238,9 @@ class LocalServer:
         except RuntimeError as error:
             raise _port_error("grpc_port", self.grpc_port, self._host) from error
         await server.start()
-        stack.push_async_callback(server.stop, None)
-        return lambda: server.stop(_DRAIN_SECONDS)
+        # Whom the guard let in has been answered by then, and gRPC waits in vain for calls that it never handed on.
+        stack.push_async_callback(server.stop, _CLOSE_SECONDS)
+        return lambda: guard.admission.drain(_DRAIN_SECONDS)
 
     async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> _Drain:
         guard = RestGuard(self._limits, self._security)
@@ -247,7 +248,7 @@ class LocalServer:
             service.application(guard.check),
             access_log=None,
             logger=http_logger,
-            shutdown_timeout=1.0,  # after the drain nothing is left to wait for
+            shutdown_timeout=_CLOSE_SECONDS,
             keepalive_timeout=self._limits.idle_seconds,
             auto_decompress=False,
         )
@@ -271,7 +272,7 @@ class LocalServer:
 
         async def drain() -> None:
             listener.close()
-            await guard.drain(_DRAIN_SECONDS)
+            await guard.admission.drain(_DRAIN_SECONDS)
 
         return drain
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from serving.admission import Admission
 from serving.limits import Limits, too_large
 from serving.security import Security
 from serving.serving_error import ServingError, invalid_argument
@@ -33,23 +34,21 @@ class RestGuard:
     Args:
         limits: Limits. See there.
         security: Security. Whose token a request has to carry.
+
+    Attributes:
+        admission: Admission. The requests under way.
     """
 
     def __init__(self, limits: Limits, security: Security) -> None:
         self._limits = limits
         self._security = security
-        self._num_requests = 0
-        self._is_stopping = False
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self.admission = Admission(limits.max_requests)
         # Connection -> since when it has been without a request, and how long it may be; None while it has one.
         self._idle_since: dict[web.RequestHandler, tuple[float, float] | None] = {}
 
     @web.middleware
     async def check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """The middleware. Raises `ServingError` for what is refused."""
-        if self._is_stopping:
-            raise ServingError("UNAVAILABLE", "The server is stopping. Ask another one, or try again later.")
         authorization = request.headers.get("Authorization")
         if not self._security.is_allowed(request.path, authorization):
             raise ServingError(
@@ -57,23 +56,13 @@ class RestGuard:
                 "The server's token must come in the header 'Authorization: Bearer <token>'. "
                 f"Received: {'none' if authorization is None else 'another'}.",
             )
-        if self._num_requests >= self._limits.max_requests:
-            raise ServingError(
-                "RESOURCE_EXHAUSTED",
-                f"The server answers {self._limits.max_requests} requests at once (its --max-requests), and that many "
-                "are under way. Try again later.",
-            )
-        self._num_requests += 1
-        self._idle.clear()
-        self._idle_since[request.protocol] = None
-        try:
-            await self._read(request)
-            return await handler(request)
-        finally:
-            self._num_requests -= 1
-            if self._num_requests == 0:
-                self._idle.set()
-            self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)
+        with self.admission.admit():
+            self._idle_since[request.protocol] = None
+            try:
+                await self._read(request)
+                return await handler(request)
+            finally:
+                self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)
 
     async def watch(self, server: web.Server) -> None:
         """Closes, without end, connections that are idle for too long or too many.
@@ -90,15 +79,6 @@ class RestGuard:
             for index, ((since, seconds), connection) in enumerate(sorted(idle, key=lambda each: each[0])):
                 if index < num_too_many or since + seconds < now:
                     connection.force_close()
-
-    async def drain(self, seconds: float) -> None:
-        """Refuses new requests with `UNAVAILABLE` and waits for those under way, `seconds` at most."""
-        self._is_stopping = True
-        try:
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
-        except TimeoutError:
-            pass
 
     async def _read(self, request: web.Request) -> None:
         """Reads the body, which the request then keeps."""

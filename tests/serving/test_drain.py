@@ -107,7 +107,8 @@ def test_sigterm_under_load_answers_what_was_accepted(server):
     for thread in (*crowd, *slow_ones):
         thread.join(60)
     assert set(before) == {"right"} and before["right"] > 0
-    assert set(outcomes) == {"right", "UNAVAILABLE"}, outcomes
+    # gRPC itself cancels a call that reaches it in its last moment, before any handler sees it.
+    assert set(outcomes) - {"CANCELLED"} == {"right", "UNAVAILABLE"} and outcomes["CANCELLED"] <= 3, outcomes
     assert slow == {
         "grpc": [ROUNDS],
         "rest": (200, {"outputs": [ROUNDS]}),
