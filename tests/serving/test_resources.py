@@ -205,8 +205,8 @@ def test_a_log_on_a_full_disk_does_not_end_the_server(exported):
 class TestTheMeasureItself:
     """What `assert_flat` says is worth something only if it fails where something leaks."""
 
-    def test_a_leak_of_4_kib_a_request_is_seen(self):
-        program = "input(); held = [bytes(4096) for _ in range(10_000)]; print(1, flush=True); input()"
+    def test_a_leak_of_16_kib_a_request_is_seen(self):
+        program = "input(); held = [bytes(16_384) for _ in range(5000)]; print(1, flush=True); input()"
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         process = subprocess.Popen([sys.executable, "-c", program], **pipes)
         try:
