@@ -14,6 +14,19 @@ from rich.markup import escape
 import tfmtl
 from pipelines import data_commands, preprocess_command, retrieval_commands, skew_command
 from pipelines.quiet_start import start_tensorflow
+from serving.limits import Limits
+from serving.server_options import (
+    IdleSeconds,
+    MaxConnections,
+    MaxMessageBytes,
+    MaxRequests,
+    MaxRows,
+    ReadSeconds,
+    TlsCertificate,
+    TlsClientCa,
+    TlsKey,
+    TokenFile,
+)
 
 app = typer.Typer(
     name="tfmtl",
@@ -236,6 +249,16 @@ def serve(
     ),
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8501,
+    max_message_bytes: MaxMessageBytes = Limits.max_message_bytes,
+    max_rows: MaxRows = Limits.max_rows,
+    max_requests: MaxRequests = Limits.max_requests,
+    max_connections: MaxConnections = Limits.max_connections,
+    read_seconds: ReadSeconds = Limits.read_seconds,
+    idle_seconds: IdleSeconds = Limits.idle_seconds,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    token_file: TokenFile = None,
     log_requests: Annotated[
         Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
     ] = None,
@@ -245,10 +268,19 @@ def serve(
     """Serve an exported model over TF Serving's gRPC and REST APIs until Ctrl-C."""
     from serving.local_server import LocalServer
     from serving.request_log import RequestLog
+    from serving.security import Security
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    request_log = None if log_requests is None else RequestLog(log_requests, log_rate, log_seed)
-    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port, request_log=request_log)
+    server = LocalServer(
+        model,
+        name or _served_name(model),
+        host,
+        grpc_port,
+        rest_port,
+        limits=Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
+        security=Security(tls_certificate, tls_key, tls_client_ca, token_file),
+        request_log=None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),
+    )
     server.serve_forever()
 
 

@@ -15,10 +15,12 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from serving.limits import Limits
 from serving.model_registry import ModelRegistry
 from serving.request_log import RequestLog
 from serving.served_model import DEFAULT_SIGNATURE
-from serving.serving_error import STATUS_CODES, ServingError, invalid_argument
+from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
+from serving.signature import TensorSpec
 from serving.tensor_proto import array_to_tensor, tensor_to_array
 from serving.version_status import VERSION_STATES
 
@@ -35,14 +37,20 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
     Args:
         registry: ModelRegistry. The loaded versions.
         pool: ThreadPoolExecutor. Where tensors are converted and the model is called.
-        request_log: RequestLog or None. Gets every answered Predict request. Defaults to None.
+        limits: Limits. Rows and memory of a request. Defaults to `Limits()`.
+        request_log: RequestLog or None. Gets every answered predict request. Defaults to None.
     """
 
     def __init__(
-        self, registry: ModelRegistry, pool: ThreadPoolExecutor, request_log: RequestLog | None = None
+        self,
+        registry: ModelRegistry,
+        pool: ThreadPoolExecutor,
+        limits: Limits | None = None,
+        request_log: RequestLog | None = None,
     ) -> None:
         self._registry = registry
         self._pool = pool
+        self._limits = limits or Limits()
         self._request_log = request_log
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -75,7 +83,11 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         name, version = _model_and_version(request)
         model = self._registry.get(name, version)
         signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        model.signature(signature_name).check_input_names(request.inputs)
+        signature = model.signature(signature_name)
+        signature.check_input_names(request.inputs)
+        self._limits.check_tensors(
+            signature, {key: TensorSpec.from_tensor_info(tensor) for key, tensor in request.inputs.items()}
+        )
         inputs = {}
         for input_name, tensor in request.inputs.items():
             try:
@@ -101,7 +113,7 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
             raise invalid_argument("GetModelMetadataRequest must specify at least one metadata_field.")
         for field in request.metadata_field:
             if field != _SIGNATURE_FIELD:
-                raise invalid_argument(f"Metadata field {field!r} is not supported. Use {_SIGNATURE_FIELD!r}.")
+                raise invalid_argument(f"Metadata field {quote(field)} is not supported. Use {_SIGNATURE_FIELD!r}.")
         model = self._registry.get(name, version)
         response = get_model_metadata_pb2.GetModelMetadataResponse()
         _fill_model_spec(response.model_spec, name, model.version)
@@ -128,7 +140,7 @@ def _model_and_version(request: Any) -> tuple[str, int | None]:
     model_spec = request.model_spec
     if model_spec.version_label:
         raise invalid_argument(
-            f"Version labels are not supported. Received: version_label={model_spec.version_label!r}. "
+            f"Version labels are not supported. Received: version_label={quote(model_spec.version_label)}. "
             "Give the version's number."
         )
     return model_spec.name, model_spec.version.value if model_spec.HasField("version") else None

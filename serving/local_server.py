@@ -8,32 +8,43 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
 from aiohttp import web
 
+from serving.grpc_guard import GrpcGuard
 from serving.grpc_service import GrpcService
+from serving.limits import Limits
 from serving.model_registry import ModelRegistry, find_versions
 from serving.request_log import RequestLog
+from serving.rest_guard import RestGuard, http_logger
 from serving.rest_service import RestService
+from serving.security import Security
+from serving.server_options import (
+    IdleSeconds,
+    MaxConnections,
+    MaxMessageBytes,
+    MaxRequests,
+    MaxRows,
+    ReadSeconds,
+    TlsCertificate,
+    TlsClientCa,
+    TlsKey,
+    TokenFile,
+)
 from serving.serving_error import ServingError
-from serving.tensor_proto import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
+_Drain = Callable[[], Awaitable[None]]
 _DRAIN_SECONDS = 10.0
-_GRPC_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # Without this a second server on the same port starts, and each gets some of the requests.
-    ("grpc.so_reuseport", 0),
-)
+_CLOSE_SECONDS = 0.5  # for answers on their way out, after the drain
 
 
 class LocalServer:
@@ -52,13 +63,15 @@ class LocalServer:
     Args:
         base_dir: str or Path. Holds one directory a version, such as `1/saved_model.pb`.
         model_name: str. The name clients ask for.
-        host: str. Address to listen on. Defaults to `"127.0.0.1"`, this machine only; there is no
-            authentication.
+        host: str. Address to listen on. Defaults to `"127.0.0.1"`, this machine only. Any other without TLS and a
+            token is a warning, and no error: in a container the network around it may be what keeps others out.
         grpc_port: int. Defaults to `8500`; `0` takes a free port.
         rest_port: int. Defaults to `8501`; `0` takes a free port.
         poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
         num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
+        limits: Limits or None. What one client may ask. Defaults to None, `Limits()`.
+        security: Security or None. TLS and a token. Defaults to None, neither.
         request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
 
     Attributes:
@@ -78,6 +91,8 @@ class LocalServer:
         rest_port: int = 8501,
         poll_seconds: float = 1.0,
         num_versions: int = 1,
+        limits: Limits | None = None,
+        security: Security | None = None,
         request_log: RequestLog | None = None,
     ) -> None:
         _check_base_dir(Path(base_dir))
@@ -109,6 +124,8 @@ class LocalServer:
         self._host = host
         self._poll_seconds = poll_seconds
         self._num_versions = num_versions
+        self._limits = limits or Limits()
+        self._security = security or Security()
         self._request_log = request_log
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -192,43 +209,82 @@ class LocalServer:
             pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="predict"))
             await self._loop.run_in_executor(loader, registry.refresh)
             self._check_something_loaded(registry)
-            await self._open_grpc(stack, GrpcService(registry, pool, self._request_log))
-            await self._open_rest(stack, RestService(registry, pool, self._request_log))
-            polling = asyncio.create_task(self._poll(registry, loader))
-            stack.callback(polling.cancel)
+            drains = [
+                await self._open_grpc(stack, GrpcService(registry, pool, self._limits, self._request_log)),
+                await self._open_rest(stack, RestService(registry, pool, self._limits, self._request_log)),
+            ]
+            stack.push_async_callback(_drain, drains)
+            self._start_task(stack, self._poll(registry, loader))
+            self._security.warn_about(self._host)
             logger.info(
-                "Serving model %r: gRPC on %s:%d, REST on http://%s:%d/v1/models/%s",
+                "Serving model %r: gRPC on %s:%d, REST on %s://%s:%d/v1/models/%s",
                 self._model_name,
                 self._host,
                 self.grpc_port,
+                "https" if self._security.has_tls else "http",
                 self._host,
                 self.rest_port,
                 self._model_name,
             )
             yield
 
-    async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> None:
-        server = grpc.aio.server(options=_GRPC_OPTIONS)
+    async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> _Drain:
+        guard = GrpcGuard(self._limits, self._security)
+        server = grpc.aio.server(options=self._limits.grpc_options(), interceptors=[guard])
         service.add_to(server)
         host = f"[{self._host}]" if ":" in self._host else self._host
+        credentials = self._security.grpc_credentials()
+        address = f"{host}:{self.grpc_port}"
         try:
-            self.grpc_port = server.add_insecure_port(f"{host}:{self.grpc_port}")
+            self.grpc_port = (
+                server.add_insecure_port(address)
+                if credentials is None
+                else server.add_secure_port(address, credentials)
+            )
         except RuntimeError as error:
             raise _port_error("grpc_port", self.grpc_port, self._host) from error
         await server.start()
-        stack.push_async_callback(server.stop, _DRAIN_SECONDS)
+        # Whom the guard let in has been answered by then, and gRPC waits in vain for calls that it never handed on.
+        stack.push_async_callback(server.stop, _CLOSE_SECONDS)
+        return lambda: guard.admission.drain(_DRAIN_SECONDS)
 
-    async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> None:
+    async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> _Drain:
+        guard = RestGuard(self._limits, self._security)
         runner = web.AppRunner(
-            service.application(), access_log=None, shutdown_timeout=_DRAIN_SECONDS, auto_decompress=False
+            service.application(guard.check),
+            access_log=None,
+            logger=http_logger,
+            shutdown_timeout=_CLOSE_SECONDS,
+            keepalive_timeout=self._limits.idle_seconds,
+            auto_decompress=False,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        assert runner.server is not None  # for mypy: it is there after setup
+        tls = self._security.ssl_context()
         try:
-            await web.TCPSite(runner, self._host, self.rest_port).start()
+            listener = await self._loop.create_server(
+                runner.server,
+                self._host,
+                self.rest_port,
+                ssl=tls,
+                ssl_handshake_timeout=self._limits.read_seconds if tls else None,
+            )
         except OSError as error:
             raise _port_error("rest_port", self.rest_port, self._host) from error
-        self.rest_port = runner.addresses[0][1]
+        stack.callback(listener.close)
+        self.rest_port = listener.sockets[0].getsockname()[1]
+        self._start_task(stack, guard.watch(runner.server))
+
+        async def drain() -> None:
+            listener.close()
+            await guard.admission.drain(_DRAIN_SECONDS)
+
+        return drain
+
+    def _start_task(self, stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+        """Runs `work` beside the requests until the stack is left."""
+        stack.callback(self._loop.create_task(work).cancel)
 
     async def _poll(self, registry: ModelRegistry, loader: ThreadPoolExecutor) -> None:
         while True:
@@ -246,6 +302,11 @@ class LocalServer:
             raise ServingError(
                 "FAILED_PRECONDITION", f"LocalServer: no version under {self._base_dir} can be loaded. {reasons}"
             )
+
+
+async def _drain(drains: list[_Drain]) -> None:
+    """Both protocols at once, so that none takes new requests while the other waits for its last."""
+    await asyncio.gather(*(drain() for drain in drains))
 
 
 def _check_base_dir(base_dir: Path) -> None:
@@ -279,11 +340,25 @@ def main(
     rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
     poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
     num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
+    max_message_bytes: MaxMessageBytes = Limits.max_message_bytes,
+    max_rows: MaxRows = Limits.max_rows,
+    max_requests: MaxRequests = Limits.max_requests,
+    max_connections: MaxConnections = Limits.max_connections,
+    read_seconds: ReadSeconds = Limits.read_seconds,
+    idle_seconds: IdleSeconds = Limits.idle_seconds,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    token_file: TokenFile = None,
 ) -> None:
     """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        LocalServer(base_dir, model_name, host, grpc_port, rest_port, poll_seconds, num_versions).serve_forever()
+        limits = Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds)
+        security = Security(tls_certificate, tls_key, tls_client_ca, token_file)
+        LocalServer(
+            base_dir, model_name, host, grpc_port, rest_port, poll_seconds, num_versions, limits, security
+        ).serve_forever()
     except (ValueError, OSError, ServingError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error

@@ -1,17 +1,21 @@
 """Which versions of a model are on disk, which are loaded, and what became of the others."""
 
 import logging
+import os
 import re
 from pathlib import Path
 
+import tensorflow as tf
+
 from serving.served_model import ServedModel
-from serving.serving_error import ServingError
+from serving.serving_error import STATUS_CODES, ServingError, quote
 from serving.version_status import VersionStatus
 from serving.warmup import warm_up
 
 logger = logging.getLogger(__name__)
 
-_Fingerprint = frozenset[tuple[str, int, int]]
+_Fingerprint = frozenset[tuple[str, int, int, int]]
+_OS_ERRORS = {PermissionError: "PERMISSION_DENIED", FileNotFoundError: "NOT_FOUND", OSError: "FAILED_PRECONDITION"}
 
 
 class ModelRegistry:
@@ -96,7 +100,7 @@ class ModelRegistry:
         if model_name != self._model_name:
             raise ServingError(
                 "NOT_FOUND",
-                f"Servable not found for request: model {model_name!r}. Served model: {self._model_name!r}.",
+                f"Servable not found for request: model {quote(model_name)}. Served model: {self._model_name!r}.",
             )
 
     def _load(self, version: int, directory: Path) -> bool:
@@ -109,7 +113,7 @@ class ModelRegistry:
             num_requests = warm_up(model, directory)
         # An export can be broken in as many ways as there are exception types; none may end the server.
         except Exception as error:
-            message = f"{type(error).__name__}: {error}"
+            message = f"{type(error).__name__}: {error} (while loading {directory})"
             self._broken = {**self._broken, version: files}
             self._report(VersionStatus(version, "END", _status_code(error), message))
             logger.error("Version %d of model %r failed to load. %s", version, self._model_name, message)
@@ -145,9 +149,21 @@ def find_versions(base_dir: Path) -> dict[int, Path]:
 
 def _fingerprint(directory: Path) -> _Fingerprint:
     """Returns what changes when somebody repairs, or is still copying, an export."""
-    stats = ((str(path), path.stat()) for path in directory.rglob("*"))
-    return frozenset((path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+    found = []
+    for folder, _, names in os.walk(directory):  # passes over folders it cannot read
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            try:
+                stat = os.stat(path)
+                # The last of them changes when the rights to a file do.
+                found.append((path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+            except OSError as error:  # just removed, a link to nowhere or to itself
+                found.append((path, -1, error.errno or 0, 0))
+    return frozenset(found)
 
 
 def _status_code(error: Exception) -> str:
-    return error.code if isinstance(error, ServingError) else "UNKNOWN"
+    if isinstance(error, ServingError):
+        return error.code
+    if isinstance(error, tf.errors.OpError):
+        return STATUS_CODES[error.error_code]
+    return next((code for kind, code in _OS_ERRORS.items() if isinstance(error, kind)), "UNKNOWN")

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import math
 import zlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,11 +14,11 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
+from serving.limits import Limits, too_large
 from serving.model_registry import ModelRegistry
 from serving.request_log import RequestLog
-from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument
+from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
 from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
-from serving.tensor_proto import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -24,6 +26,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Nineteen digits hold every int64, and int() refuses none of them.
 _MODEL_PATHS = (r"/v1/models/{name:[^/:]+}", r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}")
+_MAX_PATH_CHARACTERS = 200
 
 
 class RestService:
@@ -34,19 +37,31 @@ class RestService:
     Args:
         registry: ModelRegistry. The loaded versions.
         pool: ThreadPoolExecutor. Where bodies are parsed and the model is called.
+        limits: Limits. Bytes, rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered predict request. Defaults to None.
     """
 
     def __init__(
-        self, registry: ModelRegistry, pool: ThreadPoolExecutor, request_log: RequestLog | None = None
+        self,
+        registry: ModelRegistry,
+        pool: ThreadPoolExecutor,
+        limits: Limits | None = None,
+        request_log: RequestLog | None = None,
     ) -> None:
         self._registry = registry
         self._pool = pool
+        self._limits = limits or Limits()
         self._request_log = request_log
 
-    def application(self) -> web.Application:
-        """Returns the web application, to be run with `auto_decompress=False`; bodies may have up to 64 MiB."""
-        application = web.Application(middlewares=[_answer_errors_in_json], client_max_size=MAX_MESSAGE_BYTES)
+    def application(self, *middlewares: Any) -> web.Application:
+        """Returns the web application, to be run with `auto_decompress=False`.
+
+        Args:
+            *middlewares: what a request passes on its way. A `ServingError` that one raises is answered as such.
+        """
+        application = web.Application(
+            middlewares=[_answer_errors_in_json, *middlewares], client_max_size=self._limits.max_message_bytes
+        )
         for path in _MODEL_PATHS:
             application.router.add_get(path, self._get_status)
             application.router.add_get(path + "/metadata", self._get_metadata)
@@ -89,10 +104,10 @@ class RestService:
 
     def _predict(self, model_name: str, version: int | None, body: bytes, encoding: str) -> str:
         model = self._registry.get(model_name, version)
-        request = _parse_body(_unpack(body, encoding.strip().lower()))
+        request = _parse_body(self._unpack(body, encoding.strip().lower()))
         signature_name = request.get("signature_name", "")
         if not isinstance(signature_name, str):
-            raise invalid_argument(f"'signature_name' must be a string. Received: {signature_name!r}.")
+            raise invalid_argument(f"'signature_name' must be a string. Received: {quote(signature_name)}.")
         signature = model.signature(signature_name)
         if ("instances" in request) == ("inputs" in request):
             raise invalid_argument(
@@ -105,11 +120,31 @@ class RestService:
             if is_by_row
             else columns_to_arrays(request["inputs"], signature)
         )
+        self._limits.check_arrays(signature, inputs)
         outputs = model.predict(signature_name, inputs)
         answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
         if self._request_log is not None:
             self._request_log.offer(model_name, model.version, signature.name, inputs, outputs)
         return json.dumps(answer)
+
+    def _unpack(self, body: bytes, encoding: str) -> bytes:
+        """A body without its packing. aiohttp's own unpacking must be off: it fails with a traceback in the log."""
+        if encoding == "identity" or not body:
+            return body
+        if encoding not in ("gzip", "x-gzip"):
+            raise invalid_argument(f"Content-Encoding must be gzip or none. Received: {quote(encoding)}.")
+        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: gzip's header
+        try:
+            unpacked = unpacker.decompress(body, self._limits.max_message_bytes + 1)
+        except zlib.error as error:
+            raise invalid_argument(f"The body is not gzip: {error}.") from error
+        if len(unpacked) > self._limits.max_message_bytes:
+            raise too_large(f"The unpacked body must not exceed {self._limits.message_text}.")
+        if not unpacker.eof:
+            raise invalid_argument("The body is not whole: its gzip stream does not end.")
+        if unpacker.unused_data:
+            raise invalid_argument(f"The body goes on for {len(unpacker.unused_data)} bytes after its gzip stream.")
+        return unpacked
 
 
 @web.middleware
@@ -117,13 +152,11 @@ async def _answer_errors_in_json(request: web.Request, handler: _Handler) -> web
     try:
         return await handler(request)
     except ServingError as error:
-        return _error_response(error.message, HTTP_STATUS.get(error.code, 500))
-    except web.HTTPRequestEntityTooLarge:
-        return _error_response(f"The body must not exceed {MAX_MESSAGE_BYTES} bytes.", 413)
+        return _error_response(error.message, error.http_status)
     except web.HTTPException as error:
         # As TF Serving: below /v1/ an unknown path or method is a malformed request, elsewhere nothing is there.
         status = 400 if request.path.startswith("/v1/") else error.status
-        return _error_response(f"Malformed request: {request.method} {request.path}", status)
+        return _error_response(f"Malformed request: {request.method} {request.path[:_MAX_PATH_CHARACTERS]}", status)
     except ConnectionError:  # nobody is left to read the answer
         return _error_response("The client went away.", HTTP_STATUS["CANCELLED"])
     except Exception as error:
@@ -140,34 +173,31 @@ def _model_and_version(request: web.Request) -> tuple[str, int | None]:
     return request.match_info["name"], None if version is None else int(version)
 
 
-def _unpack(body: bytes, encoding: str) -> bytes:
-    """A body without its packing. aiohttp's own unpacking must be off: it fails with a traceback in the log."""
-    if encoding == "identity" or not body:
-        return body
-    if encoding not in ("gzip", "x-gzip"):
-        raise invalid_argument(f"Content-Encoding must be gzip or none. Received: {encoding!r}.")
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: gzip's header
-    try:
-        unpacked = unpacker.decompress(body, MAX_MESSAGE_BYTES + 1)
-    except zlib.error as error:
-        raise invalid_argument(f"The body is not gzip: {error}.") from error
-    if len(unpacked) > MAX_MESSAGE_BYTES:
-        raise web.HTTPRequestEntityTooLarge(MAX_MESSAGE_BYTES, len(unpacked))
-    if not unpacker.eof:
-        raise invalid_argument("The body is not whole: its gzip stream does not end.")
-    return unpacked
-
-
 def _parse_body(body: bytes) -> dict[str, Any]:
     if not body:
         raise invalid_argument("JSON Parse error: the body is empty.")
     try:
-        request = json.loads(body)
+        request = json.loads(body, parse_float=_parse_float, object_pairs_hook=_make_object)
     except (ValueError, RecursionError) as error:
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(request, dict):
         raise invalid_argument(f"The body must be a JSON object. Received: {type(request).__name__}.")
     return request
+
+
+def _parse_float(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):  # the literal Infinity does not come here
+        raise ValueError(f"the number {quote(text)} is beyond the range of float64")
+    return value
+
+
+def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        ((name, count),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"an object has the key {quote(name)} {count} times")
+    return values
 
 
 def _message_to_json(message: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.serving_error import STATUS_CODES, ServingError
+from serving.serving_error import STATUS_CODES, ServingError, quote
 from serving.signature import Signature
 
 DEFAULT_SIGNATURE = "serving_default"
@@ -58,7 +58,7 @@ class ServedModel:
         if name not in self._functions:
             raise ServingError(
                 "FAILED_PRECONDITION",
-                f"Serving signature {name!r} not found in version {self.version}. "
+                f"Serving signature {quote(name)} not found in version {self.version}. "
                 f"Known signatures: {sorted(self._functions)}.",
             )
         return self._signatures[name]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy.typing as npt
 
 from serving.feature_error import FeatureError
-from serving.serving_error import invalid_argument
+from serving.serving_error import invalid_argument, quote
 from serving.tensor_proto import data_type_name, dtype_name
 
 # SavedModels list their own initialisation among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"
+_LONGEST_TYPO = 200
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,12 @@ class Signature:
         """Raises `FeatureError` unless `names` are exactly the inputs' names."""
         given = set(names)
         for name in sorted(given - set(self.inputs)):
-            close = difflib.get_close_matches(name, self.inputs, n=1)
+            # Of a name of megabytes it would look for hours.
+            close = difflib.get_close_matches(name[:_LONGEST_TYPO], self.inputs, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise FeatureError(
-                f"Signature {self.name!r}: {name!r} is not an input. Known inputs: {sorted(self.inputs)}.{hint}", name
+                f"Signature {self.name!r}: {quote(name)} is not an input. Known inputs: {sorted(self.inputs)}.{hint}",
+                name,
             )
         for name in sorted(set(self.inputs) - given):
             spec = self.inputs[name]
@@ -133,7 +136,7 @@ class Signature:
         for name, count in Counter(names).items():
             if name not in self.outputs:
                 raise invalid_argument(
-                    f"Signature {self.name!r}: {name!r} is not an output. Known outputs: {sorted(self.outputs)}."
+                    f"Signature {self.name!r}: {quote(name)} is not an output. Known outputs: {sorted(self.outputs)}."
                 )
             if count > 1:
                 raise invalid_argument(f"Signature {self.name!r}: output {name!r} is asked for {count} times.")

@@ -9,15 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.serving_error import ServingError, invalid_argument
+from serving.serving_error import ServingError, invalid_argument, quote
 from serving.signature import Signature, TensorSpec
-from serving.tensor_proto import dtype_name
+from serving.tensor_proto import MAX_RANK, dtype_name
 
 Json = Any
 Arrays = dict[str, npt.NDArray[Any]]
 
-_MAX_QUOTED_CHARACTERS = 60
-_MAX_RANK = 32
 
 # From here on two integers can share one value, or a finite number becomes infinite.
 _EXACT_INTEGERS = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
@@ -130,8 +128,8 @@ def json_to_array(name: str, value: Json, spec: TensorSpec) -> npt.NDArray[Any]:
     if spec.dtype not in _READERS:
         raise ServingError("UNIMPLEMENTED", f"Input {name!r} has dtype {spec.dtype}, which JSON does not carry.")
     shape = _leading_shape(value)
-    if len(shape) > _MAX_RANK:
-        raise invalid_argument(f"Input {name!r} must not be nested deeper than {_MAX_RANK} lists.")
+    if len(shape) > MAX_RANK:
+        raise invalid_argument(f"Input {name!r} must not be nested deeper than {MAX_RANK} lists.")
     values: list[Json] = [value]
     for size in shape:
         values = [item for items in values for item in _check_list(name, items, size)]
@@ -201,7 +199,7 @@ def _name_bare_value(value: Json, signature: Signature, key: str) -> dict[str, J
     if len(signature.inputs) != 1:
         raise invalid_argument(
             f"Signature {signature.name!r}: {key!r} must name its inputs, {sorted(signature.inputs)}. "
-            f"Received: {_quote(value)}. Bare values are for signatures of one input."
+            f"Received: {quote(value)}. Bare values are for signatures of one input."
         )
     return dict.fromkeys(signature.inputs, value)
 
@@ -220,7 +218,7 @@ def _leading_shape(value: Json) -> tuple[int, ...]:
 def _check_list(name: str, value: Json, size: int) -> list[Json]:
     if not isinstance(value, list):
         raise invalid_argument(
-            f"Input {name!r} must be nested to one depth. Received: {_quote(value)} beside lists of {size}."
+            f"Input {name!r} must be nested to one depth. Received: {quote(value)} beside lists of {size}."
         )
     if len(value) != size:
         raise invalid_argument(
@@ -234,7 +232,7 @@ def _read_float(value: Json, dtype: str) -> float:
         raise ValueError(_describe(value))
     if isinstance(value, int):
         if abs(value) >= _EXACT_INTEGERS[dtype]:
-            raise ValueError(f"{_quote(value)}, an integer that {dtype} cannot hold without loss of precision")
+            raise ValueError(f"{quote(value)}, an integer that {dtype} cannot hold without loss of precision")
     elif math.isfinite(value) and abs(value) >= _ROUNDED_TO_INFINITY[dtype]:
         raise ValueError(f"{value}, beyond the range of {dtype}")
     return float(value)
@@ -245,7 +243,7 @@ def _read_integer(value: Json, dtype: str) -> int:
         raise ValueError(_describe(value))
     low, high = _INTEGER_RANGES[dtype]
     if not low <= value <= high:
-        raise ValueError(f"{_quote(value)}, beyond the range of {dtype}")
+        raise ValueError(f"{quote(value)}, beyond the range of {dtype}")
     return value
 
 
@@ -263,17 +261,12 @@ def _read_string(value: Json, dtype: str) -> bytes:
     try:
         return base64.b64decode(value["b64"], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise ValueError(f"{_quote(value)}, which is not base64 ({error})") from error
+        raise ValueError(f"{quote(value)}, which is not base64 ({error})") from error
 
 
 def _describe(value: Json) -> str:
     kinds = {dict: "object", list: "list", str: "string", bool: "boolean", type(None): "null"}
-    return f"{_quote(value)} ({kinds.get(type(value), 'number')})"
-
-
-def _quote(value: Json) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_QUOTED_CHARACTERS else text[:_MAX_QUOTED_CHARACTERS] + "..."
+    return f"{quote(value)} ({kinds.get(type(value), 'number')})"
 
 
 _READERS: dict[str, Callable[[Json, str], Any]] = {

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_RANK = 32
 
 # DataType number -> (dtype name as TensorFlow spells it, the TensorProto field that carries its values).
 _DATA_TYPES = {
@@ -31,6 +32,7 @@ _DATA_TYPES = {
 # Known by name only: such a tensor does not travel.
 _OTHER_DATA_TYPE_NAMES = {8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource", 21: "variant"}
 _DATA_TYPE_NUMBERS = {name: number for number, (name, _) in _DATA_TYPES.items()}
+DTYPES = tuple(_DATA_TYPE_NUMBERS)  # the dtypes that travel
 
 
 def dtype_name(array: npt.NDArray[Any]) -> str:
@@ -74,9 +76,9 @@ def array_to_tensor(array: npt.NDArray[Any], tensor: Any) -> None:
 def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     """Reads a `TensorProto` in either of its forms: typed fields or `tensor_content`.
 
-    As TensorFlow does, a field with fewer values than the shape holds repeats its last value, and one with no
-    value is all zero. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so that a few bytes cannot make
-    the reader allocate gigabytes.
+    As TensorFlow does, a typed field with fewer values than the shape holds repeats its last value, and one with no
+    value is all zero; `tensor_content` has to be whole. Such a tensor may not grow beyond `MAX_MESSAGE_BYTES`, so
+    that a few bytes cannot make the reader allocate gigabytes.
 
     Args:
         tensor: a `TensorProto`.
@@ -95,9 +97,11 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
         raise ValueError("tensor_shape must be fully known")
+    if len(shape) > MAX_RANK:
+        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(shape)}")
     try:
         values = _read_values(tensor, name, field)
-        if values.size < math.prod(shape):
+        if values.size < math.prod(shape) and not tensor.tensor_content:
             values = _repeat_last_value(values, math.prod(shape))
         return values.reshape(shape)
     except (ValueError, OverflowError) as error:
@@ -119,6 +123,7 @@ def _repeat_last_value(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     value_bytes = max(values.dtype.itemsize, len(last) if values.dtype == object else 0)
     if size * value_bytes > MAX_MESSAGE_BYTES:
         raise ValueError(f"{values.size} values would be repeated to more than {MAX_MESSAGE_BYTES} bytes")
-    filled = np.full(size, last, values.dtype)
+    filled = np.empty(size, values.dtype)
+    filled.fill(last)  # np.full would cut zero bytes off the end of text
     filled[: values.size] = values
     return filled

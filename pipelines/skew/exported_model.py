@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tfmtl.data import PreparedData, RawTransform, TransformStatistics
 from tfmtl.data.feature_profile import FeatureProfile
-from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE, PROFILE_FILE, STATISTICS_FILE, existing_versions
+from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE, PROFILE_FILE, STATISTICS_FILE
+from tfmtl.export.versions import existing_versions
 from tfmtl.schema import ModelInputs, Problem
 
 

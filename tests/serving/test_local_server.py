@@ -309,3 +309,14 @@ class TestCommandLine:
         assert done.exit_code == 0
         for option in ("--model-name", "--host", "--grpc-port", "--rest-port", "--poll-seconds", "--num-versions"):
             assert option in done.stdout
+        for option in ("--max-message-bytes", "--max-rows", "--max-requests", "--max-connections", "--read-seconds"):
+            assert option in done.stdout
+        for option in ("--idle-seconds", "--tls-certificate", "--tls-key", "--tls-client-ca", "--token-file"):
+            assert option in done.stdout
+
+    def test_limits_and_security_are_options(self, invoke, exported, tmp_path):
+        done = invoke(str(exported.parent), "--max-rows", "0")
+        assert done.exit_code == 1 and "Error: Limits: `max_rows` must be positive." in done.stderr
+        (tmp_path / "token").write_text("short")
+        done = invoke(str(exported.parent), "--token-file", str(tmp_path / "token"))
+        assert done.exit_code == 1 and "Error: Security: `token_file` must hold one word" in done.stderr

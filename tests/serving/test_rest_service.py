@@ -137,6 +137,8 @@ LONE = {"signature_name": "lone"}
         (b"\xff\xfe\x00", "JSON Parse error: "),
         (b"[" * 100_000, "JSON Parse error: maximum recursion depth exceeded"),
         (b'{"inputs": ' + b"9" * 5000 + b"}", "JSON Parse error: Exceeds the limit"),
+        (b'{"inputs": {"age": [1e400]}}', "JSON Parse error: the number '1e400' is beyond the range of float64"),
+        (b'{"inputs": {"age": [1], "age": [2]}}', "JSON Parse error: an object has the key 'age' 2 times"),
         ([1, 2], "The body must be a JSON object. Received: list."),
         ({}, "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns)."),
         ({"inputs": COLUMNS, "instances": ROWS}, "The body must have exactly one of the keys"),
@@ -210,6 +212,16 @@ def test_a_wrong_body_is_a_400_that_says_why(predict, body, message):
     assert answer["error"].startswith(message)
 
 
+def test_lists_of_any_depth_are_a_400(predict):
+    """A message that shows the value must not fail where reading it just did not."""
+    for depth in (*range(10, 900, 100), *range(900, 1000, 3)):
+        body = b'{"signature_name": "lone", "inputs": {"x": [1, ' + b"[" * depth + b"]" * depth + b"]}}"
+        status, answer = predict(body)
+        assert status == 400 and "nternal" not in answer["error"]
+        if depth < 800:
+            assert answer["error"].startswith("Input 'x' must have dtype float32. Received: [[[[[")
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
@@ -247,7 +259,8 @@ def test_a_dtype_json_does_not_carry_is_a_501_that_names_it(predict):
 
 def test_a_body_above_64_mib_is_refused(predict):
     status, answer = predict(b" " * (64 * 1024 * 1024 + 1))
-    assert (status, answer) == (413, {"error": "The body must not exceed 67108864 bytes."})
+    limit = "67108864 bytes (the server's --max-message-bytes)"
+    assert (status, answer) == (413, {"error": f"The body must not exceed {limit}. Received: 67108865 bytes."})
 
 
 PACKED = gzip.compress(json.dumps({"signature_name": "lone", "inputs": [1.0]}).encode())
@@ -263,9 +276,15 @@ def test_a_packed_body_is_unpacked(predict):
         (b"nonsense", "gzip", 400, "The body is not gzip: Error -3 while decompressing data: incorrect header check."),
         (PACKED[:-9], "gzip", 400, "The body is not whole: its gzip stream does not end."),
         (PACKED, "br", 400, "Content-Encoding must be gzip or none. Received: 'br'."),
-        (gzip.compress(b" " * (64 * 1024 * 1024 + 1)), "gzip", 413, "The body must not exceed 67108864 bytes."),
+        (PACKED + b"more", "gzip", 400, "The body goes on for 4 bytes after its gzip stream."),
+        (
+            gzip.compress(b" " * (64 * 1024 * 1024 + 1)),
+            "gzip",
+            413,
+            "The unpacked body must not exceed 67108864 bytes (the server's --max-message-bytes).",
+        ),
     ],
-    ids=["nonsense", "cut off", "unknown", "too large"],
+    ids=["nonsense", "cut off", "unknown", "longer", "too large"],
 )
 def test_a_badly_packed_body_is_the_clients_fault(predict, caplog, body, encoding, status, message):
     assert predict(body, **{"Content-Encoding": encoding}) == (status, {"error": message})

@@ -58,6 +58,7 @@ def test_tensorflow_reads_what_is_written_and_writes_what_is_read(array):
         ({"dtype": 9}, [0, 0, 0, 0]),
         ({"dtype": 10}, [False] * 4),
         ({"dtype": 7, "string_val": [b"a"]}, [b"a"] * 4),
+        ({"dtype": 7, "string_val": [b"\x00"]}, [b"\x00"] * 4),
         ({"dtype": 7}, [b""] * 4),
     ],
 )
@@ -78,9 +79,10 @@ def test_the_last_value_is_repeated_as_tensorflow_does(fields, expected):
         ({"dtype": 1, "float_val": [1]}, [1 << 24, 2], "would be repeated to more than 67108864 bytes"),
         ({"dtype": 7, "string_val": [b"x" * 1024]}, [1 << 17], "would be repeated to more than 67108864 bytes"),
         ({"dtype": 1, "tensor_content": b"12345"}, [1], "buffer size must be a multiple of element size"),
+        ({"dtype": 1, "tensor_content": b"1234"}, [2], r"values do not fit dtype float32 and shape \[2\]"),
         ({"dtype": 7, "tensor_content": b"12345"}, [1], "strings travel in string_val"),
         ({"dtype": 4, "int_val": [256]}, [1], "values do not fit dtype uint8"),
-        ({"dtype": 1, "float_val": [1]}, [1] * 100, "values do not fit dtype float32"),
+        ({"dtype": 1, "float_val": [1]}, [1] * 100, "must not have more than 32 dimensions; it has 100"),
     ],
 )
 def test_malformed_tensors_are_refused(fields, sizes, message):

@@ -1,0 +1,102 @@
+"""What every REST request, and every connection, passes before the service sees it."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from serving.admission import Admission
+from serving.limits import Limits, too_large
+from serving.security import Security
+from serving.serving_error import ServingError, invalid_argument
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_WATCH_SECONDS = 0.5
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    if record.exc_info:
+        record.msg, record.args = f"{record.getMessage()}: {str(record.exc_info[1])[:200]!r}", None
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+    return True
+
+
+# For aiohttp. What reaches it are bytes that are no HTTP: a line each, for a traceback a request would fill the disk.
+http_logger = logging.getLogger("serving.http")
+http_logger.addFilter(_without_traceback)
+
+
+class RestGuard:
+    """Checks the token, counts the requests under way, reads the body with a time limit, and closes idle connections.
+
+    Args:
+        limits: Limits. See there.
+        security: Security. Whose token a request has to carry.
+
+    Attributes:
+        admission: Admission. The requests under way.
+    """
+
+    def __init__(self, limits: Limits, security: Security) -> None:
+        self._limits = limits
+        self._security = security
+        self.admission = Admission(limits.max_requests)
+        # Connection -> since when it has been without a request, and how long it may be; None while it has one.
+        self._idle_since: dict[web.RequestHandler, tuple[float, float] | None] = {}
+
+    @web.middleware
+    async def check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """The middleware. Raises `ServingError` for what is refused."""
+        authorization = request.headers.get("Authorization")
+        if not self._security.is_allowed(request.path, authorization):
+            raise ServingError(
+                "UNAUTHENTICATED",
+                "The server's token must come in the header 'Authorization: Bearer <token>'. "
+                f"Received: {'none' if authorization is None else 'another'}.",
+            )
+        with self.admission.admit():
+            self._idle_since[request.protocol] = None
+            try:
+                await self._read(request)
+                return await handler(request)
+            finally:
+                self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)
+
+    async def watch(self, server: web.Server) -> None:
+        """Closes, without end, connections that are idle for too long or too many.
+
+        Whoever sends a request's head byte by byte has none yet, so that connection is idle.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            now = time.monotonic()
+            new = (now, self._limits.read_seconds)
+            self._idle_since = {each: self._idle_since.get(each, new) for each in server.connections}
+            num_too_many = len(self._idle_since) - self._limits.max_connections
+            idle = [(state, connection) for connection, state in self._idle_since.items() if state is not None]
+            for index, ((since, seconds), connection) in enumerate(sorted(idle, key=lambda each: each[0])):
+                if index < num_too_many or since + seconds < now:
+                    connection.force_close()
+
+    async def _read(self, request: web.Request) -> None:
+        """Reads the body, which the request then keeps."""
+        if (request.content_length or 0) > self._limits.max_message_bytes:
+            raise self._body_too_large(f"{request.content_length} bytes")
+        try:
+            async with asyncio.timeout(self._limits.read_seconds):
+                await request.read()
+        except TimeoutError as error:
+            raise ServingError(
+                "DEADLINE_EXCEEDED",
+                f"The body must arrive within {self._limits.read_seconds:g} s (the server's --read-seconds).",
+                http_status=408,
+            ) from error
+        except web.HTTPRequestEntityTooLarge as error:
+            raise self._body_too_large("more") from error
+        except web.RequestPayloadError as error:
+            raise invalid_argument(f"The body cannot be read: {error}.") from error
+
+    def _body_too_large(self, received: str) -> ServingError:
+        return too_large(f"The body must not exceed {self._limits.message_text}. Received: {received}.")

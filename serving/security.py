@@ -1,0 +1,145 @@
+"""Who may ask a server, and whether others can read along."""
+
+import hmac
+import ipaddress
+import logging
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+
+logger = logging.getLogger(__name__)
+
+# Whoever restarts a server that does not answer has no token: neither the health service nor the paths a probe asks.
+_OPEN_METHODS = "/grpc.health.v1.Health/"
+_OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz", "/v1/health"})
+_SCHEME = "bearer"
+_SHORTEST_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class Security:
+    """TLS and a token, for gRPC and REST alike. Both are optional.
+
+    Files are read when the server starts; a renewed certificate or token needs a restart.
+
+    Args:
+        tls_certificate: Path or None. PEM file of the server's certificate, followed by those between it and a root
+            its clients trust. Defaults to None, no TLS.
+        tls_key: Path or None. PEM file of the certificate's private key, without a password. Defaults to None.
+        tls_client_ca: Path or None. PEM file of the authorities one of which must have signed a client's
+            certificate (mutual TLS). Defaults to None, which asks clients for no certificate.
+        token_file: Path or None. Its text is what clients have to send, as `authorization: Bearer <token>`, in
+            everything but health checks. Defaults to None, no token.
+
+    Raises:
+        ValueError: if options do not go together, a file holds no certificate or key or they do not match, or the
+            token is shorter than 16 characters or not one word of ASCII.
+        OSError: if a file cannot be read.
+    """
+
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    token_file: Path | None = None
+    _token: bytes | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            given, missing = ("tls_certificate", "tls_key")[:: 1 if self.tls_certificate else -1]
+            raise ValueError(
+                f"Security: `{missing}` must be given with `{given}`. Received: {missing}=None. Name both PEM files."
+            )
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError(
+                "Security: `tls_client_ca` must be given with `tls_certificate` and `tls_key`. "
+                "Received: tls_certificate=None. Clients show certificates to a server that has one."
+            )
+        self.ssl_context()
+        object.__setattr__(self, "_token", self._read_token())
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return self.tls_certificate is not None
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Returns what an HTTPS server needs, None without TLS."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            # A key with a password would be asked for on the terminal.
+            context.load_cert_chain(self.tls_certificate, self.tls_key, password=lambda: b"")
+        except ssl.SSLError as error:
+            raise ValueError(
+                "Security: `tls_certificate` and `tls_key` must be PEM files of a certificate and its key. "
+                f"Received: {str(self.tls_certificate)!r} and {str(self.tls_key)!r}, refused with: {error}. "
+                "Take the password off the key, and check that both belong together."
+            ) from error
+        if self.tls_client_ca is not None:
+            try:
+                context.load_verify_locations(self.tls_client_ca)
+            except ssl.SSLError as error:
+                raise ValueError(
+                    "Security: `tls_client_ca` must be a PEM file of certificates. "
+                    f"Received: {str(self.tls_client_ca)!r}, refused with: {error}. Give the authority's certificate."
+                ) from error
+            context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def grpc_credentials(self) -> grpc.ServerCredentials | None:
+        """Returns what a gRPC server needs, None without TLS."""
+        if self.tls_certificate is None or self.tls_key is None:
+            return None
+        pair = (self.tls_key.read_bytes(), self.tls_certificate.read_bytes())
+        roots = None if self.tls_client_ca is None else self.tls_client_ca.read_bytes()
+        return grpc.ssl_server_credentials([pair], roots, require_client_auth=roots is not None)
+
+    def is_allowed(self, path: str, authorization: str | bytes | None) -> bool:
+        """Returns whether a request may be answered.
+
+        Args:
+            path: str. The gRPC method or the URL's path.
+            authorization: the header of this name. The time to look at it tells nothing about the token.
+        """
+        if self._token is None or path in _OPEN_PATHS or path.startswith(_OPEN_METHODS):
+            return True
+        header = authorization if isinstance(authorization, bytes) else (authorization or "").encode("utf-8", "replace")
+        scheme, _, received = header.partition(b" ")
+        return hmac.compare_digest(received.strip(), self._token) and scheme.lower() == _SCHEME.encode()
+
+    def warn_about(self, host: str) -> None:
+        """Logs what others can do who reach `host`, if that is not this machine alone."""
+        if _is_this_machine(host):
+            return
+        missing = [
+            text
+            for text, is_there in (
+                ("anybody who reaches it can ask the model (--token-file)", self.token_file is not None),
+                ("requests and answers can be read on the way (--tls-certificate, --tls-key)", self.has_tls),
+            )
+            if not is_there
+        ]
+        if missing:
+            logger.warning("Listening on %s, which is not this machine alone: %s.", host, "; ".join(missing))
+
+    def _read_token(self) -> bytes | None:
+        if self.token_file is None:
+            return None
+        token = self.token_file.read_bytes().strip()
+        if len(token) < _SHORTEST_TOKEN or not all(33 <= byte < 127 for byte in token):
+            raise ValueError(
+                f"Security: `token_file` must hold one word of at least {_SHORTEST_TOKEN} ASCII characters. "
+                f"Received: {str(self.token_file)!r} with {len(token)} bytes. Make one with: openssl rand -hex 32"
+            )
+        return token
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
