@@ -12,21 +12,28 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import grpc
 import typer
 from aiohttp import web
 
+from serving.batching_options import BatchingOptions
 from serving.grpc_service import GrpcService
-from serving.model_registry import ModelRegistry, find_versions
+from serving.model_config import ModelConfig, read_model_config_file
+from serving.model_manager import ModelManager
+from serving.model_registry import find_versions
+from serving.monitoring import Monitoring
+from serving.request_batcher import RequestBatcher
 from serving.rest_service import RestService
+from serving.server_metrics import ServerMetrics
 from serving.serving_error import ServingError
 from serving.tensor_proto import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 10.0
+_UNBATCHED = BatchingOptions(max_batch_size=1, max_enqueued_batches=1000)
 _GRPC_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -38,10 +45,12 @@ _GRPC_OPTIONS = (
 class LocalServer:
     """Serves the newest version under a directory, over gRPC and REST, and follows the directory.
 
-    A client written for TF Serving works unchanged. Requests are answered by threads, so that loading the next
+    A client written for TF Serving works unchanged. Models are called by threads, so that loading the next
     version and long calls block nobody; the previous version answers until the next one is ready. A version
     that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
     Write a new version under a name that is not a number and rename it, so that no half version is seen.
+    Further models and labels: `from_config_file`, or HandleReloadConfigRequest while it runs. Prometheus' metrics are
+    at `/metrics` of the REST port, health is at `/healthz`.
 
     Example:
 
@@ -58,6 +67,8 @@ class LocalServer:
         poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
         num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
+        batching: BatchingOptions or None. How requests are put together. Defaults to None: each is computed alone, and
+            1000 may wait.
 
     Attributes:
         grpc_port: int. While the server runs, the port it listens on.
@@ -76,6 +87,7 @@ class LocalServer:
         rest_port: int = 8501,
         poll_seconds: float = 1.0,
         num_versions: int = 1,
+        batching: BatchingOptions | None = None,
     ) -> None:
         _check_base_dir(Path(base_dir))
         if not model_name or any(character in model_name for character in "/:"):
@@ -101,14 +113,31 @@ class LocalServer:
             )
         self.grpc_port = grpc_port
         self.rest_port = rest_port
-        self._base_dir = Path(base_dir)
-        self._model_name = model_name
+        self._configs = [ModelConfig(model_name, Path(base_dir), num_versions)]
         self._host = host
         self._poll_seconds = poll_seconds
-        self._num_versions = num_versions
+        self._batching = batching or _UNBATCHED
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
+
+    @classmethod
+    def from_config_file(cls, path: str | os.PathLike[str], **options: Any) -> "LocalServer":
+        """A server of all models of a `--model_config_file`, such as `tfmtl deploy-files` writes.
+
+        Args:
+            path: str or Path. A `ModelServerConfig` in protobuf text format.
+            **options: as of the constructor, without `base_dir`, `model_name` and `num_versions`.
+
+        Raises:
+            ValueError: if the file or an option is wrong.
+            OSError: if the file cannot be read.
+            ServingError: `INVALID_ARGUMENT` if a model is described wrongly.
+        """
+        configs = read_model_config_file(path)
+        server = cls(configs[0].base_dir, configs[0].name, **options)
+        server._configs = configs
+        return server
 
     def __enter__(self) -> "LocalServer":
         self.start()
@@ -179,25 +208,25 @@ class LocalServer:
         """Loads, opens both ports, and closes everything in the reverse order."""
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        registry = ModelRegistry(self._base_dir, self._model_name, self._num_versions)
+        models, metrics = ModelManager(self._configs), ServerMetrics()
         async with AsyncExitStack() as stack:
             # Loading has its own thread: a pool full of requests must not delay the next version.
             loader = stack.enter_context(ThreadPoolExecutor(1, "model-loader"))
-            pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="predict"))
-            await self._loop.run_in_executor(loader, registry.refresh)
-            self._check_something_loaded(registry)
-            await self._open_grpc(stack, GrpcService(registry, pool))
-            await self._open_rest(stack, RestService(registry, pool))
-            polling = asyncio.create_task(self._poll(registry, loader))
+            await self._loop.run_in_executor(loader, models.start)
+            pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="convert"))
+            batcher = stack.enter_context(RequestBatcher(self._batching, metrics))
+            await self._open_grpc(stack, GrpcService(models, batcher, metrics, loader))
+            await self._open_rest(stack, RestService(models, batcher, pool), Monitoring(models, metrics))
+            polling = asyncio.create_task(self._poll(models, loader))
             stack.callback(polling.cancel)
             logger.info(
-                "Serving model %r: gRPC on %s:%d, REST on http://%s:%d/v1/models/%s",
-                self._model_name,
+                "Serving model %s: gRPC on %s:%d, REST on http://%s:%d/v1/models/%s",
+                ", ".join(repr(name) for name in models.names()),
                 self._host,
                 self.grpc_port,
                 self._host,
                 self.rest_port,
-                self._model_name,
+                models.names()[0],
             )
             yield
 
@@ -212,10 +241,10 @@ class LocalServer:
         await server.start()
         stack.push_async_callback(server.stop, _DRAIN_SECONDS)
 
-    async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> None:
-        runner = web.AppRunner(
-            service.application(), access_log=None, shutdown_timeout=_DRAIN_SECONDS, auto_decompress=False
-        )
+    async def _open_rest(self, stack: AsyncExitStack, service: RestService, monitoring: Monitoring) -> None:
+        application = service.application()
+        monitoring.add_to(application)
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=_DRAIN_SECONDS, auto_decompress=False)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
@@ -224,22 +253,14 @@ class LocalServer:
             raise _port_error("rest_port", self.rest_port, self._host) from error
         self.rest_port = runner.addresses[0][1]
 
-    async def _poll(self, registry: ModelRegistry, loader: ThreadPoolExecutor) -> None:
+    async def _poll(self, models: ModelManager, loader: ThreadPoolExecutor) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
-                await self._loop.run_in_executor(loader, registry.refresh)
+                await self._loop.run_in_executor(loader, models.refresh)
             # Whatever went wrong with this look, what is loaded goes on serving and the next look may succeed.
             except Exception as error:
-                logger.warning("Cannot look for versions in %s. %s: %s", self._base_dir, type(error).__name__, error)
-
-    def _check_something_loaded(self, registry: ModelRegistry) -> None:
-        statuses = registry.statuses(self._model_name)
-        if not any(status.state == "AVAILABLE" for status in statuses):
-            reasons = "; ".join(f"version {status.version}: {status.error_message}" for status in statuses)
-            raise ServingError(
-                "FAILED_PRECONDITION", f"LocalServer: no version under {self._base_dir} can be loaded. {reasons}"
-            )
+                logger.warning("Cannot look for versions. %s: %s", type(error).__name__, error)
 
 
 def _check_base_dir(base_dir: Path) -> None:

@@ -1,20 +1,24 @@
-"""TF Serving's REST API over a model registry."""
+"""TF Serving's REST API over the models of a server."""
 
 import asyncio
 import json
 import logging
 import zlib
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
-from serving.model_registry import ModelRegistry
+from serving.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
+from serving.example_json import classifications_to_json, json_to_examples, regressions_to_json
+from serving.model_manager import ModelManager
+from serving.request_batcher import RequestBatcher
+from serving.served_model import ServedModel
 from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument
-from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
+from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 from serving.tensor_proto import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -22,21 +26,29 @@ logger = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Nineteen digits hold every int64, and int() refuses none of them.
-_MODEL_PATHS = (r"/v1/models/{name:[^/:]+}", r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}")
+_MODEL_PATHS = (
+    r"/v1/models/{name:[^/:]+}",
+    r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}",
+    r"/v1/models/{name:[^/:]+}/labels/{label:[^/:]+}",
+)
+# What is larger is read and written in a thread: it would keep all other requests waiting.
+_SMALL_BYTES = 64 * 1024
 
 
 class RestService:
-    """Answers status, metadata and predict requests as TF Serving's REST API does.
+    """Answers status, metadata, predict, classify and regress requests as TF Serving's REST API does.
 
     Every answer is JSON; an error is `{"error": message}` with the HTTP status of its code.
 
     Args:
-        registry: ModelRegistry. The loaded versions.
-        pool: ThreadPoolExecutor. Where bodies are parsed and the model is called.
+        models: ModelManager. The loaded versions.
+        batcher: RequestBatcher. Calls the models.
+        pool: Executor. Where large bodies are read and written.
     """
 
-    def __init__(self, registry: ModelRegistry, pool: ThreadPoolExecutor) -> None:
-        self._registry = registry
+    def __init__(self, models: ModelManager, batcher: RequestBatcher, pool: Executor) -> None:
+        self._models = models
+        self._batcher = batcher
         self._pool = pool
 
     def application(self) -> web.Application:
@@ -46,10 +58,12 @@ class RestService:
             application.router.add_get(path, self._get_status)
             application.router.add_get(path + "/metadata", self._get_metadata)
             application.router.add_post(path + ":predict", self._post_predict)
+            application.router.add_post(path + ":classify", self._post_classify)
+            application.router.add_post(path + ":regress", self._post_regress)
         return application
 
     async def _get_status(self, request: web.Request) -> web.Response:
-        statuses = self._registry.statuses(*_model_and_version(request))
+        statuses = self._models.statuses(*_wanted(request))
         return web.json_response(
             {
                 "model_version_status": [
@@ -64,9 +78,8 @@ class RestService:
         )
 
     async def _get_metadata(self, request: web.Request) -> web.Response:
-        model_name, version = _model_and_version(request)
-        model = self._registry.get(model_name, version)
-        model_spec = model_pb2.ModelSpec(name=model_name, version={"value": model.version})
+        model = self._models.get(*_wanted(request))
+        model_spec = model_pb2.ModelSpec(name=request.match_info["name"], version={"value": model.version})
         return web.json_response(
             {
                 "model_spec": _message_to_json(model_spec),
@@ -75,30 +88,73 @@ class RestService:
         )
 
     async def _post_predict(self, request: web.Request) -> web.Response:
-        model_name, version = _model_and_version(request)
-        body = await request.read()
-        encoding = request.headers.get("Content-Encoding", "identity")
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._pool, self._predict, model_name, version, body, encoding)
-        return web.Response(text=answer, content_type="application/json")
+        body = await self._read(request)
+        model = self._models.get(*_wanted(request))
+        signature_name, inputs, is_by_row = await self._beside(len(body), _read_predict, model, body)
+        outputs = await self._batcher.predict(model, signature_name, inputs)
+        size = sum(array.nbytes for array in outputs.values())
+        return _json_response(await self._beside(size, _write_predict, outputs, is_by_row))
 
-    def _predict(self, model_name: str, version: int | None, body: bytes, encoding: str) -> str:
-        model = self._registry.get(model_name, version)
-        request = _parse_body(_unpack(body, encoding.strip().lower()))
-        signature_name = request.get("signature_name", "")
-        if not isinstance(signature_name, str):
-            raise invalid_argument(f"'signature_name' must be a string. Received: {signature_name!r}.")
-        signature = model.signature(signature_name)
-        if ("instances" in request) == ("inputs" in request):
-            raise invalid_argument(
-                "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
-                f"Received keys: {sorted(request)}."
-            )
-        if "instances" in request:
-            inputs = rows_to_arrays(request["instances"], signature)
-            return json.dumps({"predictions": arrays_to_rows(model.predict(signature_name, inputs))})
-        inputs = columns_to_arrays(request["inputs"], signature)
-        return json.dumps({"outputs": arrays_to_columns(model.predict(signature_name, inputs))})
+    async def _post_classify(self, request: web.Request) -> web.Response:
+        return await self._infer(request, CLASSIFY)
+
+    async def _post_regress(self, request: web.Request) -> web.Response:
+        return await self._infer(request, REGRESS)
+
+    async def _infer(self, request: web.Request, method: str) -> web.Response:
+        text = await self._read(request)
+        body = await self._beside(len(text), _parse_body, text)
+        model = self._models.get(*_wanted(request))
+        signature = check_method(model, _signature_name(body), method)
+        examples = await self._beside(len(text), json_to_examples, body)
+        outputs = await self._batcher.predict(
+            model, signature.name, {"inputs": examples}, wanted_outputs(signature, method)
+        )
+        to_json = classifications_to_json if method == CLASSIFY else regressions_to_json
+        return _json_response(json.dumps({"results": to_json(outputs, len(examples))}))
+
+    async def _read(self, request: web.Request) -> bytes:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        body = await request.read()
+        unpacked: bytes = await self._beside(len(body), _unpack, body, encoding)
+        return unpacked
+
+    async def _beside(self, size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Calls `function`, in a thread if it has much to do."""
+        if size <= _SMALL_BYTES:
+            return function(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+
+
+def _read_predict(model: ServedModel, body: bytes) -> tuple[str, Arrays, bool]:
+    """Signature name, inputs, and whether they came row by row."""
+    request = _parse_body(body)
+    signature_name = _signature_name(request)
+    signature = model.signature(signature_name)
+    if ("instances" in request) == ("inputs" in request):
+        raise invalid_argument(
+            "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
+            f"Received keys: {sorted(request)}."
+        )
+    if "instances" in request:
+        return signature_name, rows_to_arrays(request["instances"], signature), True
+    return signature_name, columns_to_arrays(request["inputs"], signature), False
+
+
+def _write_predict(outputs: Arrays, is_by_row: bool) -> str:
+    answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
+    return json.dumps(answer)
+
+
+def _signature_name(request: dict[str, Any]) -> str:
+    name = request.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid_argument(f"'signature_name' must be a string. Received: {name!r}.")
+    return name
+
+
+def _json_response(text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json")
 
 
 @web.middleware
@@ -124,9 +180,10 @@ def _error_response(message: str, status: int) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
-def _model_and_version(request: web.Request) -> tuple[str, int | None]:
+def _wanted(request: web.Request) -> tuple[str, int | None, str]:
+    """Name, version and label of the model that a request asks for."""
     version = request.match_info.get("version")
-    return request.match_info["name"], None if version is None else int(version)
+    return request.match_info["name"], None if version is None else int(version), request.match_info.get("label", "")
 
 
 def _unpack(body: bytes, encoding: str) -> bytes:

@@ -147,7 +147,7 @@ def test_an_unknown_signature_is_a_failed_precondition_and_over_http_a_bad_reque
 @pytest.mark.parametrize("client_class", CLIENTS)
 def test_an_unknown_model_is_not_found(server, client_class):
     port = server.grpc_port if client_class is GrpcClient else server.rest_port
-    with pytest.raises(ServingError, match=r"model 'a b'.*Served model: 'toy'") as caught:
+    with pytest.raises(ServingError, match=r"model 'a b'.*Served models: \['toy'\]") as caught:
         client_class(f"127.0.0.1:{port}", "a b").predict(LISTS)
     assert caught.value.code == "NOT_FOUND"
 
