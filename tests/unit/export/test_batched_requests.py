@@ -1,0 +1,79 @@
+"""An export under a batching server: lists filled up and rows put together change no answer."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serving.batching_options import BatchingOptions
+from serving.request_batcher import RequestBatcher
+from serving.served_model import ServedModel
+from serving.server_metrics import ServerMetrics
+from tfmtl.export.raw_batch import to_tensors
+
+
+@pytest.fixture(scope="module")
+def model(version: Path) -> ServedModel:
+    return ServedModel(version, 1)
+
+
+@pytest.fixture(scope="module")
+def requests(version: Path, golden: list[dict[str, Any]]) -> list[dict[str, np.ndarray]]:
+    """One row each, with lists of all lengths down to none, for the golden requests' signature."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(version)).signatures["serving_default"].structured_input_signature[1]
+    asked = []
+    for number, item in enumerate(golden[:12]):
+        features = {
+            name: value[: number % (len(value) + 1)] if isinstance(value, list) else value
+            for name, value in item["features"].items()
+        }
+        asked.append({name: tensor.numpy() for name, tensor in to_tensors([features], signature).items()})
+    return asked
+
+
+def test_a_list_filled_up_is_the_list(model: ServedModel, requests: list[dict[str, np.ndarray]]) -> None:
+    """Exactly: the padded row alone, so that nothing but the padding differs."""
+    missing = {"O": b"", "f": np.nan, "i": 0}
+    lengths = set()
+    for inputs in requests:
+        padded = {}
+        for name, array in inputs.items():
+            padded[name] = array
+            if array.ndim == 2:
+                lengths.add(array.shape[1])
+                padded[name] = np.full((1, array.shape[1] + 7), missing[array.dtype.kind], array.dtype)
+                padded[name][:, : array.shape[1]] = array
+        alone, filled = model.predict("", inputs), model.predict("", padded)
+        for name in alone:
+            np.testing.assert_array_equal(alone[name], filled[name])
+    assert 0 in lengths and len(lengths) > 2
+
+
+def test_batched_answers_are_those_of_the_rows_alone(
+    model: ServedModel, requests: list[dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = [model.predict("", inputs) for inputs in requests]
+    sizes = []
+    predict = ServedModel.predict
+
+    def record(self: ServedModel, name: str, inputs: Any, output_filter: Any = ()) -> Any:
+        sizes.append(len(next(iter(inputs.values()))))
+        return predict(self, name, inputs, output_filter)
+
+    monkeypatch.setattr(ServedModel, "predict", record)
+
+    async def ask_all() -> list[dict[str, np.ndarray]]:
+        options = BatchingOptions(max_batch_size=len(requests), batch_timeout_micros=60_000_000)
+        with RequestBatcher(options, ServerMetrics()) as batcher:
+            return await asyncio.gather(*[batcher.predict(model, "", inputs) for inputs in requests])
+
+    batched = asyncio.run(ask_all())
+    assert sizes == [len(requests)]
+    for one, other in zip(alone, batched, strict=True):
+        for name in one:  # sums of other matrix sizes round differently in the last bits
+            np.testing.assert_allclose(other[name], one[name], rtol=2e-6, atol=1e-7)
+    assert len({float(answer[name][0]) for answer in alone for name in answer}) > len(requests)
