@@ -11,6 +11,7 @@ from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from serving.local_server import LocalServer
 from serving.model_config import ModelConfig
+from serving.serving_error import ServingError
 from tests.serving.test_grpc_service import TIMEOUT, make_request, refused
 from tests.serving.toy_models import break_version, export
 
@@ -178,12 +179,12 @@ def test_a_server_does_not_start_with_a_bad_file(tmp_path, folders):
     ):
         LocalServer.from_config_file(path)
     path.write_text(config(folders, A_AND_B).replace("value: 2", "value: 3").replace("versions: 2", "versions: 3"))
-    with pytest.raises(Exception, match="LocalServer: version 3 under .*/a cannot be loaded"):
+    with pytest.raises(ServingError, match=r"LocalServer: version 3 under .*/a cannot be loaded"):
         LocalServer.from_config_file(path, grpc_port=0, rest_port=0).start()
 
 
 def test_arguments_of_a_model_are_checked(tmp_path):
-    with pytest.raises(ValueError, match="ModelConfig: `num_versions` must be at least 1. Received: num_versions=0"):
+    with pytest.raises(ValueError, match=r"ModelConfig: `num_versions` must be at least 1\. Received: num_versions=0"):
         ModelConfig("a", tmp_path, 0)
 
 

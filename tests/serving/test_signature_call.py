@@ -15,7 +15,7 @@ INPUTS = {
     "pick": {"index": np.int32([1, 0])},
     "half": {"x": np.float32([1.5])},
     "pair": {"x": np.float32([])},
-    **dict.fromkeys(("classify", "regress", "flat"), {"inputs": np.array([example(1.0), example(-2.0)], object)}),
+    **{name: {"inputs": np.array([example(1.0), example(-2.0)], object)} for name in ("classify", "regress", "flat")},
 }
 
 
