@@ -232,12 +232,19 @@ def serve(
     ),
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8501,
+    enable_batching: Annotated[
+        bool, typer.Option("--enable-batching", help="Compute the requests that wait together.")
+    ] = False,
+    batching_parameters_file: Annotated[
+        Path | None, typer.Option(help="How, such as batching.config of deploy-files; enables batching.")
+    ] = None,
 ) -> None:
     """Serve an exported model over TF Serving's gRPC and REST APIs until Ctrl-C."""
-    from serving.local_server import LocalServer
+    from serving.local_server import LocalServer, choose_batching
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port)
+    batching = choose_batching(enable_batching, batching_parameters_file)
+    server = LocalServer(model, name or _served_name(model), host, grpc_port, rest_port, batching=batching)
     server.serve_forever()
 
 

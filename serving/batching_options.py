@@ -34,20 +34,22 @@ class BatchingOptions:
     Args:
         max_batch_size: int. Rows of a batch at most; a larger request is computed alone. `1` computes every request
             alone. Defaults to `64`.
-        batch_timeout_micros: int. How long a batch waits for more rows once a thread is free, in microseconds. What
-            arrives while all threads compute is put together in any case. Defaults to `0`.
+        batch_timeout_micros: int. How long a batch waits for more rows at most, in microseconds. It does not wait
+            when as many requests are together as were under way when the last batch was taken, so that a client that
+            is alone does not pay for it; nor does what arrives while all threads compute. Defaults to `5000`.
         max_enqueued_batches: int. Batches that wait at most; a request that would begin another is refused with
             `RESOURCE_EXHAUSTED`. Defaults to `100`.
-        num_batch_threads: int. Batches computed at a time. Defaults to the number of cores.
+        num_batch_threads: int. Batches computed at a time. Defaults to half the number of cores: TensorFlow shares a
+            batch's work among threads of its own, and two half batches cost more than a whole one.
 
     Raises:
         ValueError: if an option is out of range.
     """
 
     max_batch_size: int = 64
-    batch_timeout_micros: int = 0
+    batch_timeout_micros: int = 5000
     max_enqueued_batches: int = 100
-    num_batch_threads: int = os.cpu_count() or 1
+    num_batch_threads: int = max(1, (os.cpu_count() or 1) // 2)
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -57,6 +59,11 @@ class BatchingOptions:
                     f"BatchingOptions: `{field.name}` must be at least {least}. "
                     f"Received: {field.name}={value!r}. Leave it out for the default."
                 )
+
+    @classmethod
+    def none(cls) -> "BatchingOptions":
+        """Every request is computed alone, as many at a time as there are cores; 1000 may wait."""
+        return cls(max_batch_size=1, max_enqueued_batches=1000, num_batch_threads=os.cpu_count() or 1)
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "BatchingOptions":

@@ -33,7 +33,6 @@ from serving.tensor_proto import MAX_MESSAGE_BYTES
 logger = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 10.0
-_UNBATCHED = BatchingOptions(max_batch_size=1, max_enqueued_batches=1000)
 _GRPC_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -67,8 +66,8 @@ class LocalServer:
         poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
         num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
-        batching: BatchingOptions or None. How requests are put together. Defaults to None: each is computed alone, and
-            1000 may wait.
+        batching: BatchingOptions or None. How requests are put together and how many may wait. Defaults to None,
+            `BatchingOptions.none()`.
 
     Attributes:
         grpc_port: int. While the server runs, the port it listens on.
@@ -116,7 +115,7 @@ class LocalServer:
         self._configs = [ModelConfig(model_name, Path(base_dir), num_versions)]
         self._host = host
         self._poll_seconds = poll_seconds
-        self._batching = batching or _UNBATCHED
+        self._batching = batching or BatchingOptions.none()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
@@ -286,19 +285,56 @@ def _port_error(name: str, port: int, host: str) -> OSError:
     )
 
 
+def choose_batching(is_enabled: bool, file: Path | None) -> BatchingOptions | None:
+    """The options of the command line: a file enables batching too.
+
+    Raises:
+        ValueError: if the file is no batching file.
+        OSError: if it cannot be read.
+    """
+    if file is not None:
+        return BatchingOptions.from_file(file)
+    return BatchingOptions() if is_enabled else None
+
+
 def main(
-    base_dir: Annotated[Path, typer.Argument(help="Directory that holds <version>/saved_model.pb.")],
+    base_dir: Annotated[
+        Path | None, typer.Argument(help="Directory that holds <version>/saved_model.pb.", show_default=False)
+    ] = None,
     model_name: Annotated[str, typer.Option(help="Name that clients ask for.")] = "model",
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
     poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
     num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
+    model_config_file: Annotated[
+        Path | None, typer.Option(help="Several models, as TF Serving reads them; instead of a directory.")
+    ] = None,
+    enable_batching: Annotated[bool, typer.Option(help="Compute waiting requests together.")] = False,
+    batching_parameters_file: Annotated[
+        Path | None, typer.Option(help="How, as TF Serving reads it; enables batching.")
+    ] = None,
 ) -> None:
     """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
-        LocalServer(base_dir, model_name, host, grpc_port, rest_port, poll_seconds, num_versions).serve_forever()
+        batching = choose_batching(enable_batching, batching_parameters_file)
+        if (base_dir is None) == (model_config_file is None):
+            raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")
+        if model_config_file is not None:
+            server = LocalServer.from_config_file(
+                model_config_file,
+                host=host,
+                grpc_port=grpc_port,
+                rest_port=rest_port,
+                poll_seconds=poll_seconds,
+                batching=batching,
+            )
+        else:
+            server = LocalServer(
+                str(base_dir), model_name, host, grpc_port, rest_port, poll_seconds, num_versions, batching
+            )
+        server.serve_forever()
     except (ValueError, OSError, ServingError) as error:
         typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(1) from error

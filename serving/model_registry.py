@@ -81,8 +81,7 @@ class ModelRegistry:
         """Returns a loaded version, the newest by default.
 
         Raises:
-            ServingError: `NOT_FOUND` for a version that is not loaded, `INVALID_ARGUMENT` for an unknown label or one
-                beside a version.
+            ServingError: `NOT_FOUND` for a version that is not loaded, `INVALID_ARGUMENT` for an unknown label.
         """
         models = self._models
         version = self._version(version, label)
@@ -120,8 +119,8 @@ class ModelRegistry:
         That is: some version is loaded, and each one that it names by number or label.
         """
         named = {*self.config.versions, *self.config.labels.values()}
-        missing = sorted(named - set(self._models))
-        if missing or not self._models:
+        missing = sorted(named - self._wanted)
+        if missing or not self._wanted:
             failed = [status for status in self.statuses() if status.error_message]
             reasons = "; ".join(f"version {status.version}: {status.error_message}" for status in failed)
             what = f"version {missing[0]}" if missing else "no version"
@@ -133,8 +132,6 @@ class ModelRegistry:
     def _version(self, version: int | None, label: str) -> int | None:
         if not label:
             return version
-        if version is not None:
-            raise invalid_argument(f"A request must have a version or a label. Received: {version} and {label!r}.")
         if label not in self.config.labels:
             raise invalid_argument(
                 f"Unrecognized servable version label {label!r} of model {self.config.name!r}. "

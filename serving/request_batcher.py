@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy.typing as npt
 
@@ -37,10 +39,21 @@ class _Batch:
 
     model: ServedModel
     signature_name: str
+    flow: "_Flow"
     key: Hashable
     due: float
     rows: int = 0
     requests: list[_Request] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Flow:
+    """The requests of one signature of a version."""
+
+    open: dict[Hashable, _Batch] = field(default_factory=dict)  # the batches that take further requests
+    under_way: int = 0
+    computing: int = 0
+    expected: int = 0  # as many were under way when the last batch was taken
 
 
 class RequestBatcher:
@@ -64,7 +77,8 @@ class RequestBatcher:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Batch] = deque()  # oldest first
-        self._open: dict[Hashable, _Batch] = {}  # those of them that take further requests
+        # Weak, for a batcher must not hold a version that is unloaded.
+        self._flows: WeakKeyDictionary[ServedModel, dict[str, _Flow]] = WeakKeyDictionary()
         self._changed = threading.Condition()
         self._is_closing = False
         metrics.watch_queue(lambda: len(self._waiting))
@@ -116,7 +130,7 @@ class RequestBatcher:
         if self._options.max_batch_size > 1 and model.is_batchable(signature.name):
             signature.check_inputs(inputs)
             signature.check_output_names(output_filter)
-            key = (model, signature.name, batch_key(inputs, model.fills_lists(signature.name)))
+            key = batch_key(inputs, model.fills_lists(signature.name))
         rows = next((len(array) for array in inputs.values() if array.ndim), 1)
         request = _Request(inputs, output_filter, rows, deadline, self._loop.create_future())
         with self._changed:
@@ -125,10 +139,12 @@ class RequestBatcher:
 
     def _enqueue(self, request: _Request, model: ServedModel, signature_name: str, key: Hashable) -> None:
         limit = self._options.max_batch_size
-        batch = self._open.get(key) if key is not None else None
+        flow = self._flows.setdefault(model, {}).setdefault(signature_name, _Flow())
+        batch = flow.open.get(key)
         if batch is not None and batch.rows + request.rows > limit:
-            batch.due = 0.0  # as full as it gets
-            del self._open[key]
+            del flow.open[key]
+            batch.due = 0.0
+            self._changed.notify()
             batch = None
         if batch is None:
             if len(self._waiting) >= self._options.max_enqueued_batches:
@@ -137,40 +153,53 @@ class RequestBatcher:
                     f"The server's queue is full: {len(self._waiting)} batches wait. Try again later, or ask fewer.",
                 )
             wait = 1e-6 * self._options.batch_timeout_micros if key is not None else 0.0
-            batch = _Batch(model, signature_name, key, time.monotonic() + wait)
+            batch = _Batch(model, signature_name, flow, key, time.monotonic() + wait)
             self._waiting.append(batch)
             if key is not None:
-                self._open[key] = batch
+                flow.open[key] = batch
             self._changed.notify()
         batch.requests.append(request)
         batch.rows += request.rows
-        if key is not None and batch.rows >= limit:
+        flow.under_way += 1
+        # All are together who were under way when the last batch was taken: nobody is worth waiting for.
+        if batch.rows >= limit or len(batch.requests) >= flow.expected - flow.computing:
             batch.due = 0.0
-            del self._open[key]
             self._changed.notify()
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
             answers = self._answers(batch)
+            with self._changed:
+                batch.flow.under_way -= len(batch.requests)
+                batch.flow.computing -= len(batch.requests)
             # One wake-up of the loop for the whole batch. A closed loop has no one left who waits.
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(_deliver, answers)
             del batch, answers  # a waiting thread must not hold a version
 
     def _take(self) -> _Batch | None:
-        """Waits for a batch that is full or has waited long enough; None at the end."""
+        """Waits for a batch that has waited long enough; None at the end."""
         with self._changed:
-            while True:
-                now = time.monotonic()
-                for batch in self._waiting:
-                    if batch.due <= now or self._is_closing:
-                        self._waiting.remove(batch)
-                        if self._open.get(batch.key) is batch:
-                            del self._open[batch.key]
-                        return batch
-                if self._is_closing:
-                    return None
-                self._changed.wait(min((batch.due for batch in self._waiting), default=now + 3600.0) - now)
+            # No batch in a variable while it waits: that would hold a version.
+            while (due := self._seconds_to_next()) > 0.0:
+                self._changed.wait(None if due == math.inf else due)
+            now = math.inf if self._is_closing else time.monotonic()
+            batch = next((batch for batch in self._waiting if batch.due <= now), None)
+            if batch is None:
+                return None
+            self._waiting.remove(batch)
+            flow = batch.flow
+            if flow.open.get(batch.key) is batch:
+                del flow.open[batch.key]
+            flow.expected = flow.under_way
+            flow.computing += len(batch.requests)
+            return batch
+
+    def _seconds_to_next(self) -> float:
+        """Until there is a batch to compute, or the end."""
+        if self._is_closing:
+            return 0.0
+        return min((batch.due for batch in self._waiting), default=math.inf) - time.monotonic()
 
     def _answers(self, batch: _Batch) -> list[tuple["asyncio.Future[Outputs]", Outputs | Exception]]:
         now = time.monotonic()

@@ -45,7 +45,7 @@ def test_a_swap_under_load_answers_with_one_version_or_the_other(tmp_path, batch
         wait_until(lambda: failures or all(given[-1:] == [2.0] for given in answers.values()))
         break_version(first, tmp_path, 3)
         with GrpcClient(f"127.0.0.1:{server.grpc_port}", "toy") as client:
-            wait_until(lambda: failures or client.status(3)[0].state == "END")
+            wait_until(lambda: failures or (client.status()[0].version, client.status()[0].state) == (3, "END"))
             seen = {number: len(given) for number, given in answers.items()}
             wait_until(lambda: failures or all(len(answers[number]) > count + 3 for number, count in seen.items()))
             stop.set()

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -106,20 +107,65 @@ def test_a_batch_of_one_row_at_most_is_no_batching(model, calls):
     assert calls.made == [("lone", 1)] * 4
 
 
-def test_a_batch_waits_for_its_time_or_until_it_is_full(model, calls):
+async def four_at_a_time(batcher, model, calls):
+    """Has the batcher see four clients."""
+    first = await held(batcher, model, calls)
+    rest = [asyncio.ensure_future(batcher.predict(model, "lone", lone(1.0))) for _ in range(4)]
+    await asyncio.sleep(0)
+    calls.gate.set()
+    await asyncio.gather(first, *rest)
+    calls.made.clear()
+
+
+def test_a_batch_waits_for_as_many_as_there_were(model, calls):
     async def scenario(batcher):
-        started = time.monotonic()
-        await asyncio.gather(*[batcher.predict(model, "lone", lone(1.0)) for _ in range(4)])
-        assert time.monotonic() - started < 30  # full: it did not wait for its minute
-        return calls.made.copy()
+        await four_at_a_time(batcher, model, calls)
+        early = [asyncio.ensure_future(batcher.predict(model, "lone", lone(1.0))) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        assert calls.made == []
+        await asyncio.gather(batcher.predict(model, "lone", lone(1.0)), *early)
 
-    assert run({"max_batch_size": 4, "batch_timeout_micros": 60_000_000}, scenario) == [("lone", 4)]
+    run({**ONE_THREAD, "batch_timeout_micros": 60_000_000}, scenario)
+    assert calls.made == [("lone", 4)]
 
-    async def not_full(batcher):
-        await asyncio.gather(*[batcher.predict(model, "lone", lone(1.0)) for _ in range(3)])
 
-    run({"max_batch_size": 4, "batch_timeout_micros": 1000}, not_full)
-    assert calls.made[-1] == ("lone", 3)
+def test_a_batch_waits_for_its_time_at_most_and_then_expects_no_more(model, calls):
+    async def scenario(batcher):
+        await four_at_a_time(batcher, model, calls)
+        for number in (3, 2, 1):
+            await asyncio.gather(*[batcher.predict(model, "lone", lone(1.0)) for _ in range(number)])
+
+    run({**ONE_THREAD, "batch_timeout_micros": 1000}, scenario)
+    assert calls.made == [("lone", 3), ("lone", 2), ("lone", 1)]
+
+
+def test_a_client_that_is_alone_does_not_wait(model, calls):
+    async def scenario(batcher):
+        for _ in range(3):
+            await asyncio.wait_for(batcher.predict(model, "lone", lone(1.0)), 30)
+
+    run({**ONE_THREAD, "batch_timeout_micros": 3_600_000_000}, scenario)
+    assert calls.made == [("lone", 1)] * 3
+
+
+def test_a_full_batch_does_not_wait(model, calls):
+    async def scenario(batcher):
+        await four_at_a_time(batcher, model, calls)
+        await asyncio.wait_for(asyncio.gather(*[batcher.predict(model, "lone", lone(1.0, 2.0)) for _ in range(2)]), 30)
+
+    run({**ONE_THREAD, "max_batch_size": 4, "batch_timeout_micros": 3_600_000_000}, scenario)
+    assert calls.made == [("lone", 4)]
+
+
+def test_a_version_is_not_held_once_its_requests_are_answered(exported):
+    async def scenario(batcher):
+        model = ServedModel(exported, 3)
+        await asyncio.gather(*[batcher.predict(model, "lone", lone(1.0)) for _ in range(8)])
+        await asyncio.sleep(0.05)  # the threads wait again
+        return weakref.ref(model)
+
+    gone = run({}, scenario)
+    assert gone() is None
 
 
 def test_other_signatures_and_shapes_do_not_share_a_batch(model, calls):

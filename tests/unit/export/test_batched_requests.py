@@ -1,6 +1,7 @@
 """An export under a batching server: lists filled up and rows put together change no answer."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from tfmtl.export.raw_batch import to_tensors
 
 
 @pytest.fixture(scope="module")
-def model(version: Path) -> ServedModel:
+def served(version: Path) -> ServedModel:
     return ServedModel(version, 1)
 
 
@@ -35,7 +36,7 @@ def requests(version: Path, golden: list[dict[str, Any]]) -> list[dict[str, np.n
     return asked
 
 
-def test_a_list_filled_up_is_the_list(model: ServedModel, requests: list[dict[str, np.ndarray]]) -> None:
+def test_a_list_filled_up_is_the_list(served: ServedModel, requests: list[dict[str, np.ndarray]]) -> None:
     """Exactly: the padded row alone, so that nothing but the padding differs."""
     missing = {"O": b"", "f": np.nan, "i": 0}
     lengths = set()
@@ -47,32 +48,35 @@ def test_a_list_filled_up_is_the_list(model: ServedModel, requests: list[dict[st
                 lengths.add(array.shape[1])
                 padded[name] = np.full((1, array.shape[1] + 7), missing[array.dtype.kind], array.dtype)
                 padded[name][:, : array.shape[1]] = array
-        alone, filled = model.predict("", inputs), model.predict("", padded)
+        alone, filled = served.predict("", inputs), served.predict("", padded)
         for name in alone:
             np.testing.assert_array_equal(alone[name], filled[name])
     assert 0 in lengths and len(lengths) > 2
 
 
 def test_batched_answers_are_those_of_the_rows_alone(
-    model: ServedModel, requests: list[dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+    served: ServedModel, requests: list[dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    alone = [model.predict("", inputs) for inputs in requests]
-    sizes = []
+    alone = [served.predict("", inputs) for inputs in requests]
+    sizes, gate = [], threading.Event()
     predict = ServedModel.predict
 
     def record(self: ServedModel, name: str, inputs: Any, output_filter: Any = ()) -> Any:
+        assert gate.wait(60)
         sizes.append(len(next(iter(inputs.values()))))
         return predict(self, name, inputs, output_filter)
 
     monkeypatch.setattr(ServedModel, "predict", record)
 
     async def ask_all() -> list[dict[str, np.ndarray]]:
-        options = BatchingOptions(max_batch_size=len(requests), batch_timeout_micros=60_000_000)
-        with RequestBatcher(options, ServerMetrics()) as batcher:
-            return await asyncio.gather(*[batcher.predict(model, "", inputs) for inputs in requests])
+        with RequestBatcher(BatchingOptions(num_batch_threads=1), ServerMetrics()) as batcher:
+            asked = [asyncio.ensure_future(batcher.predict(served, "", inputs)) for inputs in requests]
+            await asyncio.sleep(0.05)  # the thread is busy with the first of them, or waits for the gate with all
+            gate.set()
+            return await asyncio.gather(*asked)
 
     batched = asyncio.run(ask_all())
-    assert sizes == [len(requests)]
+    assert sum(sizes) == len(requests) and sizes[-1] >= len(requests) - 3
     for one, other in zip(alone, batched, strict=True):
         for name in one:  # sums of other matrix sizes round differently in the last bits
             np.testing.assert_allclose(other[name], one[name], rtol=2e-6, atol=1e-7)
