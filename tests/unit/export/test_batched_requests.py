@@ -5,14 +5,20 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import inference_pb2, prediction_service_pb2_grpc
 
 from serving.batching_options import BatchingOptions
+from serving.local_server import LocalServer
 from serving.request_batcher import RequestBatcher
 from serving.served_model import ServedModel
 from serving.server_metrics import ServerMetrics
-from tfmtl.export.raw_batch import to_tensors
+from tfmtl.data import PreparedData
+from tfmtl.export.raw_batch import to_examples, to_tensors
+from tfmtl.export.serving_module import method_signatures
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +29,6 @@ def served(version: Path) -> ServedModel:
 @pytest.fixture(scope="module")
 def requests(version: Path, golden: list[dict[str, Any]]) -> list[dict[str, np.ndarray]]:
     """One row each, with lists of all lengths down to none, for the golden requests' signature."""
-    import tensorflow as tf
-
     signature = tf.saved_model.load(str(version)).signatures["serving_default"].structured_input_signature[1]
     asked = []
     for number, item in enumerate(golden[:12]):
@@ -81,3 +85,30 @@ def test_batched_answers_are_those_of_the_rows_alone(
         for name in one:  # sums of other matrix sizes round differently in the last bits
             np.testing.assert_allclose(other[name], one[name], rtol=2e-6, atol=1e-7)
     assert len({float(answer[name][0]) for answer in alone for name in answer}) > len(requests)
+
+
+def test_tf_servings_classify_and_regress_answer_the_tasks(
+    version: Path, golden: list[dict[str, Any]], tiny_data: PreparedData
+) -> None:
+    signature = tf.saved_model.load(str(version)).signatures["serving_default"].structured_input_signature[1]
+    request = inference_pb2.MultiInferenceRequest()
+    for example in to_examples([item["features"] for item in golden], signature):
+        request.input.example_list.examples.add().ParseFromString(example)
+    tasks = method_signatures(tiny_data.problem, list(golden[0]["response"]))
+    for name in tasks:
+        task = request.tasks.add(method_name=f"tensorflow/serving/{name.partition('_')[0]}")
+        task.model_spec.name, task.model_spec.signature_name = "tiny", name
+    with (
+        LocalServer(version.parent, "tiny", grpc_port=0, rest_port=0) as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        results = stub.MultiInference(request, timeout=60).results
+    for (name, task), result in zip(tasks.items(), results, strict=True):
+        if name.startswith("classify_"):
+            rows = result.classification_result.classifications
+            assert {tuple(each.label for each in row.classes) for row in rows} == {("0", "1")}
+            values = [row.classes[1].score for row in rows]
+        else:
+            values = [each.value for each in result.regression_result.regressions]
+        np.testing.assert_allclose(values, [item["response"][task] for item in golden], rtol=1e-5, atol=1e-6)

@@ -11,6 +11,7 @@ from tests.support.tiny_problem import prepare, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import VerificationError, export, saved_model
+from tfmtl.export.serving_module import method_signatures
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 
@@ -58,7 +59,9 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
 
 def test_signatures(version: Path, tiny_data: PreparedData) -> None:
     signatures = tf.saved_model.load(str(version)).signatures
-    assert set(signatures) == {"serving_default", "serve_examples", "rank"}
+    methods = method_signatures(tiny_data.problem, [task.name for task in tiny_data.problem.tasks])
+    assert {name.partition("_")[0] for name in methods} == {"classify", "regress"}
+    assert set(signatures) == {"serving_default", "serve_examples", "rank", *methods}
     expected = raw_signature(tiny_data.problem)
     assert signatures["serving_default"].structured_input_signature == ((), expected)
     examples = {"examples": tf.TensorSpec((None,), tf.string, "examples")}
