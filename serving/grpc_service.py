@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from typing import Any
 
 import grpc
+import numpy.typing as npt
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -20,6 +21,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.beside_loop import beside_loop
 from serving.example_inference import (
     CLASSIFY,
     REGRESS,
@@ -51,13 +53,17 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         batcher: RequestBatcher. Calls the models.
         metrics: ServerMetrics. Told of every request.
         loader: Executor. The one thread that loads models, for HandleReloadConfigRequest.
+        pool: Executor. Where large messages are read and written.
     """
 
-    def __init__(self, models: ModelManager, batcher: RequestBatcher, metrics: ServerMetrics, loader: Executor) -> None:
+    def __init__(
+        self, models: ModelManager, batcher: RequestBatcher, metrics: ServerMetrics, loader: Executor, pool: Executor
+    ) -> None:
         self._models = models
         self._batcher = batcher
         self._metrics = metrics
         self._loader = loader
+        self._pool = pool
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Registers both services with a server."""
@@ -113,20 +119,12 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         model = self._model(request)
         signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         model.signature(signature_name).check_input_names(request.inputs)
-        inputs = {}
-        for input_name, tensor in request.inputs.items():
-            try:
-                inputs[input_name] = tensor_to_array(tensor)
-            except ValueError as error:
-                raise invalid_argument(f"Signature {signature_name!r}: input {input_name!r}: {error}.") from error
+        inputs = await beside_loop(self._pool, request.ByteSize(), _read_inputs, request, signature_name)
         outputs = await self._batcher.predict(model, signature_name, inputs, request.output_filter, deadline)
         response = predict_pb2.PredictResponse()
         _fill_model_spec(response.model_spec, request.model_spec, model)
-        for output_name, array in outputs.items():
-            try:
-                array_to_tensor(array, response.outputs[output_name])
-            except ValueError as error:
-                raise ServingError("UNIMPLEMENTED", f"Output {output_name!r}: {error}") from error
+        size = sum(array.nbytes for array in outputs.values())
+        await beside_loop(self._pool, size, _write_outputs, outputs, response)
         return response
 
     async def _classify(self, request: Any, deadline: float | None) -> Any:
@@ -209,6 +207,24 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
 
     def _model(self, request: Any) -> ServedModel:
         return self._models.get(*_wanted(request))
+
+
+def _read_inputs(request: Any, signature_name: str) -> dict[str, npt.NDArray[Any]]:
+    inputs = {}
+    for name, tensor in request.inputs.items():
+        try:
+            inputs[name] = tensor_to_array(tensor)
+        except ValueError as error:
+            raise invalid_argument(f"Signature {signature_name!r}: input {name!r}: {error}.") from error
+    return inputs
+
+
+def _write_outputs(outputs: Mapping[str, npt.NDArray[Any]], response: Any) -> None:
+    for name, array in outputs.items():
+        try:
+            array_to_tensor(array, response.outputs[name])
+        except ValueError as error:
+            raise ServingError("UNIMPLEMENTED", f"Output {name!r}: {error}") from error
 
 
 def _model_name(request: Any) -> str:

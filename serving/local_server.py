@@ -214,7 +214,7 @@ class LocalServer:
             await self._loop.run_in_executor(loader, models.start)
             pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="convert"))
             batcher = stack.enter_context(RequestBatcher(self._batching, metrics))
-            await self._open_grpc(stack, GrpcService(models, batcher, metrics, loader))
+            await self._open_grpc(stack, GrpcService(models, batcher, metrics, loader, pool))
             await self._open_rest(stack, RestService(models, batcher, pool), Monitoring(models, metrics))
             polling = asyncio.create_task(self._poll(models, loader))
             stack.callback(polling.cancel)

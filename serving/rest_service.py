@@ -1,6 +1,5 @@
 """TF Serving's REST API over the models of a server."""
 
-import asyncio
 import json
 import logging
 import zlib
@@ -12,6 +11,7 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
+from serving.beside_loop import beside_loop
 from serving.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
 from serving.example_json import classifications_to_json, json_to_examples, regressions_to_json
 from serving.model_manager import ModelManager
@@ -31,8 +31,6 @@ _MODEL_PATHS = (
     r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}",
     r"/v1/models/{name:[^/:]+}/labels/{label:[^/:]+}",
 )
-# What is larger is read and written in a thread: it would keep all other requests waiting.
-_SMALL_BYTES = 64 * 1024
 
 
 class RestService:
@@ -90,10 +88,10 @@ class RestService:
     async def _post_predict(self, request: web.Request) -> web.Response:
         body = await self._read(request)
         model = self._models.get(*_wanted(request))
-        signature_name, inputs, is_by_row = await self._beside(len(body), _read_predict, model, body)
+        signature_name, inputs, is_by_row = await beside_loop(self._pool, len(body), _read_predict, model, body)
         outputs = await self._batcher.predict(model, signature_name, inputs)
         size = sum(array.nbytes for array in outputs.values())
-        return _json_response(await self._beside(size, _write_predict, outputs, is_by_row))
+        return _json_response(await beside_loop(self._pool, size, _write_predict, outputs, is_by_row))
 
     async def _post_classify(self, request: web.Request) -> web.Response:
         return await self._infer(request, CLASSIFY)
@@ -103,10 +101,10 @@ class RestService:
 
     async def _infer(self, request: web.Request, method: str) -> web.Response:
         text = await self._read(request)
-        body = await self._beside(len(text), _parse_body, text)
+        body = await beside_loop(self._pool, len(text), _parse_body, text)
         model = self._models.get(*_wanted(request))
         signature = check_method(model, _signature_name(body), method)
-        examples = await self._beside(len(text), json_to_examples, body)
+        examples = await beside_loop(self._pool, len(text), json_to_examples, body)
         outputs = await self._batcher.predict(
             model, signature.name, {"inputs": examples}, wanted_outputs(signature, method)
         )
@@ -116,14 +114,7 @@ class RestService:
     async def _read(self, request: web.Request) -> bytes:
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
         body = await request.read()
-        unpacked: bytes = await self._beside(len(body), _unpack, body, encoding)
-        return unpacked
-
-    async def _beside(self, size: int, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Calls `function`, in a thread if it has much to do."""
-        if size <= _SMALL_BYTES:
-            return function(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        return await beside_loop(self._pool, len(body), _unpack, body, encoding)
 
 
 def _read_predict(model: ServedModel, body: bytes) -> tuple[str, Arrays, bool]:

@@ -47,10 +47,11 @@ def export(
     """Writes `<directory>/<version>/` and returns it.
 
     The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
-    `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `golden.jsonl` and `golden_rank.jsonl`, real requests with the
-    answers of the training graph, for `verify`; `tf_serving_warmup_requests`; `signature.md`, `signature.json` and
-    `requests/`, which say how to ask; of a calibrated model `calibration.json` and `reliability.png`. Written under
-    another name and renamed, so that a server that watches the directory never sees half a version.
+    `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `golden.jsonl` and `golden_rank.jsonl`, real
+    requests with the answers of the training graph, for `verify`; `tf_serving_warmup_requests`; `signature.md`,
+    `signature.json` and `requests/`, which say how to ask; of a calibrated model `calibration.json` and
+    `reliability.png`. Written under another name and renamed, so that a server that watches the directory never sees
+    half a version.
 
     Args:
         model: a trained `MultiTaskModel`.
