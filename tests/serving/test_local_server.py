@@ -13,8 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer, main
+from serving.local_server import LocalServer, choose_batching, main
 from serving.rest_client import RestClient
 from serving.served_model import ServedModel
 from serving.serving_error import ServingError
@@ -309,3 +310,20 @@ class TestCommandLine:
         assert done.exit_code == 0
         for option in ("--model-name", "--host", "--grpc-port", "--rest-port", "--poll-seconds", "--num-versions"):
             assert option in done.stdout
+        for option in ("--enable-batching", "--batching-parameters-file", "--model-config-file"):
+            assert option in done.stdout
+
+    def test_a_directory_or_a_file_of_models_is_given(self, invoke, exported, tmp_path):
+        assert "give a directory or a `model_config_file`, one of them" in invoke().stderr
+        path = tmp_path / "models.config"
+        path.write_text("custom_model_config { }")
+        both = invoke(str(exported.parent), "--model-config-file", str(path))
+        assert "one of them" in both.stderr
+        assert "must be a model_config_list" in invoke("--model-config-file", str(path)).stderr
+
+    def test_batching_is_off_unless_asked_for(self, tmp_path):
+        path = tmp_path / "batching.config"
+        path.write_text("max_batch_size { value: 16 }")
+        assert choose_batching(False, None) is None
+        assert choose_batching(True, None) == BatchingOptions()
+        assert choose_batching(False, path) == choose_batching(True, path) == BatchingOptions(16)
