@@ -243,11 +243,13 @@ class LocalServer:
     async def _open_rest(self, stack: AsyncExitStack, service: RestService, monitoring: Monitoring) -> None:
         application = service.application()
         monitoring.add_to(application)
-        runner = web.AppRunner(application,
+        runner = web.AppRunner(
+            application,
             access_log=None,
             shutdown_timeout=_DRAIN_SECONDS,
             auto_decompress=False,
-            handler_cancellation=True,  # who has gone away needs no answer computed)
+            handler_cancellation=True,  # who has gone away needs no answer computed
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         try:
