@@ -40,9 +40,18 @@ Files = Sequence[tuple[int, str]]  # number and path
 KeyedTables = Mapping[Key, pa.Table]
 
 COMPRESSIONS = {"none": "", "gzip": "GZIP"}  # as TensorFlow calls them
-MERGE_AFTER = 32  # tables of one key that an engine holds before it adds them up
+FEW_ROWS = 65_536  # of tables that are held as they came, whatever they add up to
 _TIMES: Key = ("times",)
 _NEWEST: Key = ("newest",)
+
+
+def worth_merging(tables: Sequence[pa.Table]) -> bool:
+    """Whether an engine that holds tables of one key should add them up now, the first being the last sum.
+
+    Waiting for as many new rows as the sum has bounds what is held by the number of different values and not by
+    the log, and keeps the work of all merges together in proportion to the rows.
+    """
+    return sum(table.num_rows for table in tables[1:]) >= max(tables[0].num_rows, FEW_ROWS)
 
 
 @dataclass(frozen=True)

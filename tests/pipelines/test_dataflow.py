@@ -65,7 +65,7 @@ def test_a_dry_run_translates_the_whole_job(wheel: Path) -> None:
     """Without credentials and the net: nothing of gs:// is looked at."""
     job = _job(f"--extra_package={wheel}", "--machine_type=n2-standard-8", "--max_num_workers=20")
     stages = [
-        "start", "find files", "read rows", "times", "find time cuts", "rows", "assign splits", "fit statistics",
+        "start", "find files", "read rows", "times", "find time cuts", "assign splits", "fit statistics",
         "write shards", "write rejected", "write manifest", "put output in place",
     ]  # fmt: skip
     assert _stages(job) == set(stages)

@@ -41,7 +41,8 @@ def build(files: beam.PCollection, plan: Plan) -> beam.PCollection:
         cuts: Any = AsSingleton(read.pieces | "times" >> beam.Map(Piece.rows) | "find time cuts" >> find_cuts)
     else:
         cuts = plan.find_cuts({})
-    rows = read.pieces | "rows" >> beam.Map(Piece.rows) | "assign splits" >> beam.Map(plan.assign_split, cuts)
+    # One step: between two, an engine that waits for the cuts would hold the rows of the whole log.
+    rows = read.pieces | "assign splits" >> beam.Map(lambda piece, cuts: plan.assign_split(piece.rows(), cuts), cuts)
     fit = stages.CountInto(plan.count_values, plan.merge_values, plan.fit)
     statistics = rows | "fit statistics" >> fit
     shards = read.pieces | "write shards" >> stages.WriteShards(plan, cuts, AsSingleton(statistics))

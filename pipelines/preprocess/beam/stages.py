@@ -7,7 +7,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from pipelines.preprocess.pieces import read_range, read_table
-from pipelines.preprocess.plan import MERGE_AFTER, Counts, Cuts, Key, Plan
+from pipelines.preprocess.plan import Counts, Cuts, Key, Plan, worth_merging
 from pipelines.preprocess.shard_writer import Shard
 from tfmtl.data.transform_statistics import TransformStatistics
 
@@ -74,7 +74,7 @@ class _MergeTables(beam.CombineFn):
 
     def add_input(self, tables: list[pa.Table], table: pa.Table) -> list[pa.Table]:
         tables = [*tables, table]
-        return [self._merge(tables)] if len(tables) >= MERGE_AFTER else tables
+        return [self._merge(tables)] if worth_merging(tables) else tables
 
     def merge_accumulators(self, accumulators: Iterable[list[pa.Table]]) -> list[pa.Table]:
         tables = [table for accumulator in accumulators for table in accumulator]

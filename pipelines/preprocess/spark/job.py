@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.preprocess.plan import MERGE_AFTER, Cuts, Files, Key, Plan
+from pipelines.preprocess.plan import Cuts, Files, Key, Plan, worth_merging
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
 from pipelines.preprocess.spark.session import spark_session
@@ -87,7 +87,7 @@ def _count(rows: DataFrame, count: CountRows, merge: MergeTables) -> dict[Key, p
             for key, table in count(from_bytes(content).to_batches()[0]):
                 held = tables.setdefault(key, [])
                 held.append(table)
-                if len(held) >= MERGE_AFTER:
+                if worth_merging(held):
                     held[:] = [merge(held)]
         for key, held in tables.items():
             yield _row("table", json.dumps(key), to_bytes(merge(held)))
