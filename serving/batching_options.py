@@ -35,8 +35,8 @@ class BatchingOptions:
         max_batch_size: int. Rows of a batch at most; a larger request is computed alone. `1` computes every request
             alone. Defaults to `64`.
         batch_timeout_micros: int. How long a batch waits for more rows at most, in microseconds. It does not wait
-            when as many requests are together as were under way when the last batch was taken, so that a client that
-            is alone does not pay for it; nor does what arrives while all threads compute. Defaults to `5000`.
+            when as many requests are together as were under way lately, so that a client that is alone does not pay
+            for it. Defaults to `5000`.
         max_enqueued_batches: int. Batches that wait at most; a request that would begin another is refused with
             `RESOURCE_EXHAUSTED`. Defaults to `100`.
         num_batch_threads: int. Batches computed at a time. Defaults to half the number of cores: TensorFlow shares a
