@@ -55,7 +55,8 @@ class _Flow:
     open: dict[Hashable, _Batch] = field(default_factory=dict)  # the batches that take further requests
     under_way: int = 0
     computing: int = 0
-    expected: int = 0  # as many were lately under way when a batch was taken
+    most: int = 0  # under way since the last batch was taken
+    expected: int = 0  # as many were lately under way at once
 
 
 class RequestBatcher:
@@ -163,6 +164,7 @@ class RequestBatcher:
         batch.requests.append(request)
         batch.rows += request.rows
         flow.under_way += 1
+        flow.most = max(flow.most, flow.under_way)
         # All are together who were lately under way: nobody is worth waiting for.
         if batch.rows >= limit or len(batch.requests) >= flow.expected - flow.computing:
             batch.due = 0.0
@@ -194,7 +196,8 @@ class RequestBatcher:
             if flow.open.get(batch.key) is batch:
                 del flow.open[batch.key]
             # It falls slowly: of clients that come back at once, some are still on their way.
-            flow.expected = max(flow.under_way, int(_FORGET * flow.expected))
+            flow.expected = max(flow.most, int(_FORGET * flow.expected))
+            flow.most = flow.under_way
             flow.computing += len(batch.requests)
             return batch
 
