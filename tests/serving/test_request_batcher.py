@@ -107,8 +107,8 @@ def test_a_batch_of_one_row_at_most_is_no_batching(model, calls):
     assert calls.made == [("lone", 1)] * 4
 
 
-async def four_at_a_time(batcher, model, calls):
-    """Has the batcher see four clients."""
+async def five_at_once(batcher, model, calls):
+    """Has the batcher see five clients."""
     first = await held(batcher, model, calls)
     rest = [asyncio.ensure_future(batcher.predict(model, "lone", lone(1.0))) for _ in range(4)]
     await asyncio.sleep(0)
@@ -119,19 +119,19 @@ async def four_at_a_time(batcher, model, calls):
 
 def test_a_batch_waits_for_as_many_as_there_were(model, calls):
     async def scenario(batcher):
-        await four_at_a_time(batcher, model, calls)
-        early = [asyncio.ensure_future(batcher.predict(model, "lone", lone(1.0))) for _ in range(3)]
+        await five_at_once(batcher, model, calls)
+        early = [asyncio.ensure_future(batcher.predict(model, "lone", lone(1.0))) for _ in range(4)]
         await asyncio.sleep(0.05)
         assert calls.made == []
         await asyncio.gather(batcher.predict(model, "lone", lone(1.0)), *early)
 
     run({**ONE_THREAD, "batch_timeout_micros": 60_000_000}, scenario)
-    assert calls.made == [("lone", 4)]
+    assert calls.made == [("lone", 5)]
 
 
 def test_a_batch_waits_for_its_time_at_most_and_then_expects_no_more(model, calls):
     async def scenario(batcher):
-        await four_at_a_time(batcher, model, calls)
+        await five_at_once(batcher, model, calls)
         for number in (3, 2, 1):
             await asyncio.gather(*[batcher.predict(model, "lone", lone(1.0)) for _ in range(number)])
 
@@ -150,7 +150,7 @@ def test_a_client_that_is_alone_does_not_wait(model, calls):
 
 def test_a_full_batch_does_not_wait(model, calls):
     async def scenario(batcher):
-        await four_at_a_time(batcher, model, calls)
+        await five_at_once(batcher, model, calls)
         await asyncio.wait_for(asyncio.gather(*[batcher.predict(model, "lone", lone(1.0, 2.0)) for _ in range(2)]), 30)
 
     run({**ONE_THREAD, "max_batch_size": 4, "batch_timeout_micros": 3_600_000_000}, scenario)
