@@ -6,7 +6,7 @@ Two models: a small one (two tables, two dense layers), and the export. Each in 
 
 - one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
   ready tensors in this process: what is more is the server's and gRPC's;
-- 32 concurrent clients, one row a request, with batching and without, and a server that sends every request back as it
+- 32 concurrent clients, one row a request, without batching and with, and a server that sends every request back as it
   came, which is as fast as this gRPC stack gets on this machine;
 - where a request's time goes on the way to the model, measured piece by piece in this process.
 
@@ -63,7 +63,7 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
     from serving.batching_options import BatchingOptions
     from serving.local_server import LocalServer
 
-    batching = BatchingOptions() if kind == "batched" else None
+    batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
     server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
     server.start()
     ports.put(server.grpc_port)
@@ -230,7 +230,8 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
     lines = [f"## {title}", ""]
     with (
         _server("alone", base_dir) as alone,
-        _server("batched", base_dir) as batched,
+        _server("5000", base_dir) as batched,
+        _server("20000", base_dir) as patient,
         _server("echo", base_dir) as echo,
     ):
         table = []
@@ -246,7 +247,12 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
                 table.append([str(rows), side, f"{load.rate:,.0f}", f"{load.p50:.2f}", f"{load.p99:.2f}"])
         lines += _table(["rows", "one client", "requests/s", "p50 ms", "p99 ms"], table)
         bodies = [_request(inputs(1, number)).SerializeToString() for number in range(_BODIES)]
-        sides = {"each alone": alone, "batched": batched, "sent back unread": echo}
+        sides = {
+            "each alone": alone,
+            "batched, waiting 5 ms at most": batched,
+            "batched, waiting 20 ms at most": patient,
+            "sent back unread": echo,
+        }
         loads: dict[str, list[Load]] = {side: [] for side in sides}
         for _ in range(options.rounds):
             for side, server in sides.items():
