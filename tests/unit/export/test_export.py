@@ -72,11 +72,15 @@ def test_signatures(version: Path, tiny_data: PreparedData) -> None:
     }
     assert {name: spec.dtype for name, spec in inputs.items()} == {name: spec.dtype for name, spec in expected.items()}
     assert {spec.shape[0] for spec in inputs.values()} == {1, None}
-    for signature in signatures.values():
-        outputs = signature.structured_outputs
+    for name in set(signatures) - set(methods):
+        outputs = signatures[name].structured_outputs
         assert set(outputs) == {"click", "buy", "watch"}
         for spec in outputs.values():
             assert (spec.shape.as_list(), spec.dtype) == ([None], tf.float32)
+    for name in methods:
+        assert signatures[name].structured_input_signature[1] == {"inputs": tf.TensorSpec((None,), tf.string, "inputs")}
+        wanted = {"classes", "scores"} if name.startswith("classify") else {"outputs"}
+        assert set(signatures[name].structured_outputs) == wanted
 
 
 def test_holds_the_weights_and_nothing_of_training(version: Path, model: MultiTaskModel) -> None:
