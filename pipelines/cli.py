@@ -16,6 +16,8 @@ from pipelines import data_commands, preprocess_command, retrieval_commands, ske
 from pipelines.quiet_start import start_tensorflow
 from serving.limits import Limits
 from serving.server_options import (
+    BatchingParametersFile,
+    EnableBatching,
     IdleSeconds,
     MaxConnections,
     MaxMessageBytes,
@@ -26,6 +28,7 @@ from serving.server_options import (
     TlsClientCa,
     TlsKey,
     TokenFile,
+    choose_batching,
 )
 
 app = typer.Typer(
@@ -249,6 +252,8 @@ def serve(
     ),
     grpc_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8501,
+    enable_batching: EnableBatching = False,
+    batching_parameters_file: BatchingParametersFile = None,
     max_message_bytes: MaxMessageBytes = Limits.max_message_bytes,
     max_rows: MaxRows = Limits.max_rows,
     max_requests: MaxRequests = Limits.max_requests,
@@ -277,6 +282,7 @@ def serve(
         host,
         grpc_port,
         rest_port,
+        batching=choose_batching(enable_batching, batching_parameters_file),
         limits=Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
         security=Security(tls_certificate, tls_key, tls_client_ca, token_file),
         request_log=None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),

@@ -1,7 +1,4 @@
-"""A model server for one machine that speaks TF Serving's gRPC and REST APIs.
-
-python -m serving.local_server exports/census --model-name census
-"""
+"""A model server for one machine that speaks TF Serving's gRPC and REST APIs."""
 
 import asyncio
 import logging
@@ -12,33 +9,25 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import grpc
-import typer
 from aiohttp import web
 
+from serving.batching_options import BatchingOptions
 from serving.grpc_guard import GrpcGuard
 from serving.grpc_service import GrpcService
 from serving.limits import Limits
-from serving.model_registry import ModelRegistry, find_versions
+from serving.model_config import ModelConfig, read_model_config_file
+from serving.model_manager import ModelManager
+from serving.model_registry import find_versions
+from serving.monitoring import Monitoring
+from serving.request_batcher import RequestBatcher
 from serving.request_log import RequestLog
 from serving.rest_guard import RestGuard, http_logger
 from serving.rest_service import RestService
 from serving.security import Security
-from serving.server_options import (
-    IdleSeconds,
-    MaxConnections,
-    MaxMessageBytes,
-    MaxRequests,
-    MaxRows,
-    ReadSeconds,
-    TlsCertificate,
-    TlsClientCa,
-    TlsKey,
-    TokenFile,
-)
-from serving.serving_error import ServingError
+from serving.server_metrics import ServerMetrics
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +39,12 @@ _CLOSE_SECONDS = 0.5  # for answers on their way out, after the drain
 class LocalServer:
     """Serves the newest version under a directory, over gRPC and REST, and follows the directory.
 
-    A client written for TF Serving works unchanged. Requests are answered by threads, so that loading the next
+    A client written for TF Serving works unchanged. Models are called by threads, so that loading the next
     version and long calls block nobody; the previous version answers until the next one is ready. A version
     that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
     Write a new version under a name that is not a number and rename it, so that no half version is seen.
+    Further models and labels: `from_config_file`, or HandleReloadConfigRequest while it runs. Prometheus' metrics are
+    at `/metrics` of the REST port, health is at `/healthz`.
 
     Example:
 
@@ -70,6 +61,8 @@ class LocalServer:
         poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
         num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
+        batching: BatchingOptions or None. How requests are put together and how many may wait. Defaults to None,
+            `BatchingOptions.none()`.
         limits: Limits or None. What one client may ask. Defaults to None, `Limits()`.
         security: Security or None. TLS and a token. Defaults to None, neither.
         request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
@@ -91,6 +84,7 @@ class LocalServer:
         rest_port: int = 8501,
         poll_seconds: float = 1.0,
         num_versions: int = 1,
+        batching: BatchingOptions | None = None,
         limits: Limits | None = None,
         security: Security | None = None,
         request_log: RequestLog | None = None,
@@ -119,17 +113,34 @@ class LocalServer:
             )
         self.grpc_port = grpc_port
         self.rest_port = rest_port
-        self._base_dir = Path(base_dir)
-        self._model_name = model_name
+        self._configs = [ModelConfig(model_name, Path(base_dir), num_versions)]
         self._host = host
         self._poll_seconds = poll_seconds
-        self._num_versions = num_versions
+        self._batching = batching or BatchingOptions.none()
         self._limits = limits or Limits()
         self._security = security or Security()
         self._request_log = request_log
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
+
+    @classmethod
+    def from_config_file(cls, path: str | os.PathLike[str], **options: Any) -> "LocalServer":
+        """A server of all models of a `--model_config_file`, such as `tfmtl deploy-files` writes.
+
+        Args:
+            path: str or Path. A `ModelServerConfig` in protobuf text format.
+            **options: as of the constructor, without `base_dir`, `model_name` and `num_versions`.
+
+        Raises:
+            ValueError: if the file or an option is wrong.
+            OSError: if the file cannot be read.
+            ServingError: `INVALID_ARGUMENT` if a model is described wrongly.
+        """
+        configs = read_model_config_file(path)
+        server = cls(configs[0].base_dir, configs[0].name, **options)
+        server._configs = configs
+        return server
 
     def __enter__(self) -> "LocalServer":
         self.start()
@@ -200,31 +211,32 @@ class LocalServer:
         """Loads, opens both ports, and closes everything in the reverse order."""
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        registry = ModelRegistry(self._base_dir, self._model_name, self._num_versions)
+        models, metrics = ModelManager(self._configs), ServerMetrics()
         async with AsyncExitStack() as stack:
             if self._request_log is not None:
                 stack.enter_context(self._request_log)
             # Loading has its own thread: a pool full of requests must not delay the next version.
             loader = stack.enter_context(ThreadPoolExecutor(1, "model-loader"))
-            pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="predict"))
-            await self._loop.run_in_executor(loader, registry.refresh)
-            self._check_something_loaded(registry)
+            await self._loop.run_in_executor(loader, models.start)
+            pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="convert"))
+            batcher = stack.enter_context(RequestBatcher(self._batching, metrics))
+            common = pool, self._limits, self._request_log
             drains = [
-                await self._open_grpc(stack, GrpcService(registry, pool, self._limits, self._request_log)),
-                await self._open_rest(stack, RestService(registry, pool, self._limits, self._request_log)),
+                await self._open_grpc(stack, GrpcService(models, batcher, metrics, loader, *common)),
+                await self._open_rest(stack, RestService(models, batcher, *common), Monitoring(models, metrics)),
             ]
             stack.push_async_callback(_drain, drains)
-            self._start_task(stack, self._poll(registry, loader))
+            self._start_task(stack, self._poll(models, loader))
             self._security.warn_about(self._host)
             logger.info(
-                "Serving model %r: gRPC on %s:%d, REST on %s://%s:%d/v1/models/%s",
-                self._model_name,
+                "Serving model %s: gRPC on %s:%d, REST on %s://%s:%d/v1/models/%s",
+                ", ".join(repr(name) for name in models.names()),
                 self._host,
                 self.grpc_port,
                 "https" if self._security.has_tls else "http",
                 self._host,
                 self.rest_port,
-                self._model_name,
+                models.names()[0],
             )
             yield
 
@@ -248,15 +260,18 @@ class LocalServer:
         stack.push_async_callback(server.stop, _CLOSE_SECONDS)
         return lambda: guard.admission.drain(_DRAIN_SECONDS)
 
-    async def _open_rest(self, stack: AsyncExitStack, service: RestService) -> _Drain:
+    async def _open_rest(self, stack: AsyncExitStack, service: RestService, monitoring: Monitoring) -> _Drain:
         guard = RestGuard(self._limits, self._security)
+        application = service.application(guard.check)
+        monitoring.add_to(application)
         runner = web.AppRunner(
-            service.application(guard.check),
+            application,
             access_log=None,
             logger=http_logger,
             shutdown_timeout=_CLOSE_SECONDS,
             keepalive_timeout=self._limits.idle_seconds,
             auto_decompress=False,
+            handler_cancellation=True,  # who has gone away needs no answer computed
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -286,22 +301,14 @@ class LocalServer:
         """Runs `work` beside the requests until the stack is left."""
         stack.callback(self._loop.create_task(work).cancel)
 
-    async def _poll(self, registry: ModelRegistry, loader: ThreadPoolExecutor) -> None:
+    async def _poll(self, models: ModelManager, loader: ThreadPoolExecutor) -> None:
         while True:
             await asyncio.sleep(self._poll_seconds)
             try:
-                await self._loop.run_in_executor(loader, registry.refresh)
+                await self._loop.run_in_executor(loader, models.refresh)
             # Whatever went wrong with this look, what is loaded goes on serving and the next look may succeed.
             except Exception as error:
-                logger.warning("Cannot look for versions in %s. %s: %s", self._base_dir, type(error).__name__, error)
-
-    def _check_something_loaded(self, registry: ModelRegistry) -> None:
-        statuses = registry.statuses(self._model_name)
-        if not any(status.state == "AVAILABLE" for status in statuses):
-            reasons = "; ".join(f"version {status.version}: {status.error_message}" for status in statuses)
-            raise ServingError(
-                "FAILED_PRECONDITION", f"LocalServer: no version under {self._base_dir} can be loaded. {reasons}"
-            )
+                logger.warning("Cannot look for versions. %s: %s", type(error).__name__, error)
 
 
 async def _drain(drains: list[_Drain]) -> None:
@@ -330,39 +337,3 @@ def _port_error(name: str, port: int, host: str) -> OSError:
         f"LocalServer: `{name}` must be free on {host!r}. Received: {name}={port}, which cannot be opened. "
         "Stop what listens there, or use 0 to take a free port."
     )
-
-
-def main(
-    base_dir: Annotated[Path, typer.Argument(help="Directory that holds <version>/saved_model.pb.")],
-    model_name: Annotated[str, typer.Option(help="Name that clients ask for.")] = "model",
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
-    poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
-    num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
-    max_message_bytes: MaxMessageBytes = Limits.max_message_bytes,
-    max_rows: MaxRows = Limits.max_rows,
-    max_requests: MaxRequests = Limits.max_requests,
-    max_connections: MaxConnections = Limits.max_connections,
-    read_seconds: ReadSeconds = Limits.read_seconds,
-    idle_seconds: IdleSeconds = Limits.idle_seconds,
-    tls_certificate: TlsCertificate = None,
-    tls_key: TlsKey = None,
-    tls_client_ca: TlsClientCa = None,
-    token_file: TokenFile = None,
-) -> None:
-    """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    try:
-        limits = Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds)
-        security = Security(tls_certificate, tls_key, tls_client_ca, token_file)
-        LocalServer(
-            base_dir, model_name, host, grpc_port, rest_port, poll_seconds, num_versions, limits, security
-        ).serve_forever()
-    except (ValueError, OSError, ServingError) as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -9,12 +9,11 @@ int32 they travel as.
 Source: the .proto files of tensorflow_serving/apis and tensorflow/core of TensorFlow Serving 2.21.
 """
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-
-_PACKAGE = "tfmtl.serving"
 
 # message -> {field: (number, type)}; "[type]" is repeated, "{type}" is a map from string.
 DECLARATIONS: dict[str, dict[str, tuple[int, str]]] = {
@@ -55,7 +54,31 @@ DECLARATIONS: dict[str, dict[str, tuple[int, str]]] = {
 }
 
 
-def _add_field(message: DescriptorProto, name: str, number: int, kind: str) -> None:
+def make_message_classes(package: str, declarations: Mapping[str, Mapping[str, tuple[int, str]]]) -> dict[str, Any]:
+    """Makes message classes of declarations written as `DECLARATIONS`, in a descriptor pool of their own.
+
+    Args:
+        package: str. The messages' package.
+        declarations: message -> field -> its number and type.
+
+    Returns:
+        Message name -> class.
+    """
+    file = FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto3")
+    for name, fields in declarations.items():
+        message = file.message_type.add(name=name)
+        for field_name, (number, kind) in fields.items():
+            _add_field(message, package, declarations, field_name, number, kind)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in declarations
+    }
+
+
+def _add_field(
+    message: DescriptorProto, package: str, known: Collection[str], name: str, number: int, kind: str
+) -> None:
     """Adds one field; a map is, on the wire, a repeated message of a key and a value."""
     field = message.field.add(name=name, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
     if kind[0] in "[{":
@@ -64,28 +87,15 @@ def _add_field(message: DescriptorProto, name: str, number: int, kind: str) -> N
     if kind[0] == "{":
         entry = message.nested_type.add(name=f"{name.title().replace('_', '')}Entry")
         entry.options.map_entry = True
-        _add_field(entry, "key", 1, "string")
-        _add_field(entry, "value", 2, element)
+        _add_field(entry, package, known, "key", 1, "string")
+        _add_field(entry, package, known, "value", 2, element)
         field.type = FieldDescriptorProto.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{message.name}.{entry.name}"
-    elif element in DECLARATIONS:
+        field.type_name = f".{package}.{message.name}.{entry.name}"
+    elif element in known:
         field.type = FieldDescriptorProto.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{element}"
+        field.type_name = f".{package}.{element}"
     else:
         field.type = FieldDescriptorProto.Type.Value(f"TYPE_{element.upper()}")
 
 
-def _make_classes() -> dict[str, Any]:
-    file = FileDescriptorProto(name="tfmtl/serving.proto", package=_PACKAGE, syntax="proto3")
-    for name, fields in DECLARATIONS.items():
-        message = file.message_type.add(name=name)
-        for field_name, (number, kind) in fields.items():
-            _add_field(message, field_name, number, kind)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in DECLARATIONS
-    }
-
-
-MESSAGES = _make_classes()
+MESSAGES = make_message_classes("tfmtl.serving", DECLARATIONS)

@@ -3,12 +3,16 @@
 import logging
 import os
 import re
+import threading
+import weakref
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
 
+from serving.model_config import ModelConfig
 from serving.served_model import ServedModel
-from serving.serving_error import STATUS_CODES, ServingError, quote
+from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
 from serving.version_status import VersionStatus
 from serving.warmup import warm_up
 
@@ -19,25 +23,28 @@ _OS_ERRORS = {PermissionError: "PERMISSION_DENIED", FileNotFoundError: "NOT_FOUN
 
 
 class ModelRegistry:
-    """Keeps the newest versions of one model loaded.
+    """Keeps the versions of one model loaded that its configuration wants.
 
-    `refresh` follows the disk and is called by one thread only; `get` and `statuses` may be called by any
-    thread at any time, since both read mappings that are replaced as a whole and never changed.
+    `refresh`, `load` and `unload` follow the disk and are called by one thread only; `get` and `statuses` may be called
+    by any thread at any time, since both read mappings that are replaced as a whole and never changed.
 
     Args:
-        base_dir: Path. Holds one directory a version, named by its number.
-        model_name: str. The name clients ask for.
-        num_versions: int. How many of the newest versions to serve, as TF Serving's version policy `latest`.
-            Defaults to `1`.
+        config: ModelConfig. The model.
+        previous: ModelRegistry or None. Of the same model and folder: what it has loaded is taken over and it stays as
+            it is, so that a configuration may be tried. Defaults to None.
     """
 
-    def __init__(self, base_dir: Path, model_name: str, num_versions: int = 1) -> None:
-        self._base_dir = base_dir
-        self._model_name = model_name
-        self._num_versions = num_versions
-        self._models: dict[int, ServedModel] = {}
-        self._statuses: dict[int, VersionStatus] = {}
-        self._broken: dict[int, _Fingerprint] = {}
+    def __init__(self, config: ModelConfig, previous: "ModelRegistry | None" = None) -> None:
+        self.config = config
+        self._models: Mapping[int, ServedModel] = previous._models if previous else {}
+        # What still unloads will report to the one before.
+        self._statuses: Mapping[int, VersionStatus] = {
+            version: VersionStatus(version, "END") if status.state == "UNLOADING" else status
+            for version, status in (previous._statuses if previous else {}).items()
+        }
+        self._broken: Mapping[int, _Fingerprint] = previous._broken if previous else {}
+        self._wanted: frozenset[int] = frozenset()
+        self._reporting = threading.RLock()
 
     def refresh(self) -> None:
         """Loads what is new on disk, then unloads what is no longer to be served.
@@ -49,64 +56,98 @@ class ModelRegistry:
         Raises:
             OSError: if the base directory cannot be read; what is loaded stays loaded.
         """
-        on_disk = find_versions(self._base_dir)
+        self.load()
+        self.unload()
+
+    def load(self) -> None:
+        """The first half of `refresh`."""
+        on_disk = find_versions(self.config.base_dir)
         self._broken = {version: files for version, files in self._broken.items() if version in on_disk}
+        if self.config.versions:
+            on_disk = {version: path for version, path in on_disk.items() if version in self.config.versions}
+            limit = len(on_disk)
+        else:
+            limit = len(on_disk) if self.config.num_versions is None else self.config.num_versions
         serving: set[int] = set()
         for version, directory in on_disk.items():
-            if len(serving) == self._num_versions:
+            if len(serving) == limit:
                 break
             if version in self._models or self._load(version, directory):
                 serving.add(version)
-        for version in set(self._models) - serving:
+        self._wanted = frozenset(serving)
+
+    def unload(self) -> None:
+        """The second half of `refresh`."""
+        for version in set(self._models) - self._wanted:
             self._unload(version)
 
-    def get(self, model_name: str, version: int | None = None) -> ServedModel:
+    def get(self, version: int | None = None, label: str = "") -> ServedModel:
         """Returns a loaded version, the newest by default.
 
         Raises:
-            ServingError: `NOT_FOUND` for another model's name or a version that is not loaded.
+            ServingError: `NOT_FOUND` for a version that is not loaded, `INVALID_ARGUMENT` for an unknown label.
         """
-        self._check_name(model_name)
         models = self._models
+        version = self._version(version, label)
         if version is None and models:
             return models[max(models)]
-        if version not in models:
+        if version is None or version not in models:
             wanted = "any version" if version is None else f"version {version}"
             raise ServingError(
                 "NOT_FOUND",
-                f"Servable not found for request: {wanted} of model {model_name!r}. "
+                f"Servable not found for request: {wanted} of model {self.config.name!r}. "
                 f"Available versions: {sorted(models)}.",
             )
         return models[version]
 
-    def statuses(self, model_name: str, version: int | None = None) -> list[VersionStatus]:
+    def statuses(self, version: int | None = None, label: str = "") -> list[VersionStatus]:
         """Returns the state of every version seen since the start, newest first, or of the given one.
 
         Raises:
-            ServingError: `NOT_FOUND` for another model's name or a version never seen.
+            ServingError: `NOT_FOUND` for a version never seen, `INVALID_ARGUMENT` as `get`.
         """
-        self._check_name(model_name)
         statuses = self._statuses
+        version = self._version(version, label)
         if version is None:
             return [statuses[number] for number in sorted(statuses, reverse=True)]
         if version not in statuses:
             raise ServingError(
                 "NOT_FOUND",
-                f"Could not find version {version} of model {model_name!r}. Known versions: {sorted(statuses)}.",
+                f"Could not find version {version} of model {self.config.name!r}. Known versions: {sorted(statuses)}.",
             )
         return [statuses[version]]
 
-    def _check_name(self, model_name: str) -> None:
-        if model_name != self._model_name:
+    def check(self) -> None:
+        """Raises `ServingError` (`FAILED_PRECONDITION`) unless what the configuration names can be answered.
+
+        That is: some version is loaded, and each one that it names by number or label.
+        """
+        named = {*self.config.versions, *self.config.labels.values()}
+        missing = sorted(named - self._wanted)
+        if missing or not self._wanted:
+            failed = [status for status in self.statuses() if status.error_message]
+            reasons = "; ".join(f"version {status.version}: {status.error_message}" for status in failed)
+            what = f"version {missing[0]}" if missing else "no version"
             raise ServingError(
-                "NOT_FOUND",
-                f"Servable not found for request: model {quote(model_name)}. Served model: {self._model_name!r}.",
+                "FAILED_PRECONDITION",
+                f"LocalServer: {what} under {self.config.base_dir} can{'not' if missing else ''} be loaded. {reasons}",
             )
+
+    def _version(self, version: int | None, label: str) -> int | None:
+        if not label:
+            return version
+        if label not in self.config.labels:
+            raise invalid_argument(
+                f"Unrecognized servable version label {quote(label)} of model {self.config.name!r}. "
+                f"Known labels: {sorted(self.config.labels)}."
+            )
+        return self.config.labels[label]
 
     def _load(self, version: int, directory: Path) -> bool:
         files = _fingerprint(directory)
         if self._broken.get(version) == files:
             return False
+        name = self.config.name
         self._report(VersionStatus(version, "LOADING"))
         try:
             model = ServedModel(directory, version)
@@ -116,23 +157,27 @@ class ModelRegistry:
             message = f"{type(error).__name__}: {error} (while loading {directory})"
             self._broken = {**self._broken, version: files}
             self._report(VersionStatus(version, "END", _status_code(error), message))
-            logger.error("Version %d of model %r failed to load. %s", version, self._model_name, message)
+            logger.error("Version %d of model %r failed to load. %s", version, name, message)
             return False
         self._models = {**self._models, version: model}
         self._report(VersionStatus(version, "AVAILABLE"))
-        logger.info(
-            "Version %d of model %r is available (%d warm-up requests).", version, self._model_name, num_requests
-        )
+        logger.info("Version %d of model %r is available (%d warm-up requests).", version, name, num_requests)
         return True
 
     def _unload(self, version: int) -> None:
         # Calls under way hold the model themselves, and it is freed when the last of them returns.
+        self._report(VersionStatus(version, "UNLOADING"))
+        weakref.finalize(self._models[version], self._ended, version).atexit = False
         self._models = {number: model for number, model in self._models.items() if number != version}
-        self._report(VersionStatus(version, "END"))
-        logger.info("Version %d of model %r is unloaded.", version, self._model_name)
+
+    def _ended(self, version: int) -> None:
+        if version not in self._models:  # it may have been loaded anew in the meantime
+            self._report(VersionStatus(version, "END"))
+        logger.info("Version %d of model %r is unloaded.", version, self.config.name)
 
     def _report(self, status: VersionStatus) -> None:
-        self._statuses = {**self._statuses, status.version: status}
+        with self._reporting:  # requests end in threads of their own
+            self._statuses = {**self._statuses, status.version: status}
 
 
 def find_versions(base_dir: Path) -> dict[int, Path]:

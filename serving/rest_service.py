@@ -1,54 +1,66 @@
-"""TF Serving's REST API over a model registry."""
+"""TF Serving's REST API over the models of a server."""
 
-import asyncio
 import json
 import logging
 import math
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any
 
 from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
+from serving.beside_loop import beside_loop
+from serving.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
+from serving.example_json import classifications_to_json, json_to_examples, regressions_to_json
 from serving.limits import Limits, too_large
-from serving.model_registry import ModelRegistry
+from serving.model_manager import ModelManager
+from serving.request_batcher import RequestBatcher
 from serving.request_log import RequestLog
+from serving.served_model import ServedModel
 from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
-from serving.tensor_json import arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
+from serving.signature import Signature
+from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 
 logger = logging.getLogger(__name__)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # Nineteen digits hold every int64, and int() refuses none of them.
-_MODEL_PATHS = (r"/v1/models/{name:[^/:]+}", r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}")
+_MODEL_PATHS = (
+    r"/v1/models/{name:[^/:]+}",
+    r"/v1/models/{name:[^/:]+}/versions/{version:[0-9]{1,19}}",
+    r"/v1/models/{name:[^/:]+}/labels/{label:[^/:]+}",
+)
 _MAX_PATH_CHARACTERS = 200
 
 
 class RestService:
-    """Answers status, metadata and predict requests as TF Serving's REST API does.
+    """Answers status, metadata, predict, classify and regress requests as TF Serving's REST API does.
 
     Every answer is JSON; an error is `{"error": message}` with the HTTP status of its code.
 
     Args:
-        registry: ModelRegistry. The loaded versions.
-        pool: ThreadPoolExecutor. Where bodies are parsed and the model is called.
+        models: ModelManager. The loaded versions.
+        batcher: RequestBatcher. Calls the models.
+        pool: Executor. Where large bodies are read and written.
         limits: Limits. Bytes, rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered predict request. Defaults to None.
     """
 
     def __init__(
         self,
-        registry: ModelRegistry,
-        pool: ThreadPoolExecutor,
+        models: ModelManager,
+        batcher: RequestBatcher,
+        pool: Executor,
         limits: Limits | None = None,
         request_log: RequestLog | None = None,
     ) -> None:
-        self._registry = registry
+        self._models = models
+        self._batcher = batcher
         self._pool = pool
         self._limits = limits or Limits()
         self._request_log = request_log
@@ -66,10 +78,12 @@ class RestService:
             application.router.add_get(path, self._get_status)
             application.router.add_get(path + "/metadata", self._get_metadata)
             application.router.add_post(path + ":predict", self._post_predict)
+            application.router.add_post(path + ":classify", self._post_classify)
+            application.router.add_post(path + ":regress", self._post_regress)
         return application
 
     async def _get_status(self, request: web.Request) -> web.Response:
-        statuses = self._registry.statuses(*_model_and_version(request))
+        statuses = self._models.statuses(*_wanted(request))
         return web.json_response(
             {
                 "model_version_status": [
@@ -84,9 +98,8 @@ class RestService:
         )
 
     async def _get_metadata(self, request: web.Request) -> web.Response:
-        model_name, version = _model_and_version(request)
-        model = self._registry.get(model_name, version)
-        model_spec = model_pb2.ModelSpec(name=model_name, version={"value": model.version})
+        model = self._models.get(*_wanted(request))
+        model_spec = model_pb2.ModelSpec(name=request.match_info["name"], version={"value": model.version})
         return web.json_response(
             {
                 "model_spec": _message_to_json(model_spec),
@@ -95,37 +108,40 @@ class RestService:
         )
 
     async def _post_predict(self, request: web.Request) -> web.Response:
-        model_name, version = _model_and_version(request)
-        body = await request.read()
-        encoding = request.headers.get("Content-Encoding", "identity")
-        loop = asyncio.get_running_loop()
-        answer = await loop.run_in_executor(self._pool, self._predict, model_name, version, body, encoding)
-        return web.Response(text=answer, content_type="application/json")
-
-    def _predict(self, model_name: str, version: int | None, body: bytes, encoding: str) -> str:
-        model = self._registry.get(model_name, version)
-        request = _parse_body(self._unpack(body, encoding.strip().lower()))
-        signature_name = request.get("signature_name", "")
-        if not isinstance(signature_name, str):
-            raise invalid_argument(f"'signature_name' must be a string. Received: {quote(signature_name)}.")
-        signature = model.signature(signature_name)
-        if ("instances" in request) == ("inputs" in request):
-            raise invalid_argument(
-                "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
-                f"Received keys: {sorted(request)}."
-            )
-        is_by_row = "instances" in request
-        inputs = (
-            rows_to_arrays(request["instances"], signature)
-            if is_by_row
-            else columns_to_arrays(request["inputs"], signature)
-        )
+        body = await self._read(request)
+        model = self._models.get(*_wanted(request))
+        signature, inputs, is_by_row = await beside_loop(self._pool, len(body), _read_predict, model, body)
         self._limits.check_arrays(signature, inputs)
-        outputs = model.predict(signature_name, inputs)
-        answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
+        outputs = await self._batcher.predict(model, signature.name, inputs)
+        size = sum(array.nbytes for array in outputs.values())
+        answer = await beside_loop(self._pool, size, _write_predict, outputs, is_by_row)
         if self._request_log is not None:
-            self._request_log.offer(model_name, model.version, signature.name, inputs, outputs)
-        return json.dumps(answer)
+            self._request_log.offer(request.match_info["name"], model.version, signature.name, inputs, outputs)
+        return _json_response(answer)
+
+    async def _post_classify(self, request: web.Request) -> web.Response:
+        return await self._infer(request, CLASSIFY)
+
+    async def _post_regress(self, request: web.Request) -> web.Response:
+        return await self._infer(request, REGRESS)
+
+    async def _infer(self, request: web.Request, method: str) -> web.Response:
+        text = await self._read(request)
+        body = await beside_loop(self._pool, len(text), _parse_body, text)
+        model = self._models.get(*_wanted(request))
+        signature = check_method(model, _signature_name(body), method)
+        examples = await beside_loop(self._pool, len(text), json_to_examples, body)
+        self._limits.check_arrays(signature, {"inputs": examples})
+        outputs = await self._batcher.predict(
+            model, signature.name, {"inputs": examples}, wanted_outputs(signature, method)
+        )
+        to_json = classifications_to_json if method == CLASSIFY else regressions_to_json
+        return _json_response(json.dumps({"results": to_json(outputs, len(examples))}))
+
+    async def _read(self, request: web.Request) -> bytes:
+        encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+        body = await request.read()
+        return await beside_loop(self._pool, len(body), self._unpack, body, encoding)
 
     def _unpack(self, body: bytes, encoding: str) -> bytes:
         """A body without its packing. aiohttp's own unpacking must be off: it fails with a traceback in the log."""
@@ -145,6 +161,36 @@ class RestService:
         if unpacker.unused_data:
             raise invalid_argument(f"The body goes on for {len(unpacker.unused_data)} bytes after its gzip stream.")
         return unpacked
+
+
+def _read_predict(model: ServedModel, body: bytes) -> tuple[Signature, Arrays, bool]:
+    """Signature, inputs, and whether they came row by row."""
+    request = _parse_body(body)
+    signature = model.signature(_signature_name(request))
+    if ("instances" in request) == ("inputs" in request):
+        raise invalid_argument(
+            "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
+            f"Received keys: {sorted(request)}."
+        )
+    if "instances" in request:
+        return signature, rows_to_arrays(request["instances"], signature), True
+    return signature, columns_to_arrays(request["inputs"], signature), False
+
+
+def _write_predict(outputs: Arrays, is_by_row: bool) -> str:
+    answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
+    return json.dumps(answer)
+
+
+def _signature_name(request: dict[str, Any]) -> str:
+    name = request.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid_argument(f"'signature_name' must be a string. Received: {quote(name)}.")
+    return name
+
+
+def _json_response(text: str) -> web.Response:
+    return web.Response(text=text, content_type="application/json")
 
 
 @web.middleware
@@ -168,9 +214,10 @@ def _error_response(message: str, status: int) -> web.Response:
     return web.json_response({"error": message}, status=status)
 
 
-def _model_and_version(request: web.Request) -> tuple[str, int | None]:
+def _wanted(request: web.Request) -> tuple[str, int | None, str]:
+    """Name, version and label of the model that a request asks for."""
     version = request.match_info.get("version")
-    return request.match_info["name"], None if version is None else int(version)
+    return request.match_info["name"], None if version is None else int(version), request.match_info.get("label", "")
 
 
 def _parse_body(body: bytes) -> dict[str, Any]:

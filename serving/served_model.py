@@ -9,10 +9,13 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
+from serving.batch_rows import is_batchable, is_fillable
 from serving.serving_error import STATUS_CODES, ServingError, quote
 from serving.signature import Signature
+from serving.signature_call import SignatureCall
 
 DEFAULT_SIGNATURE = "serving_default"
+PROBLEM_FILE = Path("assets.extra") / "problem.yaml"
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
 _MAX_MESSAGE_CHARACTERS = 1000
@@ -46,7 +49,11 @@ class ServedModel:
         }
         # The functions hold only weak references to the variables: the whole SavedModel has to stay alive.
         self._saved_model = tf.saved_model.load(str(directory), tags=[_SERVE_TAG])
-        self._functions = dict(self._saved_model.signatures)
+        self._calls = {name: SignatureCall(function) for name, function in self._saved_model.signatures.items()}
+        self._batchable = {name for name in self._calls if is_batchable(self._signatures[name])}
+        # An export of ours reads lists that were filled up as it reads shorter ones; another model may not.
+        is_ours = (directory / PROBLEM_FILE).is_file()
+        self._filling = {name for name in self._batchable if is_ours and is_fillable(self._signatures[name])}
 
     def signature(self, name: str = "") -> Signature:
         """Returns the named signature, `serving_default` for an empty name.
@@ -55,13 +62,26 @@ class ServedModel:
             ServingError: `FAILED_PRECONDITION`, as TF Serving, if the model has no such signature.
         """
         name = name or DEFAULT_SIGNATURE
-        if name not in self._functions:
+        if name not in self._calls:
             raise ServingError(
                 "FAILED_PRECONDITION",
                 f"Serving signature {quote(name)} not found in version {self.version}. "
-                f"Known signatures: {sorted(self._functions)}.",
+                f"Known signatures: {sorted(self._calls)}.",
             )
         return self._signatures[name]
+
+    @property
+    def signature_names(self) -> list[str]:
+        """Names of the signatures that can be asked."""
+        return sorted(self._calls)
+
+    def is_batchable(self, name: str) -> bool:
+        """Whether requests to a signature can be put together, see `batch_rows.is_batchable`."""
+        return name in self._batchable
+
+    def fills_lists(self, name: str) -> bool:
+        """Whether the shorter lists of such requests can be filled up with missing values without another answer."""
+        return name in self._filling
 
     def predict(
         self,
@@ -86,13 +106,11 @@ class ServedModel:
         signature = self.signature(signature_name)
         signature.check_inputs(inputs)
         signature.check_output_names(output_filter)
-        tensors = {name: tf.convert_to_tensor(array, signature.inputs[name].dtype) for name, array in inputs.items()}
         try:
-            outputs = self._functions[signature.name](**tensors)
+            return self._calls[signature.name](inputs, output_filter)
         except tf.errors.OpError as error:
             message = f"Signature {signature.name!r}: {error.message[-_MAX_MESSAGE_CHARACTERS:]}"
             raise ServingError(STATUS_CODES[error.error_code], message) from error
-        return {name: outputs[name].numpy() for name in output_filter or outputs}
 
 
 def _read_signature_definitions(directory: Path) -> get_model_metadata_pb2.SignatureDefMap:

@@ -5,6 +5,12 @@ from typing import Annotated
 
 import typer
 
+from serving.batching_options import BatchingOptions
+
+EnableBatching = Annotated[bool, typer.Option("--enable-batching", help="Compute requests that wait together.")]
+BatchingParametersFile = Annotated[
+    Path | None, typer.Option(help="How, as TF Serving reads it, such as batching.config of deploy-files.")
+]
 MaxMessageBytes = Annotated[int, typer.Option(help="Largest request, in bytes.")]
 MaxRows = Annotated[int, typer.Option(help="Most rows of a request.")]
 MaxRequests = Annotated[int, typer.Option(help="Most requests under way, on each protocol.")]
@@ -15,3 +21,15 @@ TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the serve
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")]
 TlsClientCa = Annotated[Path | None, typer.Option(help="PEM file of who must have signed the clients' certificates.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token that clients must send.")]
+
+
+def choose_batching(is_enabled: bool, file: Path | None) -> BatchingOptions | None:
+    """The options of the command line: a file enables batching too.
+
+    Raises:
+        ValueError: if the file is no batching file.
+        OSError: if it cannot be read.
+    """
+    if file is not None:
+        return BatchingOptions.from_file(file)
+    return BatchingOptions() if is_enabled else None

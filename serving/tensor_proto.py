@@ -5,6 +5,7 @@ equal ones of `serving.messages` alike.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,13 @@ DTYPES = tuple(_DATA_TYPE_NUMBERS)  # the dtypes that travel
 
 def dtype_name(array: npt.NDArray[Any]) -> str:
     """Returns the dtype of `array` as TensorFlow spells it; an object array holds strings."""
-    return "string" if array.dtype == object else str(array.dtype)
+    return "string" if array.dtype.kind == "O" else _text(array.dtype)
+
+
+@cache
+def _text(dtype: np.dtype[Any]) -> str:
+    """As text, which NumPy makes anew each time."""
+    return str(dtype)
 
 
 def data_type_name(number: int) -> str:

@@ -187,7 +187,7 @@ def test_an_unknown_signature_is_a_failed_precondition(client):
 def test_an_unknown_model_is_not_found(server, client_class):
     with (
         connected(client_class, address_of(server, client_class), "a b") as client,
-        pytest.raises(ServingError, match=r"model 'a b'.*Served model: 'toy'") as caught,
+        pytest.raises(ServingError, match=r"model 'a b'.*Served models: \['toy'\]") as caught,
     ):
         client.predict(LISTS)
     assert caught.value.code == "NOT_FOUND"

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
-    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -137,7 +136,7 @@ WITHOUT_AGE = {name: value for name, value in FEATURES.items() if name != "age"}
         (
             {"name": "census"},
             "NOT_FOUND",
-            "Servable not found for request: model 'census'. Served model: 'toy'.",
+            "Servable not found for request: model 'census'. Served models: ['toy'].",
         ),
         (
             {"version": 4},
@@ -219,16 +218,9 @@ def test_a_request_without_model_spec_is_refused(prediction_stub):
     assert refused(prediction_stub.Predict, request) == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec.")
 
 
-def test_version_labels_are_refused(prediction_stub):
-    request = make_request()
-    request.model_spec.version_label = "canary"
-    code, message = refused(prediction_stub.Predict, request)
-    assert code == grpc.StatusCode.INVALID_ARGUMENT and "version_label='canary'" in message
-
-
-def test_other_methods_are_unimplemented(prediction_stub):
-    code, _ = refused(prediction_stub.Classify, classification_pb2.ClassificationRequest())
-    assert code == grpc.StatusCode.UNIMPLEMENTED
+def test_session_run_is_unimplemented(channel):
+    method = channel.unary_unary("/tensorflow.serving.SessionService/SessionRun")
+    assert refused(method, b"")[0] == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_message_above_grpcs_usual_4_mib_passes(server):

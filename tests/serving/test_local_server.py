@@ -13,10 +13,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer, main
+from serving.local_server import LocalServer
 from serving.rest_client import RestClient
+from serving.serve import main
 from serving.served_model import ServedModel
+from serving.server_options import choose_batching
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
 
@@ -276,7 +279,7 @@ class TestRequestsUnderWay:
 
 
 class TestCommandLine:
-    COMMAND = (sys.executable, "-m", "serving.local_server")
+    COMMAND = (sys.executable, "-m", "serving.serve")
 
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
     def test_it_serves_until_a_signal(self, exported, number):
@@ -313,6 +316,8 @@ class TestCommandLine:
             assert option in done.stdout
         for option in ("--idle-seconds", "--tls-certificate", "--tls-key", "--tls-client-ca", "--token-file"):
             assert option in done.stdout
+        for option in ("--enable-batching", "--batching-parameters-file", "--model-config-file"):
+            assert option in done.stdout
 
     def test_limits_and_security_are_options(self, invoke, exported, tmp_path):
         done = invoke(str(exported.parent), "--max-rows", "0")
@@ -320,3 +325,18 @@ class TestCommandLine:
         (tmp_path / "token").write_text("short")
         done = invoke(str(exported.parent), "--token-file", str(tmp_path / "token"))
         assert done.exit_code == 1 and "Error: Security: `token_file` must hold one word" in done.stderr
+
+    def test_a_directory_or_a_file_of_models_is_given(self, invoke, exported, tmp_path):
+        assert "give a directory or a `model_config_file`, one of them" in invoke().stderr
+        path = tmp_path / "models.config"
+        path.write_text("custom_model_config { }")
+        both = invoke(str(exported.parent), "--model-config-file", str(path))
+        assert "one of them" in both.stderr
+        assert "must be a model_config_list" in invoke("--model-config-file", str(path)).stderr
+
+    def test_batching_is_off_unless_asked_for(self, tmp_path):
+        path = tmp_path / "batching.config"
+        path.write_text("max_batch_size { value: 16 }")
+        assert choose_batching(False, None) is None
+        assert choose_batching(True, None) == BatchingOptions()
+        assert choose_batching(False, path) == choose_batching(True, path) == BatchingOptions(16)

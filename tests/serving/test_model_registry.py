@@ -8,6 +8,7 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving import model_registry
+from serving.model_config import ModelConfig
 from serving.model_registry import ModelRegistry, find_versions
 from serving.served_model import ServedModel
 from serving.serving_error import ServingError
@@ -26,7 +27,7 @@ def put(exported, tmp_path):
 
 
 def states(registry):
-    return {status.version: status.state for status in registry.statuses("toy")}
+    return {status.version: status.state for status in registry.statuses()}
 
 
 def test_only_numbers_are_versions(tmp_path):
@@ -40,97 +41,97 @@ def test_only_numbers_are_versions(tmp_path):
 def test_the_newest_is_served_and_replaces_the_one_before(put, tmp_path):
     put(1)
     put(9)
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
-    assert registry.get("toy").version == 9
+    assert registry.get().version == 9
     assert states(registry) == {9: "AVAILABLE"}
     put(10)
     registry.refresh()
-    assert registry.get("toy").version == registry.get("toy", 10).version == 10
+    assert registry.get().version == registry.get(10).version == 10
     assert states(registry) == {10: "AVAILABLE", 9: "END"}
-    assert [status.version for status in registry.statuses("toy")] == [10, 9]
-    assert registry.statuses("toy", 9)[0].error_code == "OK"
+    assert [status.version for status in registry.statuses()] == [10, 9]
+    assert registry.statuses(9)[0].error_code == "OK"
     with pytest.raises(ServingError, match=r"NOT_FOUND: .*version 9 of model 'toy'. Available versions: \[10\]"):
-        registry.get("toy", 9)
+        registry.get(9)
 
 
 def test_several_versions_may_be_served(put, tmp_path):
     for version in (1, 2, 3):
         put(version)
-    registry = ModelRegistry(tmp_path, "toy", num_versions=2)
+    registry = ModelRegistry(ModelConfig("toy", tmp_path, num_versions=2))
     registry.refresh()
     assert states(registry) == {3: "AVAILABLE", 2: "AVAILABLE"}
-    assert registry.get("toy", 2).version == 2
+    assert registry.get(2).version == 2
 
 
 def test_nothing_is_loaded_twice(put, tmp_path):
     put(1)
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
-    model = registry.get("toy")
+    model = registry.get()
     registry.refresh()
-    assert registry.get("toy") is model
+    assert registry.get() is model
 
 
 def test_a_removed_version_is_unloaded_and_an_older_one_takes_over(put, tmp_path):
     put(1)
     newest = put(2)
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
     shutil.rmtree(newest)
     registry.refresh()
-    assert registry.get("toy").version == 1
+    assert registry.get().version == 1
     assert states(registry) == {2: "END", 1: "AVAILABLE"}
     shutil.rmtree(tmp_path / "1")
     registry.refresh()
     with pytest.raises(ServingError, match=r"NOT_FOUND: .*any version of model 'toy'. Available versions: \[\]"):
-        registry.get("toy")
+        registry.get()
 
 
 def test_the_previous_version_answers_while_the_next_one_loads(put, tmp_path, monkeypatch):
     put(1)
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
     put(2)
     seen = {}
 
     def load(directory, version):
-        seen["serving"] = registry.get("toy").version
+        seen["serving"] = registry.get().version
         seen["states"] = states(registry)
         return ServedModel(directory, version)
 
     monkeypatch.setattr(model_registry, "ServedModel", load)
     registry.refresh()
     assert seen == {"serving": 1, "states": {1: "AVAILABLE", 2: "LOADING"}}
-    assert registry.get("toy").version == 2
+    assert registry.get().version == 2
 
 
 def test_a_broken_version_is_passed_over_reported_and_tried_again_when_repaired(put, exported, tmp_path, caplog):
     caplog.set_level("WARNING")
     put(1)
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
     broken = break_version(exported, tmp_path, 2)
     registry.refresh()
-    assert registry.get("toy").version == 1
+    assert registry.get().version == 1
     assert states(registry) == {1: "AVAILABLE", 2: "END"}
-    (status,) = registry.statuses("toy", 2)
+    (status,) = registry.statuses(2)
     assert status.error_code == "UNKNOWN" and "DecodeError" in status.error_message
     assert caplog.messages == [f"Version 2 of model 'toy' failed to load. {status.error_message}"]
     registry.refresh()
     assert len(caplog.messages) == 1  # an unchanged version is not tried again
     shutil.copy(exported / "saved_model.pb", broken / "saved_model.pb")
     registry.refresh()
-    assert registry.get("toy").version == 2
+    assert registry.get().version == 2
     assert states(registry) == {2: "AVAILABLE", 1: "END"}
 
 
 def test_a_version_still_being_copied_is_loaded_when_complete(exported, tmp_path):
     target = tmp_path / "1"
     target.mkdir()
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
-    (status,) = registry.statuses("toy")
+    (status,) = registry.statuses()
     assert (status.state, status.error_code) == ("END", "NOT_FOUND")
     assert "holds no saved_model.pb" in status.error_message
     shutil.copy(exported / "saved_model.pb", target)
@@ -149,9 +150,9 @@ def test_a_graph_that_is_not_for_serving_is_refused(tmp_path):
         with tf.compat.v1.Session(graph=graph) as session:
             builder.add_meta_graph_and_variables(session, ["train"])
         builder.save()
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
-    (status,) = registry.statuses("toy")
+    (status,) = registry.statuses()
     assert status.error_code == "FAILED_PRECONDITION" and "no graph tagged 'serve'" in status.error_message
 
 
@@ -159,21 +160,12 @@ def test_a_base_directory_that_cannot_be_read_changes_nothing(put, tmp_path):
     base_dir = tmp_path / "base"
     base_dir.mkdir()
     put(1).rename(base_dir / "1")
-    registry = ModelRegistry(base_dir, "toy")
+    registry = ModelRegistry(ModelConfig("toy", base_dir))
     registry.refresh()
     base_dir.rename(tmp_path / "away")
     with pytest.raises(FileNotFoundError):
         registry.refresh()
-    assert registry.get("toy").version == 1
-
-
-def test_another_name_is_not_found(put, tmp_path):
-    put(1)
-    registry = ModelRegistry(tmp_path, "toy")
-    registry.refresh()
-    for lookup in (registry.get, registry.statuses):
-        with pytest.raises(ServingError, match=r"NOT_FOUND: .*model 'joy'. Served model: 'toy'"):
-            lookup("joy")
+    assert registry.get().version == 1
 
 
 def write_warmup_requests(directory, *requests):
@@ -195,7 +187,7 @@ def make_lone_request(input_name):
 
 def test_recorded_requests_are_replayed_before_a_version_is_available(put, tmp_path, monkeypatch, caplog):
     write_warmup_requests(put(1), make_lone_request("x"), make_lone_request("x"))
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     calls = []
     predict = ServedModel.predict
 
@@ -212,8 +204,8 @@ def test_recorded_requests_are_replayed_before_a_version_is_available(put, tmp_p
 
 def test_a_version_that_refuses_its_own_recorded_request_is_broken(put, tmp_path):
     write_warmup_requests(put(1), make_lone_request("y"))
-    registry = ModelRegistry(tmp_path, "toy")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
     registry.refresh()
-    (status,) = registry.statuses("toy")
+    (status,) = registry.statuses()
     assert (status.state, status.error_code) == ("END", "INVALID_ARGUMENT")
     assert "'y' is not an input" in status.error_message

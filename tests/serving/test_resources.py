@@ -175,7 +175,7 @@ def test_a_log_on_a_full_disk_does_not_end_the_server(exported):
     for _ in range(2):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ports.append(str(listener.getsockname()[1]))
-    command = [sys.executable, "-m", "serving.local_server", exported.parent, "--model-name", "shop"]
+    command = [sys.executable, "-m", "serving.serve", exported.parent, "--model-name", "shop"]
     with open("/dev/full", "w") as full:
         process = subprocess.Popen(
             [*command, "--grpc-port", ports[0], "--rest-port", ports[1]], stdout=full, stderr=full

@@ -225,14 +225,14 @@ def test_lists_of_any_depth_are_a_400(predict):
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("POST", "/v1/models/census:predict", 404, "Servable not found for request: model 'census'. Served model:"),
+        ("POST", "/v1/models/census:predict", 404, "Servable not found for request: model 'census'. Served models:"),
         ("POST", "/v1/models/toy/versions/4:predict", 404, "Servable not found for request: version 4 of model 'toy'"),
         ("GET", "/v1/models/census", 404, "Servable not found for request: model 'census'."),
         ("GET", "/v1/models/toy/versions/4", 404, "Could not find version 4 of model 'toy'. Known versions: [3]."),
         ("GET", "/v1/models/toy/versions/4/metadata", 404, "Servable not found for request: version 4"),
         ("GET", "/v1/models/toy:predict", 400, "Malformed request: GET /v1/models/toy:predict"),
         ("POST", "/v1/models/toy", 400, "Malformed request: POST /v1/models/toy"),
-        ("POST", "/v1/models/toy:classify", 400, "Malformed request: POST /v1/models/toy:classify"),
+        ("POST", "/v1/models/toy:compute", 400, "Malformed request: POST /v1/models/toy:compute"),
         ("GET", "/v1/models/toy/versions/newest", 400, "Malformed request: GET /v1/models/toy/versions/newest"),
         ("GET", f"/v1/models/toy/versions/{'9' * 5000}", 400, "Malformed request: GET /v1/models/toy/versions/99"),
         ("GET", "/", 404, "Malformed request: GET /"),

@@ -64,8 +64,34 @@ class ToyRanker(tf.Module):
     def pair(self, x):
         return {"low": x - 1.0, "high": x + 1.0}
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def classify(self, inputs):
+        """Of an example's feature `x`: is it above zero?"""
+        x = self.parse(inputs)
+        return {
+            "classes": tf.tile([["no", "yes"]], [tf.size(x), 1]),
+            "scores": tf.stack([1.0 - tf.sigmoid(x), tf.sigmoid(x)], axis=1),
+        }
 
-SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half", "pair")
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def regress(self, inputs):
+        return {"outputs": self.parse(inputs) * 2.0 + self.offset}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="inputs")])
+    def flat(self, inputs):
+        return {"scores": self.parse(inputs)}
+
+    def parse(self, inputs):
+        return tf.io.parse_example(inputs, {"x": tf.io.FixedLenFeature((), tf.float32)})["x"]
+
+
+SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half", "pair", "classify", "regress", "flat")
+
+
+def example(x: float) -> bytes:
+    """A serialised example for `classify` and `regress`."""
+    feature = tf.train.Feature(float_list=tf.train.FloatList(value=[x]))
+    return tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString()
 
 
 def export(base_dir: Path, version: int, offset: float = 0.0, **aliases: str) -> Path:

@@ -29,10 +29,17 @@ def replay(version: Path) -> Verification:
     loaded = tf.saved_model.load(str(version))
     serve, serve_examples = loaded.signatures["serving_default"], loaded.signatures["serve_examples"]
     signature: dict[str, Any] = serve.structured_input_signature[1]
+    examples = tf.constant(to_examples(requests, signature))
     differences = {
         "serving_default": _difference(serve(**to_tensors(requests, signature)), expected),
-        "serve_examples": _difference(serve_examples(examples=tf.constant(to_examples(requests, signature))), expected),
+        "serve_examples": _difference(serve_examples(examples=examples), expected),
     }
+    for name, function in loaded.signatures.items():
+        method, _, task = name.partition("_")
+        if method in ("classify", "regress"):
+            outputs = function(inputs=examples)
+            values = outputs["scores"][:, 1] if method == "classify" else outputs["outputs"]
+            differences[name] = _difference({task: values}, {task: expected[task]})
     if "rank" in loaded.signatures:
         rank = loaded.signatures["rank"]
         signature = rank.structured_input_signature[1]

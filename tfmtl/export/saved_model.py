@@ -50,10 +50,10 @@ def export(
 ) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
-    The SavedModel takes raw features (signatures `serving_default`, `serve_examples` and `rank`, see `ServingModule`).
-    Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted, for `compose`;
-    `golden.jsonl` and `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
-    `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
+    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
+    `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted,
+    for `compose`; `golden.jsonl` and `golden_rank.jsonl`, real requests with the answers of the training graph, for
+    `verify`; `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
     `statistics.json` and `training_profile.json`, what the transformation was fitted to and how the training features
     are distributed, for `tfmtl skew`; of a calibrated model `calibration.json` and `reliability.png`. Written under
     another name and renamed, so that a server that watches the directory never sees half a version.

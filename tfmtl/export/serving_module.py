@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -29,6 +29,11 @@ def signature_specs(problem: Problem) -> dict[str, dict[str, tf.TensorSpec]]:
     return specs | {RANK: rank_signature(problem)} if candidate_features(problem) else specs
 
 
+def method_signatures(problem: Problem, tasks: Sequence[str]) -> dict[str, str]:
+    """Signature name -> task, of the signatures for TF Serving's Classify (binary tasks) and Regress (the others)."""
+    return {f"{'classify' if problem.task(task).kind == 'binary' else 'regress'}_{task}": task for task in tasks}
+
+
 class ServingModule(tf.Module):
     """A model behind its transformation, with the signatures that a server offers.
 
@@ -37,7 +42,13 @@ class ServingModule(tf.Module):
     - `rank`: the features of `serving_default`, those of side `item` with a row for each candidate, all others with one
       row: what is known of the user is looked up, encoded and read once. Only where the problem has such features.
 
-    All answer with one float32 `(B,)` for each name of `answers`.
+    These answer with one float32 `(B,)` for each name of `answers`.
+
+    Then, for TF Serving's Classify and Regress, one for each task that is answered:
+
+    - `classify_<task>`, if binary: `inputs`, as `examples` above, to `classes`, string `(B, 2)`, always `"0"` and
+      `"1"`, and `scores`, float32 `(B, 2)`, their probabilities.
+    - `regress_<task>`, if not: `inputs` to `outputs`, float32 `(B,)`.
 
     Args:
         model: `MultiTaskModel`.
@@ -53,6 +64,7 @@ class ServingModule(tf.Module):
         # training graph along, and the metrics' states with it.
         self._weights = [weight.value for weight in model.weights]
         self._problem = problem
+        self._methods = method_signatures(problem, answers.tasks)
 
         def predict(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return answers.of_tensors(model(features, training=False))
@@ -87,4 +99,18 @@ class ServingModule(tf.Module):
         functions[SERVE_EXAMPLES] = serve_examples.get_concrete_function(**specs[SERVE_EXAMPLES])
         if RANK in specs:
             functions[RANK] = rank.get_concrete_function(**specs[RANK])
+        for name, task in self._methods.items():
+            functions[name] = _method_signature(functions[SERVE_EXAMPLES], name, task)
         return functions
+
+
+def _method_signature(serve_examples: Any, name: str, task: str) -> Any:
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, "inputs")])
+    def infer(inputs: tf.Tensor) -> Mapping[str, tf.Tensor]:
+        values = serve_examples(examples=inputs)[task]
+        if not name.startswith("classify_"):
+            return {"outputs": values}
+        classes = tf.tile(tf.constant([["0", "1"]]), (tf.size(values), 1))
+        return {"classes": classes, "scores": tf.stack((1.0 - values, values), axis=1)}
+
+    return infer.get_concrete_function()

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, signature_specs
+from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, method_signatures, signature_specs
 from tfmtl.export.warmup import predict_request, request_tensors
 from tfmtl.schema import CategoricalFeature, Problem
 
@@ -22,6 +22,8 @@ _ROWS = 2
 _WHAT = {
     SERVE: "Raw features by name, a row for each example.",
     SERVE_EXAMPLES: "The same features as serialised `tf.train.Example`s; what is missing is left out.",
+    "classify": "`inputs`, serialised examples, to the classes `0` and `1` with their probabilities.",
+    "regress": "`inputs`, serialised examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
 
@@ -110,7 +112,11 @@ def _protoset() -> bytes:
 def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
     name = problem.name
     lines = [f"# How to ask `{name}`", ""]
-    lines += ["Every signature answers with one float32 for each name and row, `(B,)`, or `(N,)` for `rank`:", ""]
+    lines += [
+        "Every signature but those for Classify and Regress answers with one float32 for each name and row, `(B,)`, "
+        "or `(N,)` for `rank`:",
+        "",
+    ]
     outputs = [[f"`{key}`", _output_text(problem, answers, key)] for key in answers.names]
     lines += table(["output", "what it is"], outputs)
     for signature, specs in inputs.items():
@@ -121,6 +127,9 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
         lines += ["", f"## {signature}", "", _WHAT[signature], ""]
         lines += table(["input", "dtype", "shape", "what it is"], rows)
         lines += ["", *commands(name, signature)]
+    lines += ["", "## Classify and Regress", "", "For clients of TF Serving's `Classify` and `Regress`:", ""]
+    methods = [[f"`{key}`", _WHAT[key.partition("_")[0]]] for key in method_signatures(problem, answers.tasks)]
+    lines += table(["signature", "what it does"], methods)
     lines += [
         "",
         "Both commands are run in this folder. B, N rows; n the longest list of the request: fill shorter ones up with "

@@ -11,6 +11,7 @@ from tests.support.tiny_problem import prepare, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import VerificationError, export, saved_model
+from tfmtl.export.serving_module import method_signatures
 from tfmtl.export.versions import existing_versions
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
@@ -62,7 +63,9 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
 
 def test_signatures(version: Path, tiny_data: PreparedData) -> None:
     signatures = tf.saved_model.load(str(version)).signatures
-    assert set(signatures) == {"serving_default", "serve_examples", "rank"}
+    methods = method_signatures(tiny_data.problem, [task.name for task in tiny_data.problem.tasks])
+    assert {name.partition("_")[0] for name in methods} == {"classify", "regress"}
+    assert set(signatures) == {"serving_default", "serve_examples", "rank", *methods}
     expected = raw_signature(tiny_data.problem)
     assert signatures["serving_default"].structured_input_signature == ((), expected)
     examples = {"examples": tf.TensorSpec((None,), tf.string, "examples")}
@@ -73,11 +76,15 @@ def test_signatures(version: Path, tiny_data: PreparedData) -> None:
     }
     assert {name: spec.dtype for name, spec in inputs.items()} == {name: spec.dtype for name, spec in expected.items()}
     assert {spec.shape[0] for spec in inputs.values()} == {1, None}
-    for signature in signatures.values():
-        outputs = signature.structured_outputs
+    for name in set(signatures) - set(methods):
+        outputs = signatures[name].structured_outputs
         assert set(outputs) == {"click", "buy", "watch"}
         for spec in outputs.values():
             assert (spec.shape.as_list(), spec.dtype) == ([None], tf.float32)
+    for name in methods:
+        assert signatures[name].structured_input_signature[1] == {"inputs": tf.TensorSpec((None,), tf.string, "inputs")}
+        wanted = {"classes", "scores"} if name.startswith("classify") else {"outputs"}
+        assert set(signatures[name].structured_outputs) == wanted
 
 
 def test_holds_the_weights_and_nothing_of_training(version: Path, model: MultiTaskModel) -> None:

@@ -109,7 +109,10 @@ def test_descriptors_are_complete(extra: Path) -> None:
 
 def test_page_names_everything(extra: Path, loaded: Any) -> None:
     page = (extra / "signature.md").read_text(encoding="utf-8")
-    sections = page.split("\n## ")
+    *sections, methods = page.split("\n## ")
+    assert methods.startswith("Classify and Regress\n")
+    for name in ("classify_click", "classify_buy", "regress_watch"):
+        assert f"| `{name}` |" in methods and name in loaded.signatures
     assert [section.splitlines()[0] for section in sections[1:]] == list(SIGNATURES)
     for section in sections[1:]:
         name = section.splitlines()[0]

@@ -1,0 +1,377 @@
+"""What the local server adds to a model's own time, and what batching gains under concurrent clients.
+
+    python -m benchmarks.serving.load <output folder of tfmtl export> [--seconds 3] [--rounds 3] [--output FILE.md]
+
+Two models: a small one (two tables, two dense layers), and the export. Each in three parts:
+
+- one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
+  ready tensors in this process: what is more is the server's and gRPC's;
+- 32 concurrent clients, one row a request, without batching and with, and a server that sends every request back as it
+  came, which is as fast as this gRPC stack gets on this machine;
+- where a request's time goes on the way to the model, measured piece by piece in this process.
+
+Clients are processes of their own that send ready bytes and do not read the answers. All servers run from the start to
+the end and are asked in turn; numbers are medians over the rounds.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_ROWS = (1, 64, 500)
+_CLIENTS = 32
+_CLIENT_PROCESSES = 2
+_BODIES = 64  # different requests that are sent in turn
+_WARM_UP_SECONDS = 1.0
+_BARE_CALLS = 200
+
+Inputs = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one round of load gave: requests a second, milliseconds at two quantiles, the server's CPU time."""
+
+    rate: float
+    p50: float
+    p99: float
+    cpu: float
+
+
+# === Servers ===
+
+
+def _serve(kind: str, base_dir: str, ports: Any) -> None:
+    """Runs in a process of its own until it is killed."""
+    if kind == "echo":
+        asyncio.run(_echo(ports))
+    from serving.batching_options import BatchingOptions
+    from serving.local_server import LocalServer
+
+    batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
+    server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
+    server.start()
+    ports.put(server.grpc_port)
+    time.sleep(86400.0)
+
+
+async def _echo(ports: Any) -> None:
+    async def answer(request: bytes, context: Any) -> bytes:
+        return request
+
+    service, method = _PREDICT.strip("/").split("/")
+    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    ports.put(server.add_insecure_port("127.0.0.1:0"))
+    await server.start()
+    await server.wait_for_termination()
+
+
+@contextmanager
+def _server(kind: str, base_dir: Path) -> Iterator[tuple[int, int]]:
+    """A running server as (port, process id)."""
+    ports = multiprocessing.Queue()
+    process = multiprocessing.Process(target=_serve, args=(kind, str(base_dir), ports), daemon=True)
+    process.start()
+    try:
+        yield ports.get(timeout=120), process.pid or 0
+    finally:
+        process.kill()
+        process.join()
+
+
+# === Clients ===
+
+
+def _ask(port: int, bodies: Sequence[bytes], clients: int, seconds: float, found: Any) -> None:
+    """Runs in a process of its own: `clients` that each send the next request when the last is answered."""
+
+    async def ask_all() -> None:
+        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+            call = channel.unary_unary(_PREDICT)
+            milliseconds: list[float] = []
+
+            async def client(number: int, until: float) -> None:
+                while (started := time.perf_counter()) < until:
+                    await call(bodies[number % len(bodies)], timeout=60.0)
+                    milliseconds.append(1e3 * (time.perf_counter() - started))
+                    number += clients
+
+            for length in (_WARM_UP_SECONDS, seconds):
+                milliseconds.clear()
+                until = time.perf_counter() + length
+                await asyncio.gather(*[client(number, until) for number in range(clients)])
+            found.put(milliseconds)
+
+    asyncio.run(ask_all())
+
+
+def _load(server: tuple[int, int], bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
+    port, process_id = server
+    found = multiprocessing.Queue()
+    processes = min(clients, _CLIENT_PROCESSES)
+    workers = [
+        multiprocessing.Process(target=_ask, args=(port, bodies[number:], clients // processes, seconds, found))
+        for number in range(processes)
+    ]
+    before = _cpu_seconds(process_id)
+    for worker in workers:
+        worker.start()
+    milliseconds = sorted(value for _ in workers for value in found.get(timeout=120 + seconds))
+    for worker in workers:
+        worker.join()
+    count = len(milliseconds)
+    return Load(
+        rate=count / seconds,
+        p50=milliseconds[count // 2],
+        p99=milliseconds[int(0.99 * count)],
+        cpu=1e6 * (_cpu_seconds(process_id) - before) / (count * (1.0 + _WARM_UP_SECONDS / seconds)),
+    )
+
+
+def _cpu_seconds(process_id: int) -> float:
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _median(loads: Sequence[Load]) -> Load:
+    return Load(*[statistics.median(getattr(load, name) for load in loads) for name in ("rate", "p50", "p99", "cpu")])
+
+
+# === Models and requests ===
+
+
+def _export_small(base_dir: Path) -> None:
+    """A small ranking model with the inputs of a hand-written one."""
+    import tensorflow as tf
+
+    class Small(tf.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.users, self.items = (tf.Variable(tf.random.normal((1000, 16))) for _ in range(2))
+            self.hidden, self.out = tf.Variable(tf.random.normal((34, 32))), tf.Variable(tf.random.normal((32, 2)))
+
+        @tf.function(
+            input_signature=[
+                tf.TensorSpec([None], tf.int64, "user"),
+                tf.TensorSpec([None], tf.int64, "item"),
+                tf.TensorSpec([None], tf.float32, "price"),
+                tf.TensorSpec([None], tf.float32, "age"),
+            ]
+        )
+        def serve(self, user: Any, item: Any, price: Any, age: Any) -> Any:
+            columns = [tf.gather(self.users, user), tf.gather(self.items, item), price[:, None], age[:, None]]
+            return {"scores": tf.sigmoid(tf.nn.relu(tf.concat(columns, 1) @ self.hidden) @ self.out)}
+
+    small = Small()
+    tf.saved_model.save(small, str(base_dir / "1"), signatures={"serving_default": small.serve})
+
+
+def _small_inputs(rows: int, number: int) -> Inputs:
+    import numpy as np
+
+    generator = np.random.default_rng(number)
+    ids = {name: generator.integers(0, 1000, rows) for name in ("user", "item")}
+    return ids | {name: generator.normal(size=rows).astype(np.float32) for name in ("price", "age")}
+
+
+def _export_inputs(version: Path, specs: Any) -> Callable[[int, int], Inputs]:
+    from tfmtl.export.raw_batch import to_tensors
+
+    lines = (version / "assets.extra" / "golden.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    features = [json.loads(line)["features"] for line in lines]
+
+    def inputs(rows: int, number: int) -> Inputs:
+        chosen = [features[(number + row) % len(features)] for row in range(rows)]
+        return {name: tensor.numpy() for name, tensor in to_tensors(chosen, specs).items()}
+
+    return inputs
+
+
+def _request(inputs: Inputs) -> Any:
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "model"
+    for name, array in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+    return request
+
+
+# === The three parts ===
+
+
+def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | None, options: Any) -> list[str]:
+    """The tables of one model, as lines of Markdown."""
+    import tensorflow as tf
+
+    version = max((path for path in base_dir.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    saved_model = tf.saved_model.load(str(version))
+    function = saved_model.signatures["serving_default"]
+    inputs = inputs or _export_inputs(version, function.structured_input_signature[1])
+    lines = [f"## {title}", ""]
+    with (
+        _server("alone", base_dir) as alone,
+        _server("5000", base_dir) as batched,
+        _server("20000", base_dir) as patient,
+        _server("echo", base_dir) as echo,
+    ):
+        table = []
+        for rows in _ROWS:
+            tensors = {name: tf.constant(array) for name, array in inputs(rows, 0).items()}
+            bodies = [_request(inputs(rows, number)).SerializeToString() for number in range(8)]
+            bare, served = [], []
+            for _ in range(options.rounds):
+                bare.append(_bare(lambda: function(**tensors)))  # noqa: B023 - called in this round
+                served.append(_load(alone, bodies, 1, options.seconds))
+            for side, loads in (("bare call", bare), ("over gRPC", served)):
+                load = _median(loads)
+                table.append([str(rows), side, f"{load.rate:,.0f}", f"{load.p50:.2f}", f"{load.p99:.2f}"])
+        lines += _table(["rows", "one client", "requests/s", "p50 ms", "p99 ms"], table)
+        bodies = [_request(inputs(1, number)).SerializeToString() for number in range(_BODIES)]
+        sides = {
+            "each alone": alone,
+            "batched, waiting 5 ms at most": batched,
+            "batched, waiting 20 ms at most": patient,
+            "sent back unread": echo,
+        }
+        loads: dict[str, list[Load]] = {side: [] for side in sides}
+        for _ in range(options.rounds):
+            for side, server in sides.items():
+                loads[side].append(_load(server, bodies, _CLIENTS, options.seconds))
+    found = {side: _median(each) for side, each in loads.items()}
+    table = [
+        [
+            side,
+            f"{load.rate:,.0f}",
+            f"{load.rate / found['each alone'].rate:.2f}",
+            f"{load.p50:.1f}",
+            f"{load.p99:.1f}",
+            f"{load.cpu:.0f}",
+        ]
+        for side, load in found.items()
+    ]
+    heads = ["32 clients, one row", "requests/s", "ratio", "p50 ms", "p99 ms", "server's CPU µs a request"]
+    lines += [
+        "",
+        *_table(heads, table),
+        "",
+        *_table(["step of one row", "µs"], _steps(version, inputs(1, 0), function)),
+    ]
+    return [*lines, ""]
+
+
+def _bare(call: Callable[[], Any]) -> Load:
+    milliseconds = []
+    for number in range(_BARE_CALLS + 20):
+        started = time.perf_counter()
+        call()
+        if number >= 20:
+            milliseconds.append(1e3 * (time.perf_counter() - started))
+    milliseconds.sort()
+    total = sum(milliseconds)
+    return Load(1e3 * len(milliseconds) / total, milliseconds[len(milliseconds) // 2], milliseconds[-2], 0.0)
+
+
+def _steps(version: Path, inputs: Inputs, function: Any) -> list[list[str]]:
+    """Median microseconds of what a server does for one row, in this process."""
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2
+
+    from serving.batch_rows import merge_rows
+    from serving.served_model import ServedModel
+    from serving.signature_call import SignatureCall
+    from serving.tensor_proto import array_to_tensor, tensor_to_array
+
+    model = ServedModel(version, 1)
+    call = SignatureCall(function)
+    request = _request(inputs)
+    body = request.SerializeToString()
+    tensors = {name: tf.constant(array) for name, array in inputs.items()}
+    batch = merge_rows([inputs] * _CLIENTS)
+    outputs = model.predict("", inputs)
+
+    def write() -> bytes:
+        response = predict_pb2.PredictResponse()
+        for name, array in outputs.items():
+            array_to_tensor(array, response.outputs[name])
+        return bytes(response.SerializeToString())
+
+    steps: dict[str, Callable[[], Any]] = {
+        "read the request's bytes": lambda: predict_pb2.PredictRequest.FromString(body),
+        "tensors to arrays": lambda: {name: tensor_to_array(tensor) for name, tensor in request.inputs.items()},
+        "check them": lambda: model.signature("").check_inputs(inputs),
+        "call the signature, as TensorFlow offers it": lambda: function(**tensors),
+        "call the signature, as the server does (arrays to tensors included)": lambda: call(inputs),
+        f"the same for {_CLIENTS} rows, a row": lambda: call(batch),
+        f"put {_CLIENTS} requests together, a request": lambda: merge_rows([inputs] * _CLIENTS),
+        "write the answer": write,
+    }
+    found = []
+    for name, step in steps.items():
+        times = []
+        for number in range(320):
+            started = time.perf_counter()
+            step()
+            if number >= 20:
+                times.append(1e6 * (time.perf_counter() - started))
+        share = _CLIENTS if str(_CLIENTS) in name else 1
+        found.append([name, f"{statistics.median(times) / share:.0f}"])
+    return found
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Prints the tables, and writes them if told to."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("export", type=Path, help="output folder of `tfmtl export`")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of load, each time")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--output", type=Path, help="Markdown file to write")
+    options = parser.parse_args(arguments)
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout
+    cpu = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name"))
+    lines = [
+        "# The local server under load",
+        "",
+        f"`python -m benchmarks.serving.load <export> --seconds {options.seconds:g} --rounds {options.rounds}`, commit "
+        f"{commit.strip()}, {os.cpu_count()} cores ({cpu.partition(':')[2].strip()}) for server and clients together, "
+        "no GPU.",
+        "",
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        _export_small(Path(folder))
+        lines += _measure("A small model: two tables, two dense layers", Path(folder), _small_inputs, options)
+    lines += _measure(f"An export: `{options.export.resolve().parent.name}`", options.export, None, options)
+    text = "\n".join(lines)
+    print(text)
+    if options.output:
+        options.output.write_text(text)
+
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")  # a server must not inherit a loaded TensorFlow
+    main(sys.argv[1:])

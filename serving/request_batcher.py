@@ -1,0 +1,255 @@
+"""Predict requests on their way to the model: a bounded queue, batches, and the threads that compute them."""
+
+import asyncio
+import logging
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy.typing as npt
+
+from serving.batch_rows import Arrays, batch_key, merge_rows, split_rows
+from serving.batching_options import BatchingOptions
+from serving.served_model import ServedModel
+from serving.server_metrics import ServerMetrics
+from serving.serving_error import ServingError
+
+logger = logging.getLogger(__name__)
+
+_FORGET = 0.8  # from 32 clients to one takes eleven batches
+
+Outputs = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    inputs: Arrays
+    output_filter: Sequence[str]
+    rows: int
+    deadline: float | None
+    future: "asyncio.Future[Outputs]"
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """Requests that will be computed together. It holds the model, so that no version goes before its requests."""
+
+    model: ServedModel
+    signature_name: str
+    flow: "_Flow"
+    key: Hashable
+    due: float
+    rows: int = 0
+    requests: list[_Request] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class _Flow:
+    """The requests of one signature of a version."""
+
+    open: dict[Hashable, _Batch] = field(default_factory=dict)  # the batches that take further requests
+    under_way: int = 0
+    computing: int = 0
+    most: int = 0  # under way since the last batch was taken
+    expected: int = 0  # as many were lately under way at once
+
+
+class RequestBatcher:
+    """Computes predictions in threads of its own, requests that can share a batch together.
+
+    Requests share a batch if they ask the same signature of the same version, all of whose inputs and outputs have a
+    row for each example, and if their shapes agree but for the rows. Lists of different lengths agree too where the
+    model is known to read filled-up lists as it reads shorter ones (`ServedModel.fills_lists`). The answer of a row may
+    differ in the last bits of float32 from that of the row alone: matrix products of other sizes add in another order.
+    If a batch fails, its requests are computed one by one, so that none fails for another's sake.
+
+    To be made and asked in one event loop. Close it when no request is under way.
+
+    Args:
+        options: BatchingOptions. `max_batch_size=1` computes every request alone.
+        metrics: ServerMetrics. Told about batches and the queue.
+    """
+
+    def __init__(self, options: BatchingOptions, metrics: ServerMetrics) -> None:
+        self._options = options
+        self._metrics = metrics
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Batch] = deque()  # oldest first
+        # Weak, for a batcher must not hold a version that is unloaded.
+        self._flows: WeakKeyDictionary[ServedModel, dict[str, _Flow]] = WeakKeyDictionary()
+        self._changed = threading.Condition()
+        self._is_closing = False
+        metrics.watch_queue(lambda: len(self._waiting))
+        self._threads = [
+            threading.Thread(target=self._work, name=f"predict-{number}", daemon=True)
+            for number in range(options.num_batch_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def __enter__(self) -> "RequestBatcher":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the threads after what waits has been computed."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    async def predict(
+        self,
+        model: ServedModel,
+        signature_name: str,
+        inputs: Arrays,
+        output_filter: Sequence[str] = (),
+        deadline: float | None = None,
+    ) -> Outputs:
+        """Returns what `ServedModel.predict` returns for these arguments.
+
+        Args:
+            model: ServedModel. The version to ask.
+            signature_name: str. Empty means `serving_default`.
+            inputs: mapping of every input's name to an array.
+            output_filter: names of the outputs to return. Defaults to `()`, which returns all.
+            deadline: float or None. On the clock of `time.monotonic`; a request that is still waiting then is not
+                computed. Defaults to `None`.
+
+        Raises:
+            ServingError: `RESOURCE_EXHAUSTED` if the queue is full, `DEADLINE_EXCEEDED` if the deadline passed in the
+                queue, and whatever `ServedModel.predict` raises.
+        """
+        signature = model.signature(signature_name)
+        key: Hashable = None
+        if self._options.max_batch_size > 1 and model.is_batchable(signature.name):
+            signature.check_inputs(inputs)
+            signature.check_output_names(output_filter)
+            key = batch_key(inputs, model.fills_lists(signature.name))
+        rows = next((len(array) for array in inputs.values() if array.ndim), 1)
+        request = _Request(inputs, output_filter, rows, deadline, self._loop.create_future())
+        with self._changed:
+            self._enqueue(request, model, signature.name, key)
+        return await request.future
+
+    def _enqueue(self, request: _Request, model: ServedModel, signature_name: str, key: Hashable) -> None:
+        limit = self._options.max_batch_size
+        flow = self._flows.setdefault(model, {}).setdefault(signature_name, _Flow())
+        batch = flow.open.get(key)
+        if batch is not None and batch.rows + request.rows > limit:
+            del flow.open[key]
+            batch.due = 0.0
+            self._changed.notify()
+            batch = None
+        if batch is None:
+            if len(self._waiting) >= self._options.max_enqueued_batches:
+                raise ServingError(
+                    "RESOURCE_EXHAUSTED",
+                    f"The server's queue is full: {len(self._waiting)} batches wait. Try again later, or ask fewer.",
+                )
+            wait = 1e-6 * self._options.batch_timeout_micros if key is not None else 0.0
+            batch = _Batch(model, signature_name, flow, key, time.monotonic() + wait)
+            self._waiting.append(batch)
+            if key is not None:
+                flow.open[key] = batch
+            self._changed.notify()
+        batch.requests.append(request)
+        batch.rows += request.rows
+        flow.under_way += 1
+        flow.most = max(flow.most, flow.under_way)
+        # All are together who were lately under way: nobody is worth waiting for.
+        if batch.rows >= limit or len(batch.requests) >= flow.expected - flow.computing:
+            batch.due = 0.0
+            self._changed.notify()
+
+    def _work(self) -> None:
+        while (batch := self._take()) is not None:
+            answers = self._answers(batch)
+            with self._changed:
+                batch.flow.under_way -= len(batch.requests)
+                batch.flow.computing -= len(batch.requests)
+            # One wake-up of the loop for the whole batch. A closed loop has no one left who waits.
+            if not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(_deliver, answers)
+            del batch, answers  # a waiting thread must not hold a version
+
+    def _take(self) -> _Batch | None:
+        """Waits for a batch that has waited long enough; None at the end."""
+        with self._changed:
+            # No batch in a variable while it waits: that would hold a version.
+            while (due := self._seconds_to_next()) > 0.0:
+                self._changed.wait(None if due == math.inf else due)
+            now = math.inf if self._is_closing else time.monotonic()
+            batch = next((batch for batch in self._waiting if batch.due <= now), None)
+            if batch is None:
+                return None
+            self._waiting.remove(batch)
+            flow = batch.flow
+            if flow.open.get(batch.key) is batch:
+                del flow.open[batch.key]
+            # It falls slowly: of clients that come back at once, some are still on their way.
+            flow.expected = max(flow.most, int(_FORGET * flow.expected))
+            flow.most = flow.under_way
+            flow.computing += len(batch.requests)
+            return batch
+
+    def _seconds_to_next(self) -> float:
+        """Until there is a batch to compute, or the end."""
+        if self._is_closing:
+            return 0.0
+        return min((batch.due for batch in self._waiting), default=math.inf) - time.monotonic()
+
+    def _answers(self, batch: _Batch) -> list[tuple["asyncio.Future[Outputs]", Outputs | Exception]]:
+        now = time.monotonic()
+        asked = [request for request in batch.requests if not request.future.cancelled()]
+        late = [request for request in asked if request.deadline is not None and request.deadline < now]
+        asked = [request for request in asked if request not in late]
+        answers: list[tuple[asyncio.Future[Outputs], Outputs | Exception]] = [
+            (each.future, ServingError("DEADLINE_EXCEEDED", "The deadline passed while the request waited."))
+            for each in late
+        ]
+        if asked:
+            self._metrics.observe_batch(len(asked), sum(request.rows for request in asked))
+        together = self._predict_together(batch, asked) if len(asked) > 1 else None
+        for index, request in enumerate(asked):
+            answers.append((request.future, together[index] if together else _predict_alone(batch, request)))
+        return answers
+
+    def _predict_together(self, batch: _Batch, requests: Sequence[_Request]) -> list[Outputs] | None:
+        """The answers, or None if the batch fails."""
+        try:
+            outputs = batch.model.predict(batch.signature_name, merge_rows([each.inputs for each in requests]))
+            answers = split_rows(outputs, [request.rows for request in requests])
+        # Whatever it is, the requests that are to blame will fail again when they are alone.
+        except Exception as error:
+            logger.debug("A batch of %d requests failed and is computed one by one. %s", len(requests), error)
+            return None
+        return [
+            {name: rows[name] for name in request.output_filter or rows}
+            for request, rows in zip(requests, answers, strict=True)
+        ]
+
+
+def _predict_alone(batch: _Batch, request: _Request) -> Outputs | Exception:
+    try:
+        return batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
+    except Exception as error:  # it belongs to whoever waits for the answer
+        return error
+
+
+def _deliver(answers: Sequence[tuple["asyncio.Future[Outputs]", Outputs | Exception]]) -> None:
+    for future, answer in answers:
+        if future.done():  # cancelled: nobody waits any more
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
