@@ -7,16 +7,13 @@ from aiohttp import web
 
 from serving.model_manager import ModelManager
 from serving.server_metrics import CONTENT_TYPE, ServerMetrics
-from serving.serving_error import HTTP_STATUS
+from serving.serving_error import HTTP_CODES
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # TF Serving's path, and the one that scrapers look at unless told otherwise.
 _METRICS_PATHS = ("/monitoring/prometheus/metrics", "/metrics")
 _HEALTH_PATH = "/healthz"
-
-# Several codes share one status; the first in the table is the likeliest.
-_CODES = {200: "OK", **{status: code for code, status in reversed(HTTP_STATUS.items())}}
 
 
 class Monitoring:
@@ -60,7 +57,7 @@ class Monitoring:
         code = "CANCELLED"  # unless it is answered
         try:
             response = await handler(request)
-            code = _CODES.get(response.status, "INTERNAL")
+            code = HTTP_CODES.get(response.status, "INTERNAL")
             return response
         finally:
             name = request.match_info["name"]

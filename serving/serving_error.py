@@ -41,6 +41,15 @@ HTTP_STATUS = {
     "DEADLINE_EXCEEDED": 504,
 }
 
+# What an answer's HTTP status says. Several codes share one; the first in the table is the likeliest.
+HTTP_CODES = {
+    200: "OK",
+    **{status: code for code, status in reversed(HTTP_STATUS.items())},
+    # HTTP tells these apart, gRPC does not.
+    408: "DEADLINE_EXCEEDED",
+    413: "RESOURCE_EXHAUSTED",
+}
+
 _MAX_HEADER_BYTES = 6000
 _MAX_QUOTED_CHARACTERS = 60
 _QUOTER = reprlib.Repr()

@@ -10,14 +10,10 @@ import numpy.typing as npt
 
 from serving.client.connection import Connection
 from serving.model_metadata import ModelMetadata
-from serving.serving_error import HTTP_STATUS, ServingError
+from serving.serving_error import HTTP_CODES, ServingError
 from serving.signature import LOADER_SIGNATURE, Signature, TensorSpec
 from serving.tensor_json import bytes_to_base64, json_to_array, strings_to_json
 from serving.version_status import VersionStatus
-
-# Several codes share one status; the first in the table is the likeliest.
-_CODES = {status: code for code, status in reversed(HTTP_STATUS.items())}
-_CODES |= {408: "DEADLINE_EXCEEDED", 413: "RESOURCE_EXHAUSTED"}  # HTTP has them, gRPC has no codes of their own
 
 # The DataType names that are not just DT_ and the dtype's name.
 _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
@@ -66,7 +62,7 @@ def read_answer(status: int, text: bytes, connection: Connection) -> dict[str, A
         answer = None
     if isinstance(answer, dict) and status == 200:
         return answer
-    code = _CODES.get(status, "UNKNOWN")
+    code = HTTP_CODES.get(status, "UNKNOWN")
     if isinstance(answer, dict):
         raise ServingError(code, str(answer.get("error", answer)))
     if code == "UNAVAILABLE":  # a gateway's own page

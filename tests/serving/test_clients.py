@@ -177,7 +177,7 @@ def test_the_servers_refusal_is_raised(client):
 
 def test_an_unknown_signature_is_a_failed_precondition(client):
     with pytest.raises(
-        ServingError, match=r"version 3 has no signature 'serving'. Known signatures: \['echo'"
+        ServingError, match=r"version 3 has no signature 'serving'. Known signatures: \['classify', 'echo'"
     ) as caught:
         client.predict(LISTS, signature_name="serving")
     assert caught.value.code == "FAILED_PRECONDITION"

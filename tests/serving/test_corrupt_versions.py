@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from serving import model_registry
+from serving.model_config import ModelConfig
 from serving.model_registry import ModelRegistry
 from serving.served_model import ServedModel
 from serving.serving_error import ServingError
@@ -32,7 +33,7 @@ def base_dir(whole, tmp_path):
 
 @pytest.fixture
 def registry(base_dir):
-    registry = ModelRegistry(base_dir, "shop")
+    registry = ModelRegistry(ModelConfig("shop", base_dir))
     registry.refresh()
     return registry
 
@@ -130,11 +131,11 @@ BREAKAGES = {
 
 def check_broken(registry, code, message):
     """Version 2 is reported with the reason; version 1 answers."""
-    (status,) = registry.statuses("shop", 2)
+    (status,) = registry.statuses(2)
     assert (status.state, status.error_code) == ("END", code), status
     assert re.search(message, status.error_message), status
-    assert registry.get("shop").version == 1
-    assert registry.get("shop").predict("echo", PAYLOAD)["text_bytes"].tolist() == [b"a"]
+    assert registry.get().version == 1
+    assert registry.get().predict("echo", PAYLOAD)["text_bytes"].tolist() == [b"a"]
 
 
 @pytest.mark.parametrize("damage", BREAKAGES, ids=lambda damage: damage.__name__)
@@ -146,8 +147,8 @@ def test_the_old_version_serves_and_a_repaired_one_is_loaded(registry, base_dir,
     shutil.rmtree(version)
     shutil.copytree(whole, version)
     registry.refresh()
-    assert registry.get("shop").version == 2
-    assert registry.statuses("shop", 2)[0].error_code == "OK"
+    assert registry.get().version == 2
+    assert registry.statuses(2)[0].error_code == "OK"
 
 
 @pytest.fixture
@@ -182,24 +183,24 @@ def test_a_version_that_may_not_be_read_is_loaded_once_it_may(
         os.seteuid(0)
     path.chmod(rights)
     registry.refresh()
-    assert registry.get("shop").version == 2
+    assert registry.get().version == 2
 
 
 def test_a_version_that_is_a_link_to_itself_is_none(registry, base_dir):
     (base_dir / "2").symlink_to("2")
     (base_dir / "3").symlink_to("nowhere")
     registry.refresh()
-    assert [status.version for status in registry.statuses("shop")] == [1]
-    assert registry.get("shop").version == 1
+    assert [status.version for status in registry.statuses()] == [1]
+    assert registry.get().version == 1
 
 
 def test_a_version_may_be_a_link_and_is_loaded_when_its_target_appears(registry, base_dir, whole, tmp_path):
     (base_dir / "2").symlink_to(tmp_path / "store")
     registry.refresh()
-    assert registry.get("shop").version == 1
+    assert registry.get().version == 1
     shutil.copytree(whole, tmp_path / "store")
     registry.refresh()
-    assert registry.get("shop").version == 2
+    assert registry.get().version == 2
 
 
 @pytest.mark.parametrize("moment", ["before", "while"])
@@ -219,15 +220,15 @@ def test_a_version_that_disappears_while_it_is_loaded(registry, base_dir, whole,
     check_broken(registry, "NOT_FOUND", "saved_model.pb" if moment == "before" else "variables")
     shutil.rmtree(version, ignore_errors=True)
     registry.refresh()
-    assert registry.get("shop").version == 1
+    assert registry.get().version == 1
     shutil.copytree(whole, version)
     registry.refresh()
-    assert registry.get("shop").version == 2
+    assert registry.get().version == 2
 
 
 def test_files_that_go_away_between_two_looks_are_no_error(base_dir, whole, monkeypatch):
     """The walk sees names whose files are gone when it asks for their sizes."""
-    registry = ModelRegistry(base_dir, "shop")
+    registry = ModelRegistry(ModelConfig("shop", base_dir))
     walk = os.walk
 
     def walk_with_ghost(directory):
@@ -236,7 +237,7 @@ def test_files_that_go_away_between_two_looks_are_no_error(base_dir, whole, monk
 
     monkeypatch.setattr(os, "walk", walk_with_ghost)
     registry.refresh()
-    assert registry.get("shop").version == 1
+    assert registry.get().version == 1
 
 
 def test_what_is_loaded_does_not_need_its_files(registry, base_dir):
@@ -244,7 +245,7 @@ def test_what_is_loaded_does_not_need_its_files(registry, base_dir):
     shutil.rmtree(base_dir / "1" / "assets")
     (base_dir / "1" / "saved_model.pb").write_bytes(b"\xff")
     registry.refresh()
-    assert registry.get("shop").predict("echo", PAYLOAD)["text_bytes"].tolist() == [b"a"]
+    assert registry.get().predict("echo", PAYLOAD)["text_bytes"].tolist() == [b"a"]
     features = {
         "viewed__item_id": np.array([[b"i1"]], object),
         "viewed__time": np.array([[1]]),
@@ -252,8 +253,8 @@ def test_what_is_loaded_does_not_need_its_files(registry, base_dir):
         "item_id": np.array([b"i2"], object),
         "price": np.array([1.0], np.float32),
     }
-    assert registry.get("shop").predict("rank", features)["spent"].shape == (1,)
+    assert registry.get().predict("rank", features)["spent"].shape == (1,)
     shutil.rmtree(base_dir / "1")
     registry.refresh()
     with pytest.raises(ServingError, match="NOT_FOUND"):
-        registry.get("shop")
+        registry.get()

@@ -8,6 +8,7 @@ import pytest
 
 from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
+from serving.limits import Limits
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
 from serving.serving_error import ServingError
@@ -51,10 +52,10 @@ def test_requests_are_counted_by_protocol_method_model_and_status(server):
         for _ in range(3):
             client.predict(LONE, signature_name="lone", timeout=60)
         rest.predict(LONE, signature_name="lone", timeout=60)
-        with pytest.raises(ServingError):
-            client.predict({"x": ["a"]}, signature_name="lone", timeout=60)
-        with pytest.raises(ServingError):
-            rest.predict({"x": ["a"]}, signature_name="lone", timeout=60)
+        too_many = {"x": np.zeros(Limits.max_rows + 1, np.float32)}
+        for each in (client, rest):
+            with pytest.raises(ServingError, match="rows"):
+                each.predict(too_many, signature_name="lone", timeout=60)
         client.status(timeout=60)
     with GrpcClient(f"127.0.0.1:{server.grpc_port}", "made up\n") as stranger, pytest.raises(ServingError):
         stranger.status(timeout=60)
@@ -68,7 +69,7 @@ def test_requests_are_counted_by_protocol_method_model_and_status(server):
         return grown(f"serving_requests_total{{{labels}}}")
 
     assert requests("grpc", "Predict", "OK") == 3
-    assert requests("grpc", "Predict", "INVALID_ARGUMENT") == requests("rest", "Predict", "INVALID_ARGUMENT") == 1
+    assert requests("grpc", "Predict", "RESOURCE_EXHAUSTED") == requests("rest", "Predict", "RESOURCE_EXHAUSTED") == 1
     assert requests("rest", "Predict", "OK") == 1
     assert requests("grpc", "GetModelStatus", "OK") == 1
     # A name that a client made up is no label: it would be a series for ever.
