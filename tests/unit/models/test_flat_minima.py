@@ -247,17 +247,22 @@ def test_xla_computes_the_same(decomposed: bool) -> None:
 
 
 def test_mixed_precision() -> None:
-    steps = []
-    for policy in ("float32", "mixed_bfloat16"):
-        keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(policy)
-        try:
-            model = tiny_model(tiny_inputs(), "shared_bottom")
-        finally:
-            keras.config.set_dtype_policy("float32")
-        steps.append(step_of(model, None, sharpness=SAM(0.3, decomposed=True, embeddings=True)))
-    exact, rounded = (np.concatenate([part.ravel() for part in step]) for step in steps)
-    assert 0.0 < np.linalg.norm(rounded - exact) < 0.05 * np.linalg.norm(exact)
+    """What rounding does to the step is of the order of what it does to a plain one, whose bfloat16 kernels these are."""
+
+    def rounding(sharpness: SAM | None) -> float:
+        steps = []
+        for policy in ("float32", "mixed_bfloat16"):
+            keras.utils.set_random_seed(0)
+            keras.config.set_dtype_policy(policy)
+            try:
+                model = tiny_model(tiny_inputs(), "shared_bottom")
+            finally:
+                keras.config.set_dtype_policy("float32")
+            steps.append(step_of(model, None, sharpness=sharpness))
+        exact, rounded = (np.concatenate([part.ravel() for part in step]) for step in steps)
+        return float(np.linalg.norm(rounded - exact) / np.linalg.norm(exact))
+
+    assert 0.0 < rounding(SAM(0.3, decomposed=True, embeddings=True)) < 3.0 * rounding(None)
 
 
 # === In a model ===
