@@ -247,7 +247,7 @@ def test_xla_computes_the_same(decomposed: bool) -> None:
 
 
 def test_mixed_precision() -> None:
-    """What rounding does to the step is of the order of what it does to a plain one, whose bfloat16 kernels these are."""
+    """Rounding does to the step what it does to a plain one; how much that is depends on the processor's kernels."""
 
     def rounding(sharpness: SAM | None) -> float:
         steps = []
