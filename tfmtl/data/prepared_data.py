@@ -234,5 +234,7 @@ class PreparedData:
         parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch)  # noqa: E731
         examples = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         options = tf.data.Options()
+        # Its thread may miss that the data have ended, and an epoch then takes up to a minute longer.
+        options.autotune.enabled = False
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
         return examples.with_options(options).prefetch(tf.data.AUTOTUNE)
