@@ -12,8 +12,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # XLA's own passes run as ever; only the machine code it makes is not tuned, which takes half of the compilation's time.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
-# Spark's start forks this process, with the gRPC servers that tests left in it, and the child then only executes Java. gRPC's
-# handlers, meant for children that go on with gRPC, now and then end it before that.
+# Spark's start forks this process, with the gRPC servers that tests left in it, and the child only executes Java then.
+# gRPC's handlers, meant for children that go on with gRPC, now and then end it before that.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
 import pytest
