@@ -49,11 +49,7 @@ def run_all(
     runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed) for preset in presets}
     step = Steps(console)
     raw, problem = log_of(step, dataset, output, folder)
-    step(f"Preprocess with Beam into {output / 'data'}")
-    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
-        manifest = preprocess(problem, [str(raw)], str(output / "data"), seed=seed)
-    print_manifest(console, manifest)
-    data = PreparedData(output / "data")
+    data = preprocessed(console, step, problem, raw, output / "data", seed)
     reports: dict[str, dict[str, Any]] = {}
     models: dict[str, MultiTaskModel] = {}
     for preset, options in runs.items():
@@ -92,6 +88,15 @@ def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tupl
     step(f"Fetch {DATASETS[dataset].summary}")
     raw = DATASETS[dataset].prepare(output / "raw", folder)
     return raw, DATASETS[dataset].problem
+
+
+def preprocessed(console: Console, step: Steps, problem: Problem, raw: Path, folder: Path, seed: int) -> PreparedData:
+    """The log in `raw`, preprocessed into `folder`."""
+    step(f"Preprocess with Beam into {folder}")
+    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
+        manifest = preprocess(problem, [str(raw)], str(folder), seed=seed)
+    print_manifest(console, manifest)
+    return PreparedData(folder)
 
 
 def _ask(console: Console, data: PreparedData, model: Path, name: str) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.preprocess.job import preprocess
 from pipelines.retrieval_commands import prove_lists, read_record, say_epoch
-from pipelines.run import log_of
+from pipelines.run import log_of, preprocessed
 from pipelines.steps import Steps
-from pipelines.tables import print_manifest, print_two_stages
+from pipelines.tables import print_two_stages
 from pipelines.training_items import training_items
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
@@ -102,11 +101,7 @@ def _prepared(console: Console, step: Steps, problem: Problem, raw: Path, folder
         if data.problem == problem and data.manifest["seed"] == seed:
             step(f"Take the data that is prepared in {folder}")
             return data
-    step(f"Preprocess with Beam into {folder}")
-    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
-        manifest = preprocess(problem, [str(raw)], str(folder), seed=seed)
-    print_manifest(console, manifest)
-    return PreparedData(folder)
+    return preprocessed(console, step, problem, raw, folder, seed)
 
 
 def _ask(console: Console, version: Path, name: str, item: str) -> None:

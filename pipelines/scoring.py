@@ -33,7 +33,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
     from tfmtl.export.raw_batch import to_tensors
     from tfmtl.export.versions import existing_versions
 
-    versions = existing_versions(model) if model.is_dir() else []
+    versions = existing_versions(model)
     if not versions:
         raise FileNotFoundError(f"predict: '{model}' holds no version. Give the output folder of `tfmtl export`.")
     serve = tf.saved_model.load(str(model / str(versions[-1]))).signatures["serving_default"]

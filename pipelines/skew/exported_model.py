@@ -31,7 +31,7 @@ class ExportedModel:
     """
 
     def __init__(self, directory: Path, version: int | None = None, data: Path | None = None) -> None:
-        numbers = existing_versions(directory) if directory.is_dir() else []
+        numbers = existing_versions(directory)
         if not numbers or version not in (None, *numbers):
             raise FileNotFoundError(
                 f"skew: '{directory}' holds {'no version' if version is None else f'no version {version}'}; "

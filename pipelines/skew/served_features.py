@@ -8,6 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipelines.skew.logged_requests import LoggedRequest
+from serving.batch_rows import merge_rows
 from tfmtl.data import RawTransform
 from tfmtl.data.example_spec import parse_raw_examples, raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
@@ -17,7 +18,6 @@ from tfmtl.schema import ModelInputs
 Arrays = dict[str, npt.NDArray[Any]]
 
 _BATCH = 4096
-_MISSING: dict[tf.DType, Any] = {tf.string: b"", tf.float32: np.float32("nan"), tf.int64: 0}
 
 
 class ServedFeatures:
@@ -71,10 +71,8 @@ class ServedFeatures:
 
     def encode(self, requests: list[Arrays]) -> Arrays:
         """What the model reads of these requests, one after the other in one batch."""
-        joined = {
-            name: tf.constant(_join([raw[name] for raw in requests], _MISSING[spec.dtype]), spec.dtype)
-            for name, spec in self._signature.items()
-        }
+        rows = merge_rows(requests)
+        joined = {name: tf.constant(rows[name], spec.dtype) for name, spec in self._signature.items()}
         return {name: value.numpy() for name, value in self._transform(joined).items()}
 
 
@@ -82,16 +80,3 @@ def repeat_user(raw: Arrays) -> Arrays:
     """The features with a row for each candidate, also those that a request to rank gives once."""
     rows = max(len(array) for array in raw.values())
     return {name: np.repeat(array, rows, axis=0) if len(array) < rows else array for name, array in raw.items()}
-
-
-def _join(arrays: list[npt.NDArray[Any]], missing: Any) -> npt.NDArray[Any]:
-    """One array, shorter lists filled up with missing values."""
-    if arrays[0].ndim == 1:
-        return np.concatenate(arrays)
-    width = max(array.shape[1] for array in arrays)
-    joined = np.full((sum(map(len, arrays)), width), missing, arrays[0].dtype)
-    row = 0
-    for array in arrays:
-        joined[row : row + len(array), : array.shape[1]] = array
-        row += len(array)
-    return joined

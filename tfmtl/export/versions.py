@@ -34,7 +34,9 @@ def version_paths(owner: str, directory: Path, version: int | None) -> tuple[Pat
 
 
 def existing_versions(directory: Path) -> list[int]:
-    """The complete versions below `directory`."""
+    """The complete versions below `directory`; none where there is no such folder."""
+    if not directory.is_dir():
+        return []
     return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
 
 
@@ -46,7 +48,7 @@ def newest_version(owner: str, argument: str, path: Path) -> Path:
     """
     if (path / "saved_model.pb").is_file():
         return path
-    versions = existing_versions(path) if path.is_dir() else []
+    versions = existing_versions(path)
     if not versions:
         rule = "hold a version, a folder with a number for a name"
         raise FileNotFoundError(error_text(owner, argument, rule, str(path), "Export a model there first."))
