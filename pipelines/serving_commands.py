@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from pipelines.data_commands import console
-from serving.limits import Limits
-from serving.server_options import (
+from serving.server.limits import Limits
+from serving.server.server_options import (
     BatchingParametersFile,
     EnableBatching,
     IdleSeconds,
@@ -53,8 +53,8 @@ def serve(
 ) -> None:
     """Serve an exported model over TF Serving's gRPC and REST APIs until Ctrl-C."""
     from serving.local_server import LocalServer
-    from serving.request_log import RequestLog
-    from serving.security import Security
+    from serving.server.request_log import RequestLog
+    from serving.server.security import Security
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     server = LocalServer(

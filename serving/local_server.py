@@ -14,20 +14,20 @@ from typing import Any
 import grpc
 from aiohttp import web
 
-from serving.batching_options import BatchingOptions
-from serving.grpc_guard import GrpcGuard
-from serving.grpc_service import GrpcService
-from serving.limits import Limits
-from serving.model_config import ModelConfig, read_model_config_file
-from serving.model_manager import ModelManager
-from serving.model_registry import find_versions
-from serving.monitoring import Monitoring
-from serving.request_batcher import RequestBatcher
-from serving.request_log import RequestLog
-from serving.rest_guard import RestGuard, http_logger
-from serving.rest_service import RestService
-from serving.security import Security
-from serving.server_metrics import ServerMetrics
+from serving.server.batching_options import BatchingOptions
+from serving.server.grpc_guard import GrpcGuard
+from serving.server.grpc_service import GrpcService
+from serving.server.limits import Limits
+from serving.server.model_config import ModelConfig, read_model_config_file
+from serving.server.model_manager import ModelManager
+from serving.server.model_registry import find_versions
+from serving.server.monitoring import Monitoring
+from serving.server.request_batcher import RequestBatcher
+from serving.server.request_log import RequestLog
+from serving.server.rest_guard import RestGuard, http_logger
+from serving.server.rest_service import RestService
+from serving.server.security import Security
+from serving.server.server_metrics import ServerMetrics
 
 logger = logging.getLogger(__name__)
 

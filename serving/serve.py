@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.limits import Limits
 from serving.local_server import LocalServer
-from serving.security import Security
-from serving.server_options import (
+from serving.server.limits import Limits
+from serving.server.security import Security
+from serving.server.server_options import (
     BatchingParametersFile,
     EnableBatching,
     IdleSeconds,

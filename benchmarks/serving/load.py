@@ -60,8 +60,8 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
     """Runs in a process of its own until it is killed."""
     if kind == "echo":
         asyncio.run(_echo(ports))
-    from serving.batching_options import BatchingOptions
     from serving.local_server import LocalServer
+    from serving.server.batching_options import BatchingOptions
 
     batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
     server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
@@ -296,10 +296,10 @@ def _steps(version: Path, inputs: Inputs, function: Any) -> list[list[str]]:
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
-    from serving.batch_rows import merge_rows
-    from serving.served_model import ServedModel
-    from serving.signature_call import SignatureCall
-    from serving.tensor_proto import array_to_tensor, tensor_to_array
+    from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+    from serving.server.batch_rows import merge_rows
+    from serving.server.served_model import ServedModel
+    from serving.server.signature_call import SignatureCall
 
     model = ServedModel(version, 1)
     call = SignatureCall(function)

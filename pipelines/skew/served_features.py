@@ -8,7 +8,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from pipelines.skew.logged_requests import LoggedRequest
-from serving.batch_rows import merge_rows
+from serving.server.batch_rows import merge_rows
 from tfmtl.data import RawTransform
 from tfmtl.data.example_spec import parse_raw_examples, raw_signature
 from tfmtl.data.feature_counts import FeatureCounts

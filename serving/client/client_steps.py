@@ -11,10 +11,10 @@ from serving.client.request_arrays import Arrays, predict_arrays, rank_arrays
 from serving.client.retries import Retries
 from serving.client.steps import Exchange, Steps, Wait
 from serving.client.wire_format import WireFormat
-from serving.model_metadata import ModelMetadata
+from serving.protocol.model_metadata import ModelMetadata
+from serving.protocol.signature import Signature
+from serving.protocol.version_status import VersionStatus
 from serving.serving_error import ServingError
-from serving.signature import Signature
-from serving.version_status import VersionStatus
 
 RANK = "rank"
 

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from serving.feature_error import FeatureError
-from serving.signature import TensorSpec
-from serving.tensor_proto import dtype_name
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.signature import TensorSpec
+from serving.protocol.tensor_proto import dtype_name
 from tfmtl.schema.strict import JOINT
 
 Where = Callable[[int], str]

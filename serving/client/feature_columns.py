@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from serving.feature_error import FeatureError
+from serving.protocol.feature_error import FeatureError
 from serving.serving_error import invalid_argument
 
 # Neither pandas nor pyarrow is imported: what has their methods is read as theirs.

@@ -6,9 +6,9 @@ import grpc
 
 from serving.client.connection import Connection
 from serving.client.grpc_format import GrpcCall
-from serving.messages import MESSAGES
+from serving.protocol.messages import MESSAGES
+from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES
 from serving.serving_error import ServingError
-from serving.tensor_proto import MAX_MESSAGE_BYTES
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.messages import MESSAGES
-from serving.model_metadata import ModelMetadata
+from serving.protocol.messages import MESSAGES
+from serving.protocol.model_metadata import ModelMetadata
+from serving.protocol.signature import LOADER_SIGNATURE, Signature
+from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from serving.protocol.version_status import VERSION_STATES, VersionStatus
 from serving.serving_error import STATUS_CODES
-from serving.signature import LOADER_SIGNATURE, Signature
-from serving.tensor_proto import array_to_tensor, tensor_to_array
-from serving.version_status import VERSION_STATES, VersionStatus
 
 _STATE_NAMES = {number: name for name, number in VERSION_STATES.items()}
 

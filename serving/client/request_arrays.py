@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from serving.client.feature_arrays import Where, check_events, make_array
 from serving.client.feature_columns import Features, read_columns
-from serving.feature_error import FeatureError
-from serving.signature import Signature
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.signature import Signature
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from serving.client.base_client import BaseClient
 from serving.client.feature_columns import Features
 from serving.client.steps import run_steps
-from serving.model_metadata import ModelMetadata
-from serving.version_status import VersionStatus
+from serving.protocol.model_metadata import ModelMetadata
+from serving.protocol.version_status import VersionStatus
 
 
 class SyncClient(BaseClient):

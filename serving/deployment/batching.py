@@ -12,9 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.served_model import ServedModel
-from serving.tensor_proto import tensor_to_array
-from serving.warmup import WARMUP_FILE
+from serving.protocol.tensor_proto import tensor_to_array
+from serving.server.served_model import ServedModel
+from serving.server.warmup import WARMUP_FILE
 
 BATCHED_SIGNATURE = "serve_examples"
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

@@ -16,9 +16,9 @@ from pipelines.preprocess import shard_writer
 from pipelines.skew.score_check import ScoreCheck
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
-from serving.request_log import RequestLog
 from serving.rest_client import RestClient
-from serving.served_model import ServedModel
+from serving.server.request_log import RequestLog
+from serving.server.served_model import ServedModel
 from tests.support.command import Result, tfmtl
 from tests.support.small_log import records
 from tests.support.tiny_problem import next_day, prepare, tiny_model

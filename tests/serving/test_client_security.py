@@ -23,7 +23,7 @@ from serving.async_rest_client import AsyncRestClient
 from serving.client.async_client import AsyncClient
 from serving.client.retries import Retries
 from serving.grpc_client import GrpcClient
-from serving.messages import MESSAGES
+from serving.protocol.messages import MESSAGES
 from serving.rest_client import RestClient
 from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient

@@ -10,10 +10,10 @@ from serving.client.client_steps import ClientSteps
 from serving.client.connection import Connection
 from serving.client.retries import Retries
 from serving.client.steps import run_steps
-from serving.feature_error import FeatureError
-from serving.model_metadata import ModelMetadata
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.model_metadata import ModelMetadata
+from serving.protocol.signature import Signature, TensorSpec
 from serving.serving_error import ServingError
-from serving.signature import Signature, TensorSpec
 
 DOWN = ServingError("UNAVAILABLE", "down")
 

@@ -14,14 +14,14 @@ from serving.async_grpc_client import AsyncGrpcClient
 from serving.async_rest_client import AsyncRestClient
 from serving.client.async_client import AsyncClient
 from serving.client.retries import Retries
-from serving.feature_error import FeatureError
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
-from serving.model_metadata import ModelMetadata
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.model_metadata import ModelMetadata
+from serving.protocol.signature import TensorSpec
+from serving.protocol.version_status import VersionStatus
 from serving.rest_client import RestClient
 from serving.serving_error import ServingError
-from serving.signature import TensorSpec
-from serving.version_status import VersionStatus
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.toy_models import FEATURES, SIGNATURES, call_directly
 

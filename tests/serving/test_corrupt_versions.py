@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving import model_registry
-from serving.model_config import ModelConfig
-from serving.model_registry import ModelRegistry
-from serving.served_model import ServedModel
+from serving.server import model_registry
+from serving.server.model_config import ModelConfig
+from serving.server.model_registry import ModelRegistry
+from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop
 

@@ -6,11 +6,11 @@ import time
 import numpy as np
 import pytest
 
-from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
-from serving.served_model import ServedModel
+from serving.server.batching_options import BatchingOptions
+from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
 

@@ -5,12 +5,12 @@ import threading
 import numpy as np
 import pytest
 
-from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
-from serving.model_config import ModelConfig
-from serving.model_registry import ModelRegistry
 from serving.rest_client import RestClient
+from serving.server.batching_options import BatchingOptions
+from serving.server.model_config import ModelConfig
+from serving.server.model_registry import ModelRegistry
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export
 

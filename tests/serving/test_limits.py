@@ -13,12 +13,12 @@ from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving.grpc_client import GrpcClient
-from serving.limits import Limits
 from serving.local_server import LocalServer
+from serving.protocol.signature import Signature, TensorSpec
 from serving.rest_client import RestClient
-from serving.served_model import ServedModel
+from serving.server.limits import Limits
+from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
-from serving.signature import Signature, TensorSpec
 
 LONE = {"x": np.float32([10.0])}
 PREDICT = "/tensorflow.serving.PredictionService/Predict"

@@ -13,13 +13,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
 from serving.serve import main
-from serving.served_model import ServedModel
-from serving.server_options import choose_batching
+from serving.server.batching_options import BatchingOptions
+from serving.server.served_model import ServedModel
+from serving.server.server_options import choose_batching
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
 

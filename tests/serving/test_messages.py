@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
     status_pb2,
 )
 
-from serving.messages import DECLARATIONS, MESSAGES
+from serving.protocol.messages import DECLARATIONS, MESSAGES
 
 ORIGINALS = {
     message.DESCRIPTOR.name: message

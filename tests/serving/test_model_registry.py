@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving import model_registry
-from serving.model_config import ModelConfig
-from serving.model_registry import ModelRegistry, find_versions
-from serving.served_model import ServedModel
+from serving.server import model_registry
+from serving.server.model_config import ModelConfig
+from serving.server.model_registry import ModelRegistry, find_versions
+from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version
 

@@ -6,11 +6,11 @@ from http.client import HTTPConnection
 import numpy as np
 import pytest
 
-from serving.batching_options import BatchingOptions
 from serving.grpc_client import GrpcClient
-from serving.limits import Limits
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
+from serving.server.batching_options import BatchingOptions
+from serving.server.limits import Limits
 from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export

@@ -10,9 +10,9 @@ import pytest
 
 from serving.client.feature_arrays import make_array
 from serving.client.request_arrays import predict_arrays, rank_arrays
-from serving.feature_error import FeatureError
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.signature import Signature, TensorSpec
 from serving.serving_error import ServingError
-from serving.signature import Signature, TensorSpec
 
 NAN = float("nan")
 SPECS = {

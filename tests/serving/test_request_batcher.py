@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from serving.batch_rows import batch_key, merge_rows, split_rows
-from serving.batching_options import BatchingOptions
-from serving.request_batcher import RequestBatcher
-from serving.served_model import ServedModel
-from serving.server_metrics import ServerMetrics
+from serving.server.batch_rows import batch_key, merge_rows, split_rows
+from serving.server.batching_options import BatchingOptions
+from serving.server.request_batcher import RequestBatcher
+from serving.server.served_model import ServedModel
+from serving.server.server_metrics import ServerMetrics
 from serving.serving_error import ServingError
 from tests.serving.toy_models import FEATURES
 

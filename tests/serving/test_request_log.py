@@ -14,10 +14,10 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
-from serving.request_log import RequestLog
+from serving.protocol.tensor_proto import tensor_to_array
 from serving.rest_client import RestClient
+from serving.server.request_log import RequestLog
 from serving.serving_error import ServingError
-from serving.tensor_proto import tensor_to_array
 from tests.serving.toy_models import FEATURES
 from tests.support.command import tfmtl
 
@@ -148,7 +148,7 @@ def test_a_disk_that_takes_nothing_costs_the_log_alone(
 ) -> None:
     folder = tmp_path / "log"
     log = RequestLog(folder, rate=1.0)
-    rename = "serving.request_log.os.rename"
+    rename = "serving.server.request_log.os.rename"
     with LocalServer(exported.parent, "toy", grpc_port=0, rest_port=0, request_log=log) as server:
         client = RestClient(f"127.0.0.1:{server.rest_port}", "toy")
         folder.rmdir()

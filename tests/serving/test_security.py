@@ -12,7 +12,7 @@ import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from serving.local_server import LocalServer
-from serving.security import Security
+from serving.server.security import Security
 
 TOKEN = "correct-horse-battery-staple"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"

@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving.local_server import LocalServer
-from serving.model_config import ModelConfig
+from serving.server.model_config import ModelConfig
 from serving.serving_error import ServingError
 from tests.serving.test_grpc_service import TIMEOUT, make_request, refused
 from tests.serving.toy_models import break_version, export

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.signature_call import SignatureCall
+from serving.server.signature_call import SignatureCall
 from tests.serving.toy_models import FEATURES, SIGNATURES, example
 
 INPUTS = {

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.warmup import WARMUP_FILE
+from serving.server.warmup import WARMUP_FILE
 from tests.support.saved_model_operations import foreign_operations, operations
 
 SOURCE = Path(__file__).parents[3] / "serving" / "cpp" / "replay.cc"

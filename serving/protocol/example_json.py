@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 from tensorflow_serving.apis import input_pb2
 
-from serving.example_inference import Arrays, classification_result, read_examples, regression_result
+from serving.server.example_inference import Arrays, classification_result, read_examples, regression_result
 from serving.serving_error import invalid_argument
 
 Json = Any

@@ -5,8 +5,8 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.served_model import ServedModel
-from serving.tensor_proto import tensor_to_array
+from serving.protocol.tensor_proto import tensor_to_array
+from serving.server.served_model import ServedModel
 
 WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 _MAX_REQUESTS = 1000  # TF Serving's limit

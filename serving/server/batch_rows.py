@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from serving.signature import Signature
+from serving.protocol.signature import Signature
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 

@@ -9,10 +9,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.batch_rows import is_batchable, is_fillable
+from serving.protocol.signature import Signature
+from serving.server.batch_rows import is_batchable, is_fillable
+from serving.server.signature_call import SignatureCall
 from serving.serving_error import STATUS_CODES, ServingError, quote
-from serving.signature import Signature
-from serving.signature_call import SignatureCall
 
 DEFAULT_SIGNATURE = "serving_default"
 PROBLEM_FILE = Path("assets.extra") / "problem.yaml"

@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 
 import numpy.typing as npt
 
-from serving.batch_rows import Arrays, batch_key, merge_rows, split_rows
-from serving.batching_options import BatchingOptions
-from serving.served_model import ServedModel
-from serving.server_metrics import ServerMetrics
+from serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
+from serving.server.batching_options import BatchingOptions
+from serving.server.served_model import ServedModel
+from serving.server.server_metrics import ServerMetrics
 from serving.serving_error import ServingError
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ import numpy.typing as npt
 from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.served_model import ServedModel
+from serving.protocol.signature import Signature
+from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError, invalid_argument
-from serving.signature import Signature
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 _INPUT = "inputs"

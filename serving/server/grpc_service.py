@@ -21,8 +21,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.beside_loop import beside_loop
-from serving.example_inference import (
+from serving.protocol.signature import TensorSpec
+from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from serving.protocol.version_status import VERSION_STATES
+from serving.server.beside_loop import beside_loop
+from serving.server.example_inference import (
     CLASSIFY,
     REGRESS,
     check_method,
@@ -31,17 +34,14 @@ from serving.example_inference import (
     regression_result,
     wanted_outputs,
 )
-from serving.limits import Limits
-from serving.model_config import model_configs
-from serving.model_manager import ModelManager
-from serving.request_batcher import RequestBatcher
-from serving.request_log import RequestLog
-from serving.served_model import DEFAULT_SIGNATURE, ServedModel
-from serving.server_metrics import ServerMetrics
+from serving.server.limits import Limits
+from serving.server.model_config import model_configs
+from serving.server.model_manager import ModelManager
+from serving.server.request_batcher import RequestBatcher
+from serving.server.request_log import RequestLog
+from serving.server.served_model import DEFAULT_SIGNATURE, ServedModel
+from serving.server.server_metrics import ServerMetrics
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
-from serving.signature import TensorSpec
-from serving.tensor_proto import array_to_tensor, tensor_to_array
-from serving.version_status import VERSION_STATES
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 
-from serving.model_config import ModelConfig
-from serving.model_registry import ModelRegistry
-from serving.served_model import ServedModel
-from serving.server_metrics import Version
+from serving.protocol.version_status import VersionStatus
+from serving.server.model_config import ModelConfig
+from serving.server.model_registry import ModelRegistry
+from serving.server.served_model import ServedModel
+from serving.server.server_metrics import Version
 from serving.serving_error import ServingError
-from serving.version_status import VersionStatus
 
 logger = logging.getLogger(__name__)
 

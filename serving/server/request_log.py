@@ -16,7 +16,7 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
+from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from serving.protocol.signature import Signature, TensorSpec
+from serving.protocol.tensor_proto import MAX_RANK, dtype_name
 from serving.serving_error import ServingError, invalid_argument, quote
-from serving.signature import Signature, TensorSpec
-from serving.tensor_proto import MAX_RANK, dtype_name
 
 Json = Any
 Arrays = dict[str, npt.NDArray[Any]]

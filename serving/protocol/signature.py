@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.feature_error import FeatureError
+from serving.protocol.feature_error import FeatureError
+from serving.protocol.tensor_proto import data_type_name, dtype_name
 from serving.serving_error import invalid_argument, quote
-from serving.tensor_proto import data_type_name, dtype_name
 
 # SavedModels list their own initialisation among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"

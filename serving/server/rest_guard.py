@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from serving.admission import Admission
-from serving.limits import Limits, too_large
-from serving.security import Security
+from serving.server.admission import Admission
+from serving.server.limits import Limits, too_large
+from serving.server.security import Security
 from serving.serving_error import ServingError, invalid_argument
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

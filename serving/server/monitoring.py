@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from serving.model_manager import ModelManager
-from serving.server_metrics import CONTENT_TYPE, ServerMetrics
+from serving.server.model_manager import ModelManager
+from serving.server.server_metrics import CONTENT_TYPE, ServerMetrics
 from serving.serving_error import HTTP_CODES
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

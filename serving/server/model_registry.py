@@ -10,11 +10,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from serving.model_config import ModelConfig
-from serving.served_model import ServedModel
+from serving.protocol.version_status import VersionStatus
+from serving.server.model_config import ModelConfig
+from serving.server.served_model import ServedModel
+from serving.server.warmup import warm_up
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
-from serving.version_status import VersionStatus
-from serving.warmup import warm_up
 
 logger = logging.getLogger(__name__)
 

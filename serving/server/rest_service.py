@@ -13,17 +13,17 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
-from serving.beside_loop import beside_loop
-from serving.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
-from serving.example_json import classifications_to_json, json_to_examples, regressions_to_json
-from serving.limits import Limits, too_large
-from serving.model_manager import ModelManager
-from serving.request_batcher import RequestBatcher
-from serving.request_log import RequestLog
-from serving.served_model import ServedModel
+from serving.protocol.example_json import classifications_to_json, json_to_examples, regressions_to_json
+from serving.protocol.signature import Signature
+from serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
+from serving.server.beside_loop import beside_loop
+from serving.server.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
+from serving.server.limits import Limits, too_large
+from serving.server.model_manager import ModelManager
+from serving.server.request_batcher import RequestBatcher
+from serving.server.request_log import RequestLog
+from serving.server.served_model import ServedModel
 from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
-from serving.signature import Signature
-from serving.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from serving.batching_options import BatchingOptions
+from serving.server.batching_options import BatchingOptions
 
 EnableBatching = Annotated[bool, typer.Option("--enable-batching", help="Compute requests that wait together.")]
 BatchingParametersFile = Annotated[

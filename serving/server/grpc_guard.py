@@ -7,9 +7,9 @@ from typing import Any
 import grpc
 from grpc._cython import cygrpc
 
-from serving.admission import Admission
-from serving.limits import Limits
-from serving.security import Security
+from serving.server.admission import Admission
+from serving.server.limits import Limits
+from serving.server.security import Security
 from serving.serving_error import ServingError
 
 _Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
