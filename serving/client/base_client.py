@@ -13,6 +13,8 @@ from serving.client.wire_format import WireFormat
 class BaseClient(ABC):
     """A client of one model on one server.
 
+    PEM files are read when the client is made; renewed ones need a new client.
+
     Args:
         address: str. `"host:port"`; for REST also a URL.
         model_name: str. The name the model is served under.
@@ -22,12 +24,15 @@ class BaseClient(ABC):
         tls: bool. Whether the server is behind TLS. Defaults to `False`.
         root_certificates: path of a PEM file or None. The authority that vouches for the server, which implies TLS.
             Defaults to None: with `tls`, the authorities that this machine trusts.
+        client_certificate: path of a PEM file or None. The certificate to show to a server that demands one, followed
+            by those between it and an authority that the server trusts; it implies TLS. Defaults to None.
+        client_key: path of a PEM file or None. The certificate's private key, without a password. Defaults to None.
         token: str or None. Sent as `Authorization: Bearer <token>`; without TLS anybody on the way can read it.
             Defaults to None.
 
     Raises:
-        ValueError: if an argument is out of range.
-        OSError: if the PEM file cannot be read.
+        ValueError: if an argument is out of range, or PEM files hold something else or do not belong together.
+        OSError: if a PEM file cannot be read.
     """
 
     def __init__(
@@ -39,9 +44,13 @@ class BaseClient(ABC):
         retries: Retries | None = None,
         tls: bool = False,
         root_certificates: str | os.PathLike[str] | None = None,
+        client_certificate: str | os.PathLike[str] | None = None,
+        client_key: str | os.PathLike[str] | None = None,
         token: str | None = None,
     ) -> None:
-        connection = Connection(type(self).__name__, address, tls, root_certificates, token)
+        connection = Connection(
+            type(self).__name__, address, tls, root_certificates, client_certificate, client_key, token
+        )
         wire, self._transport = self._open(connection, model_name)
         self._steps = ClientSteps(wire, connection, retries or Retries(), timeout)
 

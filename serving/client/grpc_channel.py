@@ -25,7 +25,7 @@ def open_channel(library: Any, connection: Connection) -> Any:
     """Returns a channel of `grpc` or `grpc.aio`, as `library` says."""
     if not connection.uses_tls:
         return library.insecure_channel(connection.address, _OPTIONS)
-    credentials = grpc.ssl_channel_credentials(connection.root_certificate_bytes())
+    credentials = grpc.ssl_channel_credentials(*connection.pem_bytes())
     return library.secure_channel(connection.address, credentials, _OPTIONS)
 
 

@@ -1,5 +1,6 @@
 """One export and one running server for the tests that leave both as they found them."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
 from tests.serving.blocking_client import BlockingClient
+from tests.serving.certificates import write_pems
 from tests.serving.toy_models import FEATURES, export
 
 
@@ -21,6 +23,16 @@ from tests.serving.toy_models import FEATURES, export
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Version 3 of the toy model; its parent is a base directory."""
     return export(tmp_path_factory.mktemp("exports"), 3, offset=0.5)
+
+
+@pytest.fixture(scope="session")
+def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of what `write_pems` makes."""
+    if shutil.which("openssl") is None:
+        pytest.skip("certificates are made by the openssl command")
+    folder = tmp_path_factory.mktemp("pems")
+    write_pems(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
-"""TLS and tokens of all clients, against servers that ask for them."""
+"""TLS, certificates and tokens of all clients, against servers that ask for them."""
 
-import datetime
-import ipaddress
 import json
 import ssl
 import threading
@@ -13,49 +11,21 @@ from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from serving.async_grpc_client import AsyncGrpcClient
 from serving.async_rest_client import AsyncRestClient
 from serving.client.async_client import AsyncClient
 from serving.client.retries import Retries
 from serving.grpc_client import GrpcClient
+from serving.local_server import LocalServer
 from serving.protocol.messages import MESSAGES
 from serving.rest_client import RestClient
+from serving.server.security import Security
 from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient
+from tests.serving.certificates import TOKEN
 
 CLIENTS = [GrpcClient, RestClient, AsyncGrpcClient, AsyncRestClient]
-TOKEN = "s3cret"
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that vouches for itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    signed = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    folder.mkdir()
-    (folder / "certificate.pem").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    kind = serialization.PrivateFormat.PKCS8
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()))
-    return folder / "certificate.pem", folder / "key.pem"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return certificate(tmp_path_factory.mktemp("tls") / "server")
 
 
 class Status(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -92,9 +62,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def ports(authority: tuple[Path, Path]) -> Iterator[dict[type, int]]:
+def ports(pems: Path) -> Iterator[dict[type, int]]:
     """Port of the gRPC server and of the REST server, by client class."""
-    chain, key = authority
+    chain, key = pems / "server.pem", pems / "server.key"
     over_grpc = grpc.server(ThreadPoolExecutor(2), handlers=[Status()])
     credentials = grpc.ssl_server_credentials([(key.read_bytes(), chain.read_bytes())])
     grpc_port = over_grpc.add_secure_port("127.0.0.1:0", credentials)
@@ -119,24 +89,45 @@ def ask(client_class: type, address: str, **options: Any) -> int:
 
 
 @pytest.mark.parametrize("client_class", CLIENTS)
-def test_certificate_and_token_open_the_door(
-    client_class: type, ports: dict[type, int], authority: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_certificate_and_token_open_the_door(client_class: type, ports: dict[type, int], pems: Path) -> None:
     address = f"127.0.0.1:{ports[client_class]}"
-    roots = authority[0]
+    roots = pems / "server.pem"
     assert ask(client_class, address, root_certificates=roots, token=TOKEN) == 3
     for token in (None, "wrong"):
         with pytest.raises(ServingError, match="UNAUTHENTICATED: who are you"):
             ask(client_class, address, root_certificates=str(roots), token=token)
-    stranger, _ = certificate(tmp_path / "stranger")
-    for wrong in ({"root_certificates": stranger}, {"tls": True}, {}):
+    for wrong in ({"root_certificates": pems / "ca.pem"}, {"tls": True}, {}):
         with pytest.raises(ServingError, match=r"UNAVAILABLE: .*no server answers at"):
             ask(client_class, address, token=TOKEN, **wrong)
 
 
-def test_rest_urls_and_tls(ports: dict[type, int], authority: tuple[Path, Path]) -> None:
+@pytest.fixture(scope="module")
+def strict_server(exported: Path, pems: Path) -> Iterator[LocalServer]:
+    """It demands a certificate that `ca.pem` signed."""
+    security = Security(pems / "server.pem", pems / "server.key", pems / "ca.pem")
+    with LocalServer(exported.parent, "m", grpc_port=0, rest_port=0, security=security) as server:
+        yield server
+
+
+@pytest.mark.parametrize("client_class", CLIENTS)
+def test_clients_show_their_certificate(client_class: type, strict_server: LocalServer, pems: Path) -> None:
+    port = strict_server.rest_port if "Rest" in client_class.__name__ else strict_server.grpc_port
+    address, roots = f"127.0.0.1:{port}", {"root_certificates": pems / "server.pem"}
+    pair = {"client_certificate": pems / "client.pem", "client_key": pems / "client.key"}
+    assert ask(client_class, address, **roots, **pair) == 3
+    assert ask(client_class, address, **roots, **{name: str(path) for name, path in pair.items()}) == 3
+    stranger = {"client_certificate": pems / "server.pem", "client_key": pems / "server.key"}
+    for wrong in ({}, stranger):
+        with pytest.raises(ServingError, match=r"UNAVAILABLE: .*no server answers at"):
+            ask(client_class, address, **roots, **wrong)
+    # The server is not trusted for asking: without its root, the machine's own decide.
+    with pytest.raises(ServingError, match=r"UNAVAILABLE: .*no server answers at"):
+        ask(client_class, address, **pair)
+
+
+def test_rest_urls_and_tls(ports: dict[type, int], pems: Path) -> None:
     url = f"https://127.0.0.1:{ports[RestClient]}"
-    assert ask(RestClient, url, root_certificates=authority[0], token=TOKEN) == 3
+    assert ask(RestClient, url, root_certificates=pems / "server.pem", token=TOKEN) == 3
     with pytest.raises(
         ValueError, match=r"RestClient: `address` must be an https URL for TLS\. Received: address='http:"
     ):
@@ -146,14 +137,42 @@ def test_rest_urls_and_tls(ports: dict[type, int], authority: tuple[Path, Path])
 @pytest.mark.parametrize("client_class", CLIENTS)
 def test_arguments_are_checked_at_once(client_class: type, tmp_path: Path) -> None:
     name = client_class.__name__
-    (tmp_path / "no.pem").write_text("nothing")
-    with pytest.raises(ValueError, match=f"{name}: `root_certificates` must be a file of PEM certificates"):
-        client_class("here:1", "m", root_certificates=tmp_path / "no.pem")
-    with pytest.raises(FileNotFoundError):
-        client_class("here:1", "m", root_certificates=tmp_path / "absent.pem")
+    for text in ("nothing", ""):
+        (tmp_path / "no.pem").write_text(text)
+        with pytest.raises(ValueError, match=f"{name}: `root_certificates` must be a file of PEM certificates"):
+            client_class("here:1", "m", root_certificates=tmp_path / "no.pem")
+    for path in (tmp_path / "absent.pem", tmp_path, ""):
+        with pytest.raises(OSError):
+            client_class("here:1", "m", root_certificates=path)
     for token in ("", "a\nb", "ö"):
         with pytest.raises(ValueError, match=f"{name}: `token` must be printable ASCII text") as caught:
             client_class("here:1", "m", token=token)
         assert repr(token)[1:-1] not in str(caught.value) or not token, "a token is not for logs"
     with pytest.raises(ValueError, match=f"{name}: `timeout` must be positive"):
         client_class("here:1", "m", timeout=0)
+
+
+@pytest.mark.parametrize("client_class", CLIENTS)
+@pytest.mark.parametrize(
+    ("certificate", "key", "message"),
+    [
+        ("client.pem", None, "`client_key` must be given with `client_certificate`"),
+        (None, "client.key", "`client_certificate` must be given with `client_key`"),
+        ("client.pem", "server.key", "must be PEM files of a certificate and its key.*mismatch"),
+        ("client.key", "client.key", "must be PEM files of a certificate and its key"),
+        ("server.pem", "locked.key", "Take the password off the key"),
+    ],
+)
+def test_certificate_and_key_belong_together(
+    client_class: type, pems: Path, certificate: str | None, key: str | None, message: str
+) -> None:
+    files = {"client_certificate": certificate and pems / certificate, "client_key": key and pems / key}
+    with pytest.raises(ValueError, match=f"{client_class.__name__}: .*{message}"):
+        client_class("here:1", "m", **files)
+
+
+def test_certificates_need_their_files_and_https(pems: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        RestClient("here:1", "m", client_certificate=pems / "client.pem", client_key=pems / "absent.key")
+    with pytest.raises(ValueError, match="`address` must be an https URL for TLS"):
+        RestClient("http://here:1", "m", client_certificate=pems / "client.pem", client_key=pems / "client.key")

@@ -2,9 +2,7 @@
 
 import json
 import logging
-import shutil
 import ssl
-import subprocess
 from http.client import HTTPConnection, HTTPSConnection
 
 import grpc
@@ -13,32 +11,9 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from serving.local_server import LocalServer
 from serving.server.security import Security
+from tests.serving.certificates import TOKEN
 
-TOKEN = "correct-horse-battery-staple"
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
-
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made by the openssl command")
-
-
-def openssl(folder, *arguments):
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-@pytest.fixture(scope="module")
-def pems(tmp_path_factory):
-    """`ca.pem` signed `client.pem`; `server.pem` signed itself; each has a `.key`. `token` holds the token."""
-    folder = tmp_path_factory.mktemp("pems")
-    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    for name in ("server", "ca"):
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        san = ["-addext", "subjectAltName=IP:127.0.0.1"] if name == "server" else []
-        openssl(folder, "req", "-x509", *curve, *files, "-days", "2", "-subj", f"/CN={name}", *san)
-    openssl(folder, "req", *curve, "-keyout", "client.key", "-out", "client.csr", "-subj", "/CN=client")
-    signer = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
-    openssl(folder, "x509", "-req", "-in", "client.csr", *signer, "-days", "2", "-out", "client.pem")
-    openssl(folder, "pkey", "-in", "server.key", "-aes256", "-passout", "pass:secret", "-out", "locked.key")
-    (folder / "token").write_text(TOKEN + "\n")
-    return folder
 
 
 def serve(exported, security, **options):
