@@ -1,9 +1,14 @@
-"""A small data set in MovieLens-100K's original format."""
+"""A small data set in MovieLens-100K's original format, and two stages learnt from a tiny log."""
 
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as parquet
 import pytest
+
+from tests.support.command import tfmtl
+from tests.support.tiny_problem import tiny_problem
+from tests.support.two_stages import two_stage_log
 
 USERS, ITEMS, RATINGS = 30, 40, 1500
 
@@ -27,3 +32,16 @@ def movielens_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         films.append(f"{item}|Film é {item} (1990)|01-Jan-{1970 + item % 25}||http://film|{flags}\n")
     (folder / "u.item").write_bytes("".join(films).encode("latin-1"))
     return folder
+
+
+@pytest.fixture(scope="session")
+def two_stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Output folder and screen of `tfmtl run-two-stage`; not to be written to."""
+    folder = tmp_path_factory.mktemp("two_stages")
+    (folder / "log").mkdir()
+    parquet.write_table(two_stage_log(), folder / "log" / "log.parquet")
+    tiny_problem().save(folder / "log" / "problem.yaml")
+    small = ("--preset", "shared_bottom", "--set", "hidden_units=[16,8]", "--set", "tower_units=[8]", "--epochs", "1")
+    result = tfmtl("run-two-stage", folder / "log", "-o", folder / "out", "--exclude-seen", *small)
+    assert result.code == 0, result.err
+    return folder / "out", result.out

@@ -3,78 +3,52 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import tensorflow as tf
 
 from pipelines.training_items import training_items
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
 from tests.support.command import tfmtl
-from tests.support.saved_model_operations import foreign_operations
-from tests.support.tiny_problem import tiny_log, tiny_problem
+from tests.support.tiny_problem import tiny_problem
+from tests.support.two_stages import ITEM, two_stage_log
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features, user_signature
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.export.replay import replay
 from tfmtl.retrieval import ComposeOptions, compose
 
 pytestmark = pytest.mark.slow
-ITEM = "item"
-
-
-def log() -> pa.Table:
-    """The tiny log, in which an item comes up when training is over."""
-    table = tiny_log()
-    items = [
-        "late" if row >= 400 and item in ("i3", "i4") else item for row, item in enumerate(table[ITEM].to_pylist())
-    ]
-    return table.set_column(table.schema.get_field_index(ITEM), ITEM, pa.array(items))
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Output folder and screen of `tfmtl run-two-stage`; not to be written to."""
-    folder = tmp_path_factory.mktemp("two_stages")
-    (folder / "log").mkdir()
-    parquet.write_table(log(), folder / "log" / "log.parquet")
-    tiny_problem().save(folder / "log" / "problem.yaml")
-    small = ("--preset", "shared_bottom", "--set", "hidden_units=[16,8]", "--set", "tower_units=[8]", "--epochs", "1")
-    result = tfmtl("run-two-stage", folder / "log", "-o", folder / "out", "--exclude-seen", *small)
-    assert result.code == 0, result.err
-    return folder / "out", result.out
+def data(two_stages: tuple[Path, str]) -> PreparedData:
+    return PreparedData(two_stages[0] / "data")
 
 
 @pytest.fixture(scope="module")
-def data(demo: tuple[Path, str]) -> PreparedData:
-    return PreparedData(demo[0] / "data")
-
-
-@pytest.fixture(scope="module")
-def parts(demo: tuple[Path, str]) -> dict[str, Any]:
+def parts(two_stages: tuple[Path, str]) -> dict[str, Any]:
     """The three SavedModels, loaded."""
-    return {name: tf.saved_model.load(str(demo[0] / name / "1")) for name in ("retrieval", "ranking", "two_stage")}
+    return {
+        name: tf.saved_model.load(str(two_stages[0] / name / "1")) for name in ("retrieval", "ranking", "two_stage")
+    }
 
 
 @pytest.fixture(scope="module")
-def all_seen(demo: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
+def all_seen(two_stages: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Joined without leaving anything out, ordered by the first task, two candidates."""
     output = tmp_path_factory.mktemp("all_seen") / "joined"
-    path = compose(demo[0] / "retrieval", demo[0] / "ranking" / "1", output, options=ComposeOptions(candidates=2))
+    path = compose(
+        two_stages[0] / "retrieval", two_stages[0] / "ranking" / "1", output, options=ComposeOptions(candidates=2)
+    )
     assert path == output / "1"
     return tf.saved_model.load(str(path))
 
 
 @pytest.fixture(scope="module")
-def users(demo: tuple[Path, str], data: PreparedData) -> list[dict[str, Any]]:
+def users(two_stages: tuple[Path, str], data: PreparedData) -> list[dict[str, Any]]:
     """The user side of real requests."""
     requests = [request["features"] for request in data.requests()]
     return [{name: request[name] for name in user_signature(data.problem)} for request in requests]
@@ -88,14 +62,14 @@ def recommended(model: Any, data: PreparedData, users: list[dict[str, Any]], k: 
 
 def train_rows(data: PreparedData) -> list[dict[str, Any]]:
     """The training part of the log, oldest first: it is in order of time and split by it."""
-    return log().to_pylist()[: data.num_examples("train")]
+    return two_stage_log().to_pylist()[: data.num_examples("train")]
 
 
 # === The command ===
 
 
-def test_screen_tells_recall_and_ranking_quality(demo: tuple[Path, str]) -> None:
-    output, screen = demo
+def test_screen_tells_recall_and_ranking_quality(two_stages: tuple[Path, str]) -> None:
+    output, screen = two_stages
     for text in ("epoch 8: loss", "popularity", "two towers", "by retrieval", "by click", "NDCG@10", "GAUC"):
         assert text in screen
     results = json.loads((output / "two_stage_results.json").read_text())
@@ -112,17 +86,19 @@ def test_screen_tells_recall_and_ranking_quality(demo: tuple[Path, str]) -> None
     assert grpc.removeprefix("  gRPC: ") == rest.removeprefix("  REST: ")
 
 
-def test_tfrs_stays_in_its_own_process(demo: tuple[Path, str]) -> None:
+def test_tfrs_stays_in_its_own_process(two_stages: tuple[Path, str]) -> None:
     assert not {"tensorflow_recommenders", "tf_keras"} & set(sys.modules)
     assert tf.keras.version().startswith("3")
 
 
-def test_same_seed_gives_the_same_index(demo: tuple[Path, str], data: PreparedData, tmp_path: Path) -> None:
-    result = tfmtl("retrieve", demo[0] / "data", "-o", tmp_path / "again")
+def test_same_seed_gives_the_same_index(two_stages: tuple[Path, str], data: PreparedData, tmp_path: Path) -> None:
+    result = tfmtl("retrieve", two_stages[0] / "data", "-o", tmp_path / "again")
     assert result.code == 0, result.err
     variables = [
         {name: tf.train.load_variable(str(path), name) for name, _ in tf.train.list_variables(str(path))}
-        for path in (folder / "1" / "variables" / "variables" for folder in (demo[0] / "retrieval", tmp_path / "again"))
+        for path in (
+            folder / "1" / "variables" / "variables" for folder in (two_stages[0] / "retrieval", tmp_path / "again")
+        )
     ]
     names = [name for name in variables[0] if name.endswith("VARIABLE_VALUE")]
     assert len(names) > 10
@@ -185,7 +161,7 @@ def test_seen_items_are_left_out(parts: dict[str, Any], data: PreparedData, user
 
 
 def test_log_that_is_another_one_is_refused(data: PreparedData, tmp_path: Path) -> None:
-    parquet.write_table(log().slice(50), tmp_path / "log.parquet")
+    parquet.write_table(two_stage_log().slice(50), tmp_path / "log.parquet")
     with pytest.raises(ValueError, match="the log must be the one that was preprocessed, with 360 training examples"):
         training_items(data, ITEM, [str(tmp_path / "log.parquet")])
 
@@ -254,67 +230,19 @@ def test_unknown_users_and_items(parts: dict[str, Any], data: PreparedData, user
         assert np.all(values != b"") if name == ITEM else np.all(np.isfinite(values))
 
 
+def test_no_users_have_no_lists(parts: dict[str, Any], all_seen: Any, data: PreparedData) -> None:
+    for model in (parts["two_stage"], all_seen):
+        for k, length in ((4, 4), (1000, 30)):
+            found = recommended(model, data, [], k)
+            assert set(found) == {ITEM, "click", "buy", "watch", "retrieval", "order"}
+            assert {values.shape for values in found.values()} == {(0, length)}
+            assert found[ITEM].dtype == object
+            assert {values.dtype for name, values in found.items() if name != ITEM} == {np.dtype(np.float32)}
+
+
 def test_no_items_are_no_request(parts: dict[str, Any], data: PreparedData, users: list[dict[str, Any]]) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="Input k must be positive"):
         recommended(parts["two_stage"], data, users, 0)
-
-
-# === Serving ===
-
-
-@pytest.fixture(scope="module")
-def server(demo: tuple[Path, str]) -> Iterator[LocalServer]:
-    with LocalServer(demo[0] / "two_stage", "tiny", grpc_port=0, rest_port=0) as server:
-        yield server
-
-
-def test_one_server_recommends_and_ranks(demo: tuple[Path, str], server: LocalServer) -> None:
-    extra = demo[0] / "two_stage" / "1" / "assets.extra"
-    golden = json.loads((extra / "golden_recommend.jsonl").read_text().splitlines()[0])
-    asked = {name: [value] for name, value in golden["user"].items()} | {"k": golden["k"]}
-    asked = {name: np.empty((1, 0), object) if value == [[]] else value for name, value in asked.items()}
-    ranking = json.loads((extra / "requests" / "rank.json").read_text())["inputs"]
-    rest = RestClient(f"http://127.0.0.1:{server.rest_port}", "tiny")
-    with GrpcClient(f"127.0.0.1:{server.grpc_port}", "tiny") as client:
-        for predict in (client.predict, rest.predict):
-            found = predict(asked, signature_name="recommend", timeout=30.0)
-            assert [value.decode() for value in found[ITEM][0]] == golden["response"][ITEM]
-            np.testing.assert_allclose(found["order"][0], golden["response"]["order"], rtol=1e-5)
-            assert set(predict(ranking, signature_name="rank", timeout=30.0)) == {"click", "buy", "watch"}
-        with pytest.raises(ServingError, match="must be positive"):
-            client.predict({**asked, "k": 0}, signature_name="recommend", timeout=30.0)
-
-
-def test_only_operations_of_a_stock_server(demo: tuple[Path, str]) -> None:
-    for name in ("retrieval", "two_stage"):
-        assert foreign_operations(demo[0] / name / "1") == set()
-
-
-def test_page_schema_and_warm_up_tell_of_the_list(demo: tuple[Path, str]) -> None:
-    extra = demo[0] / "two_stage" / "1" / "assets.extra"
-    page = (extra / "signature.md").read_text()
-    assert "## rank\n" in page
-    assert "## recommend\n" in page
-    assert "| `k` | int32 | `()` |" in page
-    bodies = {body["title"]: body for body in json.loads((extra / "signature.json").read_text())["oneOf"]}
-    body = json.loads((extra / "requests" / "recommend.json").read_text())
-    assert set(body["inputs"]) == set(bodies["recommend"]["properties"]["inputs"]["required"])
-    records = [bytes(record.numpy()) for record in tf.data.TFRecordDataset(str(extra / "tf_serving_warmup_requests"))]
-    assert sum(b"recommend" in record for record in records) == 2
-
-
-def test_wrong_list_is_seen(demo: tuple[Path, str], tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(demo[0] / "two_stage" / "1", tmp_path / "1"))
-    golden = copy / "assets.extra" / "golden_recommend.jsonl"
-    lines = [json.loads(line) for line in golden.read_text().splitlines()]
-    lines[-1]["response"]["buy"][3] += 0.01
-    golden.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    differences = replay(copy).differences
-    assert differences.pop("recommend") == pytest.approx(0.01, rel=1e-3)
-    assert max(differences.values()) < 1e-5
-    lines[-1]["response"][ITEM][0] = "another"
-    golden.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    assert replay(copy).differences["recommend"] == float("inf")
 
 
 # === What does not belong together ===
@@ -347,19 +275,19 @@ def _changed(path: Path, change: str, folder: Path) -> Path:
         ("extended", "must have the signature 'rank'"),  # the vocabularies are no objection
     ],
 )
-def test_rankings_that_do_not_fit(demo: tuple[Path, str], tmp_path: Path, change: str, message: str) -> None:
-    ranking = _changed(demo[0] / "ranking" / "1", change, tmp_path)
+def test_rankings_that_do_not_fit(two_stages: tuple[Path, str], tmp_path: Path, change: str, message: str) -> None:
+    ranking = _changed(two_stages[0] / "ranking" / "1", change, tmp_path)
     with pytest.raises(ValueError, match=message):
-        compose(demo[0] / "retrieval", ranking, tmp_path / "joined")
+        compose(two_stages[0] / "retrieval", ranking, tmp_path / "joined")
     assert not (tmp_path / "joined").exists()
 
 
-def test_seen_items_need_histories_with_ids(demo: tuple[Path, str], tmp_path: Path) -> None:
-    retrieval = _changed(demo[0] / "retrieval" / "1", "no histories", tmp_path)
+def test_seen_items_need_histories_with_ids(two_stages: tuple[Path, str], tmp_path: Path) -> None:
+    retrieval = _changed(two_stages[0] / "retrieval" / "1", "no histories", tmp_path)
     with pytest.raises(
         ValueError, match="`exclude_seen` must be False where no sequence of the problem carries the items"
     ):
-        compose(retrieval, demo[0] / "ranking", tmp_path / "joined", options=ComposeOptions(exclude_seen=True))
+        compose(retrieval, two_stages[0] / "ranking", tmp_path / "joined", options=ComposeOptions(exclude_seen=True))
 
 
 @pytest.mark.parametrize(
@@ -373,8 +301,10 @@ def test_seen_items_need_histories_with_ids(demo: tuple[Path, str], tmp_path: Pa
         (("retrieval", "ranking", "-o", "data"), "must be a folder of its own, but it holds prepared data"),
     ],
 )
-def test_errors_of_compose(demo: tuple[Path, str], tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    paths = [demo[0] / part if (demo[0] / part).is_dir() else part for part in arguments]
+def test_errors_of_compose(
+    two_stages: tuple[Path, str], tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    paths = [two_stages[0] / part if (two_stages[0] / part).is_dir() else part for part in arguments]
     output = () if "-o" in arguments else ("-o", tmp_path / "joined")
     result = tfmtl("compose", *paths, *output)
     assert (result.code, result.err.count("\n")) == (2, 1)
@@ -392,8 +322,10 @@ def test_errors_of_compose(demo: tuple[Path, str], tmp_path: Path, arguments: tu
         (("--log", "nowhere.csv"), "input 'nowhere.csv' must match at least one"),
     ],
 )
-def test_errors_of_retrieve(demo: tuple[Path, str], tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    result = tfmtl("retrieve", demo[0] / "data", "-o", tmp_path / "out", *arguments)
+def test_errors_of_retrieve(
+    two_stages: tuple[Path, str], tmp_path: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    result = tfmtl("retrieve", two_stages[0] / "data", "-o", tmp_path / "out", *arguments)
     assert (result.code, result.err.count("\n")) == (2, 1)
     assert message in result.err
     assert list(tmp_path.iterdir()) == []

@@ -60,8 +60,11 @@ class RecommendModule(tf.Module):
         ids = found[self._item]
         is_item = ids != ""
         items = {name: found[name] for name in self._features}
-        scores = tf.map_fn(
-            self._rank_for_one, (user, items), fn_output_signature=dict.fromkeys(self._outputs, _SCORES)
+        signature = dict.fromkeys(self._outputs, _SCORES)
+        scores = tf.cond(  # a loop without a first turn would not know how many candidates its outputs have
+            tf.shape(ids)[0] > 0,
+            lambda: tf.map_fn(self._rank_for_one, (user, items), fn_output_signature=signature),
+            lambda: dict.fromkeys(self._outputs, tf.zeros_like(found[SCORE])),
         )  # each (B, candidates)
         logits = tf.where(is_item, found[SCORE], found[SCORE].dtype.min)
         outputs = {**scores, SCORE: tf.nn.softmax(logits, axis=1)}
