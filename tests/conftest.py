@@ -1,6 +1,7 @@
 """Quiet, deterministic TensorFlow for every test."""
 
 import os
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -30,3 +31,11 @@ def _seeded() -> None:
     import keras
 
     keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="session")
+def cpp_replay(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The program that replays an export without Python; see `tests.support.cpp_replay.Replay`."""
+    from tests.support.cpp_replay import Replay
+
+    return Replay(tmp_path_factory.mktemp("cpp"))

@@ -3,8 +3,8 @@
 //     replay <export>/<version>
 //
 // The requests are the export's own tf_serving_warmup_requests, which hold the answers of the training graph too. Prints
-// the largest difference for each signature, absolute for values up to 1 and relative above, and exits with status 1 if
-// one exceeds 1e-5. Built against the headers and libraries of the tensorflow wheel:
+// the largest difference for each signature, absolute for values up to 1 and relative above, infinite where an id is
+// another, and exits with status 1 if one exceeds 1e-5. Built against the headers and libraries of the tensorflow wheel:
 //
 //     g++ -O1 replay.cc -o replay $(python -c 'import tensorflow as tf; print(*tf.sysconfig.get_compile_flags())')
 //         -L$WHEEL -Wl,--no-as-needed,-rpath,$WHEEL -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2
@@ -77,7 +77,12 @@ class Message {
 };
 
 double Difference(const tensorflow::Tensor& found, const tensorflow::Tensor& expected) {
-  if (found.shape() != expected.shape()) return INFINITY;
+  if (found.shape() != expected.shape() || found.dtype() != expected.dtype()) return INFINITY;
+  if (expected.dtype() == tensorflow::DT_STRING) {  // ids of items
+    const auto strings = [](const tensorflow::Tensor& tensor) { return tensor.flat<tensorflow::tstring>(); };
+    const auto* begin = strings(expected).data();
+    return std::equal(begin, begin + expected.NumElements(), strings(found).data()) ? 0.0 : INFINITY;
+  }
   double largest = 0.0;
   for (int64_t i = 0; i < expected.NumElements(); ++i) {
     const double wanted = expected.flat<float>()(i);

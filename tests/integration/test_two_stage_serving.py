@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
+from serving.server.warmup import WARMUP_FILE
 from serving.serving_error import ServingError
 from tests.support.cpp_replay import Replay
 from tests.support.saved_model_operations import foreign_operations
@@ -51,12 +53,30 @@ def test_only_operations_of_a_stock_server(two_stages: tuple[Path, str]) -> None
 
 def test_answers_without_python(two_stages: tuple[Path, str], cpp_replay: Replay, tmp_path: Path) -> None:
     """The lists' scores as calling one stage after the other gave them, on the runtime that TF Serving is built on."""
-    version = two_stages[0] / "two_stage" / "1"
-    result = cpp_replay(version)
+    result = cpp_replay(two_stages[0] / "two_stage" / "1")
     assert result.code == 0, result.err
     assert set(result.gaps) == {"serving_default", "serve_examples", "rank", "recommend"}
     assert result.counts["recommend"] == 2
     assert max(result.gaps.values()) <= 1e-5
+
+
+@pytest.mark.parametrize(("output", "gap"), [("buy", 0.01), (ITEM, float("inf"))])
+def test_wrong_list_is_seen_without_python(
+    two_stages: tuple[Path, str], cpp_replay: Replay, tmp_path: Path, output: str, gap: float
+) -> None:
+    copy = Path(shutil.copytree(two_stages[0] / "two_stage" / "1", tmp_path / "1"))
+    path = copy / WARMUP_FILE
+    *_, last = (record.numpy() for record in tf.data.TFRecordDataset(str(path)))
+    log = prediction_log_pb2.PredictionLog.FromString(last)
+    outputs = log.predict_log.response.outputs
+    values = np.copy(tf.make_ndarray(outputs[output]))
+    values[-1, 3] += b"?" if output == ITEM else gap
+    outputs[output].CopyFrom(tf.make_tensor_proto(values, outputs[output].dtype))
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(log.SerializeToString())
+    result = cpp_replay(copy)
+    assert (result.code, list(result.gaps)) == (1, ["recommend"])
+    assert result.gaps["recommend"] == pytest.approx(gap, rel=1e-3)
 
 
 def test_page_schema_and_warm_up_tell_of_the_list(two_stages: tuple[Path, str]) -> None:

@@ -67,11 +67,9 @@ def add_recommend_page(
             writer.write(record)
         for size in sorted({1, len(users)}):
             tensors = {**to_tensors(users[:size], signature), "k": count}
-            # The numbers alone: whoever replays the file, in whatever language, compares numbers.
+            dtypes = {name: tf.string if name == item else tf.float32 for name in lists[0]}
             answers = {
-                name: tf.constant([found[name] for found in lists[:size]], tf.float32)
-                for name in lists[0]
-                if name != item
+                name: tf.constant([found[name] for found in lists[:size]], dtype) for name, dtype in dtypes.items()
             }
             writer.write(prediction_log(predict_request(problem, RECOMMEND, tensors), answers))
 
