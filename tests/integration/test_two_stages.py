@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from pipelines.training_items import training_items
 from tests.support.command import tfmtl
+from tests.support.full_disk import contents, room_for
 from tests.support.tiny_problem import tiny_problem
 from tests.support.two_stages import ITEM, two_stage_log
 from tfmtl.data import PreparedData
@@ -288,6 +289,18 @@ def test_seen_items_need_histories_with_ids(two_stages: tuple[Path, str], tmp_pa
         ValueError, match="`exclude_seen` must be False where no sequence of the problem carries the items"
     ):
         compose(retrieval, two_stages[0] / "ranking", tmp_path / "joined", options=ComposeOptions(exclude_seen=True))
+
+
+def test_full_disk_costs_no_older_version(two_stages: tuple[Path, str], tmp_path: Path) -> None:
+    output = tmp_path / "joined"
+    shutil.copytree(two_stages[0] / "two_stage", output)
+    before = contents(output)
+    with room_for(50_000):
+        result = tfmtl("compose", two_stages[0] / "retrieval", two_stages[0] / "ranking", "-o", output)
+    assert result.code == 2
+    assert f"error: compose: cannot write '{output}/2': File too large. Earlier versions are as they" in result.err
+    assert [path.name for path in output.iterdir()] == ["1"]
+    assert contents(output) == before
 
 
 @pytest.mark.parametrize(

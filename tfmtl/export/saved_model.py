@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
 from tfmtl.export.transform_record import TransformRecord
-from tfmtl.export.versions import version_paths
+from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
@@ -71,37 +70,37 @@ def export(
         ValueError: the model was trained on other data, the version is not positive or exists, the directory is
             another step's output, or an option does not fit the problem.
         TypeError: the version is not an int.
+        OSError: a file cannot be written; other versions are as they were.
     """
     data.check_fitted_for("export", model.inputs)
-    partial, final = version_paths("export", Path(directory), version)
     options = options or ExportOptions()
     answers = _answers(data, options)
-    splits = _predictions(model, data) if options.calibrate else {}
-    if options.calibrate:
-        fitting = splits[FITTED_ON]
-        calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
-        answers = replace(answers, calibrators=calibrators)
-    module = ServingModule(model, data.transform(), data.problem, answers)
-    tf.saved_model.save(module, str(partial), signatures=module.signatures())
-    extra = partial / EXTRA
-    extra.mkdir()
-    data.problem.save(extra / PROBLEM_FILE)
-    TransformRecord.of(data).save(extra)
-    shutil.copyfile(data.directory / "transform" / STATISTICS_FILE, extra / STATISTICS_FILE)
-    profile = FeatureProfile.of_split(data, "train")
-    (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
-    requests = data.requests()
-    golden = write_golden(model, data.problem, requests, answers, extra)
-    if answers.calibrators:
-        report = calibration_report(answers.calibrators, splits)
-        (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
-        save_reliability_figure(extra / RELIABILITY_FILE, answers.calibrators, splits)
-    raw = [request["features"] for request in requests]
-    write_signature_files(data.problem, answers, raw, extra)
-    write_warmup(data.problem, raw, golden, extra)
-    if check is not None:
-        check(partial)
-    os.rename(partial, final)
+    with new_version("export", Path(directory), version) as (partial, final):
+        splits = _predictions(model, data) if options.calibrate else {}
+        if options.calibrate:
+            fitting = splits[FITTED_ON]
+            calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
+            answers = replace(answers, calibrators=calibrators)
+        module = ServingModule(model, data.transform(), data.problem, answers)
+        tf.saved_model.save(module, str(partial), signatures=module.signatures())
+        extra = partial / EXTRA
+        extra.mkdir()
+        data.problem.save(extra / PROBLEM_FILE)
+        TransformRecord.of(data).save(extra)
+        shutil.copyfile(data.directory / "transform" / STATISTICS_FILE, extra / STATISTICS_FILE)
+        profile = FeatureProfile.of_split(data, "train")
+        (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
+        requests = data.requests()
+        golden = write_golden(model, data.problem, requests, answers, extra)
+        if answers.calibrators:
+            report = calibration_report(answers.calibrators, splits)
+            (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
+            save_reliability_figure(extra / RELIABILITY_FILE, answers.calibrators, splits)
+        raw = [request["features"] for request in requests]
+        write_signature_files(data.problem, answers, raw, extra)
+        write_warmup(data.problem, raw, golden, extra)
+        if check is not None:
+            check(partial)
     return final
 
 

@@ -1,14 +1,22 @@
 """The folder of a model's versions, and where the next one goes."""
 
+import errno
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tfmtl.core.step_folders import EXPORTED, check_output_folder
 from tfmtl.core.validation import check_positive_int, error_text
 
+# In this system's words, which TensorFlow and other processes use in errors of their own.
+_FULL_DISK = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
-def version_paths(owner: str, directory: Path, version: int | None) -> tuple[Path, Path]:
-    """Where to write a version, and the name to give it when it is complete.
+
+@contextmanager
+def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tuple[Path, Path]]:
+    """Yields where to write a version, and the name that it gets when the block ends without an error.
 
     A server that watches the directory loads what has a number for a name, and so never half a version.
 
@@ -20,6 +28,7 @@ def version_paths(owner: str, directory: Path, version: int | None) -> tuple[Pat
     Raises:
         ValueError: the directory is another step's output, or the version is not positive or exists.
         TypeError: the version is not an int.
+        OSError: the disk is full; what was written has been removed.
     """
     check_output_folder(owner, "directory", directory, EXPORTED)
     directory.mkdir(parents=True, exist_ok=True)
@@ -30,7 +39,18 @@ def version_paths(owner: str, directory: Path, version: int | None) -> tuple[Pat
         raise ValueError(error_text(owner, "version", "not exist yet", version, f"Remove '{final}' or take another."))
     partial = directory / f".{version}.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    return partial, final
+    try:
+        yield partial, final
+        os.rename(partial, final)
+    except Exception as error:
+        reason = next((text for text in _FULL_DISK if text in str(error)), None)
+        if reason is None:
+            raise
+        shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
+        raise OSError(
+            f"{owner}: cannot write '{final}': {reason}. Earlier versions are as they were: make room, then run the "
+            "same command again."
+        ) from error
 
 
 def existing_versions(directory: Path) -> list[int]:

@@ -1,7 +1,6 @@
 """Joining a retrieval index and a ranking model into one SavedModel."""
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import RANK
 from tfmtl.export.transform_record import TRANSFORM_FILE, TransformRecord
-from tfmtl.export.versions import newest_version, version_paths
+from tfmtl.export.versions import new_version, newest_version
 from tfmtl.retrieval.by_hand import recommend_by_hand, write_golden_recommendations
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.fit_retrieval import RECORD_FILE
@@ -58,6 +57,7 @@ def compose(
         FileNotFoundError: a folder holds no version.
         ValueError: a folder holds another model, the two were made of other problems or other vocabularies, or an
             option, the version or the directory does not fit.
+        OSError: a file cannot be written; other versions are as they were.
     """
     options = options or ComposeOptions()
     sources = {
@@ -73,28 +73,29 @@ def compose(
         if Path(directory).resolve() in (path.resolve(), path.parent.resolve()):
             rule = f"be another folder than that of the {argument} model"
             raise ValueError(error_text("compose", "directory", rule, str(directory), "Give a new folder."))
-    partial, final = version_paths("compose", Path(directory), version)
-    name = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
-    parts = (problem, item, loaded["retrieval"], name, loaded["ranking"], order_by, options.candidates)
-    module = RecommendModule(*parts)
-    tf.saved_model.save(module, str(partial), signatures=module.signatures())
-    extra = partial / EXTRA
-    shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
-    users = _users(problem, sources["ranking"])
-    lists = [recommend_by_hand(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users]
-    write_golden_recommendations(users, _K, lists, extra)
-    add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)
-    facts = {
-        **{name: str(path.resolve()) for name, path in sources.items()},
-        **asdict(options),
-        "order_by": order_by.text,
-        "item": item,
-        "task": record["task"],
-    }
-    (extra / COMPOSED_FILE).write_text(json.dumps(facts, indent=1) + "\n")
-    if check is not None:
-        check(partial)
-    os.rename(partial, final)
+    with new_version("compose", Path(directory), version) as (partial, final):
+        name = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
+        parts = (problem, item, loaded["retrieval"], name, loaded["ranking"], order_by, options.candidates)
+        module = RecommendModule(*parts)
+        tf.saved_model.save(module, str(partial), signatures=module.signatures())
+        extra = partial / EXTRA
+        shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
+        users = _users(problem, sources["ranking"])
+        lists = [
+            recommend_by_hand(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users
+        ]
+        write_golden_recommendations(users, _K, lists, extra)
+        add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)
+        facts = {
+            **{name: str(path.resolve()) for name, path in sources.items()},
+            **asdict(options),
+            "order_by": order_by.text,
+            "item": item,
+            "task": record["task"],
+        }
+        (extra / COMPOSED_FILE).write_text(json.dumps(facts, indent=1) + "\n")
+        if check is not None:
+            check(partial)
     return final
 
 

@@ -20,7 +20,7 @@ from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE
 from tfmtl.export.transform_record import TransformRecord
-from tfmtl.export.versions import version_paths
+from tfmtl.export.versions import new_version
 from tfmtl.retrieval.items import ITEMS_FILE, read_items
 from tfmtl.retrieval.nearest import nearest
 from tfmtl.retrieval.popularity import popularity_index, positive_counts
@@ -65,6 +65,7 @@ def fit_retrieval(
             the directory does not fit.
         ImportError: tensorflow-recommenders is not installed.
         RetrievalError: the training process failed.
+        OSError: a file cannot be written; other versions are as they were.
     """
     options = (options or RetrievalOptions()).resolved(data.problem)
     if importlib.util.find_spec("tensorflow_recommenders") is None:
@@ -74,24 +75,23 @@ def fit_retrieval(
     if not counts.sum():
         advice = "Choose a task that happens in the training split."
         raise ValueError(error_text("retrieve", "task", "have positive rows to learn from", task, advice))
-    partial, final = version_paths("retrieve", Path(directory), version)
-    extra = partial / EXTRA
-    extra.mkdir(parents=True)
-    parquet.write_table(items, extra / ITEMS_FILE)
-    job = {"data": str(data.directory), "items": str(extra / ITEMS_FILE), "output": str(partial)}
-    epochs = _train({**job, "options": asdict(options)}, on_epoch)
-    data.problem.save(extra / PROBLEM_FILE)
-    TransformRecord.of(data).save(extra)
-    record = {
-        "item": item,
-        "task": task,
-        "items": items.num_rows,
-        "options": asdict(options),
-        "epochs": epochs,
-        "recall": _recalls(data, partial, options),
-    }
-    (extra / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n")
-    os.rename(partial, final)
+    with new_version("retrieve", Path(directory), version) as (partial, final):
+        extra = partial / EXTRA
+        extra.mkdir(parents=True)
+        parquet.write_table(items, extra / ITEMS_FILE)
+        job = {"data": str(data.directory), "items": str(extra / ITEMS_FILE), "output": str(partial)}
+        epochs = _train({**job, "options": asdict(options)}, on_epoch)
+        data.problem.save(extra / PROBLEM_FILE)
+        TransformRecord.of(data).save(extra)
+        record = {
+            "item": item,
+            "task": task,
+            "items": items.num_rows,
+            "options": asdict(options),
+            "epochs": epochs,
+            "recall": _recalls(data, partial, options),
+        }
+        (extra / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n")
     return final
 
 
