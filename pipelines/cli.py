@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines import data_commands, preprocess_command, retrieval_commands, serving_commands, skew_command
+from pipelines import data_commands, deploy_command, preprocess_command, retrieval_commands, skew_command
 from pipelines.quiet_start import start_tensorflow
+from serving import serve as serve_command
 
 app = typer.Typer(
     name="tfmtl",
@@ -63,8 +64,8 @@ app.command("data-report")(data_commands.data_report)
 app.command()(retrieval_commands.retrieve)
 app.command()(retrieval_commands.compose)
 app.command("run-two-stage")(retrieval_commands.run_two_stage)
-app.command()(serving_commands.serve)
-app.command("deploy-files")(serving_commands.deploy_files)
+app.command()(serve_command.serve)
+app.command("deploy-files")(deploy_command.deploy_files)
 app.command()(skew_command.skew)
 
 

@@ -90,11 +90,7 @@ class LocalServer:
         request_log: RequestLog | None = None,
     ) -> None:
         _check_base_dir(Path(base_dir))
-        if not model_name or any(character in model_name for character in "/:"):
-            raise ValueError(
-                "LocalServer: `model_name` must be a non-empty name without '/' and ':'. "
-                f"Received: model_name={model_name!r}. It is part of the REST path."
-            )
+        config = ModelConfig(model_name, Path(base_dir), num_versions)
         for name, port in (("grpc_port", grpc_port), ("rest_port", rest_port)):
             if not 0 <= port <= 65535:
                 raise ValueError(
@@ -106,14 +102,9 @@ class LocalServer:
                 "LocalServer: `poll_seconds` must be positive. "
                 f"Received: poll_seconds={poll_seconds!r}. Use a large number to look rarely."
             )
-        if num_versions < 1:
-            raise ValueError(
-                "LocalServer: `num_versions` must be at least 1. "
-                f"Received: num_versions={num_versions!r}. Use 1 to serve the newest only."
-            )
         self.grpc_port = grpc_port
         self.rest_port = rest_port
-        self._configs = [ModelConfig(model_name, Path(base_dir), num_versions)]
+        self._configs = [config]
         self._host = host
         self._poll_seconds = poll_seconds
         self._batching = batching or BatchingOptions.none()

@@ -1,17 +1,17 @@
-"""The local model server as a command.
+"""The command that serves exported models: `tfmtl serve`, or `python -m serving.serve`.
 
-python -m serving.serve exports/census --model-name census
+python -m serving.serve exports/census
 """
 
 import logging
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from serving.local_server import LocalServer
+from serving.served_name import served_name
 from serving.server.limits import Limits
-from serving.server.security import Security
 from serving.server.server_options import (
     BatchingParametersFile,
     EnableBatching,
@@ -30,18 +30,23 @@ from serving.server.server_options import (
 from serving.serving_error import ServingError
 
 
-def main(
+def serve(
     base_dir: Annotated[
-        Path | None, typer.Argument(help="Directory that holds <version>/saved_model.pb.", show_default=False)
+        Path | None,
+        typer.Argument(help="Output folder of `tfmtl export`, which holds one folder a version.", show_default=False),
     ] = None,
-    model_name: Annotated[str, typer.Option(help="Name that clients ask for.")] = "model",
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    model_name: Annotated[
+        str | None, typer.Option("--model-name", "--name", help="What clients ask for; default: the problem's name.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 are open to the net.")] = (
+        "127.0.0.1"
+    ),
     grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8500,
     rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
-    poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the directory.")] = 1.0,
+    poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the folder.")] = 1.0,
     num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
     model_config_file: Annotated[
-        Path | None, typer.Option(help="Several models, as TF Serving reads them; instead of a directory.")
+        Path | None, typer.Option(help="Several models, as TF Serving reads them; instead of a folder.")
     ] = None,
     enable_batching: EnableBatching = False,
     batching_parameters_file: BatchingParametersFile = None,
@@ -55,30 +60,47 @@ def main(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     token_file: TokenFile = None,
+    log_requests: Annotated[
+        Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
+    ] = None,
+    log_rate: Annotated[float, typer.Option(help="Share of the requests in that sample.")] = 0.01,
+    log_seed: Annotated[int | None, typer.Option(help="Seed of the sample; default: another one each time.")] = None,
 ) -> None:
-    """Serve the newest version of an exported model over TF Serving's gRPC and REST APIs."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    """Serve exported models over TF Serving's gRPC and REST APIs until Ctrl-C."""
+    from serving.local_server import LocalServer  # loads TensorFlow
+    from serving.server.request_log import RequestLog
+    from serving.server.security import Security
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    options: dict[str, Any] = {
+        "host": host,
+        "grpc_port": grpc_port,
+        "rest_port": rest_port,
+        "poll_seconds": poll_seconds,
+        "batching": choose_batching(enable_batching, batching_parameters_file),
+        "limits": Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
+        "security": Security(tls_certificate, tls_key, tls_client_ca, token_file),
+        "request_log": None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),
+    }
+    if (base_dir is None) == (model_config_file is None):
+        raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")
+    if base_dir is not None:
+        server = LocalServer(base_dir, model_name or served_name(base_dir), num_versions=num_versions, **options)
+    else:
+        server = LocalServer.from_config_file(str(model_config_file), **options)
+    server.serve_forever()
+
+
+def main() -> None:
+    """Runs the command; an error is one readable line and exit status 1."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(serve)
     try:
-        options: dict[str, Any] = {
-            "host": host,
-            "grpc_port": grpc_port,
-            "rest_port": rest_port,
-            "poll_seconds": poll_seconds,
-            "batching": choose_batching(enable_batching, batching_parameters_file),
-            "limits": Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
-            "security": Security(tls_certificate, tls_key, tls_client_ca, token_file),
-        }
-        if (base_dir is None) == (model_config_file is None):
-            raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")
-        if model_config_file is not None:
-            server = LocalServer.from_config_file(model_config_file, **options)
-        else:
-            server = LocalServer(str(base_dir), model_name, num_versions=num_versions, **options)
-        server.serve_forever()
+        app()
     except (ValueError, OSError, ServingError) as error:
         typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    main()

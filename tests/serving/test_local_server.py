@@ -1,25 +1,16 @@
 """The server's life: start, follow the directory under load, drain, stop."""
 
-import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner
 
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
-from serving.serve import main
-from serving.server.batching_options import BatchingOptions
 from serving.server.served_model import ServedModel
-from serving.server.server_options import choose_batching
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
 
@@ -74,19 +65,21 @@ class TestStart:
     @pytest.mark.parametrize(
         ("argument", "value"),
         [
-            ("model_name", ""),
-            ("model_name", "a/b"),
-            ("model_name", "a:b"),
             ("grpc_port", -1),
             ("rest_port", 65536),
             ("poll_seconds", 0),
-            ("num_versions", 0),
         ],
     )
     def test_arguments_are_checked(self, exported, argument, value):
-        arguments = {"model_name": "toy", argument: value}
         with pytest.raises(ValueError, match=f"LocalServer: `{argument}` must .* Received: {argument}={value!r}"):
-            LocalServer(exported.parent, **arguments)
+            LocalServer(exported.parent, "toy", **{argument: value})
+
+    @pytest.mark.parametrize("name", ["", "a/b", "a:b"])
+    def test_the_model_is_checked_as_one_of_several(self, exported, name):
+        with pytest.raises(ValueError, match=f"ModelConfig: `name` must .* Received: name={name!r}"):
+            LocalServer(exported.parent, name)
+        with pytest.raises(ValueError, match=r"ModelConfig: `num_versions` must be at least 1\. Received: .*=0"):
+            LocalServer(exported.parent, "toy", num_versions=0)
 
     def test_versions_that_are_all_broken_are_an_error(self, exported, tmp_path):
         break_version(exported, tmp_path, 7)
@@ -276,67 +269,3 @@ class TestRequestsUnderWay:
             assert "Traceback" in caplog.text
             assert caught.value.code == ("INTERNAL", "UNKNOWN")[protocol]
             assert ask(client) == 0.5
-
-
-class TestCommandLine:
-    COMMAND = (sys.executable, "-m", "serving.serve")
-
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_it_serves_until_a_signal(self, exported, number):
-        command = (*self.COMMAND, exported.parent, "--model-name", "toy", "--grpc-port", "0", "--rest-port", "0")
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-            lines = iter(process.stderr.readline, "")
-            found = next(filter(None, (re.search(r"gRPC on (\S+), REST on http://([^/]+)/", line) for line in lines)))
-            with GrpcClient(found[1], "toy") as client:
-                assert ask(client) == ask(RestClient(found[2], "toy")) == 0.5
-            process.send_signal(number)
-            rest = process.stderr.read()
-            assert process.wait(60) == 0
-            assert "Stopping" in rest and "Traceback" not in rest
-
-    @pytest.fixture
-    def invoke(self):
-        """Runs the command in this process."""
-        app = typer.Typer()
-        app.command()(main)
-        return lambda *arguments: CliRunner().invoke(app, arguments, env={"COLUMNS": "200", "NO_COLOR": "1"})
-
-    def test_a_mistake_is_one_line_and_a_status(self, invoke, tmp_path):
-        done = invoke(str(tmp_path))
-        assert done.exit_code == 1 and done.stdout == ""
-        (line,) = done.stderr.splitlines()
-        assert line.startswith("Error: LocalServer: `base_dir` must hold a directory named by a version number.")
-
-    def test_help_names_every_option(self, invoke):
-        done = invoke("--help")
-        assert done.exit_code == 0
-        for option in ("--model-name", "--host", "--grpc-port", "--rest-port", "--poll-seconds", "--num-versions"):
-            assert option in done.stdout
-        for option in ("--max-message-bytes", "--max-rows", "--max-requests", "--max-connections", "--read-seconds"):
-            assert option in done.stdout
-        for option in ("--idle-seconds", "--tls-certificate", "--tls-key", "--tls-client-ca", "--token-file"):
-            assert option in done.stdout
-        for option in ("--enable-batching", "--batching-parameters-file", "--model-config-file"):
-            assert option in done.stdout
-
-    def test_limits_and_security_are_options(self, invoke, exported, tmp_path):
-        done = invoke(str(exported.parent), "--max-rows", "0")
-        assert done.exit_code == 1 and "Error: Limits: `max_rows` must be positive." in done.stderr
-        (tmp_path / "token").write_text("short")
-        done = invoke(str(exported.parent), "--token-file", str(tmp_path / "token"))
-        assert done.exit_code == 1 and "Error: Security: `token_file` must hold one word" in done.stderr
-
-    def test_a_directory_or_a_file_of_models_is_given(self, invoke, exported, tmp_path):
-        assert "give a directory or a `model_config_file`, one of them" in invoke().stderr
-        path = tmp_path / "models.config"
-        path.write_text("custom_model_config { }")
-        both = invoke(str(exported.parent), "--model-config-file", str(path))
-        assert "one of them" in both.stderr
-        assert "must be a model_config_list" in invoke("--model-config-file", str(path)).stderr
-
-    def test_batching_is_off_unless_asked_for(self, tmp_path):
-        path = tmp_path / "batching.config"
-        path.write_text("max_batch_size { value: 16 }")
-        assert choose_batching(False, None) is None
-        assert choose_batching(True, None) == BatchingOptions()
-        assert choose_batching(False, path) == choose_batching(True, path) == BatchingOptions(16)
