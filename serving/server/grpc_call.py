@@ -60,34 +60,38 @@ class GrpcCall:
         """Answers with an error: gRPC's name of the status, and a text."""
         self._end(code=STATUS_CODES.index(code), details=message.encode("utf-8", "replace"))
 
+    def give_up(self) -> None:
+        """Has the call not answered any more, as if its client had gone."""
+        with self._lock:
+            was_over, self._is_over = self._is_over, True
+        if not was_over:
+            self._tell(False)
+
     def _end(self, *operations: Any, code: int, details: bytes = b"") -> None:
-        if not self._is_first():
-            return
         try:
-            self._core.start_server_batch(
-                (
-                    cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
-                    *operations,
-                    cygrpc.SendStatusFromServerOperation((), code, details, _NO_FLAGS),
-                ),
-                _nothing,
-            )
+            with self._lock:  # once it is given up the core may not be told anything
+                if self._is_over:
+                    return
+                self._is_over = True
+                self._core.start_server_batch(
+                    (
+                        cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
+                        *operations,
+                        cygrpc.SendStatusFromServerOperation((), code, details, _NO_FLAGS),
+                    ),
+                    _nothing,
+                )
         finally:
             self._tell(True)
 
     def _closed(self, event: Any) -> None:
-        if event.batch_operations[0].cancelled() and self._is_first():
-            self._tell(False)
-
-    def _is_first(self) -> bool:
-        with self._lock:
-            was_over, self._is_over = self._is_over, True
-        return not was_over
+        if event.batch_operations[0].cancelled():
+            self.give_up()
 
     def _tell(self, was_answered: bool) -> None:
-        for watcher in self._watchers:
+        watchers, self._watchers = self._watchers, []
+        for watcher in watchers:
             watcher(was_answered)
-        self._watchers.clear()
 
 
 def _nothing(event: Any) -> None:

@@ -49,8 +49,10 @@ class GrpcServer:
         self._queue = cygrpc.CompletionQueue()
         self._server = cygrpc.Server(tuple(limits.grpc_options()), False)
         self._server.register_completion_queue(self._queue)
+        self._open: set[GrpcCall] = set()
         self._unread: dict[GrpcCall, float] = {}  # until when their messages must be here, the first first
-        self._is_stopping = False
+        self._is_stopping = self._has_ended = False
+        self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._poll_until_stopped, name="grpc", daemon=True)
 
     def open(self, address: str) -> int:
@@ -79,7 +81,9 @@ class GrpcServer:
         self._server.shutdown(self._queue, self._finish)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._thread.join, seconds)
-        self._server.cancel_all_calls()
+        with self._ending:
+            if not self._has_ended:  # the core may not be told anything afterwards
+                self._server.cancel_all_calls()
         await loop.run_in_executor(None, self._thread.join)
 
     # === The thread that polls ===
@@ -101,11 +105,15 @@ class GrpcServer:
         self._server.request_call(self._queue, self._queue, self._take)
 
     def _finish(self, event: Any) -> None:
-        self._server.destroy()
+        with self._ending:
+            self._has_ended = True
+            self._server.destroy()
+        for call in list(self._open):
+            call.give_up()
         self._queue.shutdown()
 
     def _take(self, event: Any) -> None:
-        if not event.success:  # the server stops
+        if self._has_ended or not event.success:
             return
         if not self._is_stopping:
             self._ask_for_call()
@@ -131,9 +139,14 @@ class GrpcServer:
         except ServingError as error:
             call.refuse(error.code, error.message)
             return
-        call.watch(lambda _: self.admission.leave())
+        self._open.add(call)
+        call.watch(lambda _: self._leave(call))
         self._unread[call] = now + self._limits.read_seconds
         call.receive(self._read)
+
+    def _leave(self, call: GrpcCall) -> None:
+        self._open.discard(call)
+        self.admission.leave()
 
     def _read(self, call: GrpcCall, message: bytes | None) -> None:
         if self._unread.pop(call, None) is None:  # it was given up

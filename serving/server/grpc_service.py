@@ -164,7 +164,7 @@ class GrpcService:
         inputs = {}
         for name, tensor in tensors.items():
             try:
-                inputs[name] = tensor_to_array(tensor)
+                inputs[name] = tensor_to_array(tensor, specs[name].shape)
             except ValueError as error:
                 raise invalid_argument(f"Signature {signature.name!r}: input {name!r}: {error}.") from error
         return inputs

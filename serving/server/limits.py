@@ -86,13 +86,15 @@ class Limits:
         """
         num_bytes: dict[str, int] = {}
         for name, spec in tensors.items():
-            shape = [size or 0 for size in spec.shape or ()]
+            shape = spec.shape or ()
+            if None in shape:
+                shape = tuple(size or 0 for size in shape)
             if len(shape) > MAX_RANK:  # their product would be a number of megabytes
                 raise invalid_argument(
                     f"Signature {signature.name!r}: input {name!r} must not have more than {MAX_RANK} dimensions. "
                     f"Received: {len(shape)}."
                 )
-            if signature.inputs[name].is_batched and shape and shape[0] > self.max_rows:
+            if shape and shape[0] > self.max_rows and signature.inputs[name].is_batched:
                 raise too_large(
                     f"Signature {signature.name!r}: input {name!r} must not exceed {self.max_rows} rows "
                     f"(the server's --max-rows). Received: {shape[0]} rows. Split the request."
