@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from grpc._cython import cygrpc
 
 from serving.server.admission import Admission
 from serving.server.grpc_call import GrpcCall
+from serving.server.free_memory import give_memory_back
 from serving.server.limits import Limits
 from serving.server.security import Security
 from serving.serving_error import ServingError
@@ -21,6 +23,7 @@ Method: TypeAlias = Callable[[GrpcCall, bytes], None]
 
 _CALLS_AHEAD = 64  # that the core may hand over before it is asked for more
 _LONGEST_POLL_SECONDS = 3600.0
+_TRIM_SECONDS = 0.2  # so that many such messages cost one trim
 
 
 class GrpcServer:
@@ -51,6 +54,7 @@ class GrpcServer:
         self._server.register_completion_queue(self._queue)
         self._open: set[GrpcCall] = set()
         self._unread: dict[GrpcCall, float] = {}  # until when their messages must be here, the first first
+        self._trim_at = math.inf
         self._is_stopping = self._has_ended = False
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._poll_until_stopped, name="grpc", daemon=True)
@@ -99,7 +103,7 @@ class GrpcServer:
                 except Exception:  # this thread has to serve all others
                     logger.exception("gRPC call failed.")
             event = None  # it would hold its call while this waits
-            self._give_up_unread()
+            self._do_what_is_due()
 
     def _ask_for_call(self) -> None:
         self._server.request_call(self._queue, self._queue, self._take)
@@ -153,6 +157,8 @@ class GrpcServer:
             return
         if message is None:
             # If it was too large even for the core, that has told the client so, and this goes nowhere.
+            # What it had unpacked by then lies in blocks that the allocator would keep.
+            self._trim_at = min(self._trim_at, time.monotonic() + _TRIM_SECONDS)
             call.refuse("INVALID_ARGUMENT", f"{call.method} was called without a message.")
         elif len(message) > self._limits.max_message_bytes:
             call.refuse(
@@ -164,9 +170,13 @@ class GrpcServer:
             self._methods[call.method](call, message)
 
     def _seconds_to_next(self) -> float:
-        return max(0.0, next(iter(self._unread.values())) - time.monotonic()) if self._unread else _LONGEST_POLL_SECONDS
+        due = min(self._trim_at, next(iter(self._unread.values()), math.inf))
+        return min(_LONGEST_POLL_SECONDS, max(0.0, due - time.monotonic()))
 
-    def _give_up_unread(self) -> None:
+    def _do_what_is_due(self) -> None:
+        if self._trim_at <= time.monotonic():
+            self._trim_at = math.inf
+            give_memory_back()
         while self._unread:
             call, until = next(iter(self._unread.items()))
             if until > time.monotonic():
