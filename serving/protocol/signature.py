@@ -46,7 +46,7 @@ class TensorSpec(NamedTuple):
         if len(shape) != len(self.shape):
             return False
         # Thirteen inputs a request: `all` of a generator would take five times as long.
-        for want, size in zip(self.shape, shape, strict=True):
+        for want, size in zip(self.shape, shape, strict=True):  # noqa: SIM110
             if want is not None and want != size:
                 return False
         return True
@@ -123,8 +123,7 @@ class Signature:
             dtype = dtype_name(array)
             if dtype != spec.dtype:
                 raise FeatureError(
-                    f"Signature {self.name!r}: input {name!r} must have dtype {spec.dtype}. "
-                    f"Received: dtype {dtype}.",
+                    f"Signature {self.name!r}: input {name!r} must have dtype {spec.dtype}. Received: dtype {dtype}.",
                     name,
                 )
             if not spec.is_shape(array.shape):

@@ -108,18 +108,19 @@ def tensor_to_array(tensor: Any, shape: tuple[int | None, ...] | None = ()) -> n
     if shape == ():
         sizes = tensor.tensor_shape
         shape = None if sizes.unknown_rank else tuple([dim.size if dim.size >= 0 else None for dim in sizes.dim])
-    if shape is None or None in shape:
+    known = tuple([size for size in shape or () if size is not None])
+    if shape is None or len(known) < len(shape):
         raise ValueError("tensor_shape must be fully known")
-    if len(shape) > MAX_RANK:
-        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(shape)}")
+    if len(known) > MAX_RANK:
+        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(known)}")
     try:
         values = _read_values(tensor, name, field)
-        size = math.prod(shape)
+        size = math.prod(known)
         if values.size < size and not tensor.tensor_content:
             values = _repeat_last_value(values, size)
-        return values if values.shape == shape else values.reshape(shape)
+        return values if values.shape == known else values.reshape(known)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"values do not fit dtype {name} and shape {list(shape)}: {error}") from error
+        raise ValueError(f"values do not fit dtype {name} and shape {list(known)}: {error}") from error
 
 
 def _read_values(tensor: Any, name: str, field: str) -> npt.NDArray[Any]:

@@ -33,11 +33,11 @@ class GrpcCall:
         self._core = core
         self._lock = threading.Lock()
         self._is_over = False
-        self._watchers: list[Callable[[bool], None]] = []
+        self._watchers: list[Callable[[bool], object]] = []
         # Its event says that the client has gone.
         core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._closed)
 
-    def watch(self, watcher: Callable[[bool], None]) -> None:
+    def watch(self, watcher: Callable[[bool], object]) -> None:
         """Has `watcher` called when the call is over: with True if it was answered, False if its client gave it up."""
         with self._lock:
             if not self._is_over:

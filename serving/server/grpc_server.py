@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from grpc._cython import cygrpc
 
 from serving.server.admission import Admission
-from serving.server.grpc_call import GrpcCall
 from serving.server.free_memory import give_memory_back
+from serving.server.grpc_call import GrpcCall
 from serving.server.limits import Limits
 from serving.server.security import Security
 from serving.serving_error import ServingError
@@ -56,6 +56,7 @@ class GrpcServer:
         self._unread: dict[GrpcCall, float] = {}  # until when their messages must be here, the first first
         self._trim_at = math.inf
         self._is_stopping = self._has_ended = False
+        # The core may not be told anything while another thread ends it, nor afterwards.
         self._ending = threading.Lock()
         self._thread = threading.Thread(target=self._poll_until_stopped, name="grpc", daemon=True)
 
@@ -81,12 +82,13 @@ class GrpcServer:
 
     async def stop(self, seconds: float) -> None:
         """Takes no more calls, and gives up what is not answered after `seconds`."""
-        self._is_stopping = True
-        self._server.shutdown(self._queue, self._finish)
+        with self._ending:
+            self._is_stopping = True
+            self._server.shutdown(self._queue, self._finish)
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._thread.join, seconds)
         with self._ending:
-            if not self._has_ended:  # the core may not be told anything afterwards
+            if not self._has_ended:
                 self._server.cancel_all_calls()
         await loop.run_in_executor(None, self._thread.join)
 
@@ -100,13 +102,15 @@ class GrpcServer:
             if event.completion_type != cygrpc.CompletionType.queue_timeout:
                 try:
                     event.tag(event)
-                except Exception:  # this thread has to serve all others
-                    logger.exception("gRPC call failed.")
+                except Exception:  # as below
+                    logger.exception("gRPC event failed.")
             event = None  # it would hold its call while this waits
             self._do_what_is_due()
 
     def _ask_for_call(self) -> None:
-        self._server.request_call(self._queue, self._queue, self._take)
+        with self._ending:
+            if not self._is_stopping:
+                self._server.request_call(self._queue, self._queue, self._take)
 
     def _finish(self, event: Any) -> None:
         with self._ending:
@@ -119,8 +123,7 @@ class GrpcServer:
     def _take(self, event: Any) -> None:
         if self._has_ended or not event.success:
             return
-        if not self._is_stopping:
-            self._ask_for_call()
+        self._ask_for_call()
         details = event.call_details
         remaining = details.deadline - time.time()
         now = time.monotonic()
@@ -167,7 +170,11 @@ class GrpcServer:
                 f"Received: {len(message)} bytes.",
             )
         else:
-            self._methods[call.method](call, message)
+            try:
+                self._methods[call.method](call, message)
+            except Exception as error:  # this thread has to serve all others
+                logger.exception("gRPC call failed.")
+                call.refuse("INTERNAL", f"Internal error: {type(error).__name__}: {error}")
 
     def _seconds_to_next(self) -> float:
         due = min(self._trim_at, next(iter(self._unread.values()), math.inf))

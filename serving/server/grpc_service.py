@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -121,12 +122,12 @@ class GrpcService:
             inputs = self._read_inputs(request, model.signature(signature_name))
             filters = request.output_filter
 
-            def deliver(outputs: Outputs | Exception) -> None:
-                size = 0 if isinstance(outputs, Exception) else sum(array.nbytes for array in outputs.values())
-                if size <= SMALL_BYTES:
-                    self._finish(call, answered, request, model, inputs, outputs)
-                else:
-                    self._pool.submit(self._finish, call, answered, request, model, inputs, outputs)
+            def deliver(outputs: Outputs | Exception) -> Callable[[], None] | None:
+                finish = partial(self._finish, call, answered, request, model, inputs, outputs)
+                if isinstance(outputs, Exception) or sum(array.nbytes for array in outputs.values()) <= SMALL_BYTES:
+                    return finish()
+                self._pool.submit(lambda: finish()())
+                return None
 
             queued = self._batcher.submit(model, signature_name, inputs, filters, call.deadline, deliver)
             call.watch(lambda was_answered: None if was_answered else queued.cancel())
@@ -141,7 +142,8 @@ class GrpcService:
         model: ServedModel,
         inputs: Arrays,
         outputs: Outputs | Exception,
-    ) -> None:
+    ) -> Callable[[], None]:
+        """Makes the answer, and returns what sends it."""
         try:
             if isinstance(outputs, Exception):
                 raise outputs
@@ -152,9 +154,9 @@ class GrpcService:
                 signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
                 self._request_log.offer(request.model_spec.name, model.version, signature_name, inputs, outputs)
             answered.code = "OK"
-            call.answer(response.SerializeToString())
+            return partial(call.answer, response.SerializeToString())
         except Exception as error:
-            _refuse(call, answered, error)
+            return partial(_refuse, call, answered, error)
 
     def _read_inputs(self, request: Any, signature: Signature) -> dict[str, npt.NDArray[Any]]:
         tensors = request.inputs

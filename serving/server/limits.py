@@ -86,9 +86,7 @@ class Limits:
         """
         num_bytes: dict[str, int] = {}
         for name, spec in tensors.items():
-            shape = spec.shape or ()
-            if None in shape:
-                shape = tuple(size or 0 for size in shape)
+            shape = [size or 0 for size in spec.shape or ()]
             if len(shape) > MAX_RANK:  # their product would be a number of megabytes
                 raise invalid_argument(
                     f"Signature {signature.name!r}: input {name!r} must not have more than {MAX_RANK} dimensions. "

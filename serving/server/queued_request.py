@@ -9,6 +9,7 @@ import numpy.typing as npt
 from serving.server.batch_rows import Arrays
 
 Outputs: TypeAlias = dict[str, npt.NDArray[Any]]
+Deliver: TypeAlias = Callable[[Outputs | Exception], Callable[[], None] | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -20,7 +21,8 @@ class QueuedRequest:
         output_filter: names of the outputs to return; none returns all.
         rows: int.
         deadline: float or None. On the clock of `time.monotonic`.
-        deliver: called with the outputs or with what went wrong.
+        deliver: called once, from a thread of the batcher, with the outputs or with what went wrong. It must not take
+            long. What it returns, if anything, is called when the answers of the whole batch are made.
         is_cancelled: bool. Defaults to False.
     """
 
@@ -28,7 +30,7 @@ class QueuedRequest:
     output_filter: Sequence[str]
     rows: int
     deadline: float | None
-    deliver: Callable[[Outputs | Exception], None]
+    deliver: Deliver
     is_cancelled: bool = False
 
     def cancel(self) -> None:

@@ -8,12 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
 from serving.server.batching_options import BatchingOptions
-from serving.server.queued_request import Outputs, QueuedRequest
+from serving.server.queued_request import Deliver, Outputs, QueuedRequest
 from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
 from serving.serving_error import ServingError
@@ -129,7 +129,7 @@ class RequestBatcher:
         inputs: Arrays,
         output_filter: Sequence[str],
         deadline: float | None,
-        deliver: Callable[[Outputs | Exception], None],
+        deliver: Deliver,
     ) -> QueuedRequest:
         """Has computed what `ServedModel.predict` returns for these arguments.
 
@@ -140,8 +140,7 @@ class RequestBatcher:
             output_filter: names of the outputs to return; none returns all.
             deadline: float or None. On the clock of `time.monotonic`; a request that is still waiting then is not
                 computed but answered with `DEADLINE_EXCEEDED`.
-            deliver: called once, from a thread of the batcher, with the outputs or with what went wrong. It must
-                not take long.
+            deliver: see `QueuedRequest`.
 
         Returns:
             The request, which can be cancelled.
@@ -293,12 +292,19 @@ def _too_late() -> ServingError:
 
 
 def _deliver(answers: Sequence[_Answer]) -> None:
-    for request, answer in answers:
-        if not request.is_cancelled:
-            try:
-                request.deliver(answer)
-            except Exception:  # the others wait for theirs
-                logger.exception("An answer could not be delivered.")
+    """Has all answers made before any is sent: each that is sent lets other threads run in between."""
+    for send in [_guarded(request.deliver, answer) for request, answer in answers if not request.is_cancelled]:
+        if send is not None:
+            _guarded(send)
+
+
+def _guarded(act: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls `act`, whose failure must not keep the others from their answers."""
+    try:
+        return act(*arguments)
+    except Exception:
+        logger.exception("An answer could not be delivered.")
+        return None
 
 
 def _resolve(future: "asyncio.Future[Outputs]", answer: Outputs | Exception) -> None:
