@@ -19,26 +19,28 @@ class GrpcCall:
         core: the call as gRPC's core knows it.
         method: str. Such as `"/package.Service/Method"`.
         deadline: float or None. On the clock of `time.monotonic`.
+        closed: called with the call, in the thread that polls, when the core has done with it.
 
     Attributes:
         method: str.
         deadline: float or None.
     """
 
-    __slots__ = ("_core", "_is_over", "_lock", "_watchers", "deadline", "method")
+    __slots__ = ("_closed", "_core", "_is_over", "_lock", "_watchers", "deadline", "method")
 
-    def __init__(self, core: Any, method: str, deadline: float | None) -> None:
+    def __init__(self, core: Any, method: str, deadline: float | None, closed: Callable[["GrpcCall"], None]) -> None:
         self.method = method
         self.deadline = deadline
         self._core = core
+        self._closed = closed
         self._lock = threading.Lock()
         self._is_over = False
         self._watchers: list[Callable[[bool], object]] = []
-        # Its event says that the client has gone.
-        core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._closed)
+        # Its event comes when the answer is sent or the client has gone.
+        core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._close)
 
     def watch(self, watcher: Callable[[bool], object]) -> None:
-        """Has `watcher` called when the call is over: with True if it was answered, False if its client gave it up."""
+        """Has `watcher` called when the call is over: with True just before its answer is sent, False if none is."""
         with self._lock:
             if not self._is_over:
                 self._watchers.append(watcher)
@@ -61,18 +63,21 @@ class GrpcCall:
         self._end(code=STATUS_CODES.index(code), details=message.encode("utf-8", "replace"))
 
     def give_up(self) -> None:
-        """Has the call not answered any more, as if its client had gone."""
+        """Has the core told nothing more, as if the client had gone. For the thread that polls."""
         with self._lock:
             was_over, self._is_over = self._is_over, True
+            self._core = None
         if not was_over:
             self._tell(False)
 
     def _end(self, *operations: Any, code: int, details: bytes = b"") -> None:
-        try:
-            with self._lock:  # once it is given up the core may not be told anything
-                if self._is_over:
-                    return
-                self._is_over = True
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over = True
+        self._tell(True)  # first, or a client that has its answer could ask again before it is no longer counted
+        with self._lock:
+            if self._core is not None:
                 self._core.start_server_batch(
                     (
                         cygrpc.SendInitialMetadataOperation((), _NO_FLAGS),
@@ -81,10 +86,9 @@ class GrpcCall:
                     ),
                     _nothing,
                 )
-        finally:
-            self._tell(True)
 
-    def _closed(self, event: Any) -> None:
+    def _close(self, event: Any) -> None:
+        self._closed(self)
         if event.batch_operations[0].cancelled():
             self.give_up()
 

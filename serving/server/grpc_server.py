@@ -129,7 +129,8 @@ class GrpcServer:
         now = time.monotonic()
         method = details.method.decode("utf-8", "replace")
         # Without a deadline the core's is at the end of its time.
-        call = GrpcCall(event.call, method, now + remaining if remaining < 1e9 else None)
+        call = GrpcCall(event.call, method, now + remaining if remaining < 1e9 else None, self._open.discard)
+        self._open.add(call)
         metadata = dict(event.invocation_metadata)
         if not self._security.is_allowed(method, metadata.get("authorization")):
             call.refuse(
@@ -146,14 +147,9 @@ class GrpcServer:
         except ServingError as error:
             call.refuse(error.code, error.message)
             return
-        self._open.add(call)
-        call.watch(lambda _: self._leave(call))
+        call.watch(lambda _: self.admission.leave())
         self._unread[call] = now + self._limits.read_seconds
         call.receive(self._read)
-
-    def _leave(self, call: GrpcCall) -> None:
-        self._open.discard(call)
-        self.admission.leave()
 
     def _read(self, call: GrpcCall, message: bytes | None) -> None:
         if self._unread.pop(call, None) is None:  # it was given up
