@@ -58,7 +58,7 @@ class Limits:
         """Returns the limits that gRPC itself keeps, as options of a server."""
         read, idle = (int(1000 * seconds) for seconds in (self.read_seconds, self.idle_seconds))
         return [
-            # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcGuard`'s.
+            # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcServer`'s.
             ("grpc.max_receive_message_length", 2 * self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
