@@ -11,11 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import grpc
 from aiohttp import web
 
 from serving.server.batching_options import BatchingOptions
-from serving.server.grpc_guard import GrpcGuard
+from serving.server.grpc_server import GrpcServer
 from serving.server.grpc_service import GrpcService
 from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig, read_model_config_file
@@ -232,24 +231,16 @@ class LocalServer:
             yield
 
     async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> _Drain:
-        guard = GrpcGuard(self._limits, self._security)
-        server = grpc.aio.server(options=self._limits.grpc_options(), interceptors=[guard])
-        service.add_to(server)
+        server = GrpcServer(service.methods(), self._limits, self._security)
         host = f"[{self._host}]" if ":" in self._host else self._host
-        credentials = self._security.grpc_credentials()
-        address = f"{host}:{self.grpc_port}"
         try:
-            self.grpc_port = (
-                server.add_insecure_port(address)
-                if credentials is None
-                else server.add_secure_port(address, credentials)
-            )
+            self.grpc_port = server.open(f"{host}:{self.grpc_port}")
         except RuntimeError as error:
             raise _port_error("grpc_port", self.grpc_port, self._host) from error
-        await server.start()
-        # Whom the guard let in has been answered by then, and gRPC waits in vain for calls that it never handed on.
+        server.start()
+        # Whom it let in has been answered by then, and the core waits in vain for calls that it never handed on.
         stack.push_async_callback(server.stop, _CLOSE_SECONDS)
-        return lambda: guard.admission.drain(_DRAIN_SECONDS)
+        return lambda: server.admission.drain(_DRAIN_SECONDS)
 
     async def _open_rest(self, stack: AsyncExitStack, service: RestService, monitoring: Monitoring) -> _Drain:
         guard = RestGuard(self._limits, self._security)

@@ -6,12 +6,14 @@ Two models: a small one (two tables, two dense layers), and the export. Each in 
 
 - one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
   ready tensors in this process: what is more is the server's and gRPC's;
-- 32 concurrent clients, one row a request, without batching and with, and a server that sends every request back as it
-  came, which is as fast as this gRPC stack gets on this machine;
+- 32 concurrent clients, one row a request, without batching and with, and servers that send every request back as it
+  came: one of the same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
 - where a request's time goes on the way to the model, measured piece by piece in this process.
 
-Clients are processes of their own that send ready bytes and do not read the answers. All servers run from the start to
-the end and are asked in turn; numbers are medians over the rounds.
+A lone client is gRPC's own, in a process that sends ready bytes. The 32 are `LightClients` on two connections, which
+take a tenth of the processor time, so that the server is what is measured; every answer must be OK, and one in fifty is
+compared with what the model says in this process. All servers run from the start to the end and are asked in turn;
+numbers are medians over the rounds.
 """
 
 import argparse
@@ -32,10 +34,12 @@ from typing import Any
 
 import grpc
 
+from benchmarks.serving.light_clients import LightClients
+
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _ROWS = (1, 64, 500)
 _CLIENTS = 32
-_CLIENT_PROCESSES = 2
+_CONNECTIONS = 2
 _BODIES = 64  # different requests that are sent in turn
 _WARM_UP_SECONDS = 1.0
 _BARE_CALLS = 200
@@ -58,8 +62,10 @@ class Load:
 
 def _serve(kind: str, base_dir: str, ports: Any) -> None:
     """Runs in a process of its own until it is killed."""
+    if kind == "aio":
+        asyncio.run(_echo_by_aio(ports))
     if kind == "echo":
-        asyncio.run(_echo(ports))
+        _echo(ports)
     from serving.local_server import LocalServer
     from serving.server.batching_options import BatchingOptions
 
@@ -70,7 +76,18 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
     time.sleep(86400.0)
 
 
-async def _echo(ports: Any) -> None:
+def _echo(ports: Any) -> None:
+    from serving.server.grpc_server import GrpcServer
+    from serving.server.limits import Limits
+    from serving.server.security import Security
+
+    server = GrpcServer({_PREDICT: lambda call, message: call.answer(message)}, Limits(), Security())
+    ports.put(server.open("127.0.0.1:0"))
+    server.start()
+    time.sleep(86400.0)
+
+
+async def _echo_by_aio(ports: Any) -> None:
     async def answer(request: bytes, context: Any) -> bytes:
         return request
 
@@ -99,50 +116,55 @@ def _server(kind: str, base_dir: Path) -> Iterator[tuple[int, int]]:
 # === Clients ===
 
 
-def _ask(port: int, bodies: Sequence[bytes], clients: int, seconds: float, found: Any) -> None:
-    """Runs in a process of its own: `clients` that each send the next request when the last is answered."""
-
-    async def ask_all() -> None:
-        options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-            call = channel.unary_unary(_PREDICT)
-            milliseconds: list[float] = []
-
-            async def client(number: int, until: float) -> None:
-                while (started := time.perf_counter()) < until:
-                    await call(bodies[number % len(bodies)], timeout=60.0)
-                    milliseconds.append(1e3 * (time.perf_counter() - started))
-                    number += clients
-
-            for length in (_WARM_UP_SECONDS, seconds):
-                milliseconds.clear()
-                until = time.perf_counter() + length
-                await asyncio.gather(*[client(number, until) for number in range(clients)])
-            found.put(milliseconds)
-
-    asyncio.run(ask_all())
+def _ask(port: int, bodies: Sequence[bytes], seconds: float, found: Any) -> None:
+    """Runs in a process of its own: one client that sends the next request when the last is answered."""
+    options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+    with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+        call = channel.unary_unary(_PREDICT)
+        milliseconds: list[float] = []
+        for length in (_WARM_UP_SECONDS, seconds):
+            milliseconds.clear()
+            until = time.perf_counter() + length
+            while (started := time.perf_counter()) < until:
+                call(bodies[len(milliseconds) % len(bodies)], timeout=60.0)
+                milliseconds.append(1e3 * (time.perf_counter() - started))
+    found.put((milliseconds, []))
 
 
-def _load(server: tuple[int, int], bodies: Sequence[bytes], clients: int, seconds: float) -> Load:
+def _ask_as_crowd(port: int, bodies: Sequence[bytes], seconds: float, found: Any) -> None:
+    """Likewise: many clients at once."""
+    clients = LightClients(port, _PREDICT, bodies, _CLIENTS, _CONNECTIONS)
+    clients.ask_for(_WARM_UP_SECONDS)
+    clients.milliseconds.clear()
+    clients.ask_for(seconds)
+    found.put((clients.milliseconds, clients.kept))
+
+
+def _load(
+    ask: Callable[[int, Sequence[bytes], float, Any], None],
+    server: tuple[int, int],
+    bodies: Sequence[bytes],
+    seconds: float,
+    check: Callable[[int, bytes], None] = lambda number, answer: None,
+) -> Load:
+    """Has clients ask a server, and `check` look at some of the answers."""
     port, process_id = server
     found = multiprocessing.Queue()
-    processes = min(clients, _CLIENT_PROCESSES)
-    workers = [
-        multiprocessing.Process(target=_ask, args=(port, bodies[number:], clients // processes, seconds, found))
-        for number in range(processes)
-    ]
+    process = multiprocessing.Process(target=ask, args=(port, bodies, seconds, found))
     before = _cpu_seconds(process_id)
-    for worker in workers:
-        worker.start()
-    milliseconds = sorted(value for _ in workers for value in found.get(timeout=120 + seconds))
-    for worker in workers:
-        worker.join()
+    process.start()
+    milliseconds, kept = found.get(timeout=120 + seconds)
+    process.join()
+    cpu = _cpu_seconds(process_id) - before
+    for number, answer in kept:
+        check(number, answer)
+    milliseconds.sort()
     count = len(milliseconds)
     return Load(
         rate=count / seconds,
         p50=milliseconds[count // 2],
         p99=milliseconds[int(0.99 * count)],
-        cpu=1e6 * (_cpu_seconds(process_id) - before) / (count * (1.0 + _WARM_UP_SECONDS / seconds)),
+        cpu=1e6 * cpu / (count * (1.0 + _WARM_UP_SECONDS / seconds)),
     )
 
 
@@ -231,8 +253,8 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
     with (
         _server("alone", base_dir) as alone,
         _server("5000", base_dir) as batched,
-        _server("20000", base_dir) as patient,
         _server("echo", base_dir) as echo,
+        _server("aio", base_dir) as echo_by_aio,
     ):
         table = []
         for rows in _ROWS:
@@ -241,22 +263,31 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
             bare, served = [], []
             for _ in range(options.rounds):
                 bare.append(_bare(lambda: function(**tensors)))  # noqa: B023 - called in this round
-                served.append(_load(alone, bodies, 1, options.seconds))
+                served.append(_load(_ask, alone, bodies, options.seconds))
             for side, loads in (("bare call", bare), ("over gRPC", served)):
                 load = _median(loads)
                 table.append([str(rows), side, f"{load.rate:,.0f}", f"{load.p50:.2f}", f"{load.p99:.2f}"])
         lines += _table(["rows", "one client", "requests/s", "p50 ms", "p99 ms"], table)
         bodies = [_request(inputs(1, number)).SerializeToString() for number in range(_BODIES)]
+        rows = [{name: tf.constant(array) for name, array in inputs(1, number).items()} for number in range(_BODIES)]
+        answers = [{name: tensor.numpy() for name, tensor in function(**row).items()} for row in rows]
+
+        def check(number: int, message: bytes) -> None:
+            _compare(answers[number], message)
+
+        def check_echo(number: int, message: bytes) -> None:
+            assert message == bodies[number], "what came back is not what was sent"
+
         sides = {
-            "each alone": alone,
-            "batched, waiting 5 ms at most": batched,
-            "batched, waiting 20 ms at most": patient,
-            "sent back unread": echo,
+            "each alone": (alone, check),
+            "batched": (batched, check),
+            "sent back unread": (echo, check_echo),
+            "sent back unread by `grpc.aio`": (echo_by_aio, check_echo),
         }
         loads: dict[str, list[Load]] = {side: [] for side in sides}
         for _ in range(options.rounds):
-            for side, server in sides.items():
-                loads[side].append(_load(server, bodies, _CLIENTS, options.seconds))
+            for side, (server, look) in sides.items():
+                loads[side].append(_load(_ask_as_crowd, server, bodies, options.seconds, look))
     found = {side: _median(each) for side, each in loads.items()}
     table = [
         [
@@ -277,6 +308,19 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
         *_table(["step of one row", "µs"], _steps(version, inputs(1, 0), function)),
     ]
     return [*lines, ""]
+
+
+def _compare(expected: Inputs, message: bytes) -> None:
+    """Raises AssertionError unless a response holds these outputs; a batch may add in another order."""
+    import numpy as np
+    from tensorflow_serving.apis import predict_pb2
+
+    from serving.protocol.tensor_proto import tensor_to_array
+
+    outputs = predict_pb2.PredictResponse.FromString(message).outputs
+    assert set(outputs) == set(expected), f"the answer has the outputs {sorted(outputs)}"
+    for name, array in expected.items():
+        np.testing.assert_allclose(tensor_to_array(outputs[name]), array, rtol=1e-4, atol=1e-6)
 
 
 def _bare(call: Callable[[], Any]) -> Load:

@@ -33,6 +33,9 @@ _DATA_TYPES = {
 # Known by name only: such a tensor does not travel.
 _OTHER_DATA_TYPE_NAMES = {8: "complex64", 14: "bfloat16", 18: "complex128", 20: "resource", 21: "variant"}
 _DATA_TYPE_NUMBERS = {name: number for number, (name, _) in _DATA_TYPES.items()}
+# Made once: NumPy takes longer to understand a name than to read a row.
+_LITTLE_ENDIAN = {name: np.dtype(name).newbyteorder("<") for name in _DATA_TYPE_NUMBERS if name != "string"}
+_CARRIERS = {name: np.dtype({"string": object, "float16": np.uint16}.get(name, name)) for name in _DATA_TYPE_NUMBERS}
 DTYPES = tuple(_DATA_TYPE_NUMBERS)  # the dtypes that travel
 
 
@@ -80,7 +83,7 @@ def array_to_tensor(array: npt.NDArray[Any], tensor: Any) -> None:
     getattr(tensor, _DATA_TYPES[tensor.dtype][1]).extend(values.ravel().tolist())
 
 
-def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
+def tensor_to_array(tensor: Any, shape: tuple[int | None, ...] | None = ()) -> npt.NDArray[Any]:
     """Reads a `TensorProto` in either of its forms: typed fields or `tensor_content`.
 
     As TensorFlow does, a typed field with fewer values than the shape holds repeats its last value, and one with no
@@ -89,6 +92,8 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
 
     Args:
         tensor: a `TensorProto`.
+        shape: of a `TensorSpec` that was read from it, where there is one, for reading it takes as long as the
+            values do. Defaults to `()`, which reads it.
 
     Returns:
         A new array; string tensors become object arrays of `bytes`.
@@ -96,32 +101,35 @@ def tensor_to_array(tensor: Any) -> npt.NDArray[Any]:
     Raises:
         ValueError: if the dtype is not one of those that travel, or values and shape disagree.
     """
-    if tensor.dtype not in _DATA_TYPES:
-        raise ValueError(
-            f"dtype {data_type_name(tensor.dtype)} is not supported; use one of {sorted(_DATA_TYPE_NUMBERS)}"
-        )
-    name, field = _DATA_TYPES[tensor.dtype]
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    if tensor.tensor_shape.unknown_rank or any(size < 0 for size in shape):
+    number = tensor.dtype
+    if number not in _DATA_TYPES:
+        raise ValueError(f"dtype {data_type_name(number)} is not supported; use one of {sorted(_DATA_TYPE_NUMBERS)}")
+    name, field = _DATA_TYPES[number]
+    if shape == ():
+        sizes = tensor.tensor_shape
+        shape = None if sizes.unknown_rank else tuple([dim.size if dim.size >= 0 else None for dim in sizes.dim])
+    known = tuple([size for size in shape or () if size is not None])
+    if shape is None or len(known) < len(shape):
         raise ValueError("tensor_shape must be fully known")
-    if len(shape) > MAX_RANK:
-        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(shape)}")
+    if len(known) > MAX_RANK:
+        raise ValueError(f"tensor_shape must not have more than {MAX_RANK} dimensions; it has {len(known)}")
     try:
         values = _read_values(tensor, name, field)
-        if values.size < math.prod(shape) and not tensor.tensor_content:
-            values = _repeat_last_value(values, math.prod(shape))
-        return values.reshape(shape)
+        size = math.prod(known)
+        if values.size < size and not tensor.tensor_content:
+            values = _repeat_last_value(values, size)
+        return values if values.shape == known else values.reshape(known)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"values do not fit dtype {name} and shape {list(shape)}: {error}") from error
+        raise ValueError(f"values do not fit dtype {name} and shape {list(known)}: {error}") from error
 
 
 def _read_values(tensor: Any, name: str, field: str) -> npt.NDArray[Any]:
-    if tensor.tensor_content:
+    content = tensor.tensor_content
+    if content:
         if name == "string":
             raise ValueError("strings travel in string_val, not in tensor_content")
-        return np.frombuffer(tensor.tensor_content, np.dtype(name).newbyteorder("<")).astype(name)
-    carrier = {"string": object, "float16": np.uint16}.get(name, name)
-    values = np.fromiter(getattr(tensor, field), carrier)
+        return np.frombuffer(content, _LITTLE_ENDIAN[name]).astype(name)
+    values = np.fromiter(getattr(tensor, field), _CARRIERS[name])
     return values.view(np.float16) if name == "float16" else values
 
 

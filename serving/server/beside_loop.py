@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import TypeVar, TypeVarTuple
 
-_SMALL_BYTES = 64 * 1024  # a thread and back costs as much as reading some kilobytes
+SMALL_BYTES = 64 * 1024  # a thread and back costs as much as reading some kilobytes
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
@@ -22,6 +22,6 @@ async def beside_loop(
         function: what to call.
         *arguments: its arguments.
     """
-    if size <= _SMALL_BYTES:
+    if size <= SMALL_BYTES:
         return function(*arguments)
     return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)

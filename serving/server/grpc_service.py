@@ -5,26 +5,27 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
-import grpc
 import numpy.typing as npt
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
     model_management_pb2,
-    model_service_pb2_grpc,
     predict_pb2,
-    prediction_service_pb2_grpc,
     regression_pb2,
 )
 
-from serving.protocol.signature import TensorSpec
+from serving.protocol.signature import Signature, TensorSpec
 from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
 from serving.protocol.version_status import VERSION_STATES
-from serving.server.beside_loop import beside_loop
+from serving.server.batch_rows import Arrays
+from serving.server.beside_loop import SMALL_BYTES
 from serving.server.example_inference import (
     CLASSIFY,
     REGRESS,
@@ -34,9 +35,12 @@ from serving.server.example_inference import (
     regression_result,
     wanted_outputs,
 )
+from serving.server.grpc_call import GrpcCall
+from serving.server.grpc_server import Method
 from serving.server.limits import Limits
 from serving.server.model_config import model_configs
 from serving.server.model_manager import ModelManager
+from serving.server.queued_request import Outputs
 from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
 from serving.server.served_model import DEFAULT_SIGNATURE, ServedModel
@@ -45,10 +49,12 @@ from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, 
 
 logger = logging.getLogger(__name__)
 
+_SlowMethod: TypeAlias = Callable[[Any, float | None], Awaitable[Any]]
+
 _SIGNATURE_FIELD = "signature_def"
 
 
-class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_service_pb2_grpc.ModelServiceServicer):
+class GrpcService:
     """Answers all methods of both services as TF Serving does, but for SessionRun, which is `UNIMPLEMENTED`.
 
     Args:
@@ -79,73 +85,112 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         self._limits = limits or Limits()
         self._request_log = request_log
 
-    def add_to(self, server: grpc.aio.Server) -> None:
-        """Registers both services with a server."""
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(self, server)
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(self, server)
-
-    # The method names and arguments below are those of the generated service classes.
-
-    async def Predict(self, request: Any, context: Any) -> Any:
-        return await self._answer("Predict", self._predict, request, context)
-
-    async def Classify(self, request: Any, context: Any) -> Any:
-        return await self._answer("Classify", self._classify, request, context)
-
-    async def Regress(self, request: Any, context: Any) -> Any:
-        return await self._answer("Regress", self._regress, request, context)
-
-    async def MultiInference(self, request: Any, context: Any) -> Any:
-        return await self._answer("MultiInference", self._multi_inference, request, context)
-
-    async def GetModelMetadata(self, request: Any, context: Any) -> Any:
-        return await self._answer("GetModelMetadata", self._get_model_metadata, request, context)
-
-    async def GetModelStatus(self, request: Any, context: Any) -> Any:
-        return await self._answer("GetModelStatus", self._get_model_status, request, context)
-
-    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
-        return await self._answer("HandleReloadConfigRequest", self._reload_config, request, context)
-
-    async def _answer(
-        self, name: str, method: Callable[[Any, float | None], Awaitable[Any]], request: Any, context: Any
-    ) -> Any:
-        started = time.monotonic()
-        code, message = "CANCELLED", ""  # unless it ends otherwise
-        try:
-            remaining = context.time_remaining()
-            answer = await method(request, None if remaining is None else started + remaining)
-            code = "OK"
-            return answer
-        except ServingError as error:
-            code, message = error.code, error.message
-        except Exception as error:
-            logger.exception("gRPC request failed.")
-            code, message = "INTERNAL", f"Internal error: {type(error).__name__}: {error}"
-        finally:
-            model = _model_name(request)
-            self._metrics.observe_request(
-                "grpc", name, model if self._models.is_known(model) else "", code, time.monotonic() - started
-            )
-        return await context.abort(grpc.StatusCode[code], message)
-
-    async def _predict(self, request: Any, deadline: float | None) -> Any:
-        model = self._model(request)
-        signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = model.signature(signature_name)
-        signature.check_input_names(request.inputs)
-        self._limits.check_tensors(
-            signature, {key: TensorSpec.from_tensor_info(tensor) for key, tensor in request.inputs.items()}
+    def methods(self) -> dict[str, Method]:
+        """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
+        loop = asyncio.get_running_loop()
+        prediction, management = "/tensorflow.serving.PredictionService/", "/tensorflow.serving.ModelService/"
+        slow = (
+            (prediction, "Classify", classification_pb2.ClassificationRequest, self._classify),
+            (prediction, "Regress", regression_pb2.RegressionRequest, self._regress),
+            (prediction, "MultiInference", inference_pb2.MultiInferenceRequest, self._multi_inference),
+            (prediction, "GetModelMetadata", get_model_metadata_pb2.GetModelMetadataRequest, self._get_model_metadata),
+            (management, "GetModelStatus", get_model_status_pb2.GetModelStatusRequest, self._get_model_status),
+            (management, "HandleReloadConfigRequest", model_management_pb2.ReloadConfigRequest, self._reload_config),
         )
-        inputs = await beside_loop(self._pool, request.ByteSize(), _read_inputs, request, signature_name)
-        outputs = await self._batcher.predict(model, signature_name, inputs, request.output_filter, deadline)
-        response = predict_pb2.PredictResponse()
-        _fill_model_spec(response.model_spec, request.model_spec, model)
-        size = sum(array.nbytes for array in outputs.values())
-        await beside_loop(self._pool, size, _write_outputs, outputs, response)
-        if self._request_log is not None:
-            self._request_log.offer(request.model_spec.name, model.version, signature_name, inputs, outputs)
-        return response
+        return {
+            prediction + "Predict": self._predict,
+            **{service + name: self._in_loop(loop, name, kind, method) for service, name, kind, method in slow},
+        }
+
+    # === Predict, which goes through no event loop ===
+
+    def _predict(self, call: GrpcCall, message: bytes) -> None:
+        if len(message) <= SMALL_BYTES:
+            self._begin(call, message)
+        else:
+            self._pool.submit(self._begin, call, message)
+
+    def _begin(self, call: GrpcCall, message: bytes) -> None:
+        """Reads a request and has it computed."""
+        answered = _Answered(self._metrics, self._models, "Predict", time.monotonic())
+        call.watch(answered.count)
+        try:
+            request = _parse(predict_pb2.PredictRequest, call, message)
+            answered.model = request.model_spec.name
+            model = self._model(request)
+            signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+            inputs = self._read_inputs(request, model.signature(signature_name))
+            filters = request.output_filter
+
+            def deliver(outputs: Outputs | Exception) -> Callable[[], None] | None:
+                finish = partial(self._finish, call, answered, request, model, inputs, outputs)
+                if isinstance(outputs, Exception) or sum(array.nbytes for array in outputs.values()) <= SMALL_BYTES:
+                    return finish()
+                self._pool.submit(lambda: finish()())
+                return None
+
+            queued = self._batcher.submit(model, signature_name, inputs, filters, call.deadline, deliver)
+            call.watch(lambda was_answered: None if was_answered else queued.cancel())
+        except Exception as error:
+            _refuse(call, answered, error)
+
+    def _finish(
+        self,
+        call: GrpcCall,
+        answered: "_Answered",
+        request: Any,
+        model: ServedModel,
+        inputs: Arrays,
+        outputs: Outputs | Exception,
+    ) -> Callable[[], None]:
+        """Makes the answer, and returns what sends it."""
+        try:
+            if isinstance(outputs, Exception):
+                raise outputs
+            response = predict_pb2.PredictResponse()
+            _fill_model_spec(response.model_spec, request.model_spec, model)
+            _write_outputs(outputs, response)
+            if self._request_log is not None:
+                signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+                self._request_log.offer(request.model_spec.name, model.version, signature_name, inputs, outputs)
+            answered.code = "OK"
+            return partial(call.answer, response.SerializeToString())
+        except Exception as error:
+            return partial(_refuse, call, answered, error)
+
+    def _read_inputs(self, request: Any, signature: Signature) -> dict[str, npt.NDArray[Any]]:
+        tensors = request.inputs
+        signature.check_input_names(tensors)
+        specs = {name: TensorSpec.from_tensor_info(tensor) for name, tensor in tensors.items()}
+        self._limits.check_tensors(signature, specs)
+        inputs = {}
+        for name, tensor in tensors.items():
+            try:
+                inputs[name] = tensor_to_array(tensor, specs[name].shape)
+            except ValueError as error:
+                raise invalid_argument(f"Signature {signature.name!r}: input {name!r}: {error}.") from error
+        return inputs
+
+    # === The other methods, in the event loop ===
+
+    def _in_loop(self, loop: asyncio.AbstractEventLoop, name: str, kind: Any, method: _SlowMethod) -> Method:
+        async def answer(call: GrpcCall, message: bytes) -> None:
+            answered = _Answered(self._metrics, self._models, name, time.monotonic())
+            call.watch(answered.count)
+            try:
+                request = _parse(kind, call, message)
+                answered.model = _model_name(request)
+                response = await method(request, call.deadline)
+                answered.code = "OK"
+                call.answer(response.SerializeToString())
+            except Exception as error:
+                _refuse(call, answered, error)
+
+        def begin(call: GrpcCall, message: bytes) -> None:
+            future = asyncio.run_coroutine_threadsafe(answer(call, message), loop)
+            call.watch(lambda was_answered: None if was_answered else future.cancel())
+
+        return begin
 
     async def _classify(self, request: Any, deadline: float | None) -> Any:
         response = classification_pb2.ClassificationResponse()
@@ -230,14 +275,37 @@ class GrpcService(prediction_service_pb2_grpc.PredictionServiceServicer, model_s
         return self._models.get(*_wanted(request))
 
 
-def _read_inputs(request: Any, signature_name: str) -> dict[str, npt.NDArray[Any]]:
-    inputs = {}
-    for name, tensor in request.inputs.items():
-        try:
-            inputs[name] = tensor_to_array(tensor)
-        except ValueError as error:
-            raise invalid_argument(f"Signature {signature_name!r}: input {name!r}: {error}.") from error
-    return inputs
+@dataclass(slots=True)
+class _Answered:
+    """What is counted of a request when it is over."""
+
+    metrics: ServerMetrics
+    models: ModelManager
+    method: str
+    started: float
+    model: str = ""
+    code: str = ""
+
+    def count(self, was_answered: bool) -> None:
+        model = self.model if self.models.is_known(self.model) else ""
+        code = self.code if was_answered else "CANCELLED"
+        self.metrics.observe_request("grpc", self.method, model, code, time.monotonic() - self.started)
+
+
+def _refuse(call: GrpcCall, answered: _Answered, error: Exception) -> None:
+    if isinstance(error, ServingError):
+        answered.code, message = error.code, error.message
+    else:
+        logger.error("gRPC request failed.", exc_info=error)
+        answered.code, message = "INTERNAL", f"Internal error: {type(error).__name__}: {error}"
+    call.refuse(answered.code, message)
+
+
+def _parse(kind: Any, call: GrpcCall, message: bytes) -> Any:
+    try:
+        return kind.FromString(message)
+    except DecodeError as error:
+        raise invalid_argument(f"The message of {call.method} cannot be parsed: {str(error)[:500]}") from error
 
 
 def _write_outputs(outputs: Mapping[str, npt.NDArray[Any]], response: Any) -> None:

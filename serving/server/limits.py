@@ -58,7 +58,7 @@ class Limits:
         """Returns the limits that gRPC itself keeps, as options of a server."""
         read, idle = (int(1000 * seconds) for seconds in (self.read_seconds, self.idle_seconds))
         return [
-            # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcGuard`'s.
+            # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcServer`'s.
             ("grpc.max_receive_message_length", 2 * self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
@@ -92,7 +92,7 @@ class Limits:
                     f"Signature {signature.name!r}: input {name!r} must not have more than {MAX_RANK} dimensions. "
                     f"Received: {len(shape)}."
                 )
-            if signature.inputs[name].is_batched and shape and shape[0] > self.max_rows:
+            if shape and shape[0] > self.max_rows and signature.inputs[name].is_batched:
                 raise too_large(
                     f"Signature {signature.name!r}: input {name!r} must not exceed {self.max_rows} rows "
                     f"(the server's --max-rows). Received: {shape[0]} rows. Split the request."

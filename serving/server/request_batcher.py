@@ -6,15 +6,14 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
-
-import numpy.typing as npt
 
 from serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
 from serving.server.batching_options import BatchingOptions
+from serving.server.queued_request import Deliver, Outputs, QueuedRequest
 from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
 from serving.serving_error import ServingError
@@ -23,16 +22,7 @@ logger = logging.getLogger(__name__)
 
 _FORGET = 0.8  # from 32 clients to one takes eleven batches
 
-Outputs = dict[str, npt.NDArray[Any]]
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    inputs: Arrays
-    output_filter: Sequence[str]
-    rows: int
-    deadline: float | None
-    future: "asyncio.Future[Outputs]"
+_Answer: TypeAlias = tuple[QueuedRequest, Outputs | Exception]
 
 
 @dataclass(eq=False, slots=True)
@@ -45,7 +35,7 @@ class _Batch:
     key: Hashable
     due: float
     rows: int = 0
-    requests: list[_Request] = field(default_factory=list)
+    requests: list[QueuedRequest] = field(default_factory=list)
 
 
 @dataclass(eq=False, slots=True)
@@ -68,7 +58,7 @@ class RequestBatcher:
     differ in the last bits of float32 from that of the row alone: matrix products of other sizes add in another order.
     If a batch fails, its requests are computed one by one, so that none fails for another's sake.
 
-    To be made and asked in one event loop. Close it when no request is under way.
+    May be asked by any thread. Close it when no request is under way.
 
     Args:
         options: BatchingOptions. `max_batch_size=1` computes every request alone.
@@ -78,7 +68,6 @@ class RequestBatcher:
     def __init__(self, options: BatchingOptions, metrics: ServerMetrics) -> None:
         self._options = options
         self._metrics = metrics
-        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Batch] = deque()  # oldest first
         # Weak, for a batcher must not hold a version that is unloaded.
         self._flows: WeakKeyDictionary[ServedModel, dict[str, _Flow]] = WeakKeyDictionary()
@@ -114,19 +103,50 @@ class RequestBatcher:
         output_filter: Sequence[str] = (),
         deadline: float | None = None,
     ) -> Outputs:
-        """Returns what `ServedModel.predict` returns for these arguments.
+        """`submit` for event loops: returns the answer, and cancels the request if it is cancelled itself.
+
+        Raises:
+            ServingError: what `submit` raises or delivers.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Outputs] = loop.create_future()
+
+        def deliver(answer: Outputs | Exception) -> None:
+            if not loop.is_closed():  # a closed loop has no one left who waits
+                loop.call_soon_threadsafe(_resolve, future, answer)
+
+        request = self.submit(model, signature_name, inputs, output_filter, deadline, deliver)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            request.cancel()
+            raise
+
+    def submit(
+        self,
+        model: ServedModel,
+        signature_name: str,
+        inputs: Arrays,
+        output_filter: Sequence[str],
+        deadline: float | None,
+        deliver: Deliver,
+    ) -> QueuedRequest:
+        """Has computed what `ServedModel.predict` returns for these arguments.
 
         Args:
             model: ServedModel. The version to ask.
             signature_name: str. Empty means `serving_default`.
             inputs: mapping of every input's name to an array.
-            output_filter: names of the outputs to return. Defaults to `()`, which returns all.
+            output_filter: names of the outputs to return; none returns all.
             deadline: float or None. On the clock of `time.monotonic`; a request that is still waiting then is not
-                computed. Defaults to `None`.
+                computed but answered with `DEADLINE_EXCEEDED`.
+            deliver: see `QueuedRequest`.
+
+        Returns:
+            The request, which can be cancelled.
 
         Raises:
-            ServingError: `RESOURCE_EXHAUSTED` if the queue is full, `DEADLINE_EXCEEDED` if the deadline passed in the
-                queue, and whatever `ServedModel.predict` raises.
+            ServingError: `RESOURCE_EXHAUSTED` if the queue is full, or what is wrong with the inputs.
         """
         signature = model.signature(signature_name)
         key: Hashable = None
@@ -135,12 +155,24 @@ class RequestBatcher:
             signature.check_output_names(output_filter)
             key = batch_key(inputs, model.fills_lists(signature.name))
         rows = next((len(array) for array in inputs.values() if array.ndim), 1)
-        request = _Request(inputs, output_filter, rows, deadline, self._loop.create_future())
-        with self._changed:
-            self._enqueue(request, model, signature.name, key)
-        return await request.future
+        request = QueuedRequest(inputs, output_filter, rows, deadline, deliver)
+        dead: list[QueuedRequest] = []
+        try:
+            with self._changed:
+                self._enqueue(request, model, signature.name, key, dead)
+        finally:
+            _deliver([(each, _too_late()) for each in dead])
+        return request
 
-    def _enqueue(self, request: _Request, model: ServedModel, signature_name: str, key: Hashable) -> None:
+    def _enqueue(
+        self,
+        request: QueuedRequest,
+        model: ServedModel,
+        signature_name: str,
+        key: Hashable,
+        dead: list[QueuedRequest],
+    ) -> None:
+        """Adds to `dead` whom it threw out to make room."""
         limit = self._options.max_batch_size
         flow = self._flows.setdefault(model, {}).setdefault(signature_name, _Flow())
         batch = flow.open.get(key)
@@ -150,6 +182,8 @@ class RequestBatcher:
             self._changed.notify()
             batch = None
         if batch is None:
+            if len(self._waiting) >= self._options.max_enqueued_batches:
+                dead += self._throw_out_dead()
             if len(self._waiting) >= self._options.max_enqueued_batches:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
@@ -170,15 +204,28 @@ class RequestBatcher:
             batch.due = 0.0
             self._changed.notify()
 
+    def _throw_out_dead(self) -> list[QueuedRequest]:
+        """Takes cancelled and late requests out of the queue, and batches of which nothing is left."""
+        now = time.monotonic()
+        dead: list[QueuedRequest] = []
+        for batch in list(self._waiting):
+            alive = [request for request in batch.requests if request.is_alive(now)]
+            dead += [request for request in batch.requests if not request.is_alive(now)]
+            batch.flow.under_way -= len(batch.requests) - len(alive)
+            batch.requests, batch.rows = alive, sum(request.rows for request in alive)
+            if not alive:
+                self._waiting.remove(batch)
+                if batch.flow.open.get(batch.key) is batch:
+                    del batch.flow.open[batch.key]
+        return dead
+
     def _work(self) -> None:
         while (batch := self._take()) is not None:
             answers = self._answers(batch)
             with self._changed:
                 batch.flow.under_way -= len(batch.requests)
                 batch.flow.computing -= len(batch.requests)
-            # One wake-up of the loop for the whole batch. A closed loop has no one left who waits.
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(_deliver, answers)
+            _deliver(answers)
             del batch, answers  # a waiting thread must not hold a version
 
     def _take(self) -> _Batch | None:
@@ -207,23 +254,18 @@ class RequestBatcher:
             return 0.0
         return min((batch.due for batch in self._waiting), default=math.inf) - time.monotonic()
 
-    def _answers(self, batch: _Batch) -> list[tuple["asyncio.Future[Outputs]", Outputs | Exception]]:
+    def _answers(self, batch: _Batch) -> list[_Answer]:
         now = time.monotonic()
-        asked = [request for request in batch.requests if not request.future.cancelled()]
-        late = [request for request in asked if request.deadline is not None and request.deadline < now]
-        asked = [request for request in asked if request not in late]
-        answers: list[tuple[asyncio.Future[Outputs], Outputs | Exception]] = [
-            (each.future, ServingError("DEADLINE_EXCEEDED", "The deadline passed while the request waited."))
-            for each in late
-        ]
+        asked = [request for request in batch.requests if request.is_alive(now)]
+        answers: list[_Answer] = [(each, _too_late()) for each in batch.requests if not each.is_alive(now)]
         if asked:
             self._metrics.observe_batch(len(asked), sum(request.rows for request in asked))
         together = self._predict_together(batch, asked) if len(asked) > 1 else None
         for index, request in enumerate(asked):
-            answers.append((request.future, together[index] if together else _predict_alone(batch, request)))
+            answers.append((request, together[index] if together else _predict_alone(batch, request)))
         return answers
 
-    def _predict_together(self, batch: _Batch, requests: Sequence[_Request]) -> list[Outputs] | None:
+    def _predict_together(self, batch: _Batch, requests: Sequence[QueuedRequest]) -> list[Outputs] | None:
         """The answers, or None if the batch fails."""
         try:
             outputs = batch.model.predict(batch.signature_name, merge_rows([each.inputs for each in requests]))
@@ -238,18 +280,37 @@ class RequestBatcher:
         ]
 
 
-def _predict_alone(batch: _Batch, request: _Request) -> Outputs | Exception:
+def _predict_alone(batch: _Batch, request: QueuedRequest) -> Outputs | Exception:
     try:
         return batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
     except Exception as error:  # it belongs to whoever waits for the answer
         return error
 
 
-def _deliver(answers: Sequence[tuple["asyncio.Future[Outputs]", Outputs | Exception]]) -> None:
-    for future, answer in answers:
-        if future.done():  # cancelled: nobody waits any more
-            continue
-        if isinstance(answer, Exception):
-            future.set_exception(answer)
-        else:
-            future.set_result(answer)
+def _too_late() -> ServingError:
+    return ServingError("DEADLINE_EXCEEDED", "The deadline passed while the request waited.")
+
+
+def _deliver(answers: Sequence[_Answer]) -> None:
+    """Has all answers made before any is sent: each that is sent lets other threads run in between."""
+    for send in [_guarded(request.deliver, answer) for request, answer in answers if not request.is_cancelled]:
+        if send is not None:
+            _guarded(send)
+
+
+def _guarded(act: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls `act`, whose failure must not keep the others from their answers."""
+    try:
+        return act(*arguments)
+    except Exception:
+        logger.exception("An answer could not be delivered.")
+        return None
+
+
+def _resolve(future: "asyncio.Future[Outputs]", answer: Outputs | Exception) -> None:
+    if future.done():  # cancelled: nobody waits any more
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
