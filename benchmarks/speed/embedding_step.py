@@ -8,6 +8,10 @@ ratio of processor time, which other work on the machine disturbs less, and by h
 between steps. Every step draws its ids from `pool` rows chosen anew from the whole
 table: tables of all sizes then have equally many rows touched, and large ones the cache misses of rows far apart.
 Most of these are misses of the page table, which `--huge-pages` spares.
+
+No log is so even: that is the worst case. `--skew 1.05` draws an id with a probability that falls with this power of
+its rank, as in a log whose vocabulary is sorted by frequency, which `preprocess` does. Frequent rows then stay in the
+caches, but a larger table has more distinct rows a step; how many, is printed first.
 """
 
 import json
@@ -34,15 +38,19 @@ def main(
     pool: Annotated[int, typer.Option(help="Rows a step draws its ids from; 0 for all rows.")] = 10_000,
     rounds: int = 15,
     steps: Annotated[int, typer.Option(help="Steps a round.")] = 4,
+    skew: Annotated[float, typer.Option(help="Zipf exponent of the ids, over all rows; 0 draws from the pool.")] = 0.0,
     huge_pages: Annotated[bool, typer.Option(help="Large tensors on pages of 2 MB (glibc 2.35 or later).")] = False,
 ) -> None:
     """Prints one row an optimiser; every optimiser runs in a process of its own."""
     sizes = [int(size) for size in rows.split(",")]
+    generator = np.random.default_rng(0)
+    distinct = [len(np.unique(_Ids(size, pool, skew)(generator))) for size in sizes]
+    print(f"Distinct rows a step: {', '.join(f'{count:,}' for count in distinct)}.\n")
     columns = [f"{size:,} rows" for size in sizes]
     print(f"| optimizer | {' | '.join(columns)} | peak above level |\n" + "|---" * (len(sizes) + 2) + "|", flush=True)
     for name in optimizers.split(","):
         command = (sys.executable, "-m", "benchmarks.speed.embedding_step", name)
-        numbers = [json.dumps(value) for value in (sizes, pool, rounds, steps)]
+        numbers = [json.dumps(value) for value in (sizes, pool, skew, rounds, steps)]
         tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages else {}
         environment = {**os.environ, **tunables}
         run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -55,17 +63,17 @@ def main(
         print(f"| {name} | {' | '.join(cells)} | {peaks} MB |", flush=True)
 
 
-def measure(name: str, sizes: list[int], pool: int, rounds: int, steps: int) -> dict[str, list[float]]:
+def measure(name: str, sizes: list[int], pool: int, skew: float, rounds: int, steps: int) -> dict[str, list[float]]:
     """Median seconds of a step on the clock and of processors, and the largest peak of megabytes, for every size."""
     start_tensorflow()
-    runs = [_stepper(name, size) for size in sizes]
+    runs = [(_stepper(name, size), _Ids(size, pool, skew)) for size in sizes]
     generator = np.random.default_rng(0)
     wall: list[list[float]] = [[] for _ in runs]
     cpu: list[list[float]] = [[] for _ in runs]
     peaks: list[list[float]] = [[] for _ in runs]
     for number in range(rounds + 1):
-        for index, (run, size) in enumerate(zip(runs, sizes, strict=True)):
-            batches = [_ids(generator, size, pool) for _ in range(steps)]
+        for index, (run, ids) in enumerate(runs):
+            batches = [ids(generator) for _ in range(steps)]
             run(batches[0])  # the others have emptied the caches
             _reset_peak()
             level = _memory("VmRSS")
@@ -81,11 +89,25 @@ def measure(name: str, sizes: list[int], pool: int, rounds: int, steps: int) -> 
     return result | {"megabytes": [max(own) for own in peaks]}
 
 
-def _ids(generator: np.random.Generator, size: int, pool: int) -> np.ndarray:
-    rows = generator.integers(0, size, pool) if 0 < pool < size else np.arange(size) if pool else None
-    shape = (_BATCH, _IDS)
-    drawn = generator.integers(0, size, shape) if rows is None else generator.choice(rows, shape)
-    return drawn.astype("int32")
+class _Ids:
+    """Draws the ids of a batch, `(batch, ids)`."""
+
+    def __init__(self, size: int, pool: int, skew: float) -> None:
+        self._size, self._pool = size, pool
+        self._up_to = None
+        if skew:
+            shares = np.arange(1, size + 1) ** -skew
+            self._up_to = np.cumsum(shares / np.sum(shares))
+
+    def __call__(self, generator: np.random.Generator) -> np.ndarray:
+        size, pool, shape = self._size, self._pool, (_BATCH, _IDS)
+        if self._up_to is not None:
+            drawn = np.minimum(np.searchsorted(self._up_to, generator.random(shape)), size - 1)
+        elif 0 < pool < size:
+            drawn = generator.choice(generator.integers(0, size, pool), shape)
+        else:
+            drawn = generator.integers(0, size, shape)
+        return drawn.astype("int32")
 
 
 def _stepper(name: str, rows: int) -> Callable[[np.ndarray], None]:
@@ -130,7 +152,7 @@ def _reset_peak() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 6 and sys.argv[1] in OPTIMIZERS:
+    if len(sys.argv) == 7 and sys.argv[1] in OPTIMIZERS:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         print(json.dumps(measure(sys.argv[1], *(json.loads(value) for value in sys.argv[2:]))))
     else:
