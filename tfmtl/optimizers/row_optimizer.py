@@ -35,8 +35,6 @@ class RowOptimizer(keras.optimizers.Optimizer):
     Runs outside XLA: a compiled step would copy the tables. Fit with `jit_compile=False`, the default on CPU, or
     compile the forward and backward pass alone.
 
-    Several slots of a variable are one of Keras's variables, `(rows, slots, ...)`: those of a row lie side by side.
-
     A subclass names its slots (`initial_slots`) and writes its rule on rows (`update_rows`), in which it need not know
     which rows they are.
 
@@ -112,33 +110,20 @@ class RowOptimizer(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._slots = [self._add_slots(variable) for variable in variables]
+        initial = self.initial_slots().items()
+        self._slots = [[self._add_slot(variable, name, value) for name, value in initial] for variable in variables]
 
-    def _add_slots(self, variable: Any) -> Any:
-        """All slots of a variable as one, or None: `(rows, slots, ...)`, or of the variable's shape if there is one.
-
-        What one row needs then lies together, and fetching it costs one walk through memory instead of one a slot.
-        """
-        initial = self.initial_slots()
-        if not initial:
-            return None
+    def _add_slot(self, variable: Any, name: str, value: float) -> Any:
         shape = tuple(variable.shape)
         if self.slot_per_row:
             shape = (*shape[:1], *(1 for _ in shape[1:]))
-        if len(initial) > 1:
-            shape = (*shape[:1], len(initial), *shape[1:])
-        one_row = tuple(1 for _ in variable.shape)
-
-        def initializer(shape: Any, dtype: Any) -> Tensor:
-            return tf.broadcast_to(_together([tf.fill(one_row, tf.cast(v, dtype)) for v in initial.values()]), shape)
-
         # Beside its table, also where a strategy spreads variables over devices.
         with tf.distribute.get_strategy().extended.colocate_vars_with(getattr(variable, "value", variable)):
             return self.add_variable(
                 shape=shape,
-                initializer=initializer,
+                initializer=keras.initializers.Constant(value),
                 dtype=variable.dtype,
-                name="_".join([variable_path(variable).replace("/", "_"), *initial]),
+                name=f"{variable_path(variable).replace('/', '_')}_{name}",
             )
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
@@ -176,46 +161,39 @@ class RowOptimizer(keras.optimizers.Optimizer):
 
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         """Updates one variable; a sparse gradient has distinct ids by now."""
-        slots = self._slots[self._get_variable_index(variable)]
-        targets = [variable] if slots is None else [variable, slots.value]
+        slots = [slot.value for slot in self._slots[self._get_variable_index(variable)]]
         learning_rate = tf.cast(learning_rate, variable.dtype)
         if isinstance(gradient, tf.IndexedSlices):
-            self._update_touched_rows(gradient, targets, learning_rate)
+            self._update_touched_rows(gradient, variable, slots, learning_rate)
             return
-        values = self._updated(
-            tf.cast(gradient, variable.dtype), [tf.convert_to_tensor(t) for t in targets], learning_rate
+        rows = tf.convert_to_tensor(variable)
+        gradient = tf.cast(gradient, rows.dtype) + self.l2 * rows if self.l2 else tf.cast(gradient, rows.dtype)
+        new_rows, new_slots = self.update_rows(
+            gradient, rows, [tf.convert_to_tensor(slot) for slot in slots], learning_rate
         )
-        for target, value in zip(targets, values, strict=True):
+        for target, value in zip((variable, *slots), (new_rows, *new_slots), strict=True):
             target.assign(value)
 
     def _update_touched_rows(
-        self, slices: tf.IndexedSlices, targets: Sequence[tf.Variable], learning_rate: Tensor
+        self, slices: tf.IndexedSlices, variable: tf.Variable, slots: Sequence[tf.Variable], learning_rate: Tensor
     ) -> None:
-        variable, ids = targets[0], slices.indices
+        ids = slices.indices
         # Ids are known before the forward pass ends. A layer that gathers from a read of the whole table, as
         # keras.layers.Embedding does, holds that read until then, and touching the table meanwhile would copy it.
         # The first operation changes nothing, but counts as a write, which waits for every read before it.
         with tf.control_dependencies([slices.values]):
             tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
             rows = _read(variable, ids)
-        before = [rows, *(_read(target, ids) for target in targets[1:])]
-        values = self._updated(tf.cast(slices.values, rows.dtype), before, learning_rate)
-        for target, value in zip(targets, values, strict=True):
+        gradient = tf.cast(slices.values, rows.dtype)
+        if self.l2:
+            gradient += self.l2 * rows
+        new_rows, new_slots = self.update_rows(gradient, rows, [_read(slot, ids) for slot in slots], learning_rate)
+        for target, value in zip((variable, *slots), (new_rows, *new_slots), strict=True):
             # The methods of tf.Variable would put a read of the whole into the graph beside it.
             tf.raw_ops.ResourceScatterUpdate(resource=target.handle, indices=ids, updates=value)
         # Gather and scatter put a variable into a mode in which every read of the whole copies it, such as the next
         # forward pass's. This ends it.
         tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
-
-    def _updated(self, gradient: Tensor, before: Sequence[Tensor], learning_rate: Tensor) -> list[Tensor]:
-        """What rows and, if there are any, their slots shall be, in the places of `before`."""
-        rows, *slots = before
-        if self.l2:
-            gradient += self.l2 * rows
-        count = len(self.initial_slots())
-        parts = tf.unstack(slots[0], axis=_slot_axis(rows)) if count > 1 else slots
-        new_rows, new_slots = self.update_rows(gradient, rows, parts, learning_rate)
-        return [new_rows] if not new_slots else [new_rows, _together(new_slots)]
 
     def get_config(self) -> dict[str, Any]:
         config = {key: value for key, value in super().get_config().items() if key not in _REFUSED}
@@ -233,13 +211,3 @@ def _with_distinct_rows(gradient: Any, variable: Any) -> Any:
 
 def _read(variable: tf.Variable, ids: Tensor) -> Tensor:
     return tf.raw_ops.ResourceGather(resource=variable.handle, indices=ids, dtype=variable.dtype)
-
-
-def _together(slots: Sequence[Tensor]) -> Tensor:
-    """Slots as they are stored."""
-    return slots[0] if len(slots) == 1 else tf.stack(slots, axis=_slot_axis(slots[0]))
-
-
-def _slot_axis(rows: Tensor) -> int:
-    """Behind the rows; a variable of rank 0 has none."""
-    return min(1, len(rows.shape))

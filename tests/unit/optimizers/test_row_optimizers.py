@@ -45,12 +45,8 @@ def dense(slices: tf.IndexedSlices) -> np.ndarray:
 
 
 def state(optimizer: keras.optimizers.Optimizer, *variables: keras.Variable) -> list[np.ndarray]:
-    """Variables and slots one by one; without step count and learning rate."""
-    values = [value.numpy() for value in (*variables, *optimizer.variables) if len(value.shape)]
-    if not isinstance(optimizer, RowOptimizer) or len(optimizer.initial_slots()) < 2:
-        return values
-    slots = [np.moveaxis(together, 1, 0) for together in values[len(variables) :]]
-    return [*values[: len(variables)], *(slot for own in slots for slot in own)]
+    """Variables and slots; without step count and learning rate."""
+    return [value.numpy() for value in (*variables, *optimizer.variables) if len(value.shape)]
 
 
 def close(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> None:
@@ -113,21 +109,6 @@ def untouched(optimizer: keras.optimizers.Optimizer) -> bool:
     after, rest = state(optimizer, variable), [0, 2, 3, 5, 6]
     assert not np.any(np.all(before[0][[1, 4]] == after[0][[1, 4]], axis=1)), "touched rows move"
     return all(np.array_equal(old[rest], new[rest]) for old, new in zip(before, after, strict=True))
-
-
-@pytest.mark.parametrize("shape", [(), (ROWS,), (ROWS, DIM), (ROWS, 2, 2)], ids=str)
-def test_the_slots_of_a_row_lie_together(shape: tuple[int, ...]) -> None:
-    (make, make_theirs), mine, other = PAIRS["Ftrl"], table(shape), table(shape)
-    ours, theirs = make(0.1), make_theirs(0.1)
-    ours.build([mine])
-    slots = ours.variables[-1]
-    assert (slots.shape, slots.name) == ((*shape[:1], 2, *shape[1:]), "table_accumulator_linear")
-    for optimizer, variable in ((ours, mine), (theirs, other)):
-        optimizer.apply([tf.constant(np.random.default_rng(1).normal(size=shape), tf.float32)], [variable])
-    np.testing.assert_allclose(mine.numpy(), other.numpy(), rtol=2e-5, atol=2e-6)
-    parts = np.moveaxis(slots.numpy(), min(1, len(shape)), 0)
-    for part, slot in zip(parts, theirs.variables[-2:], strict=True):
-        np.testing.assert_allclose(part, slot.numpy(), rtol=2e-5, atol=2e-6)
 
 
 @pytest.mark.parametrize("l2", [0.0, 0.5])
