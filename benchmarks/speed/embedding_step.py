@@ -2,7 +2,9 @@
 
     python -m benchmarks.speed.embedding_step
 
-Mean of 20 embedded ids an example, one dense layer, made-up ids and labels. Prints milliseconds a step (median over
+Mean of 20 embedded ids an example, one dense layer, made-up ids and labels; with `--hidden 256,128,64` the embeddings
+side by side and dense layers as a ranking network has them. "no update" is the floor: forward and backward pass
+without an optimizer, whose misses no optimizer can avoid. Prints milliseconds a step (median over
 rounds in which the table sizes alternate, so that a slow spell meets all), its ratio to the smallest table, the same
 ratio of processor time, which other work on the machine disturbs less, and by how much memory peaks above its level
 between steps. Every step draws its ids from `pool` rows chosen anew from the whole
@@ -20,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import numpy as np
@@ -28,7 +30,8 @@ import typer
 
 from pipelines.quiet_start import start_tensorflow
 
-OPTIMIZERS = ("SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Ftrl", "Split", "keras.Adam")
+_FLOOR = "no update"
+OPTIMIZERS = (_FLOOR, "SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Ftrl", "Split", "keras.Adam")
 _BATCH, _IDS, _DIM = 1024, 20, 16
 
 
@@ -39,6 +42,7 @@ def main(
     rounds: int = 15,
     steps: Annotated[int, typer.Option(help="Steps a round.")] = 4,
     skew: Annotated[float, typer.Option(help="Zipf exponent of the ids, over all rows; 0 draws from the pool.")] = 0.0,
+    hidden: Annotated[str, typer.Option(help="Widths of dense layers, by commas; a mean and none if left out.")] = "",
     huge_pages: Annotated[bool, typer.Option(help="Large tensors on pages of 2 MB (glibc 2.35 or later).")] = False,
 ) -> None:
     """Prints one row an optimiser; every optimiser runs in a process of its own."""
@@ -46,11 +50,12 @@ def main(
     generator = np.random.default_rng(0)
     distinct = [len(np.unique(_Ids(size, pool, skew)(generator))) for size in sizes]
     print(f"Distinct rows a step: {', '.join(f'{count:,}' for count in distinct)}.\n")
+    widths = [int(width) for width in hidden.split(",") if width]
     columns = [f"{size:,} rows" for size in sizes]
     print(f"| optimizer | {' | '.join(columns)} | peak above level |\n" + "|---" * (len(sizes) + 2) + "|", flush=True)
     for name in optimizers.split(","):
         command = (sys.executable, "-m", "benchmarks.speed.embedding_step", name)
-        numbers = [json.dumps(value) for value in (sizes, pool, skew, rounds, steps)]
+        numbers = [json.dumps(value) for value in (sizes, pool, skew, rounds, steps, widths)]
         tunables = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"} if huge_pages else {}
         environment = {**os.environ, **tunables}
         run = subprocess.run([*command, *numbers], check=True, stdout=subprocess.PIPE, text=True, env=environment)
@@ -63,10 +68,12 @@ def main(
         print(f"| {name} | {' | '.join(cells)} | {peaks} MB |", flush=True)
 
 
-def measure(name: str, sizes: list[int], pool: int, skew: float, rounds: int, steps: int) -> dict[str, list[float]]:
+def measure(
+    name: str, sizes: list[int], pool: int, skew: float, rounds: int, steps: int, widths: list[int]
+) -> dict[str, list[float]]:
     """Median seconds of a step on the clock and of processors, and the largest peak of megabytes, for every size."""
     start_tensorflow()
-    runs = [(_stepper(name, size), _Ids(size, pool, skew)) for size in sizes]
+    runs = [(_stepper(name, size, widths), _Ids(size, pool, skew)) for size in sizes]
     generator = np.random.default_rng(0)
     wall: list[list[float]] = [[] for _ in runs]
     cpu: list[list[float]] = [[] for _ in runs]
@@ -110,7 +117,7 @@ class _Ids:
         return drawn.astype("int32")
 
 
-def _stepper(name: str, rows: int) -> Callable[[np.ndarray], None]:
+def _stepper(name: str, rows: int, widths: Sequence[int]) -> Callable[[np.ndarray], object]:
     """A function that makes one training step on the given ids."""
     import keras
     import tensorflow as tf
@@ -118,25 +125,36 @@ def _stepper(name: str, rows: int) -> Callable[[np.ndarray], None]:
     from tfmtl import optimizers
 
     inputs = keras.Input((_IDS,), dtype="int32")
-    pooled = keras.layers.GlobalAveragePooling1D()(keras.layers.Embedding(rows, _DIM)(inputs))
-    model = keras.Model(inputs, keras.layers.Dense(1)(pooled))
-    if name == "keras.Adam":
+    embedded = keras.layers.Embedding(rows, _DIM)(inputs)
+    above = keras.layers.Flatten()(embedded) if widths else keras.layers.GlobalAveragePooling1D()(embedded)
+    for width in widths:
+        above = keras.layers.Dense(width, activation="relu")(above)
+    model = keras.Model(inputs, keras.layers.Dense(1)(above))
+    optimizer = None
+    if name == _FLOOR:
+        pass
+    elif name == "keras.Adam":
         optimizer = keras.optimizers.Adam()
     elif name == "Split":
         optimizer = optimizers.Split(optimizers.LazyAdam(), keras.optimizers.Adam())
     else:
         optimizer = getattr(optimizers, name)()
-    optimizer.build(model.trainable_variables)
+    if optimizer is not None:
+        optimizer.build(model.trainable_variables)
     labels = tf.random.stateless_uniform((_BATCH, 1), (0, 0))
 
     @tf.function(input_signature=[tf.TensorSpec((_BATCH, _IDS), tf.int32)])
-    def step(ids: tf.Tensor) -> None:
+    def step(ids: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(ids, training=True) - labels))
         gradients = tape.gradient(loss, model.trainable_variables)
+        if optimizer is None:  # what is returned is computed
+            return [getattr(gradient, "values", gradient) for gradient in gradients]
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        return []
 
-    return step
+    typed: Callable[[np.ndarray], object] = step
+    return typed
 
 
 def _memory(field: str) -> int:
@@ -152,7 +170,7 @@ def _reset_peak() -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 7 and sys.argv[1] in OPTIMIZERS:
+    if len(sys.argv) == 8 and sys.argv[1] in OPTIMIZERS:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
         print(json.dumps(measure(sys.argv[1], *(json.loads(value) for value in sys.argv[2:]))))
     else:
