@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.retrieval_commands import prove_lists, read_record, say_epoch
+from pipelines.retrieval_reports import prove_lists, read_record, say_epoch
 from pipelines.run import log_of, preprocessed
 from pipelines.steps import Steps
 from pipelines.tables import print_two_stages
