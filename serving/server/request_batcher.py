@@ -209,15 +209,19 @@ class RequestBatcher:
         now = time.monotonic()
         dead: list[QueuedRequest] = []
         for batch in list(self._waiting):
-            alive = [request for request in batch.requests if request.is_alive(now)]
-            dead += [request for request in batch.requests if not request.is_alive(now)]
-            batch.flow.under_way -= len(batch.requests) - len(alive)
+            alive, late = _alive_and_dead(batch.requests, now)
+            dead += late
+            batch.flow.under_way -= len(late)
             batch.requests, batch.rows = alive, sum(request.rows for request in alive)
             if not alive:
-                self._waiting.remove(batch)
-                if batch.flow.open.get(batch.key) is batch:
-                    del batch.flow.open[batch.key]
+                self._remove(batch)
         return dead
+
+    def _remove(self, batch: _Batch) -> None:
+        """Takes a batch out of the queue; no further request joins it."""
+        self._waiting.remove(batch)
+        if batch.flow.open.get(batch.key) is batch:
+            del batch.flow.open[batch.key]
 
     def _work(self) -> None:
         while (batch := self._take()) is not None:
@@ -238,10 +242,8 @@ class RequestBatcher:
             batch = next((batch for batch in self._waiting if batch.due <= now), None)
             if batch is None:
                 return None
-            self._waiting.remove(batch)
+            self._remove(batch)
             flow = batch.flow
-            if flow.open.get(batch.key) is batch:
-                del flow.open[batch.key]
             # It falls slowly: of clients that come back at once, some are still on their way.
             flow.expected = max(flow.most, int(_FORGET * flow.expected))
             flow.most = flow.under_way
@@ -255,9 +257,8 @@ class RequestBatcher:
         return min((batch.due for batch in self._waiting), default=math.inf) - time.monotonic()
 
     def _answers(self, batch: _Batch) -> list[_Answer]:
-        now = time.monotonic()
-        asked = [request for request in batch.requests if request.is_alive(now)]
-        answers: list[_Answer] = [(each, _too_late()) for each in batch.requests if not each.is_alive(now)]
+        asked, dead = _alive_and_dead(batch.requests, time.monotonic())
+        answers: list[_Answer] = [(each, _too_late()) for each in dead]
         if asked:
             self._metrics.observe_batch(len(asked), sum(request.rows for request in asked))
         together = self._predict_together(batch, asked) if len(asked) > 1 else None
@@ -285,6 +286,14 @@ def _predict_alone(batch: _Batch, request: QueuedRequest) -> Outputs | Exception
         return batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
     except Exception as error:  # it belongs to whoever waits for the answer
         return error
+
+
+def _alive_and_dead(requests: Sequence[QueuedRequest], now: float) -> tuple[list[QueuedRequest], list[QueuedRequest]]:
+    alive: list[QueuedRequest] = []
+    dead: list[QueuedRequest] = []
+    for request in requests:
+        (alive if request.is_alive(now) else dead).append(request)
+    return alive, dead
 
 
 def _too_late() -> ServingError:

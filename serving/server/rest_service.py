@@ -13,11 +13,11 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
-from serving.protocol.example_json import classifications_to_json, json_to_examples, regressions_to_json
 from serving.protocol.signature import Signature
 from serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
 from serving.server.beside_loop import beside_loop
 from serving.server.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
+from serving.server.example_json import classifications_to_json, json_to_examples, regressions_to_json
 from serving.server.limits import Limits, too_large
 from serving.server.model_manager import ModelManager
 from serving.server.request_batcher import RequestBatcher

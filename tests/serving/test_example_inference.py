@@ -160,7 +160,7 @@ def test_rest_refuses_by_name(post, body, message):
 
 
 def test_kinds_of_values_become_the_kinds_of_features():
-    from serving.protocol.example_json import json_to_examples
+    from serving.server.example_json import json_to_examples
 
     body = {"examples": [{"i": [1, 2], "f": [1, 2.5], "s": "é", "b": [{"b64": "AP8="}, "a"], "e": []}]}
     feature = tf.train.Example.FromString(json_to_examples(body)[0]).features.feature
