@@ -88,6 +88,10 @@ def train(
         bool, typer.Option("--jit-compile", help="Compile the step with XLA: a slow start, then faster steps.")
     ] = False,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of a step's gradients; default: none.")] = None,
+    ema_momentum: Annotated[
+        float | None,
+        typer.Option(help="Keep the moving average of the weights, say with 0.999; default: no."),
+    ] = None,
     checkpoint_every: Annotated[
         int | None, typer.Option(help="Steps between checkpoints; default: each epoch, and every five minutes.")
     ] = None,
@@ -134,6 +138,7 @@ def train(
         strategy=strategy,
         jit_compile=jit_compile,
         clip_norm=clip_norm,
+        ema_momentum=ema_momentum,
         checkpoint_every=checkpoint_every,
         deterministic=deterministic,
         memory_check=memory_check,

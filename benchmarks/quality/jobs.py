@@ -23,11 +23,13 @@ class Variant:
         name: str. As the table shows it.
         preset: str. One of `tfmtl.models.PRESETS`.
         options: mapping. Options of the preset.
+        ema_momentum: float or None. As in `TrainOptions`.
     """
 
     name: str
     preset: str
     options: dict[str, Any] = field(default_factory=dict)
+    ema_momentum: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,11 @@ class Job:
     def key(self) -> str:
         """What makes two runs the same, wherever the data lie."""
         described = {**asdict(self), "data": Path(self.data).name}
-        if self.decay == 1.0:  # keys from before there was a decay stay valid
+        # Keys from before there was a decay or an average stay valid.
+        if self.decay == 1.0:
             del described["decay"]
+        if self.variant.ema_momentum is None:
+            del described["variant"]["ema_momentum"]
         return json.dumps(described, sort_keys=True)
 
 
@@ -138,6 +143,7 @@ def _run(job: Job) -> dict[str, Any]:
         epochs=job.epochs,
         batch_size=job.batch_size,
         learning_rate=job.learning_rate,
+        ema_momentum=job.variant.ema_momentum,
         seed=job.seed,
     )
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: job.learning_rate * job.decay**epoch)

@@ -8,6 +8,7 @@ from tfmtl.training.stop_on_nan import StopOnNaN
 from tfmtl.training.strategy import get_strategy
 from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_error import TrainingError
+from tfmtl.training.weight_average import WeightAverage
 
 __all__ = [
     "ConflictMonitor",
@@ -15,6 +16,7 @@ __all__ = [
     "StopOnNaN",
     "TrainOptions",
     "TrainingError",
+    "WeightAverage",
     "evaluate",
     "find_label_leaks",
     "fit",

@@ -28,6 +28,7 @@ from tfmtl.training.strategy import get_strategy
 from tfmtl.training.table_memory import check_table_memory
 from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_state import fits, restore_state
+from tfmtl.training.weight_average import WeightAverage
 from tfmtl.training.workers import is_chief, is_one_of_several, own_folder
 
 _EVAL_BATCH = 4096
@@ -101,6 +102,7 @@ def fit(
         )
         model.compile(dense, tables, **options.compile_arguments())
         model.optimizer.build(model.trainable_variables)
+        average = None if options.ema_momentum is None else WeightAverage(model, options.ema_momentum)
     monitor = _monitor(model, options.monitor, data)
     folder.check_writable()
     _say(verbose, memory)
@@ -121,6 +123,7 @@ def fit(
         folder.start_anew()
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
+    further = [*callbacks, average] if average else callbacks
     if not progress.stopped and progress.epoch < options.epochs:
         model.fit(
             data.train_epochs(options.batch_size, options.seed, progress.epoch, progress.step),
@@ -128,13 +131,17 @@ def fit(
             initial_epoch=progress.epoch,
             epochs=options.epochs,
             steps_per_epoch=steps,
-            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, callbacks, alone),
+            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, further, alone),
             verbose=verbose,
         )
     if not monitor:
+        if average:
+            average.swap()
         save_model(model, folder.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
     model.load_weights(folder.model)
+    if average:
+        del model.weight_average
     return model
 
 

@@ -5,13 +5,21 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tfmtl.balancing import BALANCERS
-from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.core.validation import (
+    check_bool,
+    check_one_of,
+    check_positive_int,
+    check_positive_number,
+    check_probability,
+    error_text,
+)
 from tfmtl.models.multi_task_model import SHARED
 from tfmtl.models.presets import PRESETS
 from tfmtl.models.steps.projected_fields import rows_worth_projecting
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
+_ONE_MACHINE = ("one_device", "mirrored")
 _NO_SAY = ("checkpoint_every", "memory_check", "monitor_conflicts")
 
 
@@ -34,6 +42,9 @@ class TrainOptions:
         jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
         clip_norm: float or None. Largest norm of all gradients of a step together; a longer one is scaled down. With
             strategy `"one_device"` only. Defaults to `None`: no limit.
+        ema_momentum: float or None. What is measured and kept is the exponential moving average of the weights over the
+            steps, each of which keeps this share of it, as `WeightAverage` does; with strategy `"one_device"` or
+            `"mirrored"` only. Defaults to `None`: the weights themselves.
         checkpoint_every: int or None. Steps between two checkpoints inside an epoch; there is always one at its end.
             Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
         deterministic: bool. Whether TensorFlow's kernels must give the same bits every time, from then on for the whole
@@ -67,6 +78,7 @@ class TrainOptions:
     strategy: str = "one_device"
     jit_compile: bool = False
     clip_norm: float | None = None
+    ema_momentum: float | None = None
     checkpoint_every: int | None = None
     deterministic: bool = True
     memory_check: bool = True
@@ -95,6 +107,11 @@ class TrainOptions:
             if self.strategy != "one_device":
                 rule, advice = f"be None with strategy {self.strategy!r}", "Keras clips each replica's share by itself."
                 raise ValueError(error_text("TrainOptions", "clip_norm", rule, self.clip_norm, advice))
+        if self.ema_momentum is not None:
+            check_probability("TrainOptions", "ema_momentum", self.ema_momentum, "Use 0.999.")
+            if self.strategy not in _ONE_MACHINE:
+                rule, advice = f"be None with strategy {self.strategy!r}", f"Averages need one of {_ONE_MACHINE}."
+                raise ValueError(error_text("TrainOptions", "ema_momentum", rule, self.ema_momentum, advice))
         if self.checkpoint_every is not None:
             check_positive_int("TrainOptions", "checkpoint_every", self.checkpoint_every)
         check_bool("TrainOptions", "deterministic", self.deterministic)

@@ -34,6 +34,7 @@ OPTIONS: dict[str, Any] = {
     "patience": 2,
     "checkpoint_every": 2,
     "clip_norm": 5.0,
+    "ema_momentum": 0.8,
 }
 
 

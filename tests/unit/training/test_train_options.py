@@ -41,6 +41,13 @@ def test_defaults_and_json() -> None:
             ValueError,
             "TrainOptions: `clip_norm` must be None with strategy 'mirrored'. Received: clip_norm=1.0",
         ),
+        ({"ema_momentum": 1.0}, ValueError, "TrainOptions: `ema_momentum` must lie strictly between 0 and 1"),
+        ({"ema_momentum": "0.9"}, TypeError, "TrainOptions: `ema_momentum` must be a finite number"),
+        (
+            {"ema_momentum": 0.9, "strategy": "multi_worker"},
+            ValueError,
+            "TrainOptions: `ema_momentum` must be None with strategy 'multi_worker'. Received: ema_momentum=0.9",
+        ),
         ({"checkpoint_every": 0}, ValueError, "TrainOptions: `checkpoint_every` must be a positive int"),
         ({"deterministic": "no"}, TypeError, "TrainOptions: `deterministic` must be a bool"),
         ({"memory_check": 1}, TypeError, "TrainOptions: `memory_check` must be a bool"),

@@ -53,7 +53,8 @@ def flat(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
 def run(data: PreparedData, folder: Path) -> dict[str, object]:
     """`fit` itself on both devices: its model and the saved one, measured; and an export."""
     small = {"hidden_units": (16, 8), "tower_units": (8,)}
-    options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, strategy="mirrored", monitor_conflicts=True)
+    chosen = {"strategy": "mirrored", "monitor_conflicts": True, "ema_momentum": 0.9}
+    options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, **chosen)
     model = fit(data, folder / "run", options, verbose=0)
     saved = load(folder / "run" / "model.keras")
     return {
