@@ -114,6 +114,11 @@ def test_interactions(tiny_data: PreparedData, kind: str) -> None:
     assert losses[-1] < losses[0]
 
 
+def test_unknown_interaction() -> None:
+    with pytest.raises(ValueError, match=r"interaction: `kind` must be one of .*'fibinet'.* Received: kind='deepfm'"):
+        from_preset("interaction", tiny_inputs(), kind="deepfm")
+
+
 @pytest.mark.parametrize(("preset", "option"), OPTIONS)
 def test_option_changes_something(tiny_data: PreparedData, preset: str, option: str) -> None:
     features, labels = ({key: value[:16] for key, value in part.items()} for part in whole_split(tiny_data, "train"))

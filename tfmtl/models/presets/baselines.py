@@ -1,6 +1,7 @@
 """The networks that people compare with."""
 
-from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
+from tfmtl.core.validation import check_one_of
+from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
 from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.sharing.mmoe import MMoE
@@ -144,6 +145,7 @@ def interaction(
 
     `num_layers` is for `"dcn_v2"`, `"cin"` and `"autoint"`, `num_experts` for `sharing="mmoe"` and `"ple"`.
     """
+    check_one_of("interaction", "kind", kind, INTERACTIONS)
     return built(
         "interaction",
         inputs,
