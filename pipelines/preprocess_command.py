@@ -35,17 +35,16 @@ def preprocess(
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
-    Further options go to Beam, always as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
+    Further options go to Beam, as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
     from pipelines.option_values import named_texts
-    from pipelines.preprocess.beam.options import check_options, only_translates
+    from pipelines.preprocess.beam.options import check_options, only_translates, split_options
     from pipelines.preprocess.beam.template import translate
     from pipelines.preprocess.job import preprocess as run_job
     from pipelines.tables import print_manifest
     from tfmtl.schema import Problem
 
-    beam_options = [item for item in [*inputs, *context.args] if item.startswith("-")]
-    files = [item for item in inputs if not item.startswith("-")]
+    files, beam_options = split_options([*inputs, *context.args])
     own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
     check_options(beam_options, own_options)
     if not files:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 _SEPARATORS = ("|", ";", "^", ",")
 _JOINED_SHARE = 0.05  # of the values hold the separator
 _LONGEST_PIECE = 40
+_DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
 
@@ -149,12 +150,25 @@ class ColumnProfile:
         """Whether the values are 0 and 1, both of them."""
         return set(np.unique(self.present_numbers).tolist()) == {0.0, 1.0} and not self.unreadable
 
+    @cached_property
+    def has_decimal_commas(self) -> bool:
+        """Whether the values are numbers such as `12,50`, which preprocessing reads as text."""
+        if self.numbers is not None or self.is_list or self.is_record or not self.num_present:
+            return False
+        values = self.counts[0].tolist()
+        readable = [found for value in values if (found := _DECIMAL_COMMA.fullmatch(value))]
+        places = {len(found["places"]) for found in readable if found["places"]}
+        # Two joined ids look alike, but seldom have as many digits each time.
+        return len(readable) >= _READABLE * len(values) and len(places) == 1
+
     # === Lists ===
 
     @cached_property
     def separator(self) -> str | None:
         """What joins several values in a text, if anything: the pieces recur in different texts."""
         if self.is_list or self.is_record or self.numbers is not None or not self.num_present:
+            return None
+        if self.has_decimal_commas:
             return None
         values, counts = self.counts
         for separator in _SEPARATORS:

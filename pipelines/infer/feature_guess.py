@@ -29,10 +29,12 @@ def why_left_out(column: ColumnProfile) -> str | None:
         return "is a date or time: later ones never occur in training. Derive the hour or the weekday instead"
     if roles.is_time_name(column) and roles.time_unit(column):
         return "is another time: later ones never occur in training. Derive the time since instead"
-    if roles.is_row_number(column):
-        return "is another in every row: the number of the row, not a fact about it"
+    if column.has_decimal_commas:
+        return "holds numbers with a decimal comma: write them with a point"
     if _is_prose(column):
         return "is free text: add an embedding or key words of it as columns"
+    if roles.is_row_number(column):
+        return "is another in every row: it names the row and says nothing of other ones"
     return None
 
 
@@ -45,9 +47,10 @@ def _is_prose(column: ColumnProfile) -> bool:
     return bool(column.distinct > _TEXT_DISTINCT * column.num_present and has_words and lengths.mean() > _TEXT_LENGTH)
 
 
-def guess_feature(column: ColumnProfile, side: str) -> Entry:
-    """The feature that reads `column`; the reason says what was seen."""
-    about = {"name": column.name} | ({"side": side} if side != "context" else {})
+def guess_feature(column: ColumnProfile, name: str, side: str) -> Entry:
+    """The feature `name` that reads `column`; the reason says what was seen."""
+    about = {"name": name} | ({"side": side} if side != "context" else {})
+    about |= {"column": column.name} if name != column.name else {}
     if column.is_list or column.separator:
         return _lists(column, about)
     if column.numbers is None:

@@ -11,10 +11,10 @@ from pipelines.infer import roles
 from pipelines.infer.column_profile import ColumnProfile, determined_by
 from pipelines.infer.entry import Entry
 from pipelines.infer.feature_guess import guess_feature, why_left_out
+from pipelines.infer.plain_names import plain_names
 from pipelines.infer.sample import Sample
 from pipelines.preprocess.time_units import FIRST_YEAR, LAST_YEAR, TICKS
 from tfmtl.core.validation import did_you_mean
-from tfmtl.schema.strict import JOINT
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MOST_BEHAVIOURS = 6
@@ -91,27 +91,25 @@ def propose(
                 f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
             )
     proposal = Proposal()
-    usable = {}
-    for name, column in profiles.items():
-        if _NAME.fullmatch(name) and JOINT not in f"{name}_":
-            usable[name] = column
-        else:
-            proposal.left_out[name] = (
-                "cannot be a name here (letters, digits, single underscores): rename it in the log"
-            )
-    others = {name: column for name, column in usable.items() if name not in labels}
+    others = {name: column for name, column in profiles.items() if name not in labels}
     user = user or roles.find_user(others)
     time = time or roles.find_time(others)
+    names = plain_names(list(profiles))
+    if time and names[time] != time:
+        raise ValueError(
+            f"schema infer: the time's column must be called by letters, digits and single underscores, as every "
+            f"request has it. Received: {time!r}. Rename it in the log, such as to {names[time]!r}."
+        )
     item = item or roles.find_item({name: column for name, column in others.items() if name != user})
-    _guess_keys(proposal, usable, user, time)
-    split_column = _guess_split(proposal, usable)
-    _guess_tasks(proposal, usable, labels)
+    _guess_keys(proposal, profiles, user, time)
+    split_column = _guess_split(proposal, profiles)
+    _guess_tasks(proposal, profiles, names, labels)
     keys = {user, time, split_column}
-    _guess_features(proposal, usable, user, item, {*labels, *(name for name in keys if name and name != user)})
+    _guess_features(proposal, profiles, names, user, item, {*labels, *(name for name in keys if name and name != user)})
     if not proposal.features:
         raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
     if user and time and item:
-        _guess_sequences(proposal, usable, item)
+        _guess_sequences(proposal, profiles, names[item])
     elif not (user and time):
         proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
     return proposal
@@ -185,14 +183,14 @@ def _guess_split(proposal: Proposal, columns: Mapping[str, ColumnProfile]) -> st
 # === Tasks ===
 
 
-def _guess_tasks(proposal: Proposal, columns: Mapping[str, ColumnProfile], labels: Sequence[str]) -> None:
+def _guess_tasks(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], labels: Sequence[str]
+) -> None:
     for label in labels:
-        if label not in columns:
-            raise ValueError(f"schema infer: label '{label}' {proposal.left_out[label]}.")
-        proposal.tasks.append(_task(columns[label], columns, labels))
+        proposal.tasks.append(_task(columns[label], columns, names, labels))
     for name, column in columns.items():
         if name not in labels and name not in proposal.keys.values() and roles.is_outcome(column):
-            proposal.candidates.append(_task(column, columns, ()))
+            proposal.candidates.append(_task(column, columns, names, ()))
     unnamed = {
         name: column.counts[0].tolist()
         for name, column in columns.items()
@@ -205,21 +203,25 @@ def _guess_tasks(proposal: Proposal, columns: Mapping[str, ColumnProfile], label
         )
 
 
-def _task(column: ColumnProfile, columns: Mapping[str, ColumnProfile], labels: Sequence[str]) -> Entry:
+def _task(
+    column: ColumnProfile, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], labels: Sequence[str]
+) -> Entry:
     if column.numbers is None:
         raise ValueError(
             f"schema infer: label '{column.name}' must be a column of numbers. Received: {column.distinct} values such "
             f"as {column.counts[0][:3].tolist()}. Write it as 0 and 1, or as a number."
         )
     numbers = column.present_numbers
+    name = names[column.name]
+    about = {"name": name} if name == column.name else {"name": name, "label": column.name}
     if not column.is_binary:
         why = f"{numbers.min():.6g} to {numbers.max():.6g}, mean {numbers.mean():.4g}"
-        return Entry({"kind": "regression", "name": column.name}, why)
+        return Entry({"kind": "regression", **about}, why)
     why = f"{numbers.mean():.2%} ones"
     parents = [columns[name] for name in labels if name != column.name and _is_parent(columns[name], column)]
     if parents:
-        why += f"; never 1 where {parents[0].name} is 0: `parent: {parents[0].name}` chains them"
-    return Entry({"kind": "binary", "name": column.name}, why)
+        why += f"; never 1 where {parents[0].name} is 0: `parent: {names[parents[0].name]}` chains them"
+    return Entry({"kind": "binary", **about}, why)
 
 
 def _is_parent(parent: ColumnProfile, child: ColumnProfile) -> bool:
@@ -234,17 +236,22 @@ def _is_parent(parent: ColumnProfile, child: ColumnProfile) -> bool:
     )
 
 
+def _label_column(entry: Entry) -> str:
+    return str(entry.values.get("label", entry.values["name"]))
+
+
 # === Features ===
 
 
 def _guess_features(
     proposal: Proposal,
     columns: Mapping[str, ColumnProfile],
+    names: Mapping[str, str],
     user: str | None,
     item: str | None,
     taken: set[str],
 ) -> None:
-    candidates = {str(entry.values["name"]) for entry in proposal.candidates}
+    candidates = {_label_column(entry) for entry in proposal.candidates}
     for name, column in columns.items():
         if name in taken:
             continue
@@ -262,7 +269,7 @@ def _guess_features(
         if why:
             proposal.left_out[name] = why
         else:
-            proposal.features.append(guess_feature(column, _side(columns, column, user, item)))
+            proposal.features.append(guess_feature(column, names[name], _side(columns, column, user, item)))
 
 
 def _side(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str | None, item: str | None) -> str:
@@ -293,7 +300,7 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
         if is_single and values.get("side") == "item" and values["name"] not in ("time", "gap", item):
             events.append(str(values["name"]))
     events = events[:3]
-    kinds = [column for column in columns.values() if _is_behaviour(column)]
+    kinds = [column for column in columns.values() if _is_behaviour(column) and _NAME.fullmatch(column.name)]
     if kinds:
         for value in kinds[0].counts[0].tolist()[:_MOST_BEHAVIOURS]:
             name = re.sub(r"\W+|_+", "_", value).strip("_").lower()
@@ -304,14 +311,12 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
     proposal.sequences.append(
         Entry(_sequence("history", events, None), "all of a user's rows before the example's time")
     )
-    outcomes = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.values["kind"] == "binary"]
+    binary = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.values["kind"] == "binary"]
+    outcomes = [entry for entry in binary if _NAME.fullmatch(_label_column(entry))]  # a condition has to name it
     for entry in outcomes[: _MOST_BEHAVIOURS - 1]:
-        name = str(entry.values["name"])
-        proposal.sequences.append(
-            Entry(
-                _sequence(f"past_{name.removeprefix('is_')}", events, f"{name} == 1"), f"of these, the rows with {name}"
-            )
-        )
+        name, column = str(entry.values["name"]), _label_column(entry)
+        history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{column} == 1")
+        proposal.sequences.append(Entry(history, f"of these, the rows with {column}"))
 
 
 def _sequence(name: str, columns: Sequence[str], when: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a column is for: a key, an outcome, a fact to predict from, or nothing."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -22,6 +23,9 @@ _OUTCOMES = (
 _AMOUNTS = "rating stars score watch watched play dwell stay revenue gmv spend spent".split()
 _ROW_NAMES = ("index", "row", "rowid", "rownum", "pid", "sample", "unnamed", "idx")
 _CATEGORIES = ("hour", "weekday", "day", "month", "dow", "level", "type", "tab", "group", "segment", "category", "cate")
+
+# Year first or last; points also join versions and addresses, so beside them the year has all its digits.
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/])\d{1,2}\3\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})(?!\d)")
 
 SPLIT_WORDS = {"train", "valid", "test"}
 
@@ -84,8 +88,7 @@ def is_iso_time(column: ColumnProfile) -> bool:
 
 
 def _looks_like_date(text: str) -> bool:
-    digits = text[:10].replace("/", "-").split("-")
-    return len(digits) == 3 and all(part.isdigit() for part in digits) and {len(digits[0]), len(digits[2])} >= {2}
+    return _DATE.match(text) is not None
 
 
 def is_calendar_day(column: ColumnProfile) -> bool:
@@ -119,9 +122,10 @@ def is_category_name(column: ColumnProfile) -> bool:
 
 
 def is_row_number(column: ColumnProfile) -> bool:
-    """Whether every row has a value of its own and the name or the order says that it counts rows."""
+    """Whether every row has a value of its own and is no number, or the name or the order says that it counts rows."""
     if column.distinct < len(column.codes) or len(column.codes) < 20 or column.is_list:
         return False
     numbers = column.present_numbers
     rises = column.is_integer and len(numbers) == len(column.codes) and bool(np.all(np.diff(numbers) > 0))
-    return (rises and not is_time_name(column)) or any(word in _ROW_NAMES for word in column.words)
+    is_text = column.numbers is None and column.total_rows <= len(column.codes)  # in a sample it might recur later
+    return (rises and not is_time_name(column)) or is_text or any(word in _ROW_NAMES for word in column.words)

@@ -50,11 +50,11 @@ def canonicalize(
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:
         if not isinstance(feature, CategoricalFeature):
-            out[feature.name] = pc.cast(raw.number(feature.name), pa.float32(), safe=False)
+            out[feature.name] = pc.cast(raw.number(feature.column_name), pa.float32(), safe=False)
         elif feature.multi_valued:
-            out[feature.name] = raw.lists(feature.name, feature.separator, feature.max_values)
+            out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values)
         else:
-            out[feature.name] = raw.text(feature.name)
+            out[feature.name] = raw.text(feature.column_name)
     out[columns.IS_EXAMPLE] = _holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
         out[columns.event(sequence.name)] = _holds(sequence.condition, raw, batch.num_rows)

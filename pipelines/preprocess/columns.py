@@ -37,8 +37,8 @@ def still_open(task: str) -> str:
 
 def match(problem: Problem, name: str) -> str:
     """Column with the text in which example and later event must agree: the feature itself where it is read as text."""
-    feature = {feature.name: feature for feature in problem.features}.get(name)
-    return name if isinstance(feature, CategoricalFeature) else f"match:{name}"
+    features = {feature.column_name: feature for feature in problem.features if isinstance(feature, CategoricalFeature)}
+    return features[name].name if name in features else f"match:{name}"
 
 
 def raw_columns(problem: Problem) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     keys = problem.keys
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
     named += [(problem.split.column, "split.column")]
-    named += [(feature.name, f"feature '{feature.name}'") for feature in problem.features]
+    named += [(feature.column_name, f"feature '{feature.name}'") for feature in problem.features]
     named += [(task.label_column, f"label of task '{task.name}'") for task in problem.tasks]
     windows = [(task.label_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]
     named += [(window.same, place) for window, place in windows if window]

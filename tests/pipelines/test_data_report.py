@@ -1,6 +1,8 @@
 """The data report from raw rows to the page; its numbers are those of the manifest, and what is planted shows."""
 
+import io
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from tests.support.command import tfmtl
 from tests.support.small_log import SMALL_PROBLEM, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.report import data_report
+from tfmtl.report.figures import days_figure
 from tfmtl.schema import BinaryTask, CategoricalFeature, NumericFeature, Problem, RegressionTask, Split
 
 START, DAY = 1_600_000_000, 86_400
@@ -198,3 +201,16 @@ def test_the_command(prepared: PreparedData) -> None:
     assert "Largest drift against the training split: " in result.out
     assert "at most 200 a split" in path.read_text(encoding="utf-8")
     assert tfmtl("data-report", prepared.directory, "--rows", "0").code == 2
+
+
+@pytest.mark.parametrize("days", [1, 2, 4, 5, 6, 9, 10, 31, 45, 366])
+def test_ticks_of_any_span_of_days(days: int) -> None:
+    """None of a part of a day where there are several, and matplotlib finds them without a warning."""
+    span = np.datetime64("2023-11-14") + np.arange(days)
+    figure = days_figure({"train": {str(day): 7 for day in span}, "valid": {}, "test": {}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.savefig(io.BytesIO())
+    labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert len(labels) >= min(days, 5)
+    assert days == 1 or not any(":" in label for label in labels)

@@ -106,6 +106,8 @@ def test_the_command_says_that_nothing_ran(tmp_path: Path) -> None:
     done = tfmtl("preprocess", *where, "--shards", 3, *DRY)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("Translated the job for Dataflow. Nothing was read, run or written")
+    spaced = [word for option in DRY[:-1] for word in option.split("=")]
+    assert tfmtl("preprocess", *spaced, "--dry_run", *where, "--shards", 3).out == done.out
     assert "`num_shards` must be given with --dry_run" in tfmtl("preprocess", *where, *DRY).err
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.preprocess.beam.options import split_options
 from pipelines.preprocess.manifest import build_manifest
 from pipelines.preprocess.read import InputError
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv
@@ -35,6 +36,14 @@ ROWS = small_log(60)
         (
             {"beam_options": ["--direct_runing_mode=multi_processing"]},
             "option '--direct_runing_mode' is none of tfmtl's and none of Beam's. Did you mean '--direct_running",
+        ),
+        (
+            {"beam_options": ["--direct_running_mode=threads"]},
+            "Beam refuses its options: argument --direct_running_mode: invalid choice: 'threads'",
+        ),
+        (
+            {"beam_options": ["--runner"]},
+            "Beam refuses its options: argument --runner: expected one argument. Received",
         ),
         ({"beam_options": ["-x"]}, "option '-x' is none of tfmtl's and none of Beam's. See `tfmtl preprocess --help`;"),
     ],
@@ -101,3 +110,14 @@ def test_every_row_is_accounted_for() -> None:
 def test_lost_rows_are_an_error(counts: tuple[Any, ...]) -> None:
     with pytest.raises(RuntimeError, match=r"preprocess: rows were lost\. In: 1[12], written: 7, history only: "):
         _manifest(*counts)
+
+
+def test_options_of_beam_as_they_may_be_written() -> None:
+    written = (
+        "a.csv --runner DataflowRunner b.csv --dry_run --save_main_session c.csv --region=x --dry_run false -x d.csv"
+    )
+    files, options = split_options(written.split())
+    assert files == ["a.csv", "b.csv", "c.csv", "d.csv"]
+    assert options == [
+        "--runner=DataflowRunner", "--dry_run=True", "--save_main_session", "--region=x", "--dry_run=false", "-x"
+    ]  # fmt: skip

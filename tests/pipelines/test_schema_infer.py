@@ -17,7 +17,7 @@ from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, ProblemError
+from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, ProblemError, RegressionTask
 
 ROWS = 400
 
@@ -201,6 +201,14 @@ def test_odd_columns(tmp_path: Path) -> None:
     table = pa.table(
         {
             "two words": np.arange(300) % 3,
+            "two.words": np.arange(300) % 2,
+            "Größe (€)": rng.random(300),
+            "价格": rng.random(300),
+            "Preis": [f"{n}.{n:03},5" for n in range(1, 301)],
+            "written": [f"{1 + n % 28:02}.12.2024 10:{n % 60}" for n in range(300)],
+            "address": [f"192.168.10.{n % 7}" for n in range(300)],
+            "pairs": [f"{n % 11},{n % 13}" for n in range(300)],
+            "link": [f"x{n * 7 % 300}" for n in range(300)],
             "liste": pa.array([[str(n % 5), str(n % 3)] for n in range(300)]),
             "struct": pa.array([{"a": n} for n in range(300)]),
             "flag": pa.array(rng.random(300) < 0.5),
@@ -208,19 +216,32 @@ def test_odd_columns(tmp_path: Path) -> None:
             "zip_code": rng.integers(10_000, 99_999, 300),
             "day": np.array([20_200_101, 20_200_102])[np.arange(300) % 2],
             "almost": [*["n/a"], *[str(n / 7) for n in range(299)]],
-            "y": rng.random(300),
+            "the label": rng.random(300),
         }
     )
     parquet.write_table(table, tmp_path / "odd.parquet")
-    problem, text = _infer(tmp_path, tmp_path / "odd.parquet", "--label", "y")
+    problem, text = _infer(tmp_path, tmp_path / "odd.parquet", "--label", "the label")
+    assert problem.tasks == (RegressionTask("the_label", "the label"),)
     assert problem.features == (
+        CategoricalFeature("two_words", column="two words"),
+        CategoricalFeature("two_words_2", column="two.words"),
+        NumericFeature("Grosse_EUR", "z_score", column="Größe (€)"),
+        NumericFeature("column_4", "z_score", column="价格"),
+        CategoricalFeature("address"),
+        CategoricalFeature("pairs", multi_valued=True, separator=",", max_values=2),
         CategoricalFeature("liste", multi_valued=True, max_values=2),
         CategoricalFeature("flag"),
         NumericFeature("nan"),
         CategoricalFeature("zip_code"),
         NumericFeature("almost", "z_score"),
     )
-    for reason in ("two words cannot be a name here", "struct is of type struct", "day is a date", "it is 'n/a'"):
+    for reason in (
+        "struct is of type struct",
+        "written, day is a date",
+        "it is 'n/a'",
+        "Preis holds numbers",
+        "link is another",
+    ):
         assert reason in text
     manifest = preprocess(problem, [str(tmp_path / "odd.parquet")], str(tmp_path / "data"), num_shards=1)
     assert manifest["rows_rejected"] == {"column 'almost' is not a number": 1}
@@ -324,3 +345,32 @@ def test_every_real_file_with_a_header_loads(tmp_path: Path) -> None:
         label = next(name for name in ("event", "timestamp") if name in sample.rows.column_names)
         problem, _ = _infer(tmp_path, file, "--label", label, "--rows", "5000")
         assert problem.features
+
+
+def test_columns_that_cannot_be_names_go_all_the_way(tmp_path: Path) -> None:
+    """A history of them too; only the time has to be called plainly, as requests name it."""
+    shop = _shop()
+    renamed = {"user_id": "User ID", "viewItemID": "Item ID", "click": "Click?", "price": "Unit price"}
+    log = {renamed.get(name, name): values for name, values in shop.items()}
+    problem, _ = _infer(tmp_path, _csv(tmp_path / "log.csv", log), "--label", "Click?", "--item", "Item ID")
+    assert problem.keys.user == "User ID"
+    assert problem.sequences[0].columns[0] == "Item_ID"
+    assert all("Click" not in (sequence.when or "") for sequence in problem.sequences)  # no condition can name it
+    again, _ = _infer(tmp_path, _csv(tmp_path / "plain.csv", shop), "--label", "click", "--item", "viewItemID")
+    outputs = []
+    for name, each in (("log", problem), ("plain", again)):
+        preprocess(each, [str(tmp_path / f"{name}.csv")], str(tmp_path / name), num_shards=1)
+        data = PreparedData(tmp_path / name)
+        features, labels = next(iter(data.valid(64)))
+        read = [
+            feature.name
+            for feature in each.features
+            if feature.name in ("price", "Unit_price", "Item_ID", "viewItemID")
+        ]
+        outputs.append([*(features[name] for name in read), *labels.values()])
+    assert len(outputs[0]) == 3
+    for one, other in zip(*outputs, strict=True):
+        np.testing.assert_array_equal(one, other)
+    times = _csv(tmp_path / "times.csv", {"a time": shop["ts"], "x": shop["age"], "y": shop["click"]})
+    (tmp_path / "problem.yaml").unlink()
+    assert "Received: 'a time'. Rename it in the log, such as to 'a_time'." in _refused(tmp_path, times, "--label", "y")

@@ -46,7 +46,7 @@ def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
             linewidth=0,
         )
         below += heights
-    locator = AutoDateLocator(maxticks=10)  # type: ignore[no-untyped-call]
+    locator = AutoDateLocator(minticks=min(5, len(span) - 1), maxticks=10)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

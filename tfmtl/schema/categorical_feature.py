@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_minimum, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
 
 SIDES = ("user", "item", "context")
 
@@ -17,7 +17,7 @@ class CategoricalFeature:
     hash buckets). Values are compared as text, so `3` and `3.0` differ.
 
     Args:
-        name: str. The column, and the feature's name everywhere.
+        name: str. The feature's name everywhere, and its column's.
         dim: int. Embedding width. Defaults to `16`.
         table: str or None. Features naming the same table share vocabulary and
             embedding. Defaults to `None`: a table of its own, named after the feature.
@@ -31,6 +31,8 @@ class CategoricalFeature:
         separator: str. Defaults to `"|"`.
         max_values: int. Values kept per row of a multi-valued column. Defaults to `8`.
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+        column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
+            Defaults to `None`: the name.
     """
 
     kind: ClassVar[str] = "categorical"
@@ -45,6 +47,7 @@ class CategoricalFeature:
     separator: str = "|"
     max_values: int = 8
     side: str = "context"
+    column: str | None = None
 
     def __post_init__(self) -> None:
         owner = f"CategoricalFeature '{self.name}'"
@@ -53,6 +56,7 @@ class CategoricalFeature:
         if self.table is not None:
             check_name(owner, "table", self.table)
         check_choice(owner, "side", self.side, SIDES)
+        check_column(owner, "column", self.column)
         for argument in ("dim", "min_count", "max_values", "max_size", "hash_buckets"):
             if getattr(self, argument) is not None:
                 check_minimum(owner, argument, getattr(self, argument), 1)
@@ -63,6 +67,11 @@ class CategoricalFeature:
             )
         if not self.separator:
             raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @property
+    def column_name(self) -> str:
+        """The column of the log."""
+        return self.column or self.name
 
     @property
     def table_name(self) -> str:

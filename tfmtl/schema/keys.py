@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfmtl.schema.strict import check_choice, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_name, check_types
 
 TIME_UNITS = {"s": 1, "ms": 1000}
 
@@ -28,9 +28,10 @@ class Keys:
 
     def __post_init__(self) -> None:
         check_types("Keys", self)
-        for argument in ("user", "time", "group"):
-            if getattr(self, argument) is not None:
-                check_name("Keys", argument, getattr(self, argument))
+        if self.time is not None:
+            check_name("Keys", "time", self.time)  # a tensor of every request
+        check_column("Keys", "user", self.user)
+        check_column("Keys", "group", self.group)
         check_choice("Keys", "time_unit", self.time_unit, TIME_UNITS)
 
     @property

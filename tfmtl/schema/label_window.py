@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_name, check_types
+from tfmtl.schema.strict import check_column, check_types
 
 _MOST_HOURS = 1_000_000.0  # a century; more is a mistake, and in milliseconds still far from the end of int64
 
@@ -34,8 +34,7 @@ class LabelWindow:
             raise ProblemError(
                 f"LabelWindow: `hours` must be positive and at most {_MOST_HOURS:,.0f}. Received: hours={self.hours!r}."
             )
-        if self.same is not None:
-            check_name("LabelWindow", "same", self.same)
+        check_column("LabelWindow", "same", self.same)
 
     @property
     def condition(self) -> Condition:

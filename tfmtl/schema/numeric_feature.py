@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.categorical_feature import SIDES
-from tfmtl.schema.strict import check_choice, check_minimum, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score")
 
@@ -19,12 +19,14 @@ class NumericFeature:
     - `log_z_score`: the same of `sign(x) * log(1 + |x|)`.
 
     Args:
-        name: str. The column, and the feature's name everywhere.
+        name: str. The feature's name everywhere, and its column's.
         transform: str, one of the above. Defaults to `"quantiles"`.
         buckets: int. Number of quantile buckets at most; equal boundaries are
             merged. Defaults to `32`.
         dim: int. Embedding width. Defaults to `16`.
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+        column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
+            Defaults to `None`: the name.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -34,6 +36,7 @@ class NumericFeature:
     buckets: int = 32
     dim: int = 16
     side: str = "context"
+    column: str | None = None
 
     def __post_init__(self) -> None:
         owner = f"NumericFeature '{self.name}'"
@@ -41,6 +44,7 @@ class NumericFeature:
         check_name("NumericFeature", "name", self.name)
         check_choice(owner, "transform", self.transform, TRANSFORMS)
         check_choice(owner, "side", self.side, SIDES)
+        check_column(owner, "column", self.column)
         check_minimum(owner, "buckets", self.buckets, 2)
         check_minimum(owner, "dim", self.dim, 1)
 
@@ -48,6 +52,11 @@ class NumericFeature:
     def is_bucketized(self) -> bool:
         """Whether the model reads ids (and not a scaled value)."""
         return self.transform == "quantiles"
+
+    @property
+    def column_name(self) -> str:
+        """The column of the log."""
+        return self.column or self.name
 
     @property
     def table_name(self) -> str:

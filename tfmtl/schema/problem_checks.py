@@ -48,7 +48,7 @@ def _check_unique(what: str, names: Iterable[str]) -> None:
 
 
 def _check_labels(problem: Problem) -> None:
-    features = {feature.name for feature in problem.features}
+    features = {feature.column_name for feature in problem.features}
     for task in problem.tasks:
         if task.label_column in features:
             raise ProblemError(
@@ -109,10 +109,10 @@ def _check_label_windows(problem: Problem) -> None:
                 f"Problem: the label_window of task '{task.name}' must be at least one step of the time column. "
                 f"Received: hours={task.label_window.hours!r}, time_unit={problem.keys.time_unit!r}."
             )
-        same = {feature.name: feature for feature in problem.features}.get(task.label_window.same or "")
-        if isinstance(same, CategoricalFeature) and same.multi_valued:
+        same = task.label_window.same
+        if same in {each.column_name for each in problem.features if getattr(each, "multi_valued", False)}:
             raise ProblemError(
-                f"Problem: the label_window of task '{task.name}' names column '{same.name}' in `same`, which is "
+                f"Problem: the label_window of task '{task.name}' names column '{same}' in `same`, which is "
                 "multi-valued. Name a column with one value a row."
             )
 
@@ -180,5 +180,5 @@ def _check_split(problem: Problem) -> None:
         )
     if split.by == "user" and keys.user is None:
         raise ProblemError("Problem: a split by user needs `keys.user`. Received: user=None. Use by: row or column.")
-    if split.column is not None and split.column in {feature.name for feature in problem.features}:
+    if split.column is not None and split.column in {feature.column_name for feature in problem.features}:
         raise ProblemError(f"Problem: the split's column '{split.column}' must not be a feature. Remove the feature.")

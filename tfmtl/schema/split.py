@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_types
 
 SPLITS = ("train", "valid", "test")
 
@@ -43,7 +43,7 @@ class Split:
         if self.by == "column":
             if self.column is None:
                 raise ProblemError("Split: `column` must be given with by='column'. Received: column=None.")
-            check_name("Split", "column", self.column)
+            check_column("Split", "column", self.column)
         elif self.column is not None:
             raise ProblemError(f"Split: `column` goes with by='column' only. Received: by={self.by!r}.")
         for argument in ("valid", "test"):

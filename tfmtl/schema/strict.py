@@ -34,8 +34,14 @@ def check_name(owner: str, argument: str, name: object) -> None:
         raise ProblemError(
             f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
             f"ending with an underscore. Received: {argument}={shown(name)}. "
-            "Rename the column in the log or in the adapter."
+            "Use another one; a feature's `column` and a task's `label` say what the log calls it."
         )
+
+
+def check_column(owner: str, argument: str, column: str | None) -> None:
+    """Raises where a column, if one is given, has no name."""
+    if column == "":
+        raise ProblemError(f"{owner}: `{argument}` must not be empty. Received: {argument}=''. Leave it out.")
 
 
 def check_choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> None:

@@ -13,6 +13,7 @@ _ROWS = 100_000
 _BATCH = 4096
 _THRESHOLD = 0.98
 _FEWEST = 10  # labels of either class, in each half: with fewer a high AUC means little
+_BINS, _ROWS_A_BIN = 200, 20
 _PRIOR_ROWS = 1.0  # how many rows the overall mean counts for in the mean of an id
 
 
@@ -44,9 +45,11 @@ class LabelLeak:
 def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _THRESHOLD) -> list[LabelLeak]:
     """The features whose single-feature AUC exceeds a threshold for a binary task, the highest first.
 
-    A number is scored by its value, in the better of both directions. An id is scored by the mean label of its rows
-    in the other half of the sample, so that an id of few rows, such as a user's, shows what it tells of new rows. Lists
-    and histories are scored by their length. Rows without the label do not count.
+    A number is scored by its value, in the better of both directions, and as an id of 200 equally frequent bins, since
+    a model also sees that it is missing or lies in the middle. An id is scored by the mean label of its rows in the
+    other half of the sample, so that an id of few rows, such as a user's, shows what it tells of new rows. Lists are
+    scored by their ids, each of which counts with the log odds of its rows in the other half, and by their length;
+    histories by their length. Rows without the label do not count.
 
     Args:
         data: `PreparedData`.
@@ -54,22 +57,22 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
         threshold: float. Defaults to `0.98`.
     """
     features, labels = _sample(data, rows)
-    leaks = []
+    best: dict[tuple[str, str], float] = {}
     for name, values in _columns(data.problem, features):
         for task in data.problem.tasks:
             if task.kind == "binary":
                 known = ~np.isnan(labels[task.name])
                 auc = single_feature_auc(values[known], labels[task.name][known] > 0.5)
                 if auc is not None and auc > threshold:
-                    leaks.append(LabelLeak(name, task.name, auc))
-    return sorted(leaks, key=lambda leak: -leak.auc)
+                    best[name, task.name] = max(auc, best.get((name, task.name), 0.0))
+    return sorted((LabelLeak(*names, auc) for names, auc in best.items()), key=lambda leak: -leak.auc)
 
 
 def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
     """AUC of one column; `None` where there are too few labels of a class.
 
     Args:
-        values: `(N,)`; floats are scores, ints are ids from 0.
+        values: `(N,)`; floats are scores, ints are ids from 0. Lists of ids are `(N, L)`, filled up with 0.
         positive: bool `(N,)`.
     """
     halves = [slice(0, None, 2), slice(1, None, 2)]
@@ -80,8 +83,26 @@ def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None
         auc = _auc(np.arange(groups.max() + 1), groups, positive)
         return max(auc, 1.0 - auc)
     size = int(values.max()) + 1
+    if values.ndim == 2:
+        return float(np.mean([_list_auc(values, positive, half, halves[1 - k], size) for k, half in enumerate(halves)]))
     learnt = [_means(values[half], positive[half], size) for half in halves]
     return float(np.mean([_auc(learnt[1 - k], values[half], positive[half]) for k, half in enumerate(halves)]))
+
+
+def _list_auc(ids: np.ndarray, positive: np.ndarray, half: slice, other: slice, size: int) -> float:
+    """AUC of lists in a half, as naive Bayes learns them from the other."""
+    means = _means(ids[other].ravel(), np.repeat(positive[other], ids.shape[1]), size)
+    odds = np.log(means / (1.0 - means))
+    odds[0] = 0.0
+    scores = np.sum(np.where(ids[half] > 0, odds[ids[half]], 0.0), axis=1)
+    return _auc(scores, np.arange(len(scores)), positive[half])
+
+
+def _bins(values: np.ndarray) -> np.ndarray:
+    """Ids of equally frequent bins, equal values in one."""
+    _, groups, counts = np.unique(values, return_inverse=True, return_counts=True)
+    bins = min(_BINS, max(2, len(values) // _ROWS_A_BIN))
+    return np.asarray(((np.cumsum(counts) - counts) * bins // len(values))[groups])
 
 
 def _means(ids: np.ndarray, positive: np.ndarray, size: int) -> np.ndarray:
@@ -113,8 +134,11 @@ def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[t
     for feature in problem.features:
         if isinstance(feature, CategoricalFeature) and feature.multi_valued:
             yield f"{feature.name} (length)", np.count_nonzero(features[feature.name], axis=1)
+            yield feature.name, features[feature.name]
         elif isinstance(feature, NumericFeature | CategoricalFeature):
             yield feature.name, features[feature.name]
+            if features[feature.name].dtype.kind == "f":
+                yield feature.name, _bins(features[feature.name])
     for sequence in problem.sequences:
         ids = features[sequence.column_key(sequence.columns[0])]
         yield f"{sequence.name} (length)", np.count_nonzero(ids, axis=1)

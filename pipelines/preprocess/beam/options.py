@@ -62,16 +62,54 @@ def new_pipeline(options: PipelineOptions) -> beam.Pipeline:
         raise ValueError(f"preprocess: Beam refuses its options. {' '.join(faults)}") from error
 
 
+def split_options(items: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Files and Beam's options from what stood between them: `--name=value`, `--name value` or a bare `--name`.
+
+    A bare option that wants true or false, such as `--dry_run`, is true.
+    """
+    takes = _parser()._option_string_actions
+    files: list[str] = []
+    options: list[str] = []
+    rest = list(items)
+    while rest:
+        item = rest.pop(0)
+        if not item.startswith("-"):
+            files.append(item)
+            continue
+        action = takes.get(item)
+        if action is not None and action.nargs != 0:  # it wants a value
+            if isinstance(action.default, bool) and (not rest or rest[0].lower() not in ("true", "false")):
+                item = f"{item}=True"
+            elif rest and not rest[0].startswith("-"):
+                item = f"{item}={rest.pop(0)}"
+        options.append(item)
+    return files, options
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Beam's own; it raises its errors, and does not end the process with all of its options' names."""
+    parsers: list[argparse.ArgumentParser] = []
+    PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
+    parsers[0].exit_on_error = False
+    return parsers[0]
+
+
 def check_options(arguments: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Raises `ValueError` at the first option that Beam does not know.
+    """Raises `ValueError` at the first option that Beam does not know or whose value it does not take.
 
     Args:
         arguments: as on a command line.
         others: further options that the user may have meant, such as `--seed`.
     """
-    parsers: list[argparse.ArgumentParser] = []
-    known = PipelineOptions([]).get_all_options(add_extra_args_fn=parsers.append)
-    unknown = [option for option in parsers[0].parse_known_args(list(arguments))[1] if option.startswith("-")]
+    known = PipelineOptions([]).get_all_options()
+    try:
+        _, rest = _parser().parse_known_args(list(arguments))
+    except argparse.ArgumentError as error:
+        raise ValueError(
+            f"preprocess: Beam refuses its options: {error}. Received: {' '.join(arguments)}. "
+            "Beam's options are written --name=value."
+        ) from error
+    unknown = [option for option in rest if option.startswith("-")]
     if unknown:
         name = unknown[0].partition("=")[0]
         near = did_you_mean(name, [*others, *(f"--{option}" for option in known)])

@@ -60,9 +60,9 @@ WRONG_KEYS = [
      "'sequences', 'split', 'tasks']. Did you mean 'features'?"),
     ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'time', 'time_unit', 'user']. "
      "Did you mean 'user'?"),
-    ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['dim', 'hash_buckets',"),
-    ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'dim', 'name', 'side', "
-     "'transform']. Did you mean 'buckets'?"),
+    ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'hash_buckets',"),
+    ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'column', 'dim', 'name', "
+     "'side', 'transform']. Did you mean 'buckets'?"),
     ("sequences.0.max_len", 8, "sequences[0]: unknown key 'max_len'. "),
     ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'label_window', 'name', "
      "'parent', 'sample_space', 'weight']. Did you mean 'parent'?"),
@@ -137,8 +137,12 @@ WRONG_TYPES = [
     ("tasks.0.label_window", {"when": "buy == 1", "hours": 0}, "tasks[0].label_window: LabelWindow: `hours` must be "
      "positive and at most 1,000,000. Received: hours=0.0."),
     ("tasks.0.label_window", {"when": "buy == 1", "hours": float("nan")}, "Received: hours=nan."),
-    ("tasks.0.label_window", {"when": "buy == 1", "hours": 2, "same": "an item"}, "LabelWindow: `same` must be "
-     "letters, digits"),
+    ("tasks.0.label_window", {"when": "buy == 1", "hours": 2, "same": ""}, "LabelWindow: `same` must not be "
+     "empty. Received: same=''. Leave it out."),
+    ("features.0.column", "", "CategoricalFeature 'item': `column` must not be empty. Received: column=''."),
+    ("features.2.column", "", "NumericFeature 'price': `column` must not be empty. Received: column=''."),
+    ("keys.user", "", "keys: Keys: `user` must not be empty. Received: user=''. Leave it out."),
+    ("keys.group", "", "keys: Keys: `group` must not be empty. Received: group=''. Leave it out."),
     ("tasks.0.label_window", {"when": "buy", "hours": 2}, "tasks[0].label_window: Condition: cannot read"),
     ("keys.time_unit", "us", "keys: Keys: `time_unit` must be one of ['s', 'ms']. Received: time_unit='us'. "
      "Did you mean 's'?"),
@@ -151,8 +155,7 @@ WRONG_NAMES = [
     ("name", "my shop"), ("name", ""), ("features.0.name", "item-id"), ("features.0.name", "1st"),
     ("features.0.name", "item.id"), ("features.0.name", "item\n"), ("features.0.name", "größe"),
     ("features.0.name", "../etc/passwd"), ("features.0.name", "item__id"), ("features.0.name", "item_"),
-    ("tasks.0.name", "click rate"), ("sequences.0.name", "last bought"), ("keys.user", "user id"),
-    ("keys.time", "a:b"), ("keys.group", ""),
+    ("tasks.0.name", "click rate"), ("sequences.0.name", "last bought"), ("keys.time", "a:b"),
 ]  # fmt: skip
 
 WRONG_TOGETHER = [
@@ -168,6 +171,8 @@ WRONG_TOGETHER = [
     ("tasks.0.parent", "buy", "Problem: the parents of task 'click' form a cycle: click -> buy -> click. Cut it."),
     ("tasks.2.label", "price", "Problem: column 'price' is the label of task 'watch' and also a feature. "
      "A model that reads its label learns nothing: remove the feature."),
+    ("features.0.column", "seconds", "Problem: column 'seconds' is the label of task 'watch' and also a feature."),
+    ("features.0.column", "ts", "Problem: the time column 'ts' must not be a feature"),
     ("tasks.0.name", "item", "Problem: column 'item' is the label of task 'item' and also a feature."),
     ("keys.time", "age", "Problem: the time column 'age' must not be a feature"),
     ("sequences.0.columns", ["itm"], "Problem: sequence 'bought' names column 'itm', which is not a feature. "
@@ -228,7 +233,10 @@ def test_wrong_types_and_ranges(place: str, value: object, text: str) -> None:
 def test_names_are_plain_identifiers(place: str, value: str) -> None:
     argument = place.rpartition(".")[2]
     rule = "must be letters, digits and single underscores, not starting with a digit nor ending with an underscore"
-    _refused(_changed(place, value), f"`{argument}` {rule}. Received: {argument}={value!r}. Rename the column")
+    _refused(
+        _changed(place, value),
+        f"`{argument}` {rule}. Received: {argument}={value!r}. Use another one; a feature's `column`",
+    )
 
 
 @pytest.mark.parametrize(("place", "value", "text"), WRONG_TOGETHER)

@@ -65,10 +65,14 @@ def test_planted_leaks_are_found_and_nothing_else(tmp_path: Path, tiny_data: Pre
     click = np.nan_to_num(log["click"].to_numpy())
     log = log.append_column("spoiler", [[f"c{int(value)}" for value in click]])
     log = log.append_column("amount", [click * 3.0 + np.random.default_rng(0).random(len(click))])
+    log = log.append_column("told_by_missing", [np.where(click, np.random.default_rng(1).random(len(click)), np.nan)])
+    log = log.append_column("told_by_one", [[f"{n % 3}|{'won' if value else 'lost'}" for n, value in enumerate(click)]])
     log = log.append_column("words", [["a|b|c" if value else "a" for value in click]])
     spoilers = (
         CategoricalFeature("spoiler", dim=4),
         NumericFeature("amount", transform="z_score", dim=4),
+        NumericFeature("told_by_missing", transform="z_score", dim=4),
+        CategoricalFeature("told_by_one", dim=4, multi_valued=True, max_values=3),
         CategoricalFeature("words", dim=4, multi_valued=True, max_values=3),
     )
     problem = tiny_problem(features=(*tiny_problem().features, *spoilers))
@@ -78,9 +82,12 @@ def test_planted_leaks_are_found_and_nothing_else(tmp_path: Path, tiny_data: Pre
     assert {(leak.feature, leak.task) for leak in leaks} >= {
         ("spoiler", "click"),
         ("amount", "click"),
+        ("told_by_missing", "click"),
+        ("told_by_one", "click"),
         ("words (length)", "click"),
     }
-    assert {leak.feature for leak in leaks} == {"spoiler", "amount", "words (length)"}
+    found = {"spoiler", "amount", "told_by_missing", "told_by_one", "words", "words (length)"}
+    assert {leak.feature for leak in leaks} == found
     assert all(leak.auc > 0.98 for leak in leaks)
     assert [leak.auc for leak in leaks] == sorted((leak.auc for leak in leaks), reverse=True)
 
