@@ -21,7 +21,7 @@ _NO_LABEL = pa.scalar(None, pa.float32())
 
 
 def canonicalize(
-    problem: Problem, batch: pa.RecordBatch, file: int, first_row: int
+    problem: Problem, batch: pa.RecordBatch, file: int, numbers: np.ndarray
 ) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
     """Parses a raw batch.
 
@@ -29,7 +29,7 @@ def canonicalize(
         problem: `Problem`.
         batch: the raw columns of `columns.raw_columns(problem)`.
         file: number of the file, part of the row's identity.
-        first_row: number of the batch's first row in that file.
+        numbers: `(rows,)`, of the batch's rows in that file.
 
     Returns:
         The canonical batch of the good rows, and `(row in the batch, reason)` of the others.
@@ -38,7 +38,7 @@ def canonicalize(
     raw = RawColumns(batch, rejections)
     out: dict[str, pa.Array] = {
         columns.FILE: pa.array(np.full(batch.num_rows, file, np.int32)),
-        columns.ROW: pa.array(np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)),
+        columns.ROW: pa.array(numbers, pa.int64()),
     }
     keys = problem.keys
     if keys.user is not None:

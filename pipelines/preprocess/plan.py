@@ -142,9 +142,9 @@ class Plan:
     def read(self, number: int, path: str) -> Iterator[ReadBatch]:
         """Reads and checks one file, batch by batch."""
         names = columns.raw_columns(self.problem)
-        for first_row, batch, unreadable in read_batches(path, names):
-            rows, reasons = canonicalize(self.problem, batch, number, first_row)
-            rejected = rejected_table(path, first_row, batch, unreadable, reasons)
+        for numbers, batch, unreadable in read_batches(path, names):
+            rows, reasons = canonicalize(self.problem, batch, number, numbers)
+            rejected = rejected_table(path, numbers, batch, unreadable, reasons)
             counts = {"rows": batch.num_rows + len(unreadable), **count_log(self.problem, rows)}
             yield ReadBatch(rows, rejected, counts)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
@@ -24,6 +25,9 @@ CSV_BLOCK_BYTES = 4 << 20
 _SHARD = re.compile(r"(?P<before>.*)-(?P<index>\d+)-of-(?P<total>\d+)(?P<after>\D*)")
 _SHOWN_MISSING = 10
 _UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowException)
+
+
+RawBatch = tuple[np.ndarray, pa.RecordBatch, list[tuple[int, str]]]
 
 
 class InputError(ValueError):
@@ -137,9 +141,10 @@ def _parse_options(path: str, invalid: list[csv.InvalidRow]) -> csv.ParseOptions
     )
 
 
-def read_batches(path: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch, list[tuple[int, str]]]]:
-    """Yields `(number of the first row, batch, unreadable lines)` of one file, in file order.
+def read_batches(path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
+    """Yields `(numbers of the rows, batch, unreadable lines with their numbers)` of one file, in file order.
 
+    The first row of the file is number 0, and unreadable lines count; those of a batch may lie behind it.
     CSV columns come as binary, nothing guessed; Parquet columns as they are stored.
 
     Raises:
@@ -155,16 +160,14 @@ def read_batches(path: str, columns: Sequence[str]) -> Iterator[tuple[int, pa.Re
         raise InputError(f"preprocess: file '{path}' is not readable to its end: {error}. Nothing was kept.") from error
 
 
-def _read_parquet(stream: Any, columns: Sequence[str]) -> Iterator[tuple[int, pa.RecordBatch, list[tuple[int, str]]]]:
+def _read_parquet(stream: Any, columns: Sequence[str]) -> Iterator[RawBatch]:
     first_row = 0
     for batch in parquet.ParquetFile(stream).iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-        yield first_row, batch, []
+        yield np.arange(first_row, first_row + batch.num_rows), batch, []
         first_row += batch.num_rows
 
 
-def _read_csv(
-    stream: Any, path: str, columns: Sequence[str]
-) -> Iterator[tuple[int, pa.RecordBatch, list[tuple[int, str]]]]:
+def _read_csv(stream: Any, path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
     invalid: list[csv.InvalidRow] = []
     reader = csv.open_csv(
         io.BufferedReader(EndedStream(stream)),
@@ -180,13 +183,17 @@ def _read_csv(
     )
     empty = pa.RecordBatch.from_arrays([pa.array([], pa.binary()) for _ in columns], names=list(columns))
     first_row = 0
+    rows_before: list[int] = []  # each unreadable line: how many readable ones lie before it
     has_end = False
     for batch in itertools.chain(reader, [empty]):
         has_end = has_end or any(row.text == END for row in invalid)
-        lines = [(row.number, _ragged(row)) for row in invalid if row.text != END]
+        lines = [(row.number - 2, _ragged(row)) for row in invalid if row.text != END]  # Arrow's header is row 1
+        rows_before += [number - len(rows_before) - i for i, (number, _) in enumerate(lines)]
+        rows = np.arange(first_row, first_row + batch.num_rows)
+        rows += np.searchsorted(rows_before, rows, side="right")
         invalid.clear()
         if batch.num_rows or lines:
-            yield first_row, batch, lines
+            yield rows, batch, lines
         first_row += batch.num_rows
     if not has_end:
         raise InputError(

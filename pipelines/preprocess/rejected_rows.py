@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines.preprocess import files
@@ -15,20 +16,20 @@ _SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("line", pa.s
 
 
 def rejected_table(
-    path: str, first_row: int, batch: pa.RecordBatch, unreadable: Reasons, reasons: Reasons
+    path: str, numbers: np.ndarray, batch: pa.RecordBatch, unreadable: Reasons, reasons: Reasons
 ) -> pa.Table | None:
     """The rejected rows of a batch with the lines to write for them; `None` without any.
 
     Args:
         path: the file.
-        first_row: number of the batch's first row in it.
+        numbers: `(rows,)`, of the batch's rows in it, from 0.
         batch: the raw columns.
         unreadable: lines that are in no batch, by their number in the file.
-        reasons: rows of the batch, by their number in it.
+        reasons: rows of the batch, by their place in it.
     """
     records: list[tuple[int, str, Any]] = [(line, reason, None) for line, reason in unreadable]
     rows_values = batch.take(pa.array([row for row, _ in reasons], pa.int64())).to_pylist()
-    records += [(first_row + row, reason, values) for (row, reason), values in zip(reasons, rows_values, strict=True)]
+    records += [(int(numbers[row]), reason, values) for (row, reason), values in zip(reasons, rows_values, strict=True)]
     if not records:
         return None
     lines = [

@@ -193,7 +193,7 @@ GOOD = {"user": "u", "ts": 5, "item": "i", "price": 2.0, "kind": "post", "click"
 def _canonical(*changes: dict[str, Any], problem: Problem = PROBLEM) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
     rows = [{**GOOD, **change} for change in changes]
     batch = pa.RecordBatch.from_pydict({name: [row[name] for row in rows] for name in columns.raw_columns(problem)})
-    return canonicalize(problem, batch, 3, 100)
+    return canonicalize(problem, batch, 3, np.arange(100, 100 + batch.num_rows))
 
 
 def test_a_good_row() -> None:

@@ -158,7 +158,7 @@ def test_a_user_of_a_hundred_thousand_events(tmp_path: Path) -> None:
     rows = _log(100_000, seed=5, users=1, hours=20_000)
     problem = Problem(**{**vars(PROBLEM), "split": Split(by="column", column="shown_as"), "examples": None})
     raw = pa.RecordBatch.from_pylist([{**row, "shown_as": "train"} for row in rows])
-    batch, rejected = canonicalize(problem, raw, 0, 0)
+    batch, rejected = canonicalize(problem, raw, 0, np.arange(raw.num_rows))
     assert not rejected
     fit_statistics(problem, [batch]).save(tmp_path)
     until = 19_000 * HOUR

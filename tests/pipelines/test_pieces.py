@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -17,7 +18,8 @@ ROWS = small_log(200)
 
 def _canonical(first: int, stop: int) -> pa.RecordBatch:
     raw = {name: [ROWS[row][name] for row in range(first, stop)] for name in columns.raw_columns(SMALL_PROBLEM)}
-    return canonicalize(SMALL_PROBLEM, pa.RecordBatch.from_pydict(raw), 0, first)[0]
+    batch = pa.RecordBatch.from_pydict(raw)
+    return canonicalize(SMALL_PROBLEM, batch, 0, first + np.arange(batch.num_rows))[0]
 
 
 def _write(folder: Path, num_buckets: int) -> list[Piece]:

@@ -106,6 +106,25 @@ def test_ragged_lines(tmp_path: Path) -> None:
     ]
 
 
+def test_rejected_rows_are_numbered_as_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a line that is no row lies before them, and where Arrow reads ahead of its batches."""
+    monkeypatch.setattr("pipelines.preprocess.read.CSV_BLOCK_BYTES", 1000)
+    rows = [{**row, "age": "old" if i in (2, 5, 33, 79) else row["age"]} for i, row in enumerate(ROWS)]
+    lines = write_csv(tmp_path / "log.csv", rows).read_bytes().split(b"\n")[:-1]
+    ragged = (0, 4, 5, 30, 60, 82)  # and the last one
+    for number in ragged:
+        lines.insert(1 + number, b"too,short")
+    (tmp_path / "log.csv").write_bytes(b"\n".join([*lines, b"too,short"]))
+    manifest = run(tmp_path / "out", tmp_path / "log.csv")
+    assert (manifest["rows_in"], manifest["rows_written"] + manifest["rows_history_only"]) == (87, 76)
+    found = [(row["row"], row["reason"].partition(" ")[0]) for row in _rejected(tmp_path / "out")]
+    content = (tmp_path / "log.csv").read_bytes().split(b"\n")[1:]
+    kinds = ["has" if line == b"too,short" else "column" if b",old," in line else None for line in content]
+    told = [(number, kind) for number, kind in enumerate(kinds) if kind]
+    assert found == told
+    assert len(told) == 11
+
+
 def test_bytes_that_are_not_utf8(tmp_path: Path) -> None:
     content = write_csv(tmp_path / "log.csv", ROWS).read_bytes()
     lines = content.split(b"\n")

@@ -107,7 +107,7 @@ def canonical(problem: Problem, log: Sequence[Row], cuts: Sequence[int] = ()) ->
     starts = sorted({0, *(cut for cut in cuts if cut < len(log))})
     batches = []
     for start, stop in zip(starts, [*starts[1:], len(log)], strict=True):
-        batch, rejected = canonicalize(problem, whole.slice(start, stop - start), 0, start)
+        batch, rejected = canonicalize(problem, whole.slice(start, stop - start), 0, np.arange(start, stop))
         assert not rejected
         batches.append(batch)
     return batches
