@@ -166,6 +166,7 @@ PUBLIC = {
         "StopOnNaN",
         "TrainOptions",
         "TrainingError",
+        "WeightAverage",
         "evaluate",
         "find_label_leaks",
         "fit",

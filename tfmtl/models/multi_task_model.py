@@ -9,7 +9,15 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer, get_balancer
 from tfmtl.core.replicas import mean_over_replicas
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_count, check_number, check_one_of, check_positive_ints, error_text
+from tfmtl.core.validation import (
+    check_axis,
+    check_count,
+    check_number,
+    check_one_of,
+    check_positive_ints,
+    check_rate,
+    error_text,
+)
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.models.batch_losses import BatchLosses
@@ -55,7 +63,7 @@ class MultiTaskModel(DistributedModel):
         bottom: layer; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
         sharing: layer; `(B, S, H)` -> `(B, T, H')`.
         tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
-        dropout: float. Dropout inside the towers. Defaults to `0.0`.
+        dropout: float in [0, 1). Dropout inside the towers. Defaults to `0.0`.
         embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
         transfer: layer or None; `(B, T, H)` -> `(B, T, H')` between towers and heads, such as
             `InformationTransfer`. Defaults to `None`.
@@ -75,8 +83,9 @@ class MultiTaskModel(DistributedModel):
 
     Raises:
         TypeError: If a width is not an int.
-        ValueError: If a width is not positive, `expectation_weight` negative, `chain` unknown, chain or calibrator
-            are asked for and no task has a parent, or the calibrator beside a chain.
+        ValueError: If a width is not positive, `dropout` outside [0, 1), `expectation_weight` negative, `chain`
+            unknown, chain or calibrator are asked for and no task has a parent, the calibrator beside a chain, or at
+            build if what the heads read has not one representation for each task.
     """
 
     def __init__(
@@ -95,6 +104,7 @@ class MultiTaskModel(DistributedModel):
         super().__init__(**kwargs)
         if tower_units != () and tower_units != []:
             check_positive_ints("MultiTaskModel", "tower_units", tower_units, "Use widths as in (64,), or () for none.")
+        check_rate("MultiTaskModel", "dropout", dropout)  # also without towers, where it says nothing
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.bottom = bottom
         self.sharing = sharing
@@ -135,6 +145,9 @@ class MultiTaskModel(DistributedModel):
             if not layer.built:  # a deserialised layer has already built itself
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
+        # Heads read by position: of too many representations the last would be left out without a word.
+        advice = "Give the sharing layer as many tasks as the problem has."
+        check_axis("MultiTaskModel", "sharing", shape, 1, (len(self.heads),), advice)
         for head in self.heads.values():
             if not head.built:
                 head.build((None, shape[-1]))

@@ -76,6 +76,18 @@ def test_arguments_are_checked() -> None:
         MultiTaskModel(tiny_inputs(), *parts, tower_units=8)
     with pytest.raises(ValueError, match=r"FeatureEmbedding: `dim` must be a positive int. Received: dim=0"):
         MultiTaskModel(tiny_inputs(), *parts, embedding_dim=0)
+    with pytest.raises(ValueError, match=r"MultiTaskModel: `dropout` must lie in \[0, 1\). Received: dropout=2.0"):
+        MultiTaskModel(tiny_inputs(), *parts, tower_units=(), dropout=2.0)
+
+
+@pytest.mark.parametrize("num_tasks", [2, 4])
+def test_every_task_needs_a_representation(num_tasks: int) -> None:
+    """Without towers, which would see it; with one too many the last would be left out without a word."""
+    sharing = SharedBottom(num_tasks, (8,))
+    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), sharing, tower_units=())
+    expected = rf"MultiTaskModel: `sharing.shape` must have size 3 on axis 1. Received: .*\(None, {num_tasks}, 8\)"
+    with pytest.raises(ValueError, match=expected):
+        model.build()
 
 
 def test_embedding_dim_and_dropout_change_the_model(tiny_data: PreparedData) -> None:

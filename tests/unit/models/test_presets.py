@@ -114,6 +114,17 @@ def test_interactions(tiny_data: PreparedData, kind: str) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_data_are_no_inputs(tiny_data: PreparedData, preset: str) -> None:
+    with pytest.raises(TypeError, match=f"^{preset}: `inputs` must be a ModelInputs. Received: .*PreparedData object"):
+        PRESETS[preset](tiny_data)
+
+
+def test_unknown_interaction() -> None:
+    with pytest.raises(ValueError, match=r"interaction: `kind` must be one of .*'fibinet'.* Received: kind='deepfm'"):
+        from_preset("interaction", tiny_inputs(), kind="deepfm")
+
+
 @pytest.mark.parametrize(("preset", "option"), OPTIONS)
 def test_option_changes_something(tiny_data: PreparedData, preset: str, option: str) -> None:
     features, labels = ({key: value[:16] for key, value in part.items()} for part in whole_split(tiny_data, "train"))

@@ -61,10 +61,13 @@ def test_gramian_and_weighted_step_follow_from_each_tasks_gradient(case: str) ->
     assert_close(ones, plain)
 
 
-@pytest.mark.parametrize("case", ["mmoe", "ple", "cgc", "dtrn", "dephn", "apem"])
+ENCODERS = {f"dtrn, {encoder} encoder": ("dtrn", {"encoder": encoder}) for encoder in ("shared", "independent")}
+
+
+@pytest.mark.parametrize("case", ["mmoe", "ple", "cgc", "dtrn", "dephn", "apem", *ENCODERS])
 def test_private_weights_are_read_by_one_task_each(case: str) -> None:
     """A part of a private weight moves one task's loss at most; some part of every other weight moves several."""
-    preset, options = PRESETS[case]
+    preset, options = {**PRESETS, **ENCODERS}[case]
     chain = {"chain": "none"} if preset == "apem" else {}
     model = tiny_model(tiny_inputs(), preset, **options, **chain)
     alone = of_each_task(model)

@@ -171,10 +171,10 @@ class DTRNBottom(keras.layers.Layer):
     @property
     def private_weights(self) -> list[keras.Variable]:
         """The weights in which every task has a part that only its own representation depends on."""
-        weights = list(self.refinement.trainable_weights)
-        hypernetwork = getattr(getattr(self, "interests", None), "hypernetwork", None)
-        embeddings = getattr(hypernetwork, "task_embeddings", None)
-        return weights if embeddings is None else [*weights, embeddings]
+        # A shared encoder's one row of task embeddings is every task's.
+        has_own_interests = hasattr(self, "interests") and self.encoder != "shared"
+        interests = self.interests.private_weights if has_own_interests else []
+        return [*self.refinement.trainable_weights, *interests]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]

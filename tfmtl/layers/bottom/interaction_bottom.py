@@ -17,7 +17,7 @@ from tfmtl.layers.fields.interacting_attention import InteractingAttention
 from tfmtl.layers.fields.squeeze_excitation import SqueezeExcitation
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
-_INTERACTIONS = ("dcn_v2", "fm", "cin", "autoint", "senet", "fibinet")
+INTERACTIONS = ("dcn_v2", "fm", "cin", "autoint", "senet", "fibinet")
 
 _CIN_UNITS = 128
 _HEAD_DIM, _NUM_HEADS = 8, 2
@@ -67,7 +67,7 @@ class InteractionBottom(keras.layers.Layer):
     def __init__(self, interaction: str = "dcn_v2", pooling: str = "mean", num_layers: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         owner = type(self).__name__
-        check_one_of(owner, "interaction", interaction, _INTERACTIONS)
+        check_one_of(owner, "interaction", interaction, INTERACTIONS)
         check_pooling(owner, pooling)
         check_positive_int(owner, "num_layers", num_layers)
         self.interaction = interaction

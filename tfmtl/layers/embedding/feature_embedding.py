@@ -25,9 +25,10 @@ class FeatureEmbedding(keras.layers.Layer):
     width differs from `dim` are projected to it.
 
     A multi-valued feature is the mean of its present values. A scaled number
-    `x` is `x * w + b` with learned `w, b` of its own. An event is the sum of its
-    columns' vectors and of its time gap's; its query is the sum of the same
-    columns of the example itself, the candidate of target attention.
+    `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
+    the mean, 0. An event is the sum of its columns' vectors and of its time gap's;
+    its query is the sum of the same columns of the example itself, the candidate
+    of target attention.
 
     Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
 
@@ -48,7 +49,7 @@ class FeatureEmbedding(keras.layers.Layer):
         `queries` `(B, J, D)`. The fields' names, in order, are `field_names`. Events
         that hold for all rows stay `(1, J, L, D)`.
 
-    Masking: not supported; absent fields are zero vectors.
+    Masking: not supported; absent fields are zero vectors, except scaled numbers, which are `b`.
     """
 
     def __init__(self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, **kwargs: Any) -> None:

@@ -157,6 +157,12 @@ class HyperSequenceEncoder(keras.layers.Layer):
             encoded = skip(events, encoded, self.skip_scale)
         return pool_pairs(self.pool, encoded, inputs)
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that only its own interests depend on."""
+        embeddings = self.hypernetwork.task_embeddings
+        return [] if embeddings is None else [embeddings]
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, behaviours, _, width = input_shape["events"]
         return (batch, self.num_tasks, behaviours, width)

@@ -145,6 +145,12 @@ class PairSequenceEncoder(keras.layers.Layer):
     def _norm(self, values: Tensor, site: int) -> Tensor:
         return conditional_layer_normalization(values, self.scale[:, :, site], self.shift[:, :, site])
 
+    @property
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights in which every task has a part that only its own interests depend on."""
+        stacks = [*self.projections, *self.output_projections, *self.expansions, *self.contractions]
+        return [self.scale, self.shift, *(weight for stack in stacks for weight in stack.trainable_weights)]
+
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, behaviours, _, width = input_shape["events"]
         return (batch, self.num_tasks, behaviours, width)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.core.validation import check_one_of, check_positive_int
+from tfmtl.core.validation import check_one_of, check_positive_int, error_text
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
@@ -15,6 +15,17 @@ from tfmtl.schema import ModelInputs
 Widths = tuple[int, ...]
 
 _SHARINGS = ("single_task", "shared_bottom", "mmoe", "ple")
+
+
+def count_tasks(owner: str, inputs: object) -> int:
+    """The number of tasks.
+
+    Raises:
+        TypeError: `inputs` is something else, such as the data whose `inputs` were meant.
+    """
+    if not isinstance(inputs, ModelInputs):
+        raise TypeError(error_text(owner, "inputs", "be a ModelInputs", inputs, "Give the `inputs` of a PreparedData."))
+    return len(inputs.task_names)
 
 
 def built(name: str, inputs: ModelInputs, bottom: Any, sharing: Any, **parts: Any) -> MultiTaskModel:

@@ -1,6 +1,7 @@
 """The networks that people compare with."""
 
-from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
+from tfmtl.core.validation import check_one_of
+from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
 from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.sharing.mmoe import MMoE
@@ -8,7 +9,7 @@ from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets._parts import Widths, built, sharing_layer
+from tfmtl.models.presets._parts import Widths, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
 
@@ -22,7 +23,7 @@ def single_task(
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """A private network per task on shared embeddings; sequences are pooled (`"mean"` or `"target"`, as in DIN)."""
-    sharing = SingleTask(len(inputs.task_names), hidden_units, dropout=dropout)
+    sharing = SingleTask(count_tasks("single_task", inputs), hidden_units, dropout=dropout)
     bottom = SharedBottomRepresentation(pooling)
     return built("single_task", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
 
@@ -36,7 +37,7 @@ def shared_bottom(
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """One network for all tasks, a tower each (Caruana 1997)."""
-    sharing = SharedBottom(len(inputs.task_names), hidden_units, dropout=dropout)
+    sharing = SharedBottom(count_tasks("shared_bottom", inputs), hidden_units, dropout=dropout)
     bottom = SharedBottomRepresentation(pooling)
     return built("shared_bottom", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
 
@@ -54,7 +55,7 @@ def mmoe(
 ) -> MultiTaskModel:
     """Experts shared through a gate per task (Ma et al., KDD 2018)."""
     sharing = MMoE(
-        len(inputs.task_names),
+        count_tasks("mmoe", inputs),
         num_experts,
         hidden_units,
         dropout=dropout,
@@ -78,7 +79,7 @@ def ple(
 ) -> MultiTaskModel:
     """Experts of each task beside shared ones, in levels (Tang et al., RecSys 2020); with one level it is CGC."""
     sharing = PLE(
-        len(inputs.task_names), num_levels, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout
+        count_tasks("ple", inputs), num_levels, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout
     )
     bottom = SharedBottomRepresentation(pooling)
     return built("ple", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
@@ -94,7 +95,7 @@ def esmm(
     chain: str = "entire_space",
 ) -> MultiTaskModel:
     """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018)."""
-    sharing = SingleTask(len(inputs.task_names), hidden_units, dropout=dropout)
+    sharing = SingleTask(count_tasks("esmm", inputs), hidden_units, dropout=dropout)
     bottom = SharedBottomRepresentation(pooling)
     return built("esmm", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout, chain=chain)
 
@@ -112,16 +113,16 @@ def aitm(
     The chain is that of the tasks' parents, with a calibrator whose weight is 0.6 if it is left out. Where no task has
     a parent the chain is the order of the tasks, and there is nothing to calibrate.
     """
-    tasks = inputs.problem.tasks
+    num_tasks = count_tasks("aitm", inputs)
     has_parents = any(parent is not None for parent in task_parents(inputs.problem))
-    in_order = (None, *range(len(tasks) - 1))
+    in_order = (None, *range(num_tasks - 1))
     if expectation_weight is None:
         expectation_weight = 0.6 if has_parents else 0.0
     return built(
         "aitm",
         inputs,
         SharedBottomRepresentation(pooling),
-        SingleTask(len(tasks), hidden_units, dropout=dropout),
+        SingleTask(num_tasks, hidden_units, dropout=dropout),
         tower_units=(),
         transfer=InformationTransfer(task_parents(inputs.problem) if has_parents else in_order, dropout),
         expectation_weight=expectation_weight,
@@ -144,11 +145,12 @@ def interaction(
 
     `num_layers` is for `"dcn_v2"`, `"cin"` and `"autoint"`, `num_experts` for `sharing="mmoe"` and `"ple"`.
     """
+    check_one_of("interaction", "kind", kind, INTERACTIONS)
     return built(
         "interaction",
         inputs,
         InteractionBottom(kind, pooling, num_layers),
-        sharing_layer("interaction", sharing, len(inputs.task_names), num_experts, hidden_units, dropout),
+        sharing_layer("interaction", sharing, count_tasks("interaction", inputs), num_experts, hidden_units, dropout),
         tower_units=tower_units,
         dropout=dropout,
     )

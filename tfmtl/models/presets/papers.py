@@ -6,7 +6,7 @@ from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets._parts import Widths, built, sharing_layer
+from tfmtl.models.presets._parts import Widths, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
 
@@ -35,7 +35,7 @@ def dtrn(
     `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md). `num_experts` is for
     `sharing="mmoe"` and `"ple"`, which has half of them shared and as many for each task.
     """
-    num_tasks = len(inputs.task_names)
+    num_tasks = count_tasks("dtrn", inputs)
     bottom = DTRNBottom(
         num_tasks,
         num_layers=num_layers,
@@ -75,7 +75,7 @@ def dephn(
     A task's logit is a weighted sum of what the experts give it, so there are no towers. Fewer private experts and
     layers than in the paper's figure (3 and 3), because a cross layer has as many weights as the square of all fields.
     """
-    num_tasks = len(inputs.task_names)
+    num_tasks = count_tasks("dephn", inputs)
     sharing = HeterogeneousExperts(
         num_tasks,
         EmbeddingPlan(inputs, None).dim,
@@ -117,7 +117,7 @@ def apem(
     `chain=None` is `"entire_space"` where the problem names parents, and `"none"` elsewhere; `expectation_weight` is
     for `chain="none"`.
     """
-    num_tasks = len(inputs.task_names)
+    num_tasks = count_tasks("apem", inputs)
     if chain is None:
         has_parents = any(parent is not None for parent in task_parents(inputs.problem))
         chain = "entire_space" if has_parents else "none"
