@@ -22,6 +22,11 @@ def size(path: str) -> int:
     return int(FileSystems.match([path])[0].metadata_list[0].size_in_bytes)
 
 
+def absolute(path: str) -> str:
+    """The path as any process finds it: workers have working folders of their own."""
+    return path if "://" in path else os.path.abspath(path)
+
+
 def join(folder: str, *names: str) -> str:
     """The path of a file below `folder`."""
     return str(FileSystems.join(folder, *names))

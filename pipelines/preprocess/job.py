@@ -61,7 +61,9 @@ def preprocess(
     check_one_of("preprocess", "engine", engine, list(ENGINES))
     folder = OutputFolder(output)
     shards = _LEAST_SHARDS if num_shards is None else num_shards
-    plan = Plan.checked(problem, folder.partial, shards, seed, compression, transform_from, extend_vocabularies)
+    plan = Plan.checked(
+        problem, files.absolute(folder.partial), shards, seed, compression, transform_from, extend_vocabularies
+    )
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
     found = plan.find_files(inputs)
     if num_shards is None:

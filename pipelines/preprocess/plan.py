@@ -139,10 +139,10 @@ class Plan:
         check_columns(paths, columns.column_uses(self.problem))
         return list(enumerate(paths))
 
-    def read(self, number: int, path: str) -> Iterator[ReadBatch]:
-        """Reads and checks one file, batch by batch."""
+    def read(self, number: int, path: str, place: str | None = None) -> Iterator[ReadBatch]:
+        """Reads and checks one file, batch by batch; `place` is where it lies, if `path` is not."""
         names = columns.raw_columns(self.problem)
-        for numbers, batch, unreadable in read_batches(path, names):
+        for numbers, batch, unreadable in read_batches(place or path, names):
             rows, reasons = canonicalize(self.problem, batch, number, numbers)
             rejected = rejected_table(path, numbers, batch, unreadable, reasons)
             counts = {"rows": batch.num_rows + len(unreadable), **count_log(self.problem, rows)}

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
+from pipelines.preprocess.files import absolute
 from pipelines.preprocess.plan import Cuts, Files, Key, Plan, worth_merging
 from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
@@ -64,11 +65,12 @@ def _run(plan: Plan, files: Files, session: SparkSession) -> None:
 
 def _read(session: SparkSession, plan: Plan, files: Files) -> DataFrame:
     """Every file in a task of its own."""
+    places = [absolute(path) for _, path in files]
 
     def read(indices: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for index in _column(indices, "id"):
             number, path = files[index]
-            for batch in plan.read(number, path):
+            for batch in plan.read(number, path, places[index]):
                 if batch.rows.num_rows:
                     yield _row(_ROWS, number, to_bytes(batch.rows))
                 if batch.rejected is not None:
