@@ -4,6 +4,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
+from tfmtl.schema.strict import is_name
+
 _TRANSLITERATED = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "€": "EUR", "$": "USD", "%": "percent"}
 _LETTERS = str.maketrans(_TRANSLITERATED)
 
@@ -27,8 +29,8 @@ def plain_names(columns: Sequence[str]) -> dict[str, str]:
 
 def _plain(column: str) -> str:
     """`Preis (€)` is `Preis_EUR`; a text without a letter or digit that can be kept is empty."""
-    letters = unicodedata.normalize("NFKD", column.translate(_LETTERS)).encode("ascii", "ignore").decode()
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", column) and not column.endswith("_") and "__" not in column:
+    if is_name(column):
         return column
+    letters = unicodedata.normalize("NFKD", column.translate(_LETTERS)).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9]+", "_", letters).strip("_")
     return f"n_{name}" if name[:1].isdigit() else name

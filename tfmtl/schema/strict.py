@@ -27,10 +27,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else ""
 
 
+def is_name(text: str) -> bool:
+    """Whether a text is a plain identifier, which can be a file's, a tensor's and a metric's name."""
+    # A name that ends with an underscore could be cut from its joint in two ways.
+    return _NAME.fullmatch(text) is not None and JOINT not in f"{text}_"
+
+
 def check_name(owner: str, argument: str, name: object) -> None:
     """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
-    # A name that ends with an underscore could be cut from its joint in two ways.
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or JOINT in f"{name}_":
+    if not isinstance(name, str) or not is_name(name):
         raise ProblemError(
             f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
             f"ending with an underscore. Received: {argument}={shown(name)}. "
