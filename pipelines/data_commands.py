@@ -31,9 +31,9 @@ def infer(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing problem file.")] = False,
 ) -> None:
     """Propose a problem file: keys, features, histories, split, each with its reason. It only needs labels named."""
-    from pipelines.infer.problem_text import problem_text
-    from pipelines.infer.proposal import propose
-    from pipelines.infer.sample import read_sample
+    from tfmtl.proposal.problem_text import problem_text
+    from tfmtl.proposal.proposal import propose
+    from tfmtl.proposal.sample import read_sample
 
     if output.exists() and not overwrite:
         raise ValueError(f"schema infer: '{output}' is there already. Give another --output, or --overwrite.")

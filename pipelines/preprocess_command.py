@@ -64,7 +64,7 @@ def preprocess(
             "Translated the job for Dataflow. Nothing was read, run or written but the template, if asked for."
         )
         return
-    with console.status("Reading, analysing, cutting sequences, writing TFRecords ..."):
+    with console.status("Reading, analyzing, cutting sequences, writing TFRecords ..."):
         manifest = run_job(
             description,
             files,

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.preprocess import columns
-from pipelines.preprocess.plan import Cuts, Files, Key, Plan, worth_merging
-from pipelines.preprocess.read import InputError
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.plan import Cuts, Files, Key, Plan, worth_merging
+from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
 

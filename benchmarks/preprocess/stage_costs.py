@@ -19,13 +19,13 @@ from pipelines.quiet_start import start_tensorflow
 def main(rows: int = 250_000) -> None:
     """Prints microseconds of CPU time a row."""
     start_tensorflow()
-    from pipelines.preprocess import columns
-    from pipelines.preprocess.canonical import canonicalize
-    from pipelines.preprocess.encode import encode_bucket
-    from pipelines.preprocess.pieces import read_range
-    from pipelines.preprocess.plan import Plan
-    from pipelines.preprocess.read import read_batches
     from tfmtl.data.raw_transform import RawTransform
+    from tfmtl.preprocessing import columns
+    from tfmtl.preprocessing.plan import Plan
+    from tfmtl.preprocessing.reading.canonical import canonicalize
+    from tfmtl.preprocessing.reading.read import read_batches
+    from tfmtl.preprocessing.writing.encode import encode_bucket
+    from tfmtl.preprocessing.writing.pieces import read_range
     from tfmtl.schema import SPLITS
 
     work = Path(__file__).parents[1] / ".work" / "preprocess"

@@ -13,7 +13,7 @@ import typer
 
 from benchmarks.quality.experiment import measure, results_folder, write_text
 from benchmarks.quality.jobs import Variant
-from benchmarks.quality.multi_behaviour import problem_name
+from benchmarks.quality.multi_behavior import problem_name
 from benchmarks.quality.tables import quality_table
 
 NETWORKS = {
@@ -23,7 +23,7 @@ NETWORKS = {
         Variant("DTRN without TRM", "dtrn", {"gate": "off"}),
         Variant("DTRN without skip", "dtrn", {"use_skip": False}),
         Variant("DTRN without task embedding", "dtrn", {"task_dim": 0}),
-        Variant("DTRN without behaviour embedding", "dtrn", {"behaviour_dim": 0}),
+        Variant("DTRN without behavior embedding", "dtrn", {"behavior_dim": 0}),
         Variant("DTRN, a Transformer a pair", "dtrn", {"encoder": "independent"}),
     ),
     "DEPHN": (

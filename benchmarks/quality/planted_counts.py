@@ -7,13 +7,13 @@ from sklearn.linear_model import LogisticRegression
 from pipelines.datasets.planted import PLANTED_TASKS
 from tfmtl.metrics import roc_auc
 
-_STRENGTHS = (0.03, 0.3)  # of the regularisation, inverse; the better one on validation counts
+_STRENGTHS = (0.03, 0.3)  # of the regularization, inverse; the better one on validation counts
 _COUNT_SCALE = 3.0  # brings the counts to the size of the other columns
 _EVENTS = 10
 
 
 def counted_auc(log: pa.Table) -> dict[str, float]:
-    """Task -> test AUC of a logistic regression on the fields and on the items of each behaviour's last 10 events.
+    """Task -> test AUC of a logistic regression on the fields and on the items of each behavior's last 10 events.
 
     It can say whatever a mean over events can, for a log of `planted_log(rule="readings")`; so what it lacks to the
     best possible AUC is the price of having no more rows.
@@ -43,10 +43,10 @@ def _design(log: pa.Table, tasks: list[str]) -> np.ndarray:
     happened = np.stack([np.ones(log.num_rows, int), *(columns[task] for task in tasks)], axis=1)
     past: dict[int, list[list[int]]] = {}
     for row, user in enumerate(columns["user_id"]):
-        for behaviour, events in enumerate(past.setdefault(user, [[] for _ in range(len(tasks) + 1)])):
+        for behavior, events in enumerate(past.setdefault(user, [[] for _ in range(len(tasks) + 1)])):
             last = events[-_EVENTS:]
             for item in last:
-                inputs[row, start + num_items * behaviour + item] += _COUNT_SCALE / len(last)
-            if happened[row, behaviour]:
+                inputs[row, start + num_items * behavior + item] += _COUNT_SCALE / len(last)
+            if happened[row, behavior]:
                 events.append(items[row])
     return inputs

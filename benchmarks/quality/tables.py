@@ -24,7 +24,7 @@ def quality_table(records: Sequence[Record], baselines: Sequence[str] = ()) -> s
 
     Args:
         records: of the chosen runs, all variants with the same seeds.
-        baselines: variants that the others are tested against: against the best of them by test mean, which favours
+        baselines: variants that the others are tested against: against the best of them by test mean, which favors
             the baseline. Empty for no test. Defaults to none.
     """
     variants = list(dict.fromkeys(record["variant"] for record in records))

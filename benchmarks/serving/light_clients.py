@@ -29,7 +29,7 @@ class LightClients:
     Args:
         port: int. Of a server without TLS on this machine.
         path: str. The method, such as `"/package.Service/Method"`.
-        messages: what is sent in turn, serialised. At most 16 KB each.
+        messages: what is sent in turn, serialized. At most 16 KB each.
         num_clients: int.
         num_connections: int. The clients share them. Defaults to `2`.
         keep_every: int. Keeps one in so many answers. Defaults to `50`.

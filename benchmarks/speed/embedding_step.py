@@ -1,4 +1,4 @@
-"""Time and memory of a training step as the embedding table grows, of each optimiser and of Keras's Adam.
+"""Time and memory of a training step as the embedding table grows, of each optimizer and of Keras's Adam.
 
     python -m benchmarks.speed.embedding_step
 
@@ -45,7 +45,7 @@ def main(
     hidden: Annotated[str, typer.Option(help="Widths of dense layers, by commas; a mean and none if left out.")] = "",
     huge_pages: Annotated[bool, typer.Option(help="Large tensors on pages of 2 MB (glibc 2.35 or later).")] = False,
 ) -> None:
-    """Prints one row an optimiser; every optimiser runs in a process of its own."""
+    """Prints one row an optimizer; every optimizer runs in a process of its own."""
     sizes = [int(size) for size in rows.split(",")]
     generator = np.random.default_rng(0)
     distinct = [len(np.unique(_Ids(size, pool, skew)(generator))) for size in sizes]

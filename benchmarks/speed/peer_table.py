@@ -15,7 +15,7 @@ def step_flops(task: Mapping[str, Any]) -> int:
     """Floating-point operations of one step's matrix products, forward and backward.
 
     A product of `(B, in)` and `(in, out)` takes `2 B in out`, and backward as much again for either factor. What is
-    not a product of matrices (embeddings, activations, optimiser) is left out.
+    not a product of matrices (embeddings, activations, optimizer) is left out.
     """
     width = len(task["fields"]) * task["embedding_dim"]
     tasks, experts = len(task["tasks"]), task["num_experts"]

@@ -1,4 +1,4 @@
-"""Time of a training step as tasks (T) and behaviours (J) grow, beside what the arithmetic asks for.
+"""Time of a training step as tasks (T) and behaviors (J) grow, beside what the arithmetic asks for.
 
     python -m benchmarks.speed.step_time
 
@@ -21,15 +21,15 @@ _FIELDS, _LENGTH, _ITEMS = 8, 20, 1000
 def main(
     presets: str = "shared_bottom,mmoe,ple,dtrn,dephn,apem",
     tasks: str = "2,4,8,16",
-    behaviours: str = "1,2,4,8",
+    behaviors: str = "1,2,4,8",
     batch_size: int = 512,
     rounds: int = 5,
     steps: Annotated[int, typer.Option(help="Steps a round.")] = 5,
     jit_compile: bool = False,
 ) -> None:
-    """Prints one table for T, with two behaviours, and one for J, with two tasks."""
+    """Prints one table for T, with two behaviors, and one for J, with two tasks."""
     start_tensorflow()
-    for letter, sizes in (("T", tasks), ("J", behaviours)):
+    for letter, sizes in (("T", tasks), ("J", behaviors)):
         counts = [int(size) for size in sizes.split(",")]
         print(f"\n| model | {' | '.join(f'{letter} = {count}' for count in counts)} |")
         print("|---" * (len(counts) + 1) + "|")
@@ -44,7 +44,7 @@ def _medians(
     preset: str, sizes: list[tuple[int, int]], batch_size: int, rounds: int, steps: int, jit_compile: bool
 ) -> list[float]:
     """Median seconds of a step for every (T, J)."""
-    runs = [_stepper(preset, tasks, behaviours, batch_size, jit_compile) for tasks, behaviours in sizes]
+    runs = [_stepper(preset, tasks, behaviors, batch_size, jit_compile) for tasks, behaviors in sizes]
     for run in runs:
         run()
     seconds: list[list[float]] = [[] for _ in runs]
@@ -57,7 +57,7 @@ def _medians(
     return [statistics.median(own) for own in seconds]
 
 
-def _stepper(preset: str, tasks: int, behaviours: int, batch_size: int, jit_compile: bool) -> Any:
+def _stepper(preset: str, tasks: int, behaviors: int, batch_size: int, jit_compile: bool) -> Any:
     """A function that makes one training step."""
     from tfmtl.data.example_spec import encoded_signature
     from tfmtl.models import from_preset
@@ -68,8 +68,8 @@ def _stepper(preset: str, tasks: int, behaviours: int, batch_size: int, jit_comp
         keys=Keys(user="user", time="time"),
         features=tuple(CategoricalFeature(f"field{n}", dim=16) for n in range(_FIELDS)),
         sequences=tuple(
-            SequenceFeature(f"behaviour{n}", ("field0",), when=f"task0 == {n}", max_length=_LENGTH, time_gap_buckets=0)
-            for n in range(behaviours)
+            SequenceFeature(f"behavior{n}", ("field0",), when=f"task0 == {n}", max_length=_LENGTH, time_gap_buckets=0)
+            for n in range(behaviors)
         ),
         tasks=tuple(BinaryTask(f"task{n}") for n in range(tasks)),
     )

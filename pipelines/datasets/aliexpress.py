@@ -24,7 +24,7 @@ _TYPES = (
     | dict.fromkeys(("click", "conversion"), pa.int8())
 )
 _VALID_OF = 10
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hash: neighbouring searches fall apart
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # Knuth's multiplicative hash: neighboring searches fall apart
 
 
 def _to_batches(files: Mapping[str, Sequence[Path]], scratch: Path) -> Iterator[pa.RecordBatch]:

@@ -10,7 +10,7 @@ from pipelines.datasets.event_times import DAY
 
 
 def within_a_day(rows: pa.Table, behaviors: Sequence[str], is_example: np.ndarray) -> dict[str, pa.Array]:
-    """Columns of labels, 1 where the behaviour follows within a day, null on rows that are no examples; `is_example`.
+    """Columns of labels, 1 where the behavior follows within a day, null on rows that are no examples; `is_example`.
 
     Args:
         rows: as in `outcome`.

@@ -1,11 +1,11 @@
-"""Planted: a made-up log of several behaviours in which the probability of every label is known.
+"""Planted: a made-up log of several behaviors in which the probability of every label is known.
 
 At each of `num_steps` steps every user sees a random item and each task's label (like, buy, ...) is drawn with
 
     logit_k = bias_k + segment_k[s] + category_k[c] + hour_k[t] + cross_k[s, c] + <h_k, match_k z> + <h_k, taste_k>
 
 for the user's segment s, the item's category c and latent vector z, the hour t, and the task's history
-`h_k = sum_j behaviours_kj h_j`. Behaviour 0 is every view, behaviour j the positive rows of task j, and `h_j` is the
+`h_k = sum_j behaviors_kj h_j`. Behavior 0 is every view, behavior j the positive rows of task j, and `h_j` is the
 recency-weighted mean of the latents of its last 20 items: `sum_i 0.8^i z_i`, the newest first, absent events zero,
 scaled by a constant to unit variance. The latents are not in the log; a model has to learn them from the item ids.
 
@@ -15,7 +15,7 @@ With `rule="readings"` the histories speak event by event instead, and there is 
 
     logit_k = bias_k + fields as above + sum_j mean_l reading_kj(z_l),   reading_kj(z) = cos(<u_kj, z> + phase_kj)
 
-over the last 10 events of each behaviour, with z of two numbers. The mean of any vectors that hold all readings is all
+over the last 10 events of each behavior, with z of two numbers. The mean of any vectors that hold all readings is all
 that can be known, so mean pooling loses nothing; but the vectors must be as wide as there are different readings, or
 be read by each task in a way that is not linear before they are averaged.
 """
@@ -35,7 +35,7 @@ from tfmtl.core.validation import check_count, check_number, check_one_of, check
 from tfmtl.metrics import roc_auc
 from tfmtl.schema import SPLITS, BinaryTask, Problem, SequenceFeature
 
-PLANTED_TASKS = {"like": "liked", "buy": "bought", "share": "shared", "follow": "followed"}  # task -> its behaviour
+PLANTED_TASKS = {"like": "liked", "buy": "bought", "share": "shared", "follow": "followed"}  # task -> its behavior
 
 _START = 1_700_006_400  # midnight
 _STEP_SECONDS = 6 * 3600
@@ -63,9 +63,9 @@ def planted_log(
         seed: int. Same arguments, same table. A longer log begins with the shorter one.
         conflict: float. Correlation of the weights of any two tasks: 1 the same up to their biases, 0 unrelated,
             -1 (two tasks) opposite. With K tasks at least -1 / (K - 1). Defaults to `0.0`.
-        divergence: float in [0, 1]. How differently the tasks use the behaviours: 0 all tasks heed all histories
-            alike, 1 each task heeds the history of its own behaviour alone. With `rule="readings"`, how differently a
-            task reads the behaviours: 0 all in one way, 1 unrelated. Defaults to `0.5`.
+        divergence: float in [0, 1]. How differently the tasks use the behaviors: 0 all tasks heed all histories
+            alike, 1 each task heeds the history of its own behavior alone. With `rule="readings"`, how differently a
+            task reads the behaviors: 0 all in one way, 1 unrelated. Defaults to `0.5`.
         num_users: int. Defaults to `2000`.
         num_steps: int. Impressions a user, six hours apart on average; the last tenth is the test split, the tenth
             before it the validation split. Defaults to `50`.
@@ -134,7 +134,7 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
 
     Args:
         num_tasks: int. Defaults to `2`.
-        max_length: int. Events of a behaviour that a model sees. Defaults to `20`.
+        max_length: int. Events of a behavior that a model sees. Defaults to `20`.
         dim: int. Width of the embeddings. Defaults to `16`.
     """
     _check_tasks("planted_problem", num_tasks)
@@ -142,12 +142,12 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
         problem = Problem.load(path)
     viewed = replace(problem.sequences[0], max_length=max_length)
     features = tuple(replace(feature, dim=dim) for feature in problem.features)
-    behaviours = dict(list(PLANTED_TASKS.items())[:num_tasks])
+    behaviors = dict(list(PLANTED_TASKS.items())[:num_tasks])
     sequences = [
-        SequenceFeature(name=behaviour, columns=viewed.columns, when=f"{task} == 1", max_length=max_length)
-        for task, behaviour in behaviours.items()
+        SequenceFeature(name=behavior, columns=viewed.columns, when=f"{task} == 1", max_length=max_length)
+        for task, behavior in behaviors.items()
     ]
-    tasks = tuple(map(BinaryTask, behaviours))
+    tasks = tuple(map(BinaryTask, behaviors))
     return replace(problem, features=features, tasks=tasks, sequences=(viewed, *sequences))
 
 
@@ -191,7 +191,7 @@ def _check(conflict: float, divergence: float, **sizes: int) -> None:
         raise ValueError(error_text("planted_log", "conflict", f"lie in [{lowest:.4g}, 1]", conflict, advice))
     check_number("planted_log", "divergence", divergence)
     if not 0.0 <= divergence <= 1.0:
-        advice = "0: the behaviours are used alike; 1: each task uses its own."
+        advice = "0: the behaviors are used alike; 1: each task uses its own."
         raise ValueError(error_text("planted_log", "divergence", "lie in [0, 1]", divergence, advice))
 
 

@@ -1,4 +1,4 @@
-"""A planted world in which every task reads the events of every behaviour in a way of its own."""
+"""A planted world in which every task reads the events of every behavior in a way of its own."""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -15,11 +15,11 @@ _OBSERVED_SCALE = 0.5  # of the fields' effects, which are not what this world i
 
 @dataclass(frozen=True)
 class ReadingWorld:
-    """What is drawn before the first step: K tasks, J = K + 1 behaviours (views first), I items.
+    """What is drawn before the first step: K tasks, J = K + 1 behaviors (views first), I items.
 
     Args:
         observed: `ObservedEffects`.
-        readings: `(K, J, I)`, what an event of an item says to a task, by behaviour.
+        readings: `(K, J, I)`, what an event of an item says to a task, by behavior.
     """
 
     history: ClassVar[int] = 10
@@ -29,10 +29,10 @@ class ReadingWorld:
 
     def logits(self, segments: np.ndarray, items: np.ndarray, hours: np.ndarray, recent: np.ndarray) -> np.ndarray:
         """`(K, U)`, as `PlantedWorld.logits`."""
-        num_tasks, num_behaviours, num_items = self.readings.shape
-        readings = np.concatenate([self.readings, np.zeros((num_tasks, num_behaviours, 1))], axis=2)
+        num_tasks, num_behaviors, num_items = self.readings.shape
+        readings = np.concatenate([self.readings, np.zeros((num_tasks, num_behaviors, 1))], axis=2)
         counts = np.maximum((recent < num_items).sum(axis=2), 1)  # (U, J)
-        said = [readings[:, j][:, recent[:, j]].sum(axis=2) / counts[:, j] for j in range(num_behaviours)]
+        said = [readings[:, j][:, recent[:, j]].sum(axis=2) / counts[:, j] for j in range(num_behaviors)]
         return np.asarray(self.observed.logits(segments, items, hours) + np.asarray(np.sum(said, axis=0)))
 
     def narrowed(self, width: int) -> "ReadingWorld":
@@ -57,14 +57,14 @@ def draw_reading_world(
     mixing = task_mixing(conflict, num_tasks)
     item_category = draw_categories(rng, num_items, num_categories)
     observed = draw_observed(rng, mixing, item_category, num_segments)
-    num_behaviours = num_tasks + 1
+    num_behaviors = num_tasks + 1
     latents = rng.normal(size=(num_items, _LATENT_DIM))
-    directions = _FREQUENCY * rng.normal(size=(num_tasks, num_behaviours, _LATENT_DIM))
-    phases = rng.uniform(0.0, 2.0 * np.pi, size=(num_tasks, num_behaviours, 1))
+    directions = _FREQUENCY * rng.normal(size=(num_tasks, num_behaviors, _LATENT_DIM))
+    phases = rng.uniform(0.0, 2.0 * np.pi, size=(num_tasks, num_behaviors, 1))
     waves = _standardised(np.cos(np.einsum("kjd,id->kji", directions, latents) + phases))
-    by_behaviour = task_mixing(1.0 - divergence, num_behaviours)
-    readings = _standardised(np.einsum("kq,jp,qpi->kji", mixing, by_behaviour, waves))
-    scale = _SCALE * np.sqrt(ReadingWorld.history / num_behaviours)
+    by_behavior = task_mixing(1.0 - divergence, num_behaviors)
+    readings = _standardised(np.einsum("kq,jp,qpi->kji", mixing, by_behavior, waves))
+    scale = _SCALE * np.sqrt(ReadingWorld.history / num_behaviors)
     return ReadingWorld(
         observed=replace(
             observed,
@@ -79,5 +79,5 @@ def draw_reading_world(
 
 
 def _standardised(readings: np.ndarray) -> np.ndarray:
-    centred = readings - readings.mean(axis=2, keepdims=True)
-    return np.asarray(centred / centred.std(axis=2, keepdims=True))
+    centered = readings - readings.mean(axis=2, keepdims=True)
+    return np.asarray(centered / centered.std(axis=2, keepdims=True))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-DECAY = 0.8  # weight of an event against the next newer one of its behaviour
+DECAY = 0.8  # weight of an event against the next newer one of its behavior
 
 _NUM_HOURS = 24
 _BY_CATEGORY = 0.5  # of an item's latents
@@ -45,14 +45,14 @@ class ObservedEffects:
 
 @dataclass(frozen=True)
 class PlantedWorld:
-    """What is drawn before the first step: K tasks, J = K + 1 behaviours (views first), I items, d their latent width.
+    """What is drawn before the first step: K tasks, J = K + 1 behaviors (views first), I items, d their latent width.
 
     Args:
         observed: `ObservedEffects`.
         item_latents: `(I, d)`, mean zero and covariance one over the items.
         match: `(K, d, d)`, how a history and an item go together.
         taste: `(K, d)`, what a history says whatever the item.
-        behaviours: `(K, J)`, how much a task heeds each behaviour's history; not negative.
+        behaviors: `(K, J)`, how much a task heeds each behavior's history; not negative.
     """
 
     history: ClassVar[int] = 20
@@ -61,17 +61,17 @@ class PlantedWorld:
     item_latents: np.ndarray
     match: np.ndarray
     taste: np.ndarray
-    behaviours: np.ndarray
+    behaviors: np.ndarray
 
     def logits(self, segments: np.ndarray, items: np.ndarray, hours: np.ndarray, recent: np.ndarray) -> np.ndarray:
         """`(K, U)` for U users who see one item each; `recent` is `(U, J, history)`, the others `(U,)`.
 
-        `recent` holds a user's last items of every behaviour, the newest first; I stands for no event.
+        `recent` holds a user's last items of every behavior, the newest first; I stands for no event.
         """
         latents = np.concatenate([self.item_latents, np.zeros((1, self.item_latents.shape[1]))])
         recency = DECAY ** np.arange(self.history)
         histories = np.einsum("ujld,l->ujd", latents[recent], recency / np.sqrt(np.sum(recency**2)))
-        heeded = np.einsum("kj,ujd->kud", self.behaviours, histories)
+        heeded = np.einsum("kj,ujd->kud", self.behaviors, histories)
         wanted = np.einsum("kde,ue->kud", self.match, self.item_latents[items]) + self.taste[:, None]
         return np.asarray(self.observed.logits(segments, items, hours) + np.asarray((heeded * wanted).sum(axis=2)))
 
@@ -93,9 +93,9 @@ def draw_world(
     return PlantedWorld(
         item_latents=_item_latents(rng, item_category, latent_dim),
         observed=draw_observed(rng, mixing, item_category, num_segments),
-        match=_MATCH / latent_dim * task_weights(rng, mixing, latent_dim, latent_dim, centred=False),
-        taste=_TASTE / np.sqrt(latent_dim) * task_weights(rng, mixing, latent_dim, centred=False),
-        behaviours=_behaviour_weights(divergence, num_tasks),
+        match=_MATCH / latent_dim * task_weights(rng, mixing, latent_dim, latent_dim, centered=False),
+        taste=_TASTE / np.sqrt(latent_dim) * task_weights(rng, mixing, latent_dim, centered=False),
+        behaviors=_behavior_weights(divergence, num_tasks),
     )
 
 
@@ -121,9 +121,9 @@ def draw_observed(
 
 def _item_latents(rng: np.random.Generator, category: np.ndarray, latent_dim: int) -> np.ndarray:
     """`(I, d)`, mean zero and covariance one; items of a category lie near each other."""
-    centres = rng.normal(size=(category.max() + 1, latent_dim))[category]
+    center = rng.normal(size=(category.max() + 1, latent_dim))[category]
     own = rng.normal(size=(len(category), latent_dim))
-    latents = np.sqrt(_BY_CATEGORY) * centres + np.sqrt(1.0 - _BY_CATEGORY) * own
+    latents = np.sqrt(_BY_CATEGORY) * center + np.sqrt(1.0 - _BY_CATEGORY) * own
     return np.asarray(np.linalg.qr(latents - latents.mean(axis=0))[0] * np.sqrt(len(category)))
 
 
@@ -140,14 +140,14 @@ def task_mixing(correlation: float, num_tasks: int) -> np.ndarray:
     return mixing
 
 
-def task_weights(rng: np.random.Generator, mixing: np.ndarray, *shape: int, centred: bool = True) -> np.ndarray:
+def task_weights(rng: np.random.Generator, mixing: np.ndarray, *shape: int, centered: bool = True) -> np.ndarray:
     """`(K, *shape)`: each task's weights have mean square one, and every pair correlates exactly as asked.
 
     So the dials alone decide how much there is to learn and how much the tasks share, not the luck of few draws.
     """
     num_tasks = len(mixing)
     own = rng.normal(size=(num_tasks, *shape))
-    if centred:
+    if centered:
         for axis in range(1, own.ndim):
             own -= own.mean(axis=axis, keepdims=True)
     size = int(np.prod(shape))
@@ -155,8 +155,8 @@ def task_weights(rng: np.random.Generator, mixing: np.ndarray, *shape: int, cent
     return np.asarray(mixing @ orthonormal * np.sqrt(size)).reshape(num_tasks, *shape)
 
 
-def _behaviour_weights(divergence: float, num_tasks: int) -> np.ndarray:
-    """`(K, J)`, from all behaviours alike (0) to a task's own only (1); the heeded history has unit variance."""
+def _behavior_weights(divergence: float, num_tasks: int) -> np.ndarray:
+    """`(K, J)`, from all behaviors alike (0) to a task's own only (1); the heeded history has unit variance."""
     weights = np.full((num_tasks, num_tasks + 1), (1.0 - divergence) / np.sqrt(num_tasks + 1))
     tasks = np.arange(num_tasks)
     weights[tasks, tasks + 1] += divergence

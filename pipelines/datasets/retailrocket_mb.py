@@ -1,6 +1,6 @@
 """RetailRocket, active users (Retail Rocket 2015; selected by Wei et al., WSDM 2022): views, carts and buys of a shop.
 
-The log has one row for each (user, item, behaviour): repeats were merged and the last time was kept, so 19 % of the
+The log has one row for each (user, item, behavior): repeats were merged and the last time was kept, so 19 % of the
 pairs that were viewed and bought show the view after the purchase. Nothing is derived from that order but this:
 
 - An example is a view. `cart` (`buy`) is 1 where the same user carted (bought) the same item within a day from the

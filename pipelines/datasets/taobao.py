@@ -1,4 +1,4 @@
-"""Taobao UserBehavior as published (Tianchi data set 649): 100,150,807 views, favourites, carts and buys of nine days.
+"""Taobao UserBehavior as published (Tianchi data set 649): 100,150,807 views, favorites, carts and buys of nine days.
 
 25 November to 3 December 2017 in Beijing; the few rows of other times are dropped. `UserBehavior.csv` has no header.
 
@@ -47,10 +47,10 @@ def _to_batches(files: Mapping[str, Sequence[Path]], scratch: Path) -> Iterator[
             kept = batch.filter(pa.array((times >= _BEGIN) & (times < _END)))
             buckets.add(kept, kept["user_id"].to_numpy())
     for _, rows in buckets.read():
-        yield from _labelled(rows).to_batches(_BATCH_ROWS)
+        yield from _labeled(rows).to_batches(_BATCH_ROWS)
 
 
-def _labelled(rows: pa.Table) -> pa.Table:
+def _labeled(rows: pa.Table) -> pa.Table:
     rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in rows.column_names}

@@ -1,14 +1,14 @@
-"""Taobao UserBehavior, filtered (Tianchi data set 649; selected by Wei et al., WSDM 2022): favourites, carts and buys.
+"""Taobao UserBehavior, filtered (Tianchi data set 649; selected by Wei et al., WSDM 2022): favorites, carts and buys.
 
 Nine days, 25 November to 3 December 2017 in Beijing, without the clicks. So there is no impression that a task could
 start from, and the question is another one: given that a user acts on this item now, how?
 
-- Every event is an example. `fav`, `cart` and `buy` say which behaviour it is: exactly one is 1.
-- The behaviour is a label and a fact of past events, never a feature of its own row.
+- Every event is an example. `fav`, `cart` and `buy` say which behavior it is: exactly one is 1.
+- The behavior is a label and a fact of past events, never a feature of its own row.
 - Users are no feature (11 events each): the three histories say how a user tends to act.
 - Hour and weekday are those of Beijing.
 
-The log has one row for each (user, item, behaviour), repeats merged. So an item in a user's cart is never carted
+The log has one row for each (user, item, behavior), repeats merged. So an item in a user's cart is never carted
 again, which a model may learn from the history; 9 % of the pairs have both. Of 10,000 users the last purchased pair
 was taken out by the publisher (it is in `test_buy_pairs.csv.gz`, without a time, and is not read).
 """
@@ -44,7 +44,7 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
 
 TAOBAO_MB = Dataset(
     name="taobao_mb",
-    summary="Taobao UserBehavior, 357,412 favourites, carts and buys (your copy): which behaviour comes next",
+    summary="Taobao UserBehavior, 357,412 favorites, carts and buys (your copy): which behavior comes next",
     fetch=not_fetched("taobao_mb", _WHERE, [_FILE]),
     find=finder(_FILE),
     to_rows=_to_rows,

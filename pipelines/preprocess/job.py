@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from pipelines.preprocess import files
-from pipelines.preprocess.output_folder import OutputFolder
-from pipelines.preprocess.plan import Files, Plan
 from tfmtl.core.validation import check_one_of
+from tfmtl.preprocessing.plan import Files, Plan
+from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
 
 _BYTES_PER_SHARD = 32 << 20

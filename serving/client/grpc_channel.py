@@ -13,7 +13,7 @@ from serving.serving_error import ServingError
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A model server is a neighbour; a proxy meant for the internet would only refuse it.
+    # A model server is a neighbor; a proxy meant for the internet would only refuse it.
     ("grpc.enable_http_proxy", 0),
     # By default a channel that lost its server refuses every call for a second and more: retries would be in vain.
     ("grpc.initial_reconnect_backoff_ms", 100),

@@ -107,7 +107,7 @@ def _labels(folder: Path, canary: bool) -> dict[str, int]:
 
 
 def _model_config(labels: Mapping[str, Mapping[str, int]]) -> str:
-    """The text of a `--model_config_file`: the labelled versions of each model, and no others."""
+    """The text of a `--model_config_file`: the labeled versions of each model, and no others."""
     config = model_server_config_pb2.ModelServerConfig()
     for name, versions in labels.items():
         model = config.model_config_list.config.add(

@@ -13,7 +13,7 @@ from serving.protocol.feature_error import FeatureError
 from serving.protocol.tensor_proto import data_type_name, dtype_name
 from serving.serving_error import invalid_argument, quote
 
-# SavedModels list their own initialisation among the signatures; nobody can call it.
+# SavedModels list their own initialization among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"
 _LONGEST_TYPO = 200
 

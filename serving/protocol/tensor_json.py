@@ -146,7 +146,7 @@ def json_to_array(name: str, value: Json, spec: TensorSpec) -> npt.NDArray[Any]:
 def array_to_json(name: str, array: npt.NDArray[Any]) -> Json:
     """Returns an array as nested lists.
 
-    float32 is written with the digits that tell it from its neighbours (0.1 and not 0.10000000149011612), and
+    float32 is written with the digits that tell it from its neighbors (0.1 and not 0.10000000149011612), and
     reads back to the same float32.
 
     Args:

@@ -1,4 +1,4 @@
-"""Classify and Regress: signatures over serialised examples, and what TF Serving answers with."""
+"""Classify and Regress: signatures over serialized examples, and what TF Serving answers with."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,7 +47,7 @@ def check_method(model: ServedModel, signature_name: str, method: str) -> Signat
 
 
 def read_examples(source: input_pb2.Input) -> npt.NDArray[Any]:
-    """The serialised examples of a request, each with the features of the common context that it has not itself.
+    """The serialized examples of a request, each with the features of the common context that it has not itself.
 
     Raises:
         ServingError: `INVALID_ARGUMENT` if there is no example.
@@ -64,9 +64,9 @@ def read_examples(source: input_pb2.Input) -> npt.NDArray[Any]:
         examples = list(source.example_list.examples)
     if not examples:
         raise invalid_argument("Input is empty.")
-    serialised = np.empty(len(examples), object)
-    serialised[:] = [example.SerializeToString() for example in examples]
-    return serialised
+    serialized = np.empty(len(examples), object)
+    serialized[:] = [example.SerializeToString() for example in examples]
+    return serialized
 
 
 def classification_result(outputs: Arrays, size: int) -> classification_pb2.ClassificationResult:

@@ -22,7 +22,7 @@ def json_to_examples(body: Mapping[str, Json]) -> npt.NDArray[Any]:
         body: the parsed body; `context`, the features common to all examples, may be left out.
 
     Returns:
-        Serialised `tf.train.Example`s, `(B,)`.
+        Serialized `tf.train.Example`s, `(B,)`.
 
     Raises:
         ServingError: `INVALID_ARGUMENT`, naming the example and the feature.

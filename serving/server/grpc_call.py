@@ -55,7 +55,7 @@ class GrpcCall:
         )
 
     def answer(self, message: bytes) -> None:
-        """Answers with a serialised message."""
+        """Answers with a serialized message."""
         self._end(cygrpc.SendMessageOperation(message, _NO_FLAGS), code=_OK)
 
     def refuse(self, code: str, message: str) -> None:

@@ -50,7 +50,7 @@ class ModelRegistry:
         """Loads what is new on disk, then unloads what is no longer to be served.
 
         In that order, so that the previous version answers until the next one is ready. A version that cannot
-        be loaded is logged, reported by `statuses`, passed over in favour of an older one, and tried again
+        be loaded is logged, reported by `statuses`, passed over in favor of an older one, and tried again
         once its files change.
 
         Raises:

@@ -33,7 +33,7 @@ def call_arguments(layer: keras.layers.Layer) -> dict[str, tf.Tensor]:
     return {"label_correlation": label_correlation(label_moments(labels), layer.correlation)}
 
 
-def behaviour(recipe: LayerRecipe, **arguments) -> list[np.ndarray]:
+def behavior(recipe: LayerRecipe, **arguments) -> list[np.ndarray]:
     """Weights, outputs in training, their gradients, losses the layer adds and a head's predictions, from one seed."""
     keras.utils.set_random_seed(0)
     layer = recipe.layer_class(**{**recipe.arguments, **arguments})
@@ -54,10 +54,10 @@ def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
 
 
 @functools.cache
-def plain_behaviour(layer_class: type) -> list[np.ndarray]:
+def plain_behavior(layer_class: type) -> list[np.ndarray]:
     """What every changed argument of a class is compared with."""
-    plain = behaviour(recipe_of(layer_class))
-    assert same(plain, behaviour(recipe_of(layer_class))), (
+    plain = behavior(recipe_of(layer_class))
+    assert same(plain, behavior(recipe_of(layer_class))), (
         "without a change nothing may differ, or no test shows anything"
     )
     return plain
@@ -81,10 +81,10 @@ def test_every_argument_has_an_alternative(layer_class: type) -> None:
 )
 def test_argument_changes_something(layer_class: type, argument: str, value: object) -> None:
     if isinstance(value, LayerRecipe):
-        changed = behaviour(value)
+        changed = behavior(value)
     else:
-        changed = behaviour(recipe_of(layer_class), **{argument: value})
-    assert not same(plain_behaviour(layer_class), changed)
+        changed = behavior(recipe_of(layer_class), **{argument: value})
+    assert not same(plain_behavior(layer_class), changed)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.layer_class.__name__)

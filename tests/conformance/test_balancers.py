@@ -35,7 +35,7 @@ def public_balancers() -> set[type[Balancer]]:
     return found
 
 
-def behaviour(balancer: Balancer, compiled: bool = False) -> np.ndarray:
+def behavior(balancer: Balancer, compiled: bool = False) -> np.ndarray:
     """Weights of a few steps with conflict, the tasks' losses falling unequally."""
     balancer.build(3)
     random = np.random.default_rng(1)
@@ -67,10 +67,10 @@ def test_balancer(method: type[Balancer]) -> None:
     assert again.get_config() == balancer.get_config()
     arguments = set(inspect.signature(method).parameters) - {"kwargs"}
     assert set(balancer.get_config()) == arguments | {"name"}
-    plain = behaviour(balancer)
+    plain = behavior(balancer)
     assert plain.dtype == np.float32
-    np.testing.assert_array_equal(behaviour(again), plain)
-    np.testing.assert_allclose(behaviour(method(**RECIPES[method]), compiled=True), plain, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(behavior(again), plain)
+    np.testing.assert_allclose(behavior(method(**RECIPES[method]), compiled=True), plain, rtol=1e-5, atol=1e-6)
     names = [variable.name for variable in balancer.variables]
     assert len(set(names)) == len(names), "state is saved by name"
     assert not any(variable.trainable for variable in balancer.variables)
@@ -93,7 +93,7 @@ def test_every_argument_has_an_alternative(method: type[Balancer]) -> None:
 @pytest.mark.parametrize(("method", "argument"), CASES, ids=[f"{case[0].__name__}-{case[1]}" for case in CASES])
 def test_argument_changes_something(method: type[Balancer], argument: str) -> None:
     changed = {**RECIPES[method], argument: ALTERNATIVES[method][argument]}
-    assert np.any(behaviour(method(**changed)) != behaviour(method(**RECIPES[method])))
+    assert np.any(behavior(method(**changed)) != behavior(method(**RECIPES[method])))
 
 
 @pytest.mark.parametrize("name", ["famo", "gradnorm", "pcgrad", "nash_mtl"])

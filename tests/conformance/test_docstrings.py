@@ -19,7 +19,7 @@ PARTS = (keras.layers.Layer, keras.optimizers.Optimizer, tfmtl.sharpness.Sharpne
 
 
 def public_objects() -> list:
-    """Public layers and optimisers, and public functions that document arguments, of several packages."""
+    """Public layers and optimizers, and public functions that document arguments, of several packages."""
     found = []
     for package in PACKAGES:
         for module_info in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

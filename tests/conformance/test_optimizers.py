@@ -1,4 +1,4 @@
-"""Every public optimiser has a recipe, restores itself and uses every argument."""
+"""Every public optimizer has a recipe, restores itself and uses every argument."""
 
 import functools
 import importlib
@@ -19,7 +19,7 @@ CASES = [(recipe, argument) for recipe in RECIPES for argument in recipe.alterna
 
 
 def public_optimizers() -> set[type]:
-    """The optimiser classes that the package's modules define, without the abstract base."""
+    """The optimizer classes that the package's modules define, without the abstract base."""
     found = set()
     for module_info in pkgutil.iter_modules(tfmtl.optimizers.__path__, "tfmtl.optimizers."):
         module = importlib.import_module(module_info.name)

@@ -50,7 +50,7 @@ PUBLIC = {
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",
-        "BehaviourHypernetwork",
+        "BehaviorHypernetwork",
         "BilinearInteraction",
         "BinaryHead",
         "CompressedInteraction",
@@ -88,7 +88,7 @@ PUBLIC = {
         "TowerBank",
         "VirtualGradientGate",
     },
-    "tfmtl.losses": {"behavioural_expectation", "masked_binary_cross_entropy", "masked_squared_error"},
+    "tfmtl.losses": {"behavioral_expectation", "masked_binary_cross_entropy", "masked_squared_error"},
     "tfmtl.metrics": {
         "GroupedAUC",
         "HistogramAUC",

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.analyze import build_statistics, count_values, merge_counts
-from pipelines.preprocess.split import coarse_times, merge_time_counts, time_counts, time_cuts
 from tests.support.odd_rows import ODD_PROBLEM, canonical, fit, logs
 from tests.support.slow_history import Row
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing.fitting.analyze import build_statistics, count_values, merge_counts
+from tfmtl.preprocessing.fitting.split import coarse_times, merge_time_counts, time_counts, time_cuts
 from tfmtl.schema import BinaryTask, CategoricalFeature, NumericFeature, Problem, RegressionTask, Split
 
 _SETTINGS = settings(max_examples=60, deadline=None, derandomize=True)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess import columns
-from pipelines.preprocess.canonical import canonicalize
-from pipelines.preprocess.raw_columns import RawColumns
-from pipelines.preprocess.rejections import Rejections
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.reading.canonical import canonicalize
+from tfmtl.preprocessing.reading.raw_columns import RawColumns
+from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
@@ -224,7 +224,7 @@ def test_a_good_row() -> None:
         ({"part": None}, "split is none of train, valid, test: None"),
     ],
 )
-def test_a_bad_row_leaves_and_its_neighbours_stay(change: dict[str, Any], reason: str) -> None:
+def test_a_bad_row_leaves_and_its_neighbors_stay(change: dict[str, Any], reason: str) -> None:
     batch, rejected = _canonical({}, change, {"item": "j"})
     assert rejected == [(1, reason)]
     assert batch.column("item").to_pylist() == ["i", "j"]

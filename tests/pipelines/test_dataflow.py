@@ -17,11 +17,11 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from pipelines.preprocess.beam.template import build_template, translate
-from pipelines.preprocess.output_folder import OutputFolder
-from pipelines.preprocess.plan import Plan
 from tests.support.command import tfmtl
 from tests.support.engines import whole, write_log
 from tests.support.small_log import SMALL_PROBLEM, run
+from tfmtl.preprocessing.plan import Plan
+from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Split
 
 ROOT = Path(__file__).parents[2]
@@ -146,10 +146,10 @@ def test_a_worker_needs_the_wheel_only(wheel: Path, tmp_path: Path) -> None:
     plan = Plan(SMALL_PROBLEM, folder.partial, num_shards=3)
 
     def where(_: None) -> None:
-        import pipelines.preprocess.plan
         import tfmtl
+        import tfmtl.preprocessing.plan
 
-        (tmp_path / "where.txt").write_text(f"{tfmtl.__file__}\n{pipelines.preprocess.plan.__file__}\n")
+        (tmp_path / "where.txt").write_text(f"{tfmtl.__file__}\n{tfmtl.preprocessing.plan.__file__}\n")
 
     with beam.Pipeline(runner=FnApiRunner(default_environment=worker)) as pipeline:
         build_template(pipeline, plan, [str(log)], folder)

@@ -23,7 +23,7 @@ import pytest
 from pipelines.datasets import CENSUS_INCOME, DATASETS, MOVIELENS_100K
 from pipelines.datasets.dataset import fetch_first
 from pipelines.datasets.source import FetchError, fetch_archive, fetch_from_package
-from pipelines.preprocess import columns
+from tfmtl.preprocessing import columns
 
 # === MovieLens-100K ===
 

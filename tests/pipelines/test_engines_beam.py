@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.preprocess.plan import Plan
 from tests.support.engines import whole, write_log
 from tests.support.small_log import SMALL_PROBLEM, run
+from tfmtl.preprocessing.plan import Plan
 
 PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 

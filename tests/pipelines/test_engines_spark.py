@@ -12,13 +12,13 @@ import pytest
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
 from pipelines.preprocess.spark.package_zip import package_zip
 from pipelines.preprocess.spark.session import spark_session
 from tests.pipelines.conftest import QUICK_START
 from tests.support.engines import whole, write_log
 from tests.support.small_log import run, small_log, write_csv
+from tfmtl.preprocessing.reading.read import InputError
 
 pytestmark = pytest.mark.slow  # the first one starts Java and the workers
 
@@ -77,7 +77,7 @@ def test_other_errors_of_workers_keep_their_traceback(
 ) -> None:
     log = write_csv(tmp_path / "log.csv", small_log(60))
     with monkeypatch.context() as patch:
-        patch.setattr("pipelines.preprocess.plan.Plan.find_cuts", lambda *_: "no cuts")
+        patch.setattr("tfmtl.preprocessing.plan.Plan.find_cuts", lambda *_: "no cuts")
         with pytest.raises(Exception, match="Traceback"):
             run(tmp_path / "out", log, engine="spark")
     assert not (tmp_path / "out").exists()

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.sequences import event_windows
 from tests.support.slow_history import events_before
+from tfmtl.preprocessing.writing.sequences import event_windows
 
 _LOGS = st.lists(
     st.tuples(st.integers(0, 3), st.integers(-3, 6), st.booleans(), st.booleans()).map(

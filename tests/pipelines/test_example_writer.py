@@ -7,7 +7,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.example_writer import (
+from tfmtl.preprocessing.writing.example_writer import (
     bytes_column,
     float_column,
     int_column,

@@ -12,14 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.preprocess.canonical import canonicalize
-from pipelines.preprocess.encode import encode_bucket
-from pipelines.preprocess.label_windows import join_labels, mark_open
 from tests.support.odd_rows import fit as fit_statistics
 from tests.support.slow_history import Row, events_before
 from tests.support.slow_labels import label_within
 from tests.support.small_log import records, run, values, write_csv
 from tfmtl.data import PreparedData, RawTransform, TransformStatistics
+from tfmtl.preprocessing.fitting.label_windows import join_labels, mark_open
+from tfmtl.preprocessing.reading.canonical import canonicalize
+from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import (
     SPLITS,
     BinaryTask,

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipelines.preprocess.analyze import TABLE
-from pipelines.preprocess.taken_statistics import extend_statistics
 from pipelines.tables import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing.fitting.analyze import TABLE
+from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, Split
 
 KEYS = Keys("user", "ts")

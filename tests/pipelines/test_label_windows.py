@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.preprocess import columns
-from pipelines.preprocess.label_windows import follows_within, join_labels, known_until, newest_time
-from pipelines.preprocess.plan import Plan
 from pipelines.tables import print_manifest
 from tests.support.odd_rows import canonical
 from tests.support.slow_labels import label_within
 from tests.support.small_log import contents, run, write_csv
 from tfmtl.data import PreparedData
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.label_windows import follows_within, join_labels, known_until, newest_time
+from tfmtl.preprocessing.plan import Plan
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, LabelWindow, Problem, Split
 
 HOUR = 3600

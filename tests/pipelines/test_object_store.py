@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from google.cloud import storage
 
-from pipelines.preprocess import files
 from pipelines.preprocess.job import preprocess
-from pipelines.preprocess.output_folder import OutputFolder
 from tests.support.engines import write_log
 from tests.support.gcs_emulator import gcs_bucket
 from tests.support.small_log import SMALL_PROBLEM, contents, run
+from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.writing.output_folder import OutputFolder
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.preprocess.output_folder import OutputFolder
-from pipelines.preprocess.read import InputError
 from tests.support.small_log import contents, run, small_log, write_csv
+from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.preprocessing.writing.output_folder import OutputFolder
 
 ROWS = small_log(60)
 

@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.preprocess import columns
-from pipelines.preprocess.buckets import partition
-from pipelines.preprocess.canonical import canonicalize
-from pipelines.preprocess.pieces import Piece, PieceWriter, read_range, read_table
 from tests.support.small_log import SMALL_PROBLEM, contents, run, small_log, write_csv
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.reading.canonical import canonicalize
+from tfmtl.preprocessing.writing.buckets import partition
+from tfmtl.preprocessing.writing.pieces import Piece, PieceWriter, read_range, read_table
 
 ROWS = small_log(200)
 
@@ -33,7 +33,7 @@ def test_rows_come_back_whole_and_by_bucket(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int, num_pieces: int
 ) -> None:
     size = min(_canonical(first, first + 40).nbytes for first in range(0, 200, 40))
-    monkeypatch.setattr("pipelines.preprocess.pieces.PIECE_BYTES", batches * size)
+    monkeypatch.setattr("tfmtl.preprocessing.writing.pieces.PIECE_BYTES", batches * size)
     pieces = _write(tmp_path, 3)
     assert sum(piece.num_rows for piece in pieces) == 200
     assert len(pieces) == num_pieces

@@ -12,8 +12,8 @@ import pytest
 
 from pipelines.datasets import DATASETS
 from pipelines.datasets.planted import PLANTED_TASKS, best_auc, planted_log, planted_problem
-from pipelines.preprocess import columns
 from pipelines.preprocess.job import preprocess
+from tfmtl.preprocessing import columns
 
 SMALL = {"num_users": 300, "num_steps": 20, "num_items": 60}
 # Extreme dials of every number of tasks.
@@ -75,15 +75,15 @@ def test_the_best_auc_by_hand() -> None:
 # === The formula ===
 
 
-def _histories(log: pa.Table, behaviours: list[str | None]) -> dict[tuple[int, int], list[list[int]]]:
-    """(user, time) -> items of each behaviour, newest first, from the rows alone."""
+def _histories(log: pa.Table, behaviors: list[str | None]) -> dict[tuple[int, int], list[list[int]]]:
+    """(user, time) -> items of each behavior, newest first, from the rows alone."""
     past: dict[int, list[list[int]]] = {}
     found = {}
     for row in log.to_pylist():
-        mine = past.setdefault(row["user_id"], [[] for _ in behaviours])
+        mine = past.setdefault(row["user_id"], [[] for _ in behaviors])
         found[row["user_id"], row["timestamp"]] = [items[:20] for items in mine]
-        for items, behaviour in zip(mine, behaviours, strict=True):
-            if behaviour is None or row[behaviour] == 1:
+        for items, behavior in zip(mine, behaviors, strict=True):
+            if behavior is None or row[behavior] == 1:
                 items.insert(0, row["item_id"])
     return found
 
@@ -118,14 +118,14 @@ def test_at_full_divergence_a_task_heeds_its_own_history_alone(heeded: int) -> N
     rows = [k for k, item in enumerate(log["item_id"].to_pylist()) if item == 0]
     shown, logits = log.take(rows).to_pylist(), _logits(log, own)[rows]
     left_over = {}
-    for behaviour in (own, other):
-        histories = _histories(log, [behaviour])
+    for behavior in (own, other):
+        histories = _histories(log, [behavior])
         design = np.zeros((len(rows), 34))
         for i, row in enumerate(shown):
             design[i, row["segment"]] = design[i, 4 + row["hour"]] = 1.0
             for age, item in enumerate(histories[row["user_id"], row["timestamp"]][0]):
                 design[i, 28 + item] += 0.8**age
-        left_over[behaviour] = np.std(logits - design @ np.linalg.lstsq(design, logits, rcond=None)[0])
+        left_over[behavior] = np.std(logits - design @ np.linalg.lstsq(design, logits, rcond=None)[0])
     assert left_over[own] < 1e-9 < 0.1 < left_over[other]
 
 

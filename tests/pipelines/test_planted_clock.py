@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import pipelines.preprocess.encode
-import pipelines.preprocess.label_windows
-from pipelines.preprocess.sequences import Windows
+import tfmtl.preprocessing.fitting.label_windows
+import tfmtl.preprocessing.writing.encode
 from tests.support.small_log import records, run, values, write_csv
+from tfmtl.preprocessing.writing.sequences import Windows
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, LabelWindow, Problem, SequenceFeature, Split
 
 HOUR = 3600
@@ -95,7 +95,7 @@ def _up_to_now(
 
 
 def test_a_history_that_holds_it_is_caught(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipelines.preprocess.encode, "event_windows", _up_to_now)
+    monkeypatch.setattr(tfmtl.preprocessing.writing.encode, "event_windows", _up_to_now)
     assert _count_auc(_examples(tmp_path, log), "buy") > 0.95
 
 
@@ -109,5 +109,5 @@ def test_a_label_that_counts_the_row_itself_is_caught(
     tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half of the labels are then the row's own outcome: the AUC of that outcome is 5/6."""
-    monkeypatch.setattr(pipelines.preprocess.label_windows, "follows_within", _from_now)
+    monkeypatch.setattr(tfmtl.preprocessing.fitting.label_windows, "follows_within", _from_now)
     assert _own_auc(_examples(tmp_path, log)) > 0.8

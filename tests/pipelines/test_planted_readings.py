@@ -19,17 +19,17 @@ def _logits(log: pa.Table, task: str, column: str = "probability") -> np.ndarray
 
 
 def _design(log: pa.Table) -> np.ndarray:
-    """`(N, fields + J * I)`: one-hot fields and how often each item is among the last 10 events of each behaviour."""
+    """`(N, fields + J * I)`: one-hot fields and how often each item is among the last 10 events of each behavior."""
     shown = log.to_pylist()
     past: dict[int, list[list[int]]] = {}
     design = np.zeros((len(shown), 8 * 10 + 24 + 4 * 12))
     for line, row in zip(design, shown, strict=True):
         mine = past.setdefault(row["user_id"], [[] for _ in range(4)])
         line[10 * row["segment"] + row["category"]] = line[80 + row["hour"]] = 1.0
-        for behaviour, items in enumerate(mine):
+        for behavior, items in enumerate(mine):
             for item in items[-10:]:
-                line[104 + 12 * behaviour + item] += 1.0 / min(len(items), 10)
-            if behaviour == 0 or row[TASKS[behaviour - 1]] == 1:
+                line[104 + 12 * behavior + item] += 1.0 / min(len(items), 10)
+            if behavior == 0 or row[TASKS[behavior - 1]] == 1:
                 items.append(row["item_id"])
     return design
 
@@ -41,7 +41,7 @@ def log() -> pa.Table:
 
 @pytest.fixture(scope="module")
 def readings(log: pa.Table) -> np.ndarray:
-    """`(K * J, I)` as least squares finds them in the logits; every row centred."""
+    """`(K * J, I)` as least squares finds them in the logits; every row centered."""
     design = _design(log)
     found = []
     for task in TASKS:
@@ -53,10 +53,10 @@ def readings(log: pa.Table) -> np.ndarray:
 
 
 def test_means_of_events_explain_every_logit(readings: np.ndarray) -> None:
-    assert np.all(readings.std(axis=1) > 0.5)  # every task heeds every behaviour
+    assert np.all(readings.std(axis=1) > 0.5)  # every task heeds every behavior
 
 
-def test_tasks_and_behaviours_read_differently_unless_told_otherwise(readings: np.ndarray) -> None:
+def test_tasks_and_behaviors_read_differently_unless_told_otherwise(readings: np.ndarray) -> None:
     assert np.linalg.matrix_rank(readings, tol=1e-6) == 11  # twelve readings of twelve items, each of mean zero
     same = planted_log(4, 1.0, 0.0, **SMALL)
     for task in TASKS[1:]:
@@ -75,7 +75,7 @@ def test_the_narrow_world_is_the_nearest_of_its_width(log: pa.Table, readings: n
 
 
 def test_width_enough_loses_nothing() -> None:
-    log = planted_log(4, 1.0, 1.0, narrow=4, **SMALL)  # equal tasks: four behaviours, four readings
+    log = planted_log(4, 1.0, 1.0, narrow=4, **SMALL)  # equal tasks: four behaviors, four readings
     for task in TASKS:
         np.testing.assert_allclose(_logits(log, task), _logits(log, task, "narrow"), atol=1e-9)
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.preprocess.read import InputError, expand
 from tests.support.small_log import (
     SMALL_PROBLEM,
     contents,
@@ -25,6 +24,7 @@ from tests.support.small_log import (
     write_csv,
     write_parquet,
 )
+from tfmtl.preprocessing.reading.read import InputError, expand
 from tfmtl.schema import Split
 
 ROWS = small_log(80)
@@ -108,7 +108,7 @@ def test_ragged_lines(tmp_path: Path) -> None:
 
 def test_rejected_rows_are_numbered_as_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a line that is no row lies before them, and where Arrow reads ahead of its batches."""
-    monkeypatch.setattr("pipelines.preprocess.read.CSV_BLOCK_BYTES", 1000)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.read.CSV_BLOCK_BYTES", 1000)
     rows = [{**row, "age": "old" if i in (2, 5, 33, 79) else row["age"]} for i, row in enumerate(ROWS)]
     lines = write_csv(tmp_path / "log.csv", rows).read_bytes().split(b"\n")[:-1]
     ragged = (0, 4, 5, 30, 60, 82)  # and the last one
@@ -334,7 +334,7 @@ def test_counts_that_do_not_add_up_keep_the_old_output(
     tmp_path: Path, old_output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(old_output)
-    monkeypatch.setattr("pipelines.preprocess.plan.count_log", lambda *_: {"rows": 81, "event/seen": 1})
+    monkeypatch.setattr("tfmtl.preprocessing.plan.count_log", lambda *_: {"rows": 81, "event/seen": 1})
     with pytest.raises(RuntimeError, match=r"rows were lost\. In: 81, written: \d+, history only: \d+, rejected: 0"):
         run(old_output, write_csv(tmp_path / "log.csv", ROWS))
     assert contents(old_output) == before

@@ -99,11 +99,11 @@ def test_files_without_rows_add_nothing(expected: dict[str, bytes], tmp_path: Pa
 
 
 def test_small_batches(expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.preprocess.read.BATCH_ROWS", 7)
-    monkeypatch.setattr("pipelines.preprocess.read.CSV_BLOCK_BYTES", 300)
-    monkeypatch.setattr("pipelines.preprocess.plan.FEW_ROWS", 3)
-    monkeypatch.setattr("pipelines.preprocess.pieces.PIECE_BYTES", 3000)
-    monkeypatch.setattr("pipelines.preprocess.encode._SLICE_ROWS", 11)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.read.BATCH_ROWS", 7)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.read.CSV_BLOCK_BYTES", 300)
+    monkeypatch.setattr("tfmtl.preprocessing.plan.FEW_ROWS", 3)
+    monkeypatch.setattr("tfmtl.preprocessing.writing.pieces.PIECE_BYTES", 3000)
+    monkeypatch.setattr("tfmtl.preprocessing.writing.encode._SLICE_ROWS", 11)
     run(tmp_path / "csv", write_csv(tmp_path / "log.csv", ROWS))
     run(tmp_path / "parquet", write_parquet(tmp_path / "log.parquet", ROWS))
     assert contents(tmp_path / "csv") == contents(tmp_path / "parquet") == expected

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from pipelines.preprocess.beam.options import split_options
-from pipelines.preprocess.manifest import build_manifest
-from pipelines.preprocess.read import InputError
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv
 from tfmtl.data import TransformStatistics
+from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.preprocessing.writing.manifest import build_manifest
 
 ROWS = small_log(60)
 
@@ -61,8 +61,9 @@ def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], text: str) -> 
         (InputError("preprocess: file 'a' is cut off. [while running 'read rows/ParDo']"), InputError,
          "preprocess: file 'a' is cut off."),
         (RuntimeError(
-            'Traceback:\n  raise InputError(f"preprocess: {path}") from error\npipelines.preprocess.read.InputError: '
-            "preprocess: file 'a' is cut off.\n\nDuring handling:\npipelines.preprocess.read.InputError: "
+            'Traceback:\n  raise InputError(f"preprocess: {path}") from error\n'
+            "tfmtl.preprocessing.reading.read.InputError: "
+            "preprocess: file 'a' is cut off.\n\nDuring handling:\ntfmtl.preprocessing.reading.read.InputError: "
             "preprocess: file 'a' is cut off. [while running 'read rows/ParDo']\n"), InputError,
          "preprocess: file 'a' is cut off."),
         (RuntimeError("worker died"), RuntimeError, "worker died"),

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.preprocess.shard_writer import NUM_REQUESTS
 from tests.support.slow_history import Row, events_before
 from tests.support.small_log import SMALL_PROBLEM, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
+from tfmtl.preprocessing.writing.shard_writer import NUM_REQUESTS
 from tfmtl.schema import Keys, Problem, Split
 
 SPLITS = ("train", "valid", "test")

@@ -14,8 +14,8 @@ import pytest
 from pipelines.datasets import DATASETS
 from pipelines.datasets.row_buckets import RowBuckets
 from pipelines.datasets.source import FetchError
-from pipelines.preprocess import columns
 from pipelines.preprocess.job import preprocess
+from tfmtl.preprocessing import columns
 
 NOON = 1_511_956_800  # 2017-11-29 12:00 UTC, a Wednesday; 20:00 in Beijing
 DAY = 86_400

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.infer.proposal import propose
-from pipelines.infer.sample import read_sample
 from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
+from tfmtl.proposal.proposal import propose
+from tfmtl.proposal.sample import read_sample
 from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, ProblemError, RegressionTask
 
 ROWS = 400
@@ -164,7 +164,7 @@ def test_times_in_another_form(tmp_path: Path) -> None:
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "ms")
 
 
-def test_behaviours_sort_the_histories(tmp_path: Path) -> None:
+def test_behaviors_sort_the_histories(tmp_path: Path) -> None:
     columns = {
         "visitorid": np.arange(90) % 4,
         "itemid": np.arange(90) % 9,
@@ -269,7 +269,7 @@ def test_bad_files(tmp_path: Path, content: str, options: list[str], reason: str
 
 @pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.parquet"])
 def test_a_large_file_is_sampled_all_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("pipelines.infer.sample._PART_BYTES", 1 << 10)
+    monkeypatch.setattr("tfmtl.proposal.sample._PART_BYTES", 1 << 10)
     numbers = np.arange(50_000)
     if name.endswith("parquet"):
         parquet.write_table(pa.table({"n": numbers, "m": numbers % 7}), tmp_path / name, row_group_size=1500)
@@ -298,7 +298,7 @@ def test_many_files_and_files_of_different_tables(tmp_path: Path) -> None:
 
 
 def test_many_values_are_hashed_by_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("pipelines.infer.feature_guess._HASH_FROM", 10_000)
+    monkeypatch.setattr("tfmtl.proposal.feature_guess._HASH_FROM", 10_000)
     rng = np.random.default_rng(0)
     _csv(tmp_path / "log.csv", {"item_id": rng.integers(0, 40_000, 30_000), "y": rng.integers(0, 2, 30_000)})
     sample = read_sample([str(tmp_path / "log.csv")], 3_000)

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pipelines.preprocess import shard_writer
 from pipelines.skew.score_check import ScoreCheck
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
@@ -27,6 +26,7 @@ from tfmtl.data.example_spec import candidate_features, raw_signature
 from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
+from tfmtl.preprocessing.writing import shard_writer
 
 Row = dict[str, Any]
 BATCH = 12
@@ -108,7 +108,7 @@ def exceeding(found: dict[str, Any]) -> set[str]:
 def test_quiet_over_both_protocols_and_all_signatures(
     data: PreparedData, model: Path, run: Path, rows: list[Row], tmp_path: Path
 ) -> None:
-    """Rows, serialised examples and rankings, logged by the server itself; the graph and the training graph agree."""
+    """Rows, serialized examples and rankings, logged by the server itself; the graph and the training graph agree."""
     log = RequestLog(tmp_path / "log", rate=1.0, max_file_bytes=20_000)
     items = candidate_features(data.problem)
     with LocalServer(model, "tiny", grpc_port=0, rest_port=0, request_log=log) as server:

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipelines.preprocess import analyze, columns
-from pipelines.preprocess.encode import encode_bucket
 from tfmtl.data.raw_transform import RawTransform
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting import analyze
+from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, SequenceFeature, Split
 
 ROWS = 40_000
@@ -92,7 +93,7 @@ def test_a_window_of_the_longest_history(bucket: tuple[pa.Table, RawTransform]) 
 def test_the_slice_bound_holds_back_what_windows_hold(
     bucket: tuple[pa.Table, RawTransform], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipelines.preprocess.encode._SLICE_VALUES", 50_000)
+    monkeypatch.setattr("tfmtl.preprocessing.writing.encode._SLICE_VALUES", 50_000)
     sizes = [len(part) for part in encode_bucket(PROBLEM, bucket[1], bucket[0], (0, 0)).records("train")]
     assert max(sizes) == 100
     assert sum(sizes) == ROWS

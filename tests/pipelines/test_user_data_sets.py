@@ -14,9 +14,9 @@ import pytest
 
 from pipelines.datasets import DATASETS
 from pipelines.datasets.source import FetchError
-from pipelines.preprocess import columns
 from pipelines.preprocess.job import preprocess
 from tests.support.small_log import records, values
+from tfmtl.preprocessing import columns
 
 DAY = 86_400
 NOON = 1_511_956_800  # 2017-11-29 12:00 UTC, a Wednesday; 20:00 in Beijing

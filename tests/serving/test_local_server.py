@@ -58,7 +58,7 @@ class TestStart:
         with pytest.raises(ValueError, match=r"LocalServer: `base_dir` .*/none', which is not a directory"):
             LocalServer(tmp_path / "none", "toy")
 
-    def test_a_version_given_as_base_directory_is_recognised(self, exported):
+    def test_a_version_given_as_base_directory_is_recognized(self, exported):
         with pytest.raises(ValueError, match=r"which is itself one version. Give the directory above it"):
             LocalServer(exported, "toy")
 

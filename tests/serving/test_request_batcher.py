@@ -191,7 +191,7 @@ def test_other_signatures_and_shapes_do_not_share_a_batch(model, calls):
     assert answers[4]["score"].tolist() == [2.0, 4.0]
 
 
-def test_the_fault_of_one_request_is_not_its_neighbours(model, calls):
+def test_the_fault_of_one_request_is_not_its_neighbors(model, calls):
     async def scenario(batcher):
         first = await held(batcher, model, calls)
         indices = ([0], [5], [1])

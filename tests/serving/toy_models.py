@@ -89,7 +89,7 @@ SIGNATURES = ("serving_default", "lone", "echo", "rank", "pick", "half", "pair",
 
 
 def example(x: float) -> bytes:
-    """A serialised example for `classify` and `regress`."""
+    """A serialized example for `classify` and `regress`."""
     feature = tf.train.Feature(float_list=tf.train.FloatList(value=[x]))
     return tf.train.Example(features=tf.train.Features(feature={"x": feature})).SerializeToString()
 

@@ -68,7 +68,7 @@ def min_norm(gradients: np.ndarray) -> np.ndarray:
 
 
 def cagrad_objective(gradients: np.ndarray, shares: np.ndarray, alpha: float) -> float:
-    """What the weights of Liu et al. 2021, eq. 5, minimise over the simplex."""
+    """What the weights of Liu et al. 2021, eq. 5, minimize over the simplex."""
     mean, combined = gradients.mean(axis=0), shares @ gradients
     return float(combined @ mean + alpha * np.linalg.norm(mean) * np.linalg.norm(combined))
 

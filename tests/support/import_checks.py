@@ -12,6 +12,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.schema": (),
     "tfmtl.core": ("schema",),
     **{f"tfmtl.{box}": ("schema", "core") for box in _FEATURES},
+    "tfmtl.preprocessing": ("schema", "core", "data"),
+    "tfmtl.proposal": ("schema", "core", "preprocessing"),
     "tfmtl.models": ("schema", "core", *_FEATURES),
     "tfmtl.training": ("schema", "core", *_FEATURES, "models"),
     "tfmtl.export": ("schema", "core", *_FEATURES, "models", "training"),

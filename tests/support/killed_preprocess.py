@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.preprocess.shard_writer import ShardWriter
 from tests.support.small_log import run
+from tfmtl.preprocessing.writing.shard_writer import ShardWriter
 
 _write = ShardWriter.write
 _written: list[int] = []

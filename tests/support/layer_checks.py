@@ -69,7 +69,7 @@ class LayerModel(keras.Model):
         self.layer = layer
 
     def build(self, input_shape: Any) -> None:
-        # A deserialised layer has already built itself.
+        # A deserialized layer has already built itself.
         if not self.layer.built:
             self.layer.build(input_shape)
 
@@ -229,7 +229,7 @@ def _gradients(layer: keras.layers.Layer, recipe: LayerRecipe) -> Iterator[tuple
         for output in tf.nest.flatten(layer(recipe.tensors())):
             if output.dtype.is_floating:
                 output = tf.cast(output, "float32")
-                # Not a plain sum: that of a softmax or of a normalised vector is constant.
+                # Not a plain sum: that of a softmax or of a normalized vector is constant.
                 loss += tf.reduce_sum(output * generator.normal(size=output.shape).astype("float32"))
     variables = layer.trainable_weights
     gradients = tape.gradient(loss, [variable.value for variable in variables]) if variables else []

@@ -64,15 +64,15 @@ def transformer_layer(
 def hypernetwork(weights: Weights, sites: int, width: int) -> tuple[Array, Array]:
     """Scale and shift `(T, J, sites, D)`.
 
-    Weights: `tasks` (T, d_t), `behaviours` (J, d_b), `hidden`, `hidden_bias`, and `conditions`, `conditions_bias`
+    Weights: `tasks` (T, d_t), `behaviors` (J, d_b), `hidden`, `hidden_bias`, and `conditions`, `conditions_bias`
     whose outputs are all scales, site by site, and then all shifts.
     """
-    tasks, behaviours = weights["tasks"], weights["behaviours"]
-    scale = np.zeros((len(tasks), len(behaviours), sites, width))
+    tasks, behaviors = weights["tasks"], weights["behaviors"]
+    scale = np.zeros((len(tasks), len(behaviors), sites, width))
     shift = np.zeros_like(scale)
     for k, task in enumerate(tasks):
-        for j, behaviour in enumerate(behaviours):
-            pair = np.concatenate([task, behaviour])
+        for j, behavior in enumerate(behaviors):
+            pair = np.concatenate([task, behavior])
             outputs = relu(pair @ weights["hidden"] + weights["hidden_bias"]) @ weights["conditions"]
             outputs = (outputs + weights["conditions_bias"]).reshape(2, sites, width)
             scale[k, j], shift[k, j] = 1.0 + outputs[0], outputs[1]
@@ -89,10 +89,10 @@ def interests(
     shift: Array,
 ) -> Array:
     """DTRN's TIM with mean pooling: `(B, J, L, D)` and the number of events `(B, J)` to `(B, T, J, D)`."""
-    batch, behaviours, _, width = events.shape
-    result = np.zeros((batch, len(scale), behaviours, width))
+    batch, behaviors, _, width = events.shape
+    result = np.zeros((batch, len(scale), behaviors, width))
     for b in range(batch):
-        for j in range(behaviours):
+        for j in range(behaviors):
             count = int(counts[b, j])
             if count == 0:
                 continue

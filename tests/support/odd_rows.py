@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from pipelines.preprocess import columns
-from pipelines.preprocess.analyze import build_statistics, count_values, merge_counts
-from pipelines.preprocess.canonical import canonicalize
 from tests.support.slow_history import Row, events_before
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.analyze import build_statistics, count_values, merge_counts
+from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, NumericFeature, Problem, SequenceFeature, Split
 
 ODD_PROBLEM = Problem(

@@ -15,7 +15,7 @@ def label_within(
 
     Args:
         rows: the log; `user` and `ts` are read.
-        index: the row that is labelled.
+        index: the row that is labeled.
         is_event: whether a row counts.
         length: of the window.
         known_until: the newest time of which one knows.

@@ -127,7 +127,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def records(folder: Path, split: str) -> list[bytes]:
-    """The serialised examples of a split, in the order of the files."""
+    """The serialized examples of a split, in the order of the files."""
     return [
         record
         for path in sorted((folder / split).iterdir())
@@ -136,6 +136,6 @@ def records(folder: Path, split: str) -> list[bytes]:
 
 
 def values(record: bytes) -> dict[str, list[Any]]:
-    """What a serialised example holds."""
+    """What a serialized example holds."""
     features = tf.train.Example.FromString(record).features.feature
     return {name: list(getattr(feature, feature.WhichOneof("kind")).value) for name, feature in features.items()}

@@ -71,7 +71,7 @@ def get_balancer(identifier: Any) -> Balancer:
     """Returns a balancer.
 
     Args:
-        identifier: A name in `BALANCERS` for the method with its defaults, a `Balancer`, its serialised form (a dict,
+        identifier: A name in `BALANCERS` for the method with its defaults, a `Balancer`, its serialized form (a dict,
             from `keras.saving.serialize_keras_object`), or `None` for `FixedWeights()`, the plain sum of the losses.
 
     Raises:

@@ -12,7 +12,7 @@ _RIDGE = 1e-10
 def min_norm_weights(gramian: Tensor, present: Tensor) -> Tensor:
     """Weights on the simplex whose combination of the rows has the least norm, for K sets of rows at once.
 
-    With `G` the Gramian, the minimiser of `x' (G + m m') x / 2 - m' x` over `x >= 0`, divided by its sum, solves
+    With `G` the Gramian, the minimizer of `x' (G + m m') x / 2 - m' x` over `x >= 0`, divided by its sum, solves
     `min w' G w` over the simplex for `m = 1` (the rows get one more coordinate, 1, and approach its unit vector), a
     problem without an equality. It is solved for rows of norm 1, where `m_i` is the inverse of row i's norm, so that
     scales do not matter. A row of norm 0 takes all the weight.

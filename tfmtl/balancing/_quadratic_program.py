@@ -13,7 +13,7 @@ _JITTER = 1e-10  # of the Newton matrix alone: slows the last digits down, does 
 
 
 def nonnegative_minimum(hessian: Tensor, linear: Tensor, barrier: float = 0.0) -> Tensor:
-    """Minimises `x' H x / 2 - b' x - barrier * sum(log x)` over `x >= 0`, for K problems at once.
+    """Minimizes `x' H x / 2 - b' x - barrier * sum(log x)` over `x >= 0`, for K problems at once.
 
     Mehrotra's predictor and corrector (1992), from x = z = 1. Iterations end when the mean of `x * z` is at most 1e-12
     for every problem (with a barrier: when no product is further than 1e-9 from it), which takes 6 to 14 on matrices of

@@ -29,7 +29,7 @@ class Balancer(keras.Operation):
     """Whether `weights` needs the Gramian."""
 
     uses_next_losses: ClassVar[bool] = False
-    """Whether `update` has to be called after the optimiser's step, with the losses of the same batch again."""
+    """Whether `update` has to be called after the optimizer's step, with the losses of the same batch again."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -110,7 +110,7 @@ class Balancer(keras.Operation):
 
         Args:
             losses: float `(T,)`, as in this step's call of `weights`.
-            next_losses: float `(T,)`, of the same batch after the optimiser's step.
+            next_losses: float `(T,)`, of the same batch after the optimizer's step.
         """
 
     def save_own_variables(self, store: Any) -> None:

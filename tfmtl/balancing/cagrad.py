@@ -21,13 +21,13 @@ _TINY = 1e-150
 class CAGrad(GradientAggregator):
     """Improves the worst task as much as a ball around the mean gradient allows.
 
-    With `g_0` the mean of the gradients, it maximises `min_t g_t . d` over `|d - g_0| <= alpha |g_0|`. The answer is `d
-    = g_0 + c g_a / |g_a|`, `c = alpha |g_0|`, `g_a = sum_t a_t g_t`, where `a` minimises `g_a . g_0 + c |g_a|` over the
+    With `g_0` the mean of the gradients, it maximizes `min_t g_t . d` over `|d - g_0| <= alpha |g_0|`. The answer is `d
+    = g_0 + c g_a / |g_a|`, `c = alpha |g_0|`, `g_a = sum_t a_t g_t`, where `a` minimizes `g_a . g_0 + c |g_a|` over the
     simplex.
 
     For a given length `s = |g_a|` that is the point of least norm in the convex hull of `g_t + (s / c) g_0`. Sixteen
     lengths between 0.0001 and 1 of the largest gradient's norm are tried at once, then sixteen between the two
-    neighbours of the right one, and the answer is interpolated (it is piecewise linear in `s`): two rounds of an
+    neighbors of the right one, and the answer is interpolated (it is piecewise linear in `s`): two rounds of an
     interior-point method of 6 to 14 iterations. The objective is within 1e-4 of the best, in units of the largest
     gradient times that of `g_0`. Where some combination of the gradients is zero, `|g_a|` stays at the lower end.
 

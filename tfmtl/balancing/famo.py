@@ -18,7 +18,7 @@ class FAMO(Balancer):
     """Lets all losses fall at the same relative rate, at the cost of the losses of one more forward pass.
 
     With `z = softmax(xi)` over the tasks of the batch, the weights are `w_t = c z_t / L_t`, `c = 1 / sum_t(z_t / L_t)`.
-    After the optimiser's step, `d_t = log L_t(before) - log L_t(after)` on the same batch, and `xi` follows the
+    After the optimizer's step, `d_t = log L_t(before) - log L_t(after)` on the same batch, and `xi` follows the
     gradient `J d + gamma xi`, `J` being the Jacobian of the softmax: `(J d)_t = z_t (d_t - sum_u z_u d_u)`. Losses have
     to be positive; 1e-8 is added to them.
 

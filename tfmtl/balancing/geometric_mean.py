@@ -11,7 +11,7 @@ _SMALLEST = 1e-8
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class GeometricMean(Balancer):
-    """Minimises `(L_1 L_2 ... L_n)^(1/n)` over the n tasks of the batch, whatever the losses' units.
+    """Minimizes `(L_1 L_2 ... L_n)^(1/n)` over the n tasks of the batch, whatever the losses' units.
 
     Its gradient is that of the sum with the weights `w_t = M / (n L_t)`, `M` being the geometric mean. Losses have to
     be positive; below 1e-8 they count as 1e-8.

@@ -19,7 +19,7 @@ class GradNorm(Balancer):
     """Learns weights with which the tasks' weighted gradients have norms that follow their rates of training.
 
     With `n_t` the norm of the task's gradient, `G_t = w_t n_t`, and `r_t` the task's loss by its first one, divided by
-    the mean of that over the tasks, it minimises `sum_t |G_t - mean(G) r_t^alpha|`, the second term a constant: the
+    the mean of that over the tasks, it minimizes `sum_t |G_t - mean(G) r_t^alpha|`, the second term a constant: the
     gradient of `w_t` is `n_t sign(G_t - mean(G) r_t^alpha)`. Adam follows it after each step, on norms divided by their
     mean; weights are kept at or above 0.0001 and then scaled to the sum they had.
 

@@ -12,8 +12,8 @@ from tfmtl.core.types import Tensor
 class MGDA(GradientAggregator):
     """Steps along the point of least norm in the convex hull of the gradients, which lowers every loss.
 
-    Minimises `|sum_t a_t g_t|` over `a_t >= 0`, `sum_t a_t = 1`. The result `d` has `d . g_t >= |d|^2` for every task;
-    it favours tasks with small gradients, and one whose gradient is zero stops the step for all.
+    Minimizes `|sum_t a_t g_t|` over `a_t >= 0`, `sum_t a_t = 1`. The result `d` has `d . g_t >= |d|^2` for every task;
+    it favors tasks with small gradients, and one whose gradient is zero stops the step for all.
 
     Solved by an interior-point method, 6 to 14 iterations, at most 40; the squared norm exceeds the least by at
     most about 1e-10 of the largest gradient's.

@@ -24,7 +24,7 @@ class NashMTL(GradientAggregator):
 
     Scale: the step's norm is `sqrt(n)` for n tasks, whatever the gradients' norms; orthogonal gradients of norm 1 give
     the plain sum. As the gradients shrink in training, the step does not: use a learning rate that falls, or an
-    optimiser which divides by the gradient's size, as Adam.
+    optimizer which divides by the gradient's size, as Adam.
 
     Args:
         **kwargs: Passed to `keras.Operation` (`name`).

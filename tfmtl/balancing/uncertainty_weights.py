@@ -15,7 +15,7 @@ from tfmtl.core.validation import check_positive_number
 class UncertaintyWeights(Balancer):
     """Weighs every task by the inverse variance that best explains its loss.
 
-    Minimises `sum_t exp(-s_t) L_t + s_t / 2` over the network and over `s_t = log sigma_t^2` together. The network's
+    Minimizes `sum_t exp(-s_t) L_t + s_t / 2` over the network and over `s_t = log sigma_t^2` together. The network's
     weight is `w_t = exp(-s_t)`, the gradient of `s_t` is `1/2 - exp(-s_t) L_t`, followed by Adam after each step. At
     rest `w_t = 1 / (2 L_t)`, so every task's weighted loss is one half, as large as the others'.
 

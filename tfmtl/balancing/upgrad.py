@@ -15,7 +15,7 @@ _RIDGE = 1e-9
 class UPGrad(GradientAggregator):
     """Averages the projections of the gradients onto the cone of directions that harm no task.
 
-    For each task i, `v` minimises `|sum_t v_t g_t|` over `v_i >= 1`, `v_t >= 0`: that combination is the nearest to
+    For each task i, `v` minimizes `|sum_t v_t g_t|` over `v_i >= 1`, `v_t >= 0`: that combination is the nearest to
     `g_i` among all `d` with `d . g_t >= 0` for every t. The weights are the mean of the `v`. So `d . g_t >= 0` holds
     for the step too, and it grows in proportion to each gradient.
 

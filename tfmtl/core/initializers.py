@@ -1,4 +1,4 @@
-"""Initialisers for kernels that hold many small kernels in one tensor."""
+"""Initializers for kernels that hold many small kernels in one tensor."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from tfmtl.core.validation import error_text
 
 
 def stacked_initializer(initializer: Any) -> Any:
-    """Makes an initialiser right for a stack of kernels `(N, in, out)`.
+    """Makes an initializer right for a stack of kernels `(N, in, out)`.
 
     The stack is drawn as ONE tensor, so no two of its N kernels start equal. Keras takes the leading axis of such a
     shape for the receptive field of a convolution, which would make Glorot and He kernels smaller by a factor of
     `sqrt(N)`; here the fans are those of one kernel, `in` and `out`.
 
     Args:
-        initializer: A Keras initialiser, its name, or its config. Glorot, He, LeCun and `VarianceScaling` get the
-            fans of one kernel; an initialiser that treats all entries alike (normal, uniform, zeros, ...) is used
+        initializer: A Keras initializer, its name, or its config. Glorot, He, LeCun and `VarianceScaling` get the
+            fans of one kernel; an initializer that treats all entries alike (normal, uniform, zeros, ...) is used
             as it is.
 
     Returns:
-        A Keras initialiser that is serialisable without help from this package.
+        A Keras initializer that is serializable without help from this package.
 
     Raises:
-        ValueError: If the initialiser builds one matrix (orthogonal, identity), which a stack is not.
+        ValueError: If the initializer builds one matrix (orthogonal, identity), which a stack is not.
     """
     initializer = keras.initializers.get(initializer)
     if isinstance(initializer, keras.initializers.Orthogonal | keras.initializers.Identity):
@@ -38,7 +38,7 @@ def stacked_initializer(initializer: Any) -> Any:
         scale=initializer.scale,
         mode=initializer.mode,
         distribution=initializer.distribution,
-        # Not `initializer.seed`: an unseeded initialiser object used by two layers would give both the same draw.
+        # Not `initializer.seed`: an unseeded initializer object used by two layers would give both the same draw.
         seed=initializer.get_config()["seed"],
         input_axes=(1,),
         output_axes=(2,),

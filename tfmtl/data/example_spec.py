@@ -61,7 +61,7 @@ def rank_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
 
 
 def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Serialised `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
+    """Serialized `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
 
     An absent feature is missing; only the time column must be there.
     """

@@ -119,7 +119,7 @@ class PreparedData:
         return int(self.manifest["splits"][split]["examples"])
 
     def requests(self) -> list[dict[str, Any]]:
-        """Real examples as `{"features": raw request, "record": serialised record}`."""
+        """Real examples as `{"features": raw request, "record": serialized record}`."""
         lines = (self.directory / "requests.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
         requests = [json.loads(line) for line in lines]
         return [{**request, "record": base64.b64decode(request["record"])} for request in requests]
@@ -212,7 +212,7 @@ class PreparedData:
         return sum(self.manifest["files"][name]["records"] for name in self._names(split))
 
     def _records(self, split: str, seeds: Sequence[Any] | None, same_every_time: bool = False) -> tf.data.Dataset:
-        """Serialised examples of a split; shuffled by two seeds, of the files and of the records, if given."""
+        """Serialized examples of a split; shuffled by two seeds, of the files and of the records, if given."""
         names = self._names(split)
         compression = "GZIP" if names and names[0].endswith(".gz") else ""
         files = tf.data.Dataset.from_tensor_slices([str(self.directory / name) for name in names])

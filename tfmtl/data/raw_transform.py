@@ -40,7 +40,7 @@ class RawTransform(tf.Module):
 
     def _vocabulary_table(self, table: str) -> tf.lookup.StaticHashTable:
         size = len(self._statistics.vocabularies[table])
-        if size == 0:  # A file without lines cannot initialise a table; this key never occurs in a lookup.
+        if size == 0:  # A file without lines cannot initialize a table; this key never occurs in a lookup.
             initializer = tf.lookup.KeyValueTensorInitializer([""], [-1], tf.string, tf.int64)
         else:
             initializer = tf.lookup.TextFileInitializer(

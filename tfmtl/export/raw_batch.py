@@ -1,4 +1,4 @@
-"""Raw requests as tensors and as serialised examples, for any exported model."""
+"""Raw requests as tensors and as serialized examples, for any exported model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -45,7 +45,7 @@ def to_rank_tensors(
 
 
 def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> list[bytes]:
-    """The requests as serialised `tf.train.Example`s; missing features are left out, as clients may do."""
+    """The requests as serialized `tf.train.Example`s; missing features are left out, as clients may do."""
     return [
         tf.train.Example(
             features=tf.train.Features(

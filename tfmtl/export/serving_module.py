@@ -38,7 +38,7 @@ class ServingModule(tf.Module):
     """A model behind its transformation, with the signatures that a server offers.
 
     - `serving_default`: named raw features (see `tfmtl.data.example_spec.raw_signature`).
-    - `serve_examples`: `examples`, serialised `tf.train.Example`s with the same features.
+    - `serve_examples`: `examples`, serialized `tf.train.Example`s with the same features.
     - `rank`: the features of `serving_default`, those of side `item` with a row for each candidate, all others with one
       row: what is known of the user is looked up, encoded and read once. Only where the problem has such features.
 

@@ -21,9 +21,9 @@ REQUESTS = "requests"
 _ROWS = 2
 _WHAT = {
     SERVE: "Raw features by name, a row for each example.",
-    SERVE_EXAMPLES: "The same features as serialised `tf.train.Example`s; what is missing is left out.",
-    "classify": "`inputs`, serialised examples, to the classes `0` and `1` with their probabilities.",
-    "regress": "`inputs`, serialised examples, to the value of each.",
+    SERVE_EXAMPLES: "The same features as serialized `tf.train.Example`s; what is missing is left out.",
+    "classify": "`inputs`, serialized examples, to the classes `0` and `1` with their probabilities.",
+    "regress": "`inputs`, serialized examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
 
@@ -171,7 +171,7 @@ def _output_text(problem: Problem, answers: Answers, name: str) -> str:
 def input_text(problem: Problem, key: str) -> str:
     """What an input holds."""
     if key == "examples":
-        return "serialised examples"
+        return "serialized examples"
     if key == problem.keys.time:
         return "when the request is made, in the log's unit"
     for sequence in problem.sequences:

@@ -29,7 +29,7 @@ from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.heads.regression_head import RegressionHead
 from tfmtl.layers.heads.tower_bank import TowerBank
-from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
@@ -48,7 +48,7 @@ __all__ = [
     "CGC",
     "PLE",
     "APEMBottom",
-    "BehaviourHypernetwork",
+    "BehaviorHypernetwork",
     "BilinearInteraction",
     "BinaryHead",
     "CompressedInteraction",

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfmtl.core.validation import check_one_of, check_positive_int
-from tfmtl.metrics._labelled_rows import Floats, probability_rows
+from tfmtl.metrics._labeled_rows import Floats, probability_rows
 
 STRATEGIES = ("quantile", "uniform")
 
@@ -56,7 +56,7 @@ def reliability_table(
 
     Raises:
         TypeError: a column does not hold numbers, or `num_bins` is not an int.
-        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, a labelled row's probability is outside
+        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, a labeled row's probability is outside
             [0, 1], `num_bins` is less than 1, or the strategy is unknown.
     """
     return _reliability_table("reliability_table", labels, probabilities, num_bins, strategy)

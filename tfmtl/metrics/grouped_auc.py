@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.metrics._labelled_rows import binary_rows, check_length, check_one_dimensional
+from tfmtl.metrics._labeled_rows import binary_rows, check_length, check_one_dimensional
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class GroupedAUC:
         value: Mean of the groups' AUCs, each weighted by its number of examples. NaN where every group is skipped.
         macro: Mean of the groups' AUCs, each of weight one. NaN where every group is skipped.
         num_groups: Groups which hold both classes: the ones averaged.
-        num_examples: Labelled rows in those groups.
+        num_examples: Labeled rows in those groups.
         num_skipped_one_class: Groups which hold one class alone.
-        num_skipped_examples: Labelled rows in those groups.
+        num_skipped_examples: Labeled rows in those groups.
     """
 
     value: float
@@ -52,7 +52,7 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
 
     Raises:
         TypeError: a column does not hold what it should.
-        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labelled row's score is NaN.
+        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labeled row's score is NaN.
 
     Example:
 

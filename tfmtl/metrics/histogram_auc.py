@@ -9,7 +9,7 @@ from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_positive_int, error_text
 
 # Counts stay exact to 2**53 in float64; float32 stops counting at 16.8 million a bin. The logit of a float32
-# probability also keeps its order in float64, where float32 rounding could swap neighbours.
+# probability also keeps its order in float64, where float32 rounding could swap neighbors.
 _STATE_DTYPE = "float64"
 
 # float32 cannot tell probabilities apart above logit 16.6, and 1e-7 is rare for any event worth ranking.
@@ -79,7 +79,7 @@ class HistogramAUC(keras.metrics.Metric):
         Args:
             y_true: `(B,)` or `(B, 1)`, 0, 1 or NaN. A row whose label is NaN (missing) is ignored, whatever its
                 prediction and weight.
-            y_pred: `(B,)` or `(B, 1)`, probabilities. A labelled row whose prediction is NaN or outside [0, 1] (a logit
+            y_pred: `(B,)` or `(B, 1)`, probabilities. A labeled row whose prediction is NaN or outside [0, 1] (a logit
                 given by mistake), or whose label is neither 0 nor 1, turns the result into NaN until the next
                 `reset_state`: compiled code cannot raise, and a row left out would go unnoticed.
             sample_weight: `(B,)`, `(B, 1)`, a scalar or None, at least 0. Weight 0 is an absent row. Defaults to

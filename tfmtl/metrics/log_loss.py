@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.metrics._labelled_rows import probability_rows
+from tfmtl.metrics._labeled_rows import probability_rows
 
 
 def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -27,7 +27,7 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
 
     Raises:
         TypeError: a column does not hold numbers.
-        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labelled row's probability is outside
+        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labeled row's probability is outside
             [0, 1].
 
     Example:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.metrics._labelled_rows import probability_rows
+from tfmtl.metrics._labeled_rows import probability_rows
 from tfmtl.metrics.log_loss import log_loss
 
 
@@ -22,12 +22,12 @@ def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike) -> float:
         probabilities: `(N,)`, in [0, 1]; clipped as in `log_loss`.
 
     Returns:
-        The normalized entropy, at least 0. NaN where the labelled rows hold one class or there are none: the entropy
+        The normalized entropy, at least 0. NaN where the labeled rows hold one class or there are none: the entropy
         of the base rate is then 0.
 
     Raises:
         TypeError: a column does not hold numbers.
-        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labelled row's probability is outside
+        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labeled row's probability is outside
             [0, 1].
 
     Example:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.metrics._labelled_rows import regression_rows
+from tfmtl.metrics._labeled_rows import regression_rows
 
 
 def rmse(labels: ArrayLike, predictions: ArrayLike) -> float:
@@ -22,7 +22,7 @@ def rmse(labels: ArrayLike, predictions: ArrayLike) -> float:
 
     Raises:
         TypeError: a column does not hold numbers.
-        ValueError: a column is not `(N,)`, a label is infinite, or a labelled row's prediction is not finite.
+        ValueError: a column is not `(N,)`, a label is infinite, or a labeled row's prediction is not finite.
 
     Example:
 
@@ -49,7 +49,7 @@ def mae(labels: ArrayLike, predictions: ArrayLike) -> float:
 
     Raises:
         TypeError: a column does not hold numbers.
-        ValueError: a column is not `(N,)`, a label is infinite, or a labelled row's prediction is not finite.
+        ValueError: a column is not `(N,)`, a label is infinite, or a labeled row's prediction is not finite.
 
     Example:
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.metrics._labelled_rows import binary_rows, check_length, read_column
+from tfmtl.metrics._labeled_rows import binary_rows, check_length, read_column
 
 
 def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -26,7 +26,7 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = No
 
     Raises:
         TypeError: a column does not hold numbers.
-        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, a labelled row's score is NaN, or its weight
+        ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, a labeled row's score is NaN, or its weight
             is negative or not finite.
 
     Example:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tfmtl.core.validation import check_one_of
-from tfmtl.metrics._labelled_rows import LabelledRows, probability_rows, regression_rows
+from tfmtl.metrics._labeled_rows import LabeledRows, probability_rows, regression_rows
 from tfmtl.metrics.calibration import expected_calibration_error
 from tfmtl.metrics.grouped_auc import grouped_auc
 from tfmtl.metrics.log_loss import log_loss
@@ -25,7 +25,7 @@ def evaluate_task(kind: str, labels: ArrayLike, predictions: ArrayLike, groups: 
     Keys of a binary task: `auc`, `gauc`, `gauc_groups`, `gauc_groups_skipped` (these three only where `groups` is
     given), `log_loss`, `normalized_entropy`, `ece` (ten quantile bins), `mean_prediction`, `mean_label`, `examples`,
     `missing_labels`. Keys of a regression task: `rmse`, `mae`, `mean_prediction`, `mean_label`, `examples`,
-    `missing_labels`. `examples` counts the labelled rows, and every mean is over them alone.
+    `missing_labels`. `examples` counts the labeled rows, and every mean is over them alone.
 
     Shapes: N rows.
 
@@ -72,7 +72,7 @@ def _evaluate_regression(labels: ArrayLike, predictions: ArrayLike) -> TaskRepor
     return {"rmse": rmse(labels, predictions), "mae": mae(labels, predictions)} | _means_and_counts(rows)
 
 
-def _means_and_counts(rows: LabelledRows) -> TaskReport:
+def _means_and_counts(rows: LabeledRows) -> TaskReport:
     num_examples = int(rows.labels.size)
     return {
         "mean_prediction": float(np.mean(rows.predictions)) if num_examples else None,

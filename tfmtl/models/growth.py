@@ -15,7 +15,7 @@ def grow_tables(model: MultiTaskModel, data: PreparedData) -> MultiTaskModel:
     A new value starts as the out-of-vocabulary value ended: until now that is what stood for it, so the grown model
     answers every raw request as the model did, and learns from there. The model itself stays as it is.
 
-    The new model is not compiled. Its optimiser starts without moments: those of the old one were of other data, and
+    The new model is not compiled. Its optimizer starts without moments: those of the old one were of other data, and
     would have to be found for every row.
 
     Args:

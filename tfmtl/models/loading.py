@@ -13,7 +13,7 @@ def load(path: str | Path, compiled: bool = True) -> MultiTaskModel:
 
     Args:
         path: a `.keras` file.
-        compiled: bool. Whether the model comes with its optimiser and the optimiser's state, if it was saved with
+        compiled: bool. Whether the model comes with its optimizer and the optimizer's state, if it was saved with
             them. Defaults to `True`.
 
     Raises:

@@ -142,7 +142,7 @@ class MultiTaskModel(DistributedModel):
         for layer in (self.embedding, self.bottom, self.sharing, self.towers, self.transfer):
             if layer is None:
                 continue
-            if not layer.built:  # a deserialised layer has already built itself
+            if not layer.built:  # a deserialized layer has already built itself
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
         # Heads read by position: of too many representations the last would be left out without a word.
@@ -232,10 +232,10 @@ class MultiTaskModel(DistributedModel):
         """Configures training.
 
         Args:
-            optimizer: any Keras optimiser or its name; without `embedding_optimizer` for the tables too, where
+            optimizer: any Keras optimizer or its name; without `embedding_optimizer` for the tables too, where
                 Keras's own pass over every row at every step. Defaults to `None`: Adam, learning rate 1e-3, and for
                 the tables `LazyAdam` with the same rate.
-            embedding_optimizer: optimiser of the embedding tables, such as `tfmtl.optimizers.Adagrad(0.05)`.
+            embedding_optimizer: optimizer of the embedding tables, such as `tfmtl.optimizers.Adagrad(0.05)`.
                 Defaults to `None`: as `optimizer` says.
             balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name, as in
                 `"pcgrad"`. Defaults to `None`: the tasks' weights alone.

@@ -20,7 +20,7 @@ class ScheduledSteps:
     may repeat a part of a step. Every batch of an epoch is so taken, as on one device, but the order is the workers',
     and the weights a step begins with lack the steps that are under way. The metrics returned are from some steps ago:
     when so many batches are waiting, all are waited for, and the metrics read. Keras reads and writes a metric and the
-    optimiser's count of steps one after the other, so that of two workers doing so at once one's share is lost: the
+    optimizer's count of steps one after the other, so that of two workers doing so at once one's share is lost: the
     metrics of an epoch are those of nearly all rows. Validation is exact.
 
     Args:

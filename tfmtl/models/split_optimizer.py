@@ -1,4 +1,4 @@
-"""The optimiser of a model whose user named none, or two."""
+"""The optimizer of a model whose user named none, or two."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ DEFAULT_LEARNING_RATE = 1e-3
 
 
 def split_optimizer(optimizer: Any, embedding_optimizer: Any) -> Any:
-    """What `MultiTaskModel.compile` was asked for, as one optimiser.
+    """What `MultiTaskModel.compile` was asked for, as one optimizer.
 
     Args:
-        optimizer: Keras optimiser, its name or `None`: Adam.
+        optimizer: Keras optimizer, its name or `None`: Adam.
         embedding_optimizer: of the tables, likewise; `None`: that of all weights or, where there is none, `LazyAdam`.
     """
     if embedding_optimizer is None:

@@ -8,7 +8,7 @@ from tfmtl.core.parents import tasks_by_depth
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.layers.heads.conversion_chain import ConversionChain
-from tfmtl.losses import behavioural_expectation
+from tfmtl.losses import behavioral_expectation
 from tfmtl.schema import Problem
 
 CHAINS = ("none", "entire_space", "dependence")
@@ -116,6 +116,6 @@ class TaskChain:
         return tf.add_n(known) / len(known) if known else None
 
     def excess(self, predictions: Mapping[str, Tensor], weights: Tensor | None) -> Tensor:
-        """By how much tasks are predicted above their parents, AITM's Behavioural Expectation Calibrator; a scalar."""
+        """By how much tasks are predicted above their parents, AITM's Behavioral Expectation Calibrator; a scalar."""
         probabilities = tf.stack([predictions[task.name] for task in self.tasks], axis=1)
-        return behavioural_expectation(probabilities, self.parents, weights)
+        return behavioral_expectation(probabilities, self.parents, weights)

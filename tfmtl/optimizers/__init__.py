@@ -1,4 +1,4 @@
-"""Optimisers of embedding tables: a step costs what the rows of the batch cost, however large the table."""
+"""Optimizers of embedding tables: a step costs what the rows of the batch cost, however large the table."""
 
 from tfmtl.optimizers.adagrad import Adagrad
 from tfmtl.optimizers.ftrl import Ftrl

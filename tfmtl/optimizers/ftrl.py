@@ -13,7 +13,7 @@ from tfmtl.optimizers.row_optimizer import RowOptimizer
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class Ftrl(RowOptimizer):
-    """Follow the regularised leader on touched rows: exact zeros from `l1`, for wide linear tables.
+    """Follow the regularized leader on touched rows: exact zeros from `l1`, for wide linear tables.
 
     Equals `keras.optimizers.Ftrl` on rows that are touched. A row's value follows from its slots alone, whatever it
     was before: its first update forgets the initial value and starts near zero. That suits tables of weights that

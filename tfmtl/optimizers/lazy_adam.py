@@ -19,7 +19,7 @@ class LazyAdam(RowOptimizer):
     Adam proper goes on moving a row by its old momentum, and lets its moments fade, at every step without it; here a
     row's moments are averages over the batches that held it. Two slots of the table's size.
 
-    The bias correction counts the optimiser's steps, not a row's own: a row first touched late starts from zero
+    The bias correction counts the optimizer's steps, not a row's own: a row first touched late starts from zero
     moments without correction, and its first update is `(1 - beta_1) / sqrt(1 - beta_2)` learning rates an element,
     3.2 with the defaults, where Adam's first is 1.
 

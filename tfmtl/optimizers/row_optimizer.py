@@ -1,4 +1,4 @@
-"""What the row-wise optimisers share: a step touches the rows that the batch read, and no others."""
+"""What the row-wise optimizers share: a step touches the rows that the batch read, and no others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,9 +23,9 @@ _REFUSED = {
 
 
 class RowOptimizer(keras.optimizers.Optimizer):
-    """Optimiser whose step costs what the touched rows cost, however large the table.
+    """Optimizer whose step costs what the touched rows cost, however large the table.
 
-    Keras's own optimisers turn the sparse gradient of an embedding (`tf.IndexedSlices`) into a table of mostly zeros
+    Keras's own optimizers turn the sparse gradient of an embedding (`tf.IndexedSlices`) into a table of mostly zeros
     and pass over all rows of the table and of their slots. This one sums the gradients of rows that occur several
     times, reads the touched rows of table and slots, and writes them back in place. Rows that no example of the batch
     reads keep their value and their slots to the last bit, also under `l2`. A gradient that is no `tf.IndexedSlices`
@@ -44,7 +44,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
             `l2 / 2 * |row|^2`. Defaults to `0.0`.
         clipnorm: float or None. Largest norm of one variable's gradient. Defaults to `None`.
         clipvalue: float or None. Largest absolute value of a gradient's element. Defaults to `None`.
-        global_clipnorm: float or None. Largest norm of all gradients of this optimiser together. Defaults to `None`.
+        global_clipnorm: float or None. Largest norm of all gradients of this optimizer together. Defaults to `None`.
         name: str or None. Defaults to `None`.
         **refused: What Keras offers and would touch every row at every step (`weight_decay`, `use_ema`,
             `gradient_accumulation_steps`, `loss_scale_factor`).

@@ -1,4 +1,4 @@
-"""One optimiser for the embedding tables and one for all other weights."""
+"""One optimizer for the embedding tables and one for all other weights."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ _LARGE = 10_000
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class Split(keras.optimizers.Optimizer):
-    """Sends the embedding tables of a model to one optimiser and all other weights to another.
+    """Sends the embedding tables of a model to one optimizer and all other weights to another.
 
     The tables are, unless `select` says otherwise, those of `FeatureEmbedding` and of every `keras.layers.Embedding`
     (weights named `embeddings`). A layer of your own that gathers from a weight is covered by
     `tfmtl.core.tables.mark_table(weight)` in its `build`, or by `select`. A table of more than 10,000 rows that is not
-    recognised, and so goes to `rest`, is reported by a warning when its sparse gradient arrives.
+    recognized, and so goes to `rest`, is reported by a warning when its sparse gradient arrives.
 
     Each part has its own learning rate, clipping and step count: `global_clipnorm` of a part is over its own gradients.
     `learning_rate` reads that of `rest`. Setting it multiplies that of `tables` by the same factor, so that callbacks
@@ -30,14 +30,14 @@ class Split(keras.optimizers.Optimizer):
     mask of the tables' size at every step, so prefer `mixed_bfloat16`, which needs no scaling.
 
     Args:
-        tables: optimiser of the embedding tables; a `RowOptimizer`, for steps that do not grow with the tables.
-        rest: optimiser of all other weights, any of Keras's.
+        tables: optimizer of the embedding tables; a `RowOptimizer`, for steps that do not grow with the tables.
+        rest: optimizer of all other weights, any of Keras's.
         select: strings or None. A weight is a table if its path (`weight.path`) holds one of them. Defaults to `None`:
             as above.
         name: str or None. Defaults to `None`.
 
     Raises:
-        TypeError: If a part is no Keras optimiser, or `select` no sequence of strings.
+        TypeError: If a part is no Keras optimizer, or `select` no sequence of strings.
         ValueError: If both parts are one object or a part scales the loss; in `build`, if `select` fits no weight.
 
     Example:
@@ -171,7 +171,7 @@ class Split(keras.optimizers.Optimizer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Split":
-        """Makes the optimiser of a config, without its state."""
+        """Makes the optimizer of a config, without its state."""
         config = dict(config)
         for part in ("tables", "rest"):
             config[part] = keras.saving.deserialize_keras_object(config[part], custom_objects=custom_objects)

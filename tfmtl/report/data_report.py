@@ -48,7 +48,7 @@ def data_report(data: PreparedData, path: str | Path, rows: int = ROWS) -> dict[
     )
     environment.filters["percent"] = _percent
     pictures = {name: _embedded(figure) for name, figure in data_figures(data, samples, facts).items()}
-    page = environment.get_template("data_report.html").render(**facts, pictures=pictures, colours=figures.COLOURS)
+    page = environment.get_template("data_report.html").render(**facts, pictures=pictures, colors=figures.COLORS)
     Path(path).write_text(page, encoding="utf-8")
     return facts
 

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tfmtl.core.drift import SHIFTED, STABLE
 
-COLOURS = {"train": "#3b6ea8", "valid": "#e08a2e", "test": "#3f9a74"}
+COLORS = {"train": "#3b6ea8", "valid": "#e08a2e", "test": "#3f9a74"}
 _INK, _GRID = "#333a44", "#d9dee5"
 _WIDTH = 9.6  # inches of a full-width figure
 _COLUMNS = 3
@@ -41,7 +41,7 @@ def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
             heights,
             width=0.9 if len(span) < 60 else 1.0,
             bottom=below,
-            color=COLOURS[split],
+            color=COLORS[split],
             label=split,
             linewidth=0,
         )
@@ -91,7 +91,7 @@ def lengths_figure(names: Mapping[str, Sequence[str]], lengths: Mapping[str, Map
         width = 0.82 / max(len(splits), 1)
         for number, (split, counts) in enumerate(splits.items()):
             places = np.arange(len(counts)) + (number - (len(splits) - 1) / 2) * width
-            axes.bar(places, counts / counts.sum(), width, color=COLOURS[split], label=split)
+            axes.bar(places, counts / counts.sum(), width, color=COLORS[split], label=split)
         axes.set_xticks(range(len(names[name])), names[name], rotation=30 if len(names[name]) > 5 else 0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}%"))
 
@@ -112,8 +112,8 @@ def numbers_figure(
     def draw(axes: Axes, name: str) -> None:
         for split, (edges, values) in shares[name].items():
             if split == "train":
-                axes.stairs(values, edges, color=COLOURS[split], fill=True, alpha=0.3)
-            axes.stairs(values, edges, color=COLOURS[split], label=split, linewidth=1.3)
+                axes.stairs(values, edges, color=COLORS[split], fill=True, alpha=0.3)
+            axes.stairs(values, edges, color=COLORS[split], label=split, linewidth=1.3)
         axes.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: features[name](value)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}%"))
@@ -166,7 +166,7 @@ def drift_figure(indices: Mapping[str, Mapping[str, float]]) -> Figure:
     for number, split in enumerate(splits):
         places = np.arange(len(names)) + (number - (len(splits) - 1) / 2) * height
         values = [indices[name][split] for name in names]
-        axes.barh(places, values, height, color=COLOURS[split], label=split)
+        axes.barh(places, values, height, color=COLORS[split], label=split)
     for threshold in (STABLE, SHIFTED):
         axes.axvline(threshold, color="#b03a2e", linewidth=1.0, linestyle="--" if threshold == STABLE else "-")
     axes.set_yticks(range(len(names)), names)

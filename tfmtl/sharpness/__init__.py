@@ -18,7 +18,7 @@ def get_sharpness(identifier: Any) -> Sharpness:
     """Returns a method.
 
     Args:
-        identifier: A name in `SHARPNESS` for the method with its defaults, a `Sharpness`, or its serialised form (a
+        identifier: A name in `SHARPNESS` for the method with its defaults, a `Sharpness`, or its serialized form (a
             dict, from `keras.saving.serialize_keras_object`).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Adaptive sharpness-aware minimisation."""
+"""Adaptive sharpness-aware minimization."""
 
 import keras
 import tensorflow as tf

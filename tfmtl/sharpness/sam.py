@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation."""
+"""Sharpness-aware minimization."""
 
 import keras
 import tensorflow as tf

@@ -162,18 +162,18 @@ def _warn(data: PreparedData, leaks: Sequence[LabelLeak]) -> None:
 def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> str | None:
     """The metric that picks the best epoch; `None` where there is nothing to measure it on."""
     tasks = {task.name: task for task in data.problem.tasks}
-    labelled = [name for name in tasks if data.num_labels("valid", name)]
-    if not labelled:
+    labeled = [name for name in tasks if data.num_labels("valid", name)]
+    if not labeled:
         if monitor is not None:
             advice = "Leave it out, or give the split a share for validation."
             raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
         return None
     known = [f"val_{name}" for name in model.get_metrics_result()]
-    with_auc = [name for name in labelled if tasks[name].kind == "binary" and data.has_both_classes("valid", name)]
+    with_auc = [name for name in labeled if tasks[name].kind == "binary" and data.has_both_classes("valid", name)]
     chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
     check_one_of("fit", "monitor", chosen, known)
     task = chosen.removeprefix("val_").rpartition("/")[0]
-    measurable = with_auc if chosen.endswith("auc") else labelled
+    measurable = with_auc if chosen.endswith("auc") else labeled
     if (task and task not in measurable) or not measurable:
         rule = "be a metric that the validation split has the labels for"
         raise ValueError(error_text("fit", "monitor", rule, chosen, f"Tasks with such labels: {measurable}."))

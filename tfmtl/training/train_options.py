@@ -150,7 +150,7 @@ class TrainOptions:
         return method(self.rho, decomposed=self.decomposed)
 
     def compile_arguments(self) -> dict[str, Any]:
-        """What `MultiTaskModel.compile` is to be told besides the optimiser."""
+        """What `MultiTaskModel.compile` is to be told besides the optimizer."""
         return {
             "jit_compile": self.jit_compile,
             # The last batch is smaller, so a step does not know its size.

@@ -18,7 +18,7 @@ _PROGRESS, _LAYOUT = "progress.json", "variables.json"
 
 
 def state_variables(model: keras.Model) -> list[keras.Variable]:
-    """Every variable that training changes: weights, seeds of dropout, running metrics, the optimiser's.
+    """Every variable that training changes: weights, seeds of dropout, running metrics, the optimizer's.
 
     Whatever else the model holds as an attribute with `get_config` and `variables`, such as a balancing method, is
     included.

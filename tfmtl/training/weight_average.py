@@ -23,7 +23,7 @@ class WeightAverage(keras.callbacks.Callback):
     model holds it as an attribute, so that it is part of the state that a run goes on from.
 
     Args:
-        model: compiled model, with a built optimiser, whose weights are averaged.
+        model: compiled model, with a built optimizer, whose weights are averaged.
         momentum: float, strictly between 0 and 1. Largest share of the average that a step keeps.
 
     Raises:

@@ -8,8 +8,14 @@ import tensorflow as tf
 from measured import measured, task
 
 from benchmarks.preprocess.click_log import BUCKETS, MAX_LENGTH, PROBLEM, SCALED, SEQUENCES, VALUES
-from pipelines.preprocess.example_writer import float_column, int_column, int_list_column, join_columns, pack_ints
-from pipelines.preprocess.sequences import event_windows
+from tfmtl.preprocessing.writing.example_writer import (
+    float_column,
+    int_column,
+    int_list_column,
+    join_columns,
+    pack_ints,
+)
+from tfmtl.preprocessing.writing.sequences import event_windows
 
 SHARDS, SLICE = 8, 8192
 given = task()

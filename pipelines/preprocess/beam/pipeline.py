@@ -9,9 +9,9 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipelines.preprocess.beam import stages
 from pipelines.preprocess.beam.options import new_pipeline
-from pipelines.preprocess.pieces import Piece
-from pipelines.preprocess.plan import Files, Plan
-from pipelines.preprocess.read import InputError
+from tfmtl.preprocessing.plan import Files, Plan
+from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.preprocessing.writing.pieces import Piece
 
 _WORKERS_INPUT_ERROR = re.compile(r"(?:\A|InputError: )(preprocess: .*?) \[while running '")
 

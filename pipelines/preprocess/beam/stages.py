@@ -6,10 +6,10 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 
-from pipelines.preprocess.pieces import read_range, read_table
-from pipelines.preprocess.plan import Counts, Cuts, Key, Plan, worth_merging
-from pipelines.preprocess.shard_writer import Shard
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing.plan import Counts, Cuts, Key, Plan, worth_merging
+from tfmtl.preprocessing.writing.pieces import read_range, read_table
+from tfmtl.preprocessing.writing.shard_writer import Shard
 
 REJECTED, COUNTS = "rejected", "counts"
 

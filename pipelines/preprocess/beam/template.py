@@ -7,8 +7,8 @@ import apache_beam as beam
 
 from pipelines.preprocess.beam.options import is_dataflow, new_pipeline, pipeline_options
 from pipelines.preprocess.beam.pipeline import build
-from pipelines.preprocess.output_folder import OutputFolder
-from pipelines.preprocess.plan import Files, Plan
+from tfmtl.preprocessing.plan import Files, Plan
+from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
 
 

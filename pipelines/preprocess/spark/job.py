@@ -13,11 +13,11 @@ import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.preprocess.files import absolute
-from pipelines.preprocess.plan import Cuts, Files, Key, Plan, worth_merging
-from pipelines.preprocess.read import InputError
 from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
 from pipelines.preprocess.spark.session import spark_session
+from tfmtl.preprocessing.plan import Cuts, Files, Key, Plan, worth_merging
+from tfmtl.preprocessing.reading.files import absolute
+from tfmtl.preprocessing.reading.read import InputError
 
 _ROWS, _REJECTED, _COUNTS = "rows", "rejected", "counts"
 _SCHEMA = "kind string, key string, content binary"

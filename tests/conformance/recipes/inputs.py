@@ -5,7 +5,7 @@ import numpy as np
 from tfmtl.data.example_spec import encoded_signature
 from tfmtl.schema import ModelInputs, Problem
 
-TASKS, BEHAVIOURS, LENGTH, WIDTH, FIELDS, BATCH = 3, 2, 5, 4, 3, 6
+TASKS, BEHAVIORS, LENGTH, WIDTH, FIELDS, BATCH = 3, 2, 5, 4, 3, 6
 
 
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
@@ -19,17 +19,17 @@ def mask(*lengths: int) -> np.ndarray:
 
 
 def sequence_inputs() -> dict[str, np.ndarray]:
-    """Behaviour sequences of all lengths, from full to empty."""
+    """Behavior sequences of all lengths, from full to empty."""
     lengths = [5, 3, 0, 1, 2, 0, 4, 5, 1, 3, 5, 2]
     return {
-        "events": normal(BATCH, BEHAVIOURS, LENGTH, WIDTH),
-        "event_mask": mask(*lengths).reshape(BATCH, BEHAVIOURS, LENGTH),
-        "queries": normal(BATCH, BEHAVIOURS, WIDTH, seed=1),
+        "events": normal(BATCH, BEHAVIORS, LENGTH, WIDTH),
+        "event_mask": mask(*lengths).reshape(BATCH, BEHAVIORS, LENGTH),
+        "queries": normal(BATCH, BEHAVIORS, WIDTH, seed=1),
     }
 
 
 def bottom_inputs() -> dict[str, np.ndarray]:
-    """Fields and behaviour sequences, as the embedding gives them."""
+    """Fields and behavior sequences, as the embedding gives them."""
     return {"fields": normal(BATCH, FIELDS, WIDTH, seed=2), **sequence_inputs()}
 
 
@@ -76,7 +76,7 @@ ENCODER = {
     "num_heads": 1,
     "feed_forward_multiplier": 3,
     "task_dim": 3,
-    "behaviour_dim": 5,
+    "behavior_dim": 5,
     "hidden_dim": 7,
     "use_positions": False,
     "use_skip": True,

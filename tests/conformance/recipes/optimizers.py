@@ -1,4 +1,4 @@
-"""How to make every public optimiser, and a value of every argument that changes its steps."""
+"""How to make every public optimizer, and a value of every argument that changes its steps."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from tfmtl.optimizers import SGD, Adagrad, Ftrl, LazyAdam, RowWiseAdagrad, Split
 
 @dataclass(frozen=True)
 class OptimizerRecipe:
-    """One public optimiser.
+    """One public optimizer.
 
     Attributes:
         optimizer_class: The class.
-        arguments: Makes the constructor's arguments anew, since parts of an optimiser serve one model only.
+        arguments: Makes the constructor's arguments anew, since parts of an optimizer serve one model only.
         alternatives: For every argument a value that changes the steps.
     """
 
@@ -24,7 +24,7 @@ class OptimizerRecipe:
     alternatives: Mapping[str, Callable[[], Any]]
 
     def create(self, **changes: Any) -> keras.optimizers.Optimizer:
-        """Makes a fresh optimiser."""
+        """Makes a fresh optimizer."""
         return self.optimizer_class(**{**self.arguments(), **changes})
 
 
@@ -34,7 +34,7 @@ ROW_ALTERNATIVES = {
     "clipvalue": lambda: 0.001,
     "global_clipnorm": lambda: 0.01,
 }
-"""Of what every row-wise optimiser takes; they are hidden in its `**kwargs`."""
+"""Of what every row-wise optimizer takes; they are hidden in its `**kwargs`."""
 
 
 def _row(optimizer_class: type, arguments: dict[str, Any], **alternatives: Any) -> OptimizerRecipe:

@@ -2,7 +2,7 @@
 
 from tests.conformance.recipes.inputs import (
     BATCH,
-    BEHAVIOURS,
+    BEHAVIORS,
     ENCODER,
     LENGTH,
     TASKS,
@@ -12,7 +12,7 @@ from tests.conformance.recipes.inputs import (
     sequence_inputs,
 )
 from tests.support.layer_checks import LayerRecipe
-from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
@@ -32,18 +32,18 @@ RECIPES = (
         {"num_heads": 2},
     ),
     LayerRecipe(
-        BehaviourHypernetwork,
+        BehaviorHypernetwork,
         normal(BATCH, 1),
-        {"num_tasks": 3, "num_behaviours": 2, "num_sites": 2, "dim": 4},
+        {"num_tasks": 3, "num_behaviors": 2, "num_sites": 2, "dim": 4},
         unbatched=True,
     ),
     LayerRecipe(
         ConditionalTransformerBlock,
         {
-            "events": normal(BATCH, 1, BEHAVIOURS, LENGTH, WIDTH),
+            "events": normal(BATCH, 1, BEHAVIORS, LENGTH, WIDTH),
             "event_mask": sequence_inputs()["event_mask"],
-            "scale": 1.0 + normal(TASKS, BEHAVIOURS, 2, WIDTH, seed=3),
-            "shift": normal(TASKS, BEHAVIOURS, 2, WIDTH, seed=4),
+            "scale": 1.0 + normal(TASKS, BEHAVIORS, 2, WIDTH, seed=3),
+            "shift": normal(TASKS, BEHAVIORS, 2, WIDTH, seed=4),
         },
         {"num_heads": 2, "feed_forward_multiplier": 2, "dropout": 0.1},
         unbatched_inputs=("scale", "shift"),
@@ -51,24 +51,24 @@ RECIPES = (
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target"}),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "task_dim": 0}),
-    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "behaviour_dim": 0, "use_skip": True}),
+    LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "behavior_dim": 0, "use_skip": True}),
     LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(PairSequenceEncoder, sequence_inputs(), {"num_tasks": 2, "pooling": "target"}),
 )
 
-_CONDITIONS = ("task_dim", "behaviour_dim", "hidden_dim")
+_CONDITIONS = ("task_dim", "behavior_dim", "hidden_dim")
 
 ALTERNATIVES = {
     EventPositions: {"use_positions": False},
     TargetAttention: {"hidden_units": (8, 3), "activation": "gelu", "use_softmax": False},
     MaskedSelfAttention: {"num_heads": 1},
-    BehaviourHypernetwork: {
+    BehaviorHypernetwork: {
         "num_tasks": 2,
-        "num_behaviours": 3,
+        "num_behaviors": 3,
         "num_sites": 1,
         "dim": 6,
         "task_dim": 3,
-        "behaviour_dim": 5,
+        "behavior_dim": 5,
         "hidden_dim": 7,
     },
     ConditionalTransformerBlock: {"num_heads": 1, "feed_forward_multiplier": 3, "dropout": 0.5},

@@ -17,7 +17,6 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.encode import encode_bucket
 from tests.support.odd_rows import (
     ODD_NUMBERS,
     ODD_PROBLEM,
@@ -31,6 +30,7 @@ from tests.support.odd_rows import (
 from tests.support.slow_history import Row
 from tfmtl.data.example_spec import encoded_signature, parse_encoded_examples, parse_raw_examples, raw_signature
 from tfmtl.data.raw_transform import RawTransform
+from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import SPLITS, CategoricalFeature, Keys, Problem
 
 Tensors = Mapping[str, tf.Tensor]
@@ -92,7 +92,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Fitted:
 
 
 def _through_records(problem: Problem, transform: RawTransform, batches: Sequence[pa.RecordBatch]) -> dict[int, Any]:
-    """Row -> features that training reads, by way of serialised records."""
+    """Row -> features that training reads, by way of serialized records."""
     encoded = encode_bucket(problem, transform, pa.Table.from_batches(batches), (0, 0))
     records = [record for split in SPLITS for part in encoded.records(split) for record in part.to_pylist()]
     features, _, groups = parse_encoded_examples(problem, tf.constant(records, tf.string))
@@ -234,7 +234,7 @@ def test_the_comparison_finds_a_wrong_max_length(fitted: Fitted, tmp_path: Path)
     assert _different(records[150], answer, 0) == events
 
 
-# === Serialised raw examples ===
+# === Serialized raw examples ===
 
 
 def _example(problem: Problem, raw: Mapping[str, Any]) -> tf.train.Example:

@@ -1,4 +1,4 @@
-"""Requests as tensors and as serialised examples."""
+"""Requests as tensors and as serialized examples."""
 
 import numpy as np
 import tensorflow as tf

@@ -15,16 +15,16 @@ from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomReprese
 from tfmtl.layers.fields.group_transformer import GroupTransformer
 from tfmtl.layers.fields.set_attention_block import SetAttentionBlock
 
-TASKS, FIELDS, GROUPS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 5, 3, 2, 4, 6, 4
+TASKS, FIELDS, GROUPS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 5, 3, 2, 4, 6, 4
 RANDOM = np.random.default_rng(0)
 E = RANDOM.normal(size=(BATCH, FIELDS, WIDTH)).astype("float32")
 H = RANDOM.normal(size=(BATCH, GROUPS, WIDTH)).astype("float32")
 COUNTS = np.array([[4, 0], [2, 1], [0, 3], [0, 0]])
 INPUTS = {
     "fields": E,
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
     "event_mask": np.arange(LENGTH) < COUNTS[..., None],
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 ORDER = [3, 0, 4, 2, 1]
 ALL_BUT_FIELD = ["group", "channel", "off"]
@@ -316,7 +316,7 @@ def test_an_empty_sequence_is_no_field() -> None:
     layer, alone = bottom(se_axis="group"), bottom({"fields": E})
     for own, other in zip(layer.weights, alone.weights, strict=True):
         own.assign(other)
-    empty = {**INPUTS, "event_mask": np.zeros((BATCH, BEHAVIOURS, LENGTH), bool)}
+    empty = {**INPUTS, "event_mask": np.zeros((BATCH, BEHAVIORS, LENGTH), bool)}
     result, expected = layer(empty).numpy(), alone({"fields": E}).numpy()
     fields = FIELDS * WIDTH
     np.testing.assert_allclose(result[..., :fields], expected[..., :fields], rtol=1e-5, atol=1e-6)

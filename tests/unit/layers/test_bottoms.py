@@ -13,14 +13,14 @@ from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomReprese
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 
-TASKS, FIELDS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 3, 2, 4, 6, 5
+TASKS, FIELDS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 3, 2, 4, 6, 5
 RANDOM = np.random.default_rng(0)
-COUNTS = RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIOURS))
+COUNTS = RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIORS))
 INPUTS = {
     "fields": RANDOM.normal(size=(BATCH, FIELDS, WIDTH)).astype("float32"),
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
     "event_mask": np.arange(LENGTH) < COUNTS[..., None],
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 ALONE = {"fields": INPUTS["fields"]}
 GATES = {
@@ -152,7 +152,7 @@ def test_dtrn_is_refinement_of_fields_and_interests(arguments) -> None:
     vectors = np.concatenate([fields, layer.interests(INPUTS)], axis=2)
     weights = layer.field_weights(INPUTS).numpy()
     np.testing.assert_array_equal(weights, layer.refinement.field_weights(vectors))
-    expected = (vectors * weights[..., None]).reshape(BATCH, TASKS, (FIELDS + BEHAVIOURS) * WIDTH)
+    expected = (vectors * weights[..., None]).reshape(BATCH, TASKS, (FIELDS + BEHAVIORS) * WIDTH)
     np.testing.assert_array_equal(layer(INPUTS), expected)
 
 
@@ -198,7 +198,7 @@ def test_a_task_more_costs_an_embedding_and_a_refinement() -> None:
         layer.build({key: value.shape for key, value in INPUTS.items()})
         return layer.count_params()
 
-    vectors = FIELDS + BEHAVIOURS
+    vectors = FIELDS + BEHAVIORS
     bottleneck = vectors // 2
     refined = vectors * bottleneck + bottleneck + bottleneck * vectors + vectors
     assert count(TASKS + 1) - count(TASKS) == 7 + refined
@@ -221,8 +221,8 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         DTRNBottom(2, num_heads=0)
     with pytest.raises(ValueError, match=r"DTRNBottom: `encoder` must be one of .*Did you mean 'hyper'\?"):
         DTRNBottom(2, encoder="hypr")
-    with pytest.raises(ValueError, match="DTRNBottom: `behaviour_dim` must be positive where `task_dim` is 0"):
-        DTRNBottom(2, task_dim=0, behaviour_dim=0)
+    with pytest.raises(ValueError, match="DTRNBottom: `behavior_dim` must be positive where `task_dim` is 0"):
+        DTRNBottom(2, task_dim=0, behavior_dim=0)
     with pytest.raises(ValueError, match="DTRNBottom: `task_dim` must be an int of at least 0"):
         DTRNBottom(2, task_dim=-1)
     with pytest.raises(ValueError, match="SharedBottomRepresentation: `pooling` must be one of"):

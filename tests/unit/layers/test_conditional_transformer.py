@@ -10,12 +10,12 @@ from tfmtl.layers.sequence.conditional_layer_normalization import conditional_la
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 
-TASKS, BEHAVIOURS, LENGTH, WIDTH, BATCH, HEADS = 3, 2, 4, 6, 3, 3
+TASKS, BEHAVIORS, LENGTH, WIDTH, BATCH, HEADS = 3, 2, 4, 6, 3, 3
 RANDOM = np.random.default_rng(0)
 COUNTS = np.array([[4, 0], [2, 1], [0, 3]])
 MASK = np.arange(LENGTH) < COUNTS[..., None]
-SCALE = RANDOM.normal(size=(TASKS, BEHAVIOURS, 2, WIDTH)).astype("float32")
-SHIFT = RANDOM.normal(size=(TASKS, BEHAVIOURS, 2, WIDTH)).astype("float32")
+SCALE = RANDOM.normal(size=(TASKS, BEHAVIORS, 2, WIDTH)).astype("float32")
+SHIFT = RANDOM.normal(size=(TASKS, BEHAVIORS, 2, WIDTH)).astype("float32")
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -46,22 +46,22 @@ def block_weights(block: ConditionalTransformerBlock) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("streams", [1, TASKS])
 def test_conditional_layer_normalization(streams: int) -> None:
-    inputs = normal(BATCH, streams, BEHAVIOURS, LENGTH, WIDTH)
+    inputs = normal(BATCH, streams, BEHAVIORS, LENGTH, WIDTH)
     result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0]).numpy()
-    assert result.shape == (BATCH, TASKS, BEHAVIOURS, LENGTH, WIDTH)
+    assert result.shape == (BATCH, TASKS, BEHAVIORS, LENGTH, WIDTH)
     for b, k, j, position in np.ndindex(result.shape[:-1]):
         expected = layer_norm(inputs[b, k % streams, j, position], SCALE[k, j, 0], SHIFT[k, j, 0])
         np.testing.assert_allclose(result[b, k, j, position], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_layer_normalization_of_a_constant_vector_is_the_shift() -> None:
-    inputs = np.full((1, 1, BEHAVIOURS, 1, WIDTH), 1e4, "float32")
+    inputs = np.full((1, 1, BEHAVIORS, 1, WIDTH), 1e4, "float32")
     result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0])
     np.testing.assert_allclose(result[0, :, :, 0], SHIFT[:, :, 0], rtol=1e-6)
 
 
 def test_epsilon_is_added_to_the_variance() -> None:
-    inputs = normal(1, 1, BEHAVIOURS, 1, WIDTH)
+    inputs = normal(1, 1, BEHAVIORS, 1, WIDTH)
     result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0], epsilon=0.5)
     expected = layer_norm(inputs[0, 0, 1, 0], SCALE[2, 1, 0], SHIFT[2, 1, 0], epsilon=0.5)
     np.testing.assert_allclose(result[0, 2, 1, 0], expected, rtol=1e-4)
@@ -98,7 +98,7 @@ def test_an_empty_row_attends_to_nothing() -> None:
 def test_block_equals_the_reference(streams: int) -> None:
     block = ConditionalTransformerBlock(HEADS, feed_forward_multiplier=2)
     inputs = {
-        "events": normal(BATCH, streams, BEHAVIOURS, LENGTH, WIDTH),
+        "events": normal(BATCH, streams, BEHAVIORS, LENGTH, WIDTH),
         "event_mask": MASK,
         "scale": SCALE,
         "shift": SHIFT,
@@ -137,4 +137,4 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         ConditionalTransformerBlock(dropout=1.0)
     shapes = {"event_mask": MASK.shape, "scale": SCALE.shape, "shift": SHIFT.shape}
     with pytest.raises(ValueError, match=r"`events.shape` must have size 1 or 3 on axis 1"):
-        ConditionalTransformerBlock().build({**shapes, "events": (None, 2, BEHAVIOURS, LENGTH, WIDTH)})
+        ConditionalTransformerBlock().build({**shapes, "events": (None, 2, BEHAVIORS, LENGTH, WIDTH)})

@@ -209,7 +209,7 @@ def test_attention_weights_are_distributions_and_equal_without_queries() -> None
     np.testing.assert_allclose(layer.attention_weights(INPUTS), np.full_like(weights, 1.0 / FIELDS), rtol=2**-22)
 
 
-def test_interacting_attention_normalises_in_float32_under_mixed_precision() -> None:
+def test_interacting_attention_normalizes_in_float32_under_mixed_precision() -> None:
     layer = InteractingAttention(head_dim=1, num_heads=1, dtype="mixed_bfloat16")
     # Values of few digits, the first 1, so that the first row of the scores is exact in bfloat16.
     fields = np.concatenate([[1.0], np.random.default_rng(1).integers(-40, 40, size=299) / 8.0])

@@ -125,7 +125,7 @@ def test_loss_is_added_once_for_each_training_call_in_a_graph(jit_compile: bool)
 
 
 def test_loss_is_zero_when_all_experts_are_used_equally() -> None:
-    """Over the batch: each example may well have its favourite."""
+    """Over the batch: each example may well have its favorite."""
     layer = SoftmaxGate(1, 4, load_balance_weight=1.0)
     inputs = 3.0 * np.eye(4, dtype="float32")[:, None]
     layer.build(inputs.shape)

@@ -9,18 +9,18 @@ import tensorflow as tf
 from tests.support import numpy_reference
 from tests.support.layer_checks import randomize_weights
 from tfmtl.layers.sequence import conditional_transformer_block as block_module
-from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork
+from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 
-TASKS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 2, 5, 4, 4
+TASKS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 2, 5, 4, 4
 COUNTS = np.array([[5, 0], [2, 1], [0, 3], [4, 5]])
 MASK = np.arange(LENGTH) < COUNTS[..., None]
 RANDOM = np.random.default_rng(0)
 INPUTS = {
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
     "event_mask": MASK,
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 SHAPES = {key: (None, *value.shape[1:]) for key, value in INPUTS.items()}
 
@@ -33,10 +33,10 @@ def encoder(*, randomized: bool = True, **arguments) -> HyperSequenceEncoder:
     return layer
 
 
-def hypernetwork_weights(layer: BehaviourHypernetwork) -> dict[str, np.ndarray]:
+def hypernetwork_weights(layer: BehaviorHypernetwork) -> dict[str, np.ndarray]:
     return {
         "tasks": layer.task_embeddings.numpy(),
-        "behaviours": layer.behaviour_embeddings.numpy(),
+        "behaviors": layer.behavior_embeddings.numpy(),
         "hidden": layer.hidden.kernel.numpy(),
         "hidden_bias": layer.hidden.bias.numpy(),
         "conditions": layer.conditions.kernel.numpy(),
@@ -78,7 +78,7 @@ def plain_norms(layer: HyperSequenceEncoder) -> None:
 
 
 def test_hypernetwork_equals_the_reference() -> None:
-    layer = BehaviourHypernetwork(TASKS, BEHAVIOURS, num_sites=2, dim=WIDTH, task_dim=5, behaviour_dim=3, hidden_dim=7)
+    layer = BehaviorHypernetwork(TASKS, BEHAVIORS, num_sites=2, dim=WIDTH, task_dim=5, behavior_dim=3, hidden_dim=7)
     layer.build()
     randomize_weights(layer)
     expected = numpy_reference.hypernetwork(hypernetwork_weights(layer), 2, WIDTH)
@@ -87,7 +87,7 @@ def test_hypernetwork_equals_the_reference() -> None:
 
 
 def test_hypernetwork_starts_near_a_plain_norm_and_different_for_every_pair() -> None:
-    layer = BehaviourHypernetwork(num_tasks=6, num_behaviours=4, num_sites=2, dim=64)
+    layer = BehaviorHypernetwork(num_tasks=6, num_behaviors=4, num_sites=2, dim=64)
     layer.build()
     scale, shift = (tensor.numpy() for tensor in layer())
     assert 0.0 < np.max(np.abs(scale - 1.0)) < 0.5
@@ -98,7 +98,7 @@ def test_hypernetwork_starts_near_a_plain_norm_and_different_for_every_pair() ->
 
 
 def test_tasks_with_equal_embeddings_get_equal_conditions() -> None:
-    layer = BehaviourHypernetwork(TASKS, BEHAVIOURS, num_sites=2, dim=WIDTH)
+    layer = BehaviorHypernetwork(TASKS, BEHAVIORS, num_sites=2, dim=WIDTH)
     layer.build()
     table = layer.task_embeddings.numpy()
     table[2] = table[0]
@@ -123,7 +123,7 @@ def test_with_plain_norms_it_is_one_ordinary_transformer_for_all_tasks(num_layer
     result = layer(INPUTS).numpy()
     for task in range(1, TASKS):
         np.testing.assert_array_equal(result[:, task], result[:, 0])
-    ones = np.ones((1, BEHAVIOURS, 2 * num_layers, WIDTH))
+    ones = np.ones((1, BEHAVIORS, 2 * num_layers, WIDTH))
     expected = expected_interests(layer, ones, np.zeros_like(ones))
     np.testing.assert_allclose(result[:, :1], expected, rtol=1e-4, atol=1e-4)
 
@@ -195,7 +195,7 @@ def test_the_query_matters_to_target_pooling_alone() -> None:
     np.testing.assert_array_equal(mean(other), mean(INPUTS))
     assert np.any(target(other) != target(INPUTS))
     without = {key: INPUTS[key] for key in ("events", "event_mask")}
-    np.testing.assert_array_equal(HyperSequenceEncoder(TASKS)(without).shape, (BATCH, TASKS, BEHAVIOURS, WIDTH))
+    np.testing.assert_array_equal(HyperSequenceEncoder(TASKS)(without).shape, (BATCH, TASKS, BEHAVIORS, WIDTH))
 
 
 def test_first_attention_and_first_statistics_are_computed_once_for_all_tasks(monkeypatch) -> None:
@@ -213,35 +213,35 @@ def test_first_attention_and_first_statistics_are_computed_once_for_all_tasks(mo
     monkeypatch.setattr(MaskedSelfAttention, "call", recording_attention)
     monkeypatch.setattr(block_module, "conditional_layer_normalization", recording_norm)
     encoder(num_layers=2)(INPUTS)
-    sequences = BATCH * BEHAVIOURS
+    sequences = BATCH * BEHAVIORS
     assert attended == [(sequences, LENGTH, WIDTH), (sequences * TASKS, LENGTH, WIDTH)]
     assert normalized == [1, TASKS, TASKS, TASKS]
 
 
-def count(num_tasks: int, num_behaviours: int, width: int = 64, **arguments) -> int:
+def count(num_tasks: int, num_behaviors: int, width: int = 64, **arguments) -> int:
     layer = HyperSequenceEncoder(num_tasks, **arguments)
-    shape = (None, num_behaviours, 20)
+    shape = (None, num_behaviors, 20)
     layer.build({"events": (*shape, width), "event_mask": shape})
     return layer.count_params()
 
 
 def test_number_of_parameters() -> None:
-    width, hidden, task_dim, behaviour_dim, sites = 64, 32, 16, 16, 2
+    width, hidden, task_dim, behavior_dim, sites = 64, 32, 16, 16, 2
     attention = 3 * width**2 + width**2 + width
     feed_forward = 2 * 4 * width**2 + 4 * width + width
-    generator = (task_dim + behaviour_dim) * hidden + hidden + (hidden + 1) * 2 * sites * width
+    generator = (task_dim + behavior_dim) * hidden + hidden + (hidden + 1) * 2 * sites * width
     shared = attention + feed_forward + generator
-    for tasks, behaviours in ((3, 4), (6, 8), (1, 1)):
-        expected = shared + tasks * task_dim + behaviours * behaviour_dim
-        assert count(tasks, behaviours, use_positions=False) == expected
+    for tasks, behaviors in ((3, 4), (6, 8), (1, 1)):
+        expected = shared + tasks * task_dim + behaviors * behavior_dim
+        assert count(tasks, behaviors, use_positions=False) == expected
     assert count(3, 4) == count(3, 4, use_positions=False) + 20 * width
 
 
-@pytest.mark.parametrize(("task_dim", "behaviour_dim"), [(16, 16), (5, 9)])
-def test_a_task_or_behaviour_more_costs_one_embedding(task_dim: int, behaviour_dim: int) -> None:
-    dims = {"task_dim": task_dim, "behaviour_dim": behaviour_dim, "num_layers": 2}
+@pytest.mark.parametrize(("task_dim", "behavior_dim"), [(16, 16), (5, 9)])
+def test_a_task_or_behavior_more_costs_one_embedding(task_dim: int, behavior_dim: int) -> None:
+    dims = {"task_dim": task_dim, "behavior_dim": behavior_dim, "num_layers": 2}
     assert count(4, 3, **dims) - count(3, 3, **dims) == task_dim
-    assert count(3, 4, **dims) - count(3, 3, **dims) == behaviour_dim
+    assert count(3, 4, **dims) - count(3, 3, **dims) == behavior_dim
 
 
 def test_a_task_learns_from_its_own_interest_alone() -> None:
@@ -253,12 +253,12 @@ def test_a_task_learns_from_its_own_interest_alone() -> None:
     assert np.any(gradient[1] != 0.0)
 
 
-def test_tasks_and_behaviours_start_with_different_interests() -> None:
+def test_tasks_and_behaviors_start_with_different_interests() -> None:
     layer = encoder(randomized=False)
-    alike = {**INPUTS, "events": np.repeat(INPUTS["events"][:, :1], BEHAVIOURS, axis=1)}
+    alike = {**INPUTS, "events": np.repeat(INPUTS["events"][:, :1], BEHAVIORS, axis=1)}
     alike["event_mask"] = np.ones_like(MASK)
-    result = layer(alike).numpy().reshape(BATCH, TASKS * BEHAVIOURS, WIDTH)
-    for one, other in itertools.combinations(range(TASKS * BEHAVIOURS), 2):
+    result = layer(alike).numpy().reshape(BATCH, TASKS * BEHAVIORS, WIDTH)
+    for one, other in itertools.combinations(range(TASKS * BEHAVIORS), 2):
         assert np.any(result[:, one] != result[:, other])
 
 
@@ -273,8 +273,8 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         HyperSequenceEncoder(3, dropout=-0.5)
     with pytest.raises(ValueError, match=r"HyperSequenceEncoder: `inputs` must be a dict .* Add \['queries'\]"):
         HyperSequenceEncoder(3, pooling="target").build({key: SHAPES[key] for key in ("events", "event_mask")})
-    with pytest.raises(ValueError, match="BehaviourHypernetwork: `num_sites` must be a positive int"):
-        BehaviourHypernetwork(2, 2, num_sites=0, dim=4)
+    with pytest.raises(ValueError, match="BehaviorHypernetwork: `num_sites` must be a positive int"):
+        BehaviorHypernetwork(2, 2, num_sites=0, dim=4)
 
 
 def test_without_task_embedding_all_tasks_have_the_same_interests_and_a_task_costs_nothing() -> None:
@@ -286,8 +286,8 @@ def test_without_task_embedding_all_tasks_have_the_same_interests_and_a_task_cos
     assert np.any(layer.hypernetwork()[0][:, 0] != layer.hypernetwork()[0][:, 1])
 
 
-def test_without_behaviour_embedding_conditions_differ_by_task_alone() -> None:
-    scale, shift = encoder(behaviour_dim=0).hypernetwork()
+def test_without_behavior_embedding_conditions_differ_by_task_alone() -> None:
+    scale, shift = encoder(behavior_dim=0).hypernetwork()
     for tensor in (scale.numpy(), shift.numpy()):
         np.testing.assert_array_equal(tensor[:, 0], tensor[:, 1])
         assert np.any(tensor[0] != tensor[1])
@@ -296,10 +296,10 @@ def test_without_behaviour_embedding_conditions_differ_by_task_alone() -> None:
 def test_a_hypernetwork_that_knows_nothing_is_refused() -> None:
     for layer_class, arguments in (
         (HyperSequenceEncoder, {"num_tasks": 2}),
-        (BehaviourHypernetwork, {"num_tasks": 2, "num_behaviours": 2, "num_sites": 2, "dim": 4}),
+        (BehaviorHypernetwork, {"num_tasks": 2, "num_behaviors": 2, "num_sites": 2, "dim": 4}),
     ):
-        with pytest.raises(ValueError, match="`behaviour_dim` must be positive where `task_dim` is 0"):
-            layer_class(**arguments, task_dim=0, behaviour_dim=0)
+        with pytest.raises(ValueError, match="`behavior_dim` must be positive where `task_dim` is 0"):
+            layer_class(**arguments, task_dim=0, behavior_dim=0)
 
 
 def test_with_the_skip_events_are_added_to_what_is_pooled() -> None:

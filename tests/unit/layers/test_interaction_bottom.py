@@ -9,15 +9,15 @@ from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 
-FIELDS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 2, 4, 6, 5
-VECTORS = FIELDS + BEHAVIOURS
+FIELDS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 2, 4, 6, 5
+VECTORS = FIELDS + BEHAVIORS
 RANDOM = np.random.default_rng(0)
-COUNTS = RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIOURS))
+COUNTS = RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIORS))
 INPUTS = {
     "fields": RANDOM.normal(size=(BATCH, FIELDS, WIDTH)).astype("float32"),
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
     "event_mask": np.arange(LENGTH) < COUNTS[..., None],
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 ALONE = {"fields": INPUTS["fields"]}
 POOLED = np.concatenate([INPUTS["fields"], MeanPooling()(INPUTS)], axis=1)

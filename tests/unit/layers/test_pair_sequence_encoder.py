@@ -8,13 +8,13 @@ from tests.support.layer_checks import randomize_weights
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 
-TASKS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 2, 5, 4, 4
+TASKS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 2, 5, 4, 4
 COUNTS = np.array([[5, 0], [2, 1], [0, 3], [4, 5]])
 RANDOM = np.random.default_rng(0)
 INPUTS = {
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
     "event_mask": np.arange(LENGTH) < COUNTS[..., None],
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 
 
@@ -46,18 +46,18 @@ def test_every_pair_is_a_transformer_of_its_own(num_layers: int, num_heads: int)
     layer = encoder(num_layers=num_layers, num_heads=num_heads)
     result = layer(INPUTS).numpy()
     positions = layer.positions.position_embeddings.numpy()
-    for task, behaviour in np.ndindex(TASKS, BEHAVIOURS):
-        own = np.s_[task : task + 1, behaviour : behaviour + 1]
+    for task, behavior in np.ndindex(TASKS, BEHAVIORS):
+        own = np.s_[task : task + 1, behavior : behavior + 1]
         expected = numpy_reference.interests(
-            INPUTS["events"][:, behaviour : behaviour + 1],
-            COUNTS[:, behaviour : behaviour + 1],
+            INPUTS["events"][:, behavior : behavior + 1],
+            COUNTS[:, behavior : behavior + 1],
             positions,
             num_heads,
-            pair_weights(layer, task * BEHAVIOURS + behaviour),
+            pair_weights(layer, task * BEHAVIORS + behavior),
             layer.scale.numpy()[own],
             layer.shift.numpy()[own],
         )
-        np.testing.assert_allclose(result[:, task, behaviour], expected[:, 0, 0], 1e-3, 1e-3)
+        np.testing.assert_allclose(result[:, task, behavior], expected[:, 0, 0], 1e-3, 1e-3)
 
 
 def test_padding_changes_nothing() -> None:
@@ -73,9 +73,9 @@ def test_an_empty_sequence_gives_zeros() -> None:
 
 
 def test_it_costs_a_transformer_a_pair_where_the_hypernetwork_costs_an_embedding() -> None:
-    def count(layer_class: type, num_tasks: int, behaviours: int) -> int:
+    def count(layer_class: type, num_tasks: int, behaviors: int) -> int:
         layer = layer_class(num_tasks, use_positions=False)
-        layer.build({"events": (None, behaviours, 50, 64), "event_mask": (None, behaviours, 50)})
+        layer.build({"events": (None, behaviors, 50, 64), "event_mask": (None, behaviors, 50)})
         return layer.count_params()
 
     attention = 4 * 64 * 64 + 64

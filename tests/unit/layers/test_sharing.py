@@ -66,7 +66,7 @@ def test_gate_has_no_bias() -> None:
     np.testing.assert_allclose(layer(np.zeros_like(SHARED)), np.full((BATCH, TASKS, EXPERTS), 0.25), rtol=2**-22)
 
 
-def test_gate_normalises_in_float32_under_mixed_precision() -> None:
+def test_gate_normalizes_in_float32_under_mixed_precision() -> None:
     many = 200
     layer = SoftmaxGate(TASKS, many, dtype="mixed_bfloat16")
     weights = tf.cast(layer(SHARED), "float32").numpy()

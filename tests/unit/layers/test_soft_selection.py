@@ -10,14 +10,14 @@ from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomReprese
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.gates.soft_selection_gate import SoftSelectionGate
 
-TASKS, GROUPS, FIELDS, BEHAVIOURS, LENGTH, WIDTH, BATCH = 3, 4, 3, 2, 4, 6, 5
+TASKS, GROUPS, FIELDS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 4, 3, 2, 4, 6, 5
 RANDOM = np.random.default_rng(0)
 FIELD_VECTORS = RANDOM.normal(size=(BATCH, FIELDS, WIDTH)).astype("float32")
 INPUTS = {
     "fields": FIELD_VECTORS,
-    "events": RANDOM.normal(size=(BATCH, BEHAVIOURS, LENGTH, WIDTH)).astype("float32"),
-    "event_mask": np.arange(LENGTH) < RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIOURS, 1)),
-    "queries": RANDOM.normal(size=(BATCH, BEHAVIOURS, WIDTH)).astype("float32"),
+    "events": RANDOM.normal(size=(BATCH, BEHAVIORS, LENGTH, WIDTH)).astype("float32"),
+    "event_mask": np.arange(LENGTH) < RANDOM.integers(0, LENGTH + 1, size=(BATCH, BEHAVIORS, 1)),
+    "queries": RANDOM.normal(size=(BATCH, BEHAVIORS, WIDTH)).astype("float32"),
 }
 
 
@@ -128,7 +128,7 @@ def test_bottom_is_the_gate_on_fields_and_pooled_sequences(pooling: str, shared:
     randomize_weights(layer)
     vectors = np.concatenate([FIELD_VECTORS, layer.pool(INPUTS)], axis=1)
     result = layer(INPUTS)
-    assert result.shape == (BATCH, TASKS + shared, (FIELDS + BEHAVIOURS) * WIDTH)
+    assert result.shape == (BATCH, TASKS + shared, (FIELDS + BEHAVIORS) * WIDTH)
     np.testing.assert_array_equal(result, layer.selection(vectors).numpy().reshape(result.shape))
 
 

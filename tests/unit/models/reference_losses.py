@@ -9,7 +9,7 @@ WEIGHTS = {"click": 1.0, "buy": 2.0, "watch": 0.5}
 
 
 def numpy_losses(inputs: ModelInputs, raw, labels, weights=None) -> dict[str, float]:
-    """Each task's mean over its labelled rows: cross-entropy, squared error in standard deviations."""
+    """Each task's mean over its labeled rows: cross-entropy, squared error in standard deviations."""
     losses = {}
     for task in TASKS:
         scores, known = raw[task].numpy().astype(np.float64), labels[task].numpy().astype(np.float64)

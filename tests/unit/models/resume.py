@@ -12,7 +12,7 @@ from tfmtl.data import PreparedData
 
 
 def state(model: keras.Model, data: PreparedData) -> dict[str, np.ndarray]:
-    """Predictions, weights and optimiser state; if the model is compiled, also after another epoch."""
+    """Predictions, weights and optimizer state; if the model is compiled, also after another epoch."""
     found = _snapshot(model, data, "saved")
     if model.compiled:
         keras.utils.set_random_seed(1)  # the order of the rows depends on it

@@ -54,7 +54,7 @@ def test_a_balancer_in_a_compiled_graph(name: str) -> None:
         assert losses[1] != pytest.approx(losses[0], rel=1e-4)
 
 
-def test_optimisers_of_the_parts() -> None:
+def test_optimizers_of_the_parts() -> None:
     model = tiny_model(tiny_inputs(), "shared_bottom")
     model.compile()
     assert isinstance(model.optimizer, Split)
@@ -69,7 +69,7 @@ def test_optimisers_of_the_parts() -> None:
 
 
 def test_rows_that_no_example_reads_stay() -> None:
-    """With the default optimiser; Keras's own moves none of them here either, but it would by their momentum."""
+    """With the default optimizer; Keras's own moves none of them here either, but it would by their momentum."""
     model = tiny_model(tiny_inputs(), "shared_bottom")
     model.compile(run_eagerly=True)
     features, labels = random_batch(model.inputs)

@@ -206,21 +206,21 @@ def test_both_passes_drop_the_same(decomposed: bool) -> None:
     np.testing.assert_array_equal(seeds[1], seeds[0])  # the second pass is not counted
 
 
-class NormalisedExperts(SharedBottom):
+class NormalizedExperts(SharedBottom):
     """A sharing layer whose pass changes what it knows."""
 
     def build(self, input_shape: tuple) -> None:
         super().build(input_shape)
-        self.normalisation = keras.layers.BatchNormalization()
-        self.normalisation.build(self.compute_output_shape(input_shape))
+        self.normalization = keras.layers.BatchNormalization()
+        self.normalization.build(self.compute_output_shape(input_shape))
 
     def call(self, inputs, offset=None, training=False):
-        return self.normalisation(super().call(inputs, offset=offset), training=training)
+        return self.normalization(super().call(inputs, offset=offset), training=training)
 
 
 @pytest.mark.parametrize("decomposed", [False, True])
 def test_at_rate_zero_only_the_first_pass_leaves_a_trace(decomposed: bool) -> None:
-    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), NormalisedExperts(3, (8,)), (8,))
+    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), NormalizedExperts(3, (8,)), (8,))
     model.build()
     features, labels = random_batch(model.inputs)
     start = model.get_weights()

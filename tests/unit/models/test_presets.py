@@ -22,7 +22,7 @@ from tfmtl.models import PRESETS, from_preset
 
 OTHER = {
     "adaptive": False,
-    "behaviour_dim": 0,
+    "behavior_dim": 0,
     "chain": "dependence",
     "correlation": "cosine",
     "cross_rank": 2,
@@ -129,7 +129,7 @@ def test_unknown_interaction() -> None:
 def test_option_changes_something(tiny_data: PreparedData, preset: str, option: str) -> None:
     features, labels = ({key: value[:16] for key, value in part.items()} for part in whole_split(tiny_data, "train"))
 
-    def behaviour(**options) -> list[np.ndarray]:
+    def behavior(**options) -> list[np.ndarray]:
         keras.utils.set_random_seed(0)
         model = tiny_model(tiny_data.inputs, preset, **WITH.get((preset, option), {}), **options)
         if option == "expectation_weight":
@@ -141,9 +141,9 @@ def test_option_changes_something(tiny_data: PreparedData, preset: str, option: 
     def same(one: list[np.ndarray], other: list[np.ndarray]) -> bool:
         return len(one) == len(other) and all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
-    plain = behaviour()
-    assert same(plain, behaviour()), "without a change nothing may differ, or the next line shows nothing"
-    assert not same(plain, behaviour(**{option: OTHER[option]}))
+    plain = behavior()
+    assert same(plain, behavior()), "without a change nothing may differ, or the next line shows nothing"
+    assert not same(plain, behavior(**{option: OTHER[option]}))
 
 
 def test_unknown_preset() -> None:

@@ -1,4 +1,4 @@
-"""Row-wise optimisers: Keras's results where every row is touched, and nothing elsewhere."""
+"""Row-wise optimizers: Keras's results where every row is touched, and nothing elsewhere."""
 
 import re
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Split: which weights are tables, and one optimiser that behaves as two."""
+"""Split: which weights are tables, and one optimizer that behaves as two."""
 
 import json
 import os
@@ -183,7 +183,7 @@ def test_loss_scaling_around_it_changes_nothing_but_skips_what_is_not_finite() -
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_large_table_that_is_not_recognised_is_reported() -> None:
+def test_a_large_table_that_is_not_recognized_is_reported() -> None:
     def split_step(rows: int, **options: object) -> None:
         variable = keras.Variable(np.zeros((rows, 1), "float32"), name="mine")
         gradient = tf.IndexedSlices(tf.ones((1, 1)), tf.constant([1]), tf.constant([rows, 1]))

@@ -1,7 +1,7 @@
 """A process that imports TensorFlow once and forks a process for every run. Arguments: data folder, output folder.
 
 Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. `<output>/<scenario>/` is the run's
-folder; beside it `<scenario>.npz` holds the weights and optimiser state of the model that the last attempt returned,
+folder; beside it `<scenario>.npz` holds the weights and optimizer state of the model that the last attempt returned,
 `<scenario>.txt` what the attempts said and `<scenario>.json` how they ended.
 """
 

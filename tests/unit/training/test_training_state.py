@@ -18,7 +18,7 @@ PROGRESS = Progress(2, 7, 1.5, False, {"loss": [0.1 + 0.2, float("nan")]}, {"3":
 
 def trained(data: PreparedData, steps: int, **options) -> MultiTaskModel:
     model = tiny_model(data.inputs, "shared_bottom", dropout=0.2, **options)
-    model.compile(balancing="uncertainty")  # with tables of an optimiser of their own, too
+    model.compile(balancing="uncertainty")  # with tables of an optimizer of their own, too
     model.optimizer.build(model.trainable_variables)
     for _ in range(steps):
         model.train_on_batch(*whole_split(data, "train"))

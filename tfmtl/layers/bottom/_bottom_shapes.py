@@ -18,7 +18,7 @@ def check_bottom_shapes(owner: str, shapes: Shapes) -> None:
 
 
 def num_vectors(shapes: Shapes) -> int:
-    """Returns how many vectors of width D a bottom holds for each task: the fields and one per behaviour."""
-    behaviours: int = shapes["events"][1] if "events" in shapes else 0
+    """Returns how many vectors of width D a bottom holds for each task: the fields and one per behavior."""
+    behaviors: int = shapes["events"][1] if "events" in shapes else 0
     fields: int = shapes["fields"][1]
-    return fields + behaviours
+    return fields + behaviors

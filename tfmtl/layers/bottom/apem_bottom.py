@@ -17,11 +17,11 @@ from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 class APEMBottom(keras.layers.Layer):
     """Finds patterns in what is known of an example (DGT) and lets every task select its own (PS).
 
-    Every behaviour sequence is pooled to one vector, which is a field like the others; `GroupTransformer` enriches
+    Every behavior sequence is pooled to one vector, which is a field like the others; `GroupTransformer` enriches
     the fields and makes groups of them; `PatternSelector` gives each task its part. An empty sequence is no field:
     nothing attends to it, and tasks see zeros in its place.
 
-    Shapes: B batch, T tasks, F fields, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, F fields, J behaviors, L sequence length, D embedding width.
 
     Args:
         num_tasks: int. Number of tasks T.
@@ -39,11 +39,11 @@ class APEMBottom(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
             `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
 
     Returns:
-        float `(B, T, (F + J + 1) * D)`; J is 0 without behaviours.
+        float `(B, T, (F + J + 1) * D)`; J is 0 without behaviors.
 
     Raises:
         ValueError: If a size is not positive, a choice unknown, or at build if a shape does not fit.
@@ -51,7 +51,7 @@ class APEMBottom(keras.layers.Layer):
 
     Reference:
         Tao et al. 2023 (APEM), https://arxiv.org/abs/2301.02494. The two modules and their order are the paper's;
-        for their insides see the two layers. Behaviour sequences are our addition.
+        for their insides see the two layers. Behavior sequences are our addition.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class APEMBottom(keras.layers.Layer):
         return self.selector(self._patterns(inputs))
 
     def selection_weights(self, inputs: Tensors) -> Tensor:
-        """Returns how far every task selects every group, field and behaviour, float `(B, T, M + F + J)`."""
+        """Returns how far every task selects every group, field and behavior, float `(B, T, M + F + J)`."""
         return self.selector.selection_weights(self._patterns(inputs))
 
     def _patterns(self, inputs: Tensors) -> dict[str, Tensor]:
-        """Returns what the tasks select from: fields before behaviours, the groups, and which of them are real."""
+        """Returns what the tasks select from: fields before behaviors, the groups, and which of them are real."""
         vectors = {"fields": inputs["fields"]}
         if "events" in inputs:
             both = with_equal_rows([inputs["fields"], self.pool(inputs)])

@@ -11,7 +11,7 @@ from tfmtl.core.validation import check_bool, check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
-from tfmtl.layers.sequence.behaviour_hypernetwork import check_condition_dims
+from tfmtl.layers.sequence.behavior_hypernetwork import check_condition_dims
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 
@@ -20,10 +20,10 @@ from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 class DTRNBottom(keras.layers.Layer):
     """Gives every task its own interests (TIM) and its own weighting of everything it sees (TRM).
 
-    `HyperSequenceEncoder` makes an interest vector per task and behaviour; these join the fields, which all tasks
-    share; `TaskRefinement` weighs the lot for each task. Without behaviours only the refinement is left.
+    `HyperSequenceEncoder` makes an interest vector per task and behavior; these join the fields, which all tasks
+    share; `TaskRefinement` weighs the lot for each task. Without behaviors only the refinement is left.
 
-    Shapes: B batch, T tasks, F fields, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, F fields, J behaviors, L sequence length, D embedding width.
 
     Args:
         num_tasks: int. Number of tasks T.
@@ -32,7 +32,7 @@ class DTRNBottom(keras.layers.Layer):
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
         pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork, `0` to leave it out. Defaults to `16`.
-        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork, `0` to leave it out.
+        behavior_dim: int. Width of a behavior's embedding in the hypernetwork, `0` to leave it out.
             Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
@@ -40,7 +40,7 @@ class DTRNBottom(keras.layers.Layer):
             Defaults to `False`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
         encoder: str. `"hyper"`, or what it is compared with: `"shared"`, one Transformer that does not know the task,
-            and `"independent"`, one for each task and behaviour (`PairSequenceEncoder`). Defaults to `"hyper"`.
+            and `"independent"`, one for each task and behavior (`PairSequenceEncoder`). Defaults to `"hyper"`.
         reduction: int. Bottleneck of the refinement, as in `TaskRefinement`. Defaults to `2`.
         squeeze: str. `"mean"` or `"flatten"`, as in `TaskRefinement`. Defaults to `"mean"`.
         gate: str. `"2sigmoid"`, `"sigmoid"`, `"relu"`, `"identity"` or `"off"`, as in `TaskRefinement`.
@@ -48,12 +48,12 @@ class DTRNBottom(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
             oldest first and padded at the end, `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`,
             `"queries"`, float `(B, J, D)`.
 
     Returns:
-        float `(B, T, (F + J) * D)`; J is 0 without behaviours.
+        float `(B, T, (F + J) * D)`; J is 0 without behaviors.
 
     Raises:
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
@@ -73,7 +73,7 @@ class DTRNBottom(keras.layers.Layer):
         feed_forward_multiplier: int = 4,
         pooling: str = "mean",
         task_dim: int = 16,
-        behaviour_dim: int = 16,
+        behavior_dim: int = 16,
         hidden_dim: int = 32,
         use_positions: bool = True,
         use_skip: bool = False,
@@ -98,7 +98,7 @@ class DTRNBottom(keras.layers.Layer):
             use_positions=use_positions,
             dropout=dropout,
         )
-        check_condition_dims(owner, task_dim, behaviour_dim)
+        check_condition_dims(owner, task_dim, behavior_dim)
         check_bool(owner, "use_skip", use_skip)
         check_refinement_arguments(owner, reduction, squeeze, gate)
         self.num_tasks = num_tasks
@@ -107,7 +107,7 @@ class DTRNBottom(keras.layers.Layer):
         self.feed_forward_multiplier = feed_forward_multiplier
         self.pooling = pooling
         self.task_dim = task_dim
-        self.behaviour_dim = behaviour_dim
+        self.behavior_dim = behavior_dim
         self.hidden_dim = hidden_dim
         self.use_positions = use_positions
         self.use_skip = use_skip
@@ -145,7 +145,7 @@ class DTRNBottom(keras.layers.Layer):
         return HyperSequenceEncoder(
             num_tasks=self.num_tasks if self.encoder == "hyper" else 1,
             task_dim=self.task_dim,
-            behaviour_dim=self.behaviour_dim,
+            behavior_dim=self.behavior_dim,
             hidden_dim=self.hidden_dim,
             **common,
         )
@@ -156,7 +156,7 @@ class DTRNBottom(keras.layers.Layer):
         return ops.reshape(refined, (-1, tasks, vectors * width))
 
     def field_weights(self, inputs: Tensors) -> Tensor:
-        """Returns the weight every task gives every field and then every behaviour, float `(B, T, F + J)`."""
+        """Returns the weight every task gives every field and then every behavior, float `(B, T, F + J)`."""
         return self.refinement.field_weights(self._vectors(inputs))
 
     def _vectors(self, inputs: Tensors) -> Tensor:
@@ -189,7 +189,7 @@ class DTRNBottom(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "pooling": self.pooling,
             "task_dim": self.task_dim,
-            "behaviour_dim": self.behaviour_dim,
+            "behavior_dim": self.behavior_dim,
             "hidden_dim": self.hidden_dim,
             "use_positions": self.use_positions,
             "use_skip": self.use_skip,

@@ -25,7 +25,7 @@ _HEAD_DIM, _NUM_HEADS = 8, 2
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class InteractionBottom(keras.layers.Layer):
-    """Lets the fields and the pooled behaviour sequences interact, once for all tasks.
+    """Lets the fields and the pooled behavior sequences interact, once for all tasks.
 
     With V the F + J vectors, the representation is, by `interaction`:
 
@@ -37,7 +37,7 @@ class InteractionBottom(keras.layers.Layer):
       all of them.
     - `"fibinet"`: the `BilinearInteraction` of V, and another one of V reweighted as in `"senet"`, flattened.
 
-    Shapes: B batch, F fields, J behaviours, L sequence length, D embedding width, H width.
+    Shapes: B batch, F fields, J behaviors, L sequence length, D embedding width, H width.
 
     Args:
         interaction: str. One of the names above. Defaults to `"dcn_v2"`.
@@ -48,11 +48,11 @@ class InteractionBottom(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
             `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
 
     Returns:
-        float `(B, 1, H)`. With n = F + J, J 0 without behaviours, H is n D for `"dcn_v2"` and `"senet"`, n D + 1 for
+        float `(B, 1, H)`. With n = F + J, J 0 without behaviors, H is n D for `"dcn_v2"` and `"senet"`, n D + 1 for
         `"fm"`, n D + 64 (num_layers + 1) for `"cin"`, 16 n for `"autoint"`, and n (n - 1) D for `"fibinet"`.
 
     Raises:

@@ -13,9 +13,9 @@ from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class SharedBottomRepresentation(keras.layers.Layer):
-    """Concatenates the fields and the pooled behaviour sequences.
+    """Concatenates the fields and the pooled behavior sequences.
 
-    Shapes: B batch, F fields, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, F fields, J behaviors, L sequence length, D embedding width.
 
     Args:
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
@@ -23,11 +23,11 @@ class SharedBottomRepresentation(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
             `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
 
     Returns:
-        float `(B, 1, (F + J) * D)`; J is 0 without behaviours.
+        float `(B, 1, (F + J) * D)`; J is 0 without behaviors.
 
     Raises:
         ValueError: If `pooling` is unknown, or at build if a shape does not fit.

@@ -17,10 +17,10 @@ from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 class SoftSelectionBottom(keras.layers.Layer):
     """Gives the private experts of each task, and the public ones, a soft selection of their own.
 
-    The fields and the pooled behaviour sequences go through `SoftSelectionGate` with a group for each task and, last,
+    The fields and the pooled behavior sequences go through `SoftSelectionGate` with a group for each task and, last,
     one that belongs to all tasks.
 
-    Shapes: B batch, T tasks, S = T + 1 or T, F fields, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, S = T + 1 or T, F fields, J behaviors, L sequence length, D embedding width.
 
     Args:
         num_tasks: int. Number of tasks T.
@@ -34,18 +34,18 @@ class SoftSelectionBottom(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviours `"events"`, float `(B, J, L, D)`,
+        inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
             `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
 
     Returns:
-        float `(B, S, (F + J) * D)`; J is 0 without behaviours.
+        float `(B, S, (F + J) * D)`; J is 0 without behaviors.
 
     Raises:
         ValueError: If a size is not positive, `pooling` is unknown, or at build if a shape does not fit.
         TypeError: If a size is not an int or a switch not a bool.
 
     Reference:
-        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1 and fig. 2a. The paper has no behaviour
+        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1 and fig. 2a. The paper has no behavior
         sequences: that a pooled one is treated as a field is our reading.
     """
 

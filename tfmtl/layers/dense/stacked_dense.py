@@ -25,7 +25,7 @@ class StackedDense(keras.layers.Layer):
         units: int. Width of each layer's output.
         activation: Keras activation, its name, or `None` for none. Defaults to `None`.
         use_bias: bool. Whether each layer adds a bias. Defaults to `True`.
-        kernel_initializer: Keras initialiser or its name, with the fans of one kernel; see `stacked_initializer`.
+        kernel_initializer: Keras initializer or its name, with the fans of one kernel; see `stacked_initializer`.
             No two stacks start with the same kernel. Defaults to `"glorot_uniform"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 

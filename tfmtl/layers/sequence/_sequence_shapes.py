@@ -1,11 +1,11 @@
-"""The shapes every layer over behaviour sequences expects."""
+"""The shapes every layer over behavior sequences expects."""
 
 from tfmtl.core.types import Shapes
 from tfmtl.core.validation import check_keys, check_shape, error_text
 
 
 def check_sequence_shapes(owner: str, shapes: Shapes, *, with_queries: bool) -> None:
-    """Raises unless `shapes` names behaviour sequences `(B, J, L, D)` with a mask and, if asked, queries.
+    """Raises unless `shapes` names behavior sequences `(B, J, L, D)` with a mask and, if asked, queries.
 
     Args:
         owner: str. The class that asks, named first in the error.

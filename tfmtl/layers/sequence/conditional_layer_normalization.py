@@ -1,4 +1,4 @@
-"""Layer normalisation whose scale and shift are given, not learned in place."""
+"""Layer normalization whose scale and shift are given, not learned in place."""
 
 from keras import ops
 
@@ -6,13 +6,13 @@ from tfmtl.core.types import Tensor
 
 
 def conditional_layer_normalization(inputs: Tensor, scale: Tensor, shift: Tensor, epsilon: float = 1e-6) -> Tensor:
-    """Normalises the last axis, then applies one scale and shift for every (task, behaviour) pair.
+    """Normalizes the last axis, then applies one scale and shift for every (task, behavior) pair.
 
     `scale * (x - mean(x)) / sqrt(var(x) + epsilon) + shift`. Mean and variance do not depend on the task: with S = 1
     they are computed once, and the result has the tasks' axis because scale and shift have it. Everything is computed
     in float32, whatever the types given.
 
-    Shapes: B batch, T tasks, S = 1 or T, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, S = 1 or T, J behaviors, L sequence length, D embedding width.
 
     Args:
         inputs: float `(B, S, J, L, D)`.

@@ -1,4 +1,4 @@
-"""One layer of DTRN's conditional Transformer, for all tasks and behaviours at once."""
+"""One layer of DTRN's conditional Transformer, for all tasks and behaviors at once."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class ConditionalTransformerBlock(keras.layers.Layer):
-    """A post-norm Transformer layer whose two layer norms belong to a (task, behaviour) pair.
+    """A post-norm Transformer layer whose two layer norms belong to a (task, behavior) pair.
 
     `H = CLN_1(X + attention(X))`, `O = CLN_2(H + feed_forward(H))`. Attention and feed-forward weights are shared by
-    all pairs. Where the input is the same for all tasks (S = 1) attention is computed once per behaviour, and the
+    all pairs. Where the input is the same for all tasks (S = 1) attention is computed once per behavior, and the
     tasks part at the first norm.
 
-    Shapes: B batch, T tasks, S = 1 or T, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, S = 1 or T, J behaviors, L sequence length, D embedding width.
 
     Args:
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
@@ -91,7 +91,7 @@ class ConditionalTransformerBlock(keras.layers.Layer):
         return conditional_layer_normalization(hidden + fed, scale[:, :, 1], shift[:, :, 1])
 
     def _attend(self, events: Tensor, event_mask: Tensor) -> Tensor:
-        _, streams, behaviours, length, width = events.shape
+        _, streams, behaviors, length, width = events.shape
         masks = ops.repeat(event_mask[:, None], streams, axis=1)  # (B, S, J, L)
         attended = self.attention(
             {
@@ -99,7 +99,7 @@ class ConditionalTransformerBlock(keras.layers.Layer):
                 "event_mask": ops.reshape(masks, (-1, length)),
             }
         )
-        return ops.reshape(attended, (-1, streams, behaviours, length, width))
+        return ops.reshape(attended, (-1, streams, behaviors, length, width))
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, *others = input_shape["events"]

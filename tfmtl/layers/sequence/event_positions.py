@@ -14,9 +14,9 @@ from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 class EventPositions(keras.layers.Layer):
     """Adds a learned vector for how many events came later, and zeroes the padding.
 
-    Positions count from the most recent event, which has 0 however long the history is; all behaviours share them.
+    Positions count from the most recent event, which has 0 however long the history is; all behaviors share them.
 
-    Shapes: B batch, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, J behaviors, L sequence length, D embedding width.
 
     Args:
         use_positions: bool. Whether vectors are added; if not, only the padding is zeroed. Defaults to `True`.

@@ -8,7 +8,7 @@ from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
-from tfmtl.layers.sequence.behaviour_hypernetwork import BehaviourHypernetwork, check_condition_dims
+from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork, check_condition_dims
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
@@ -17,13 +17,13 @@ from tfmtl.layers.sequence.skip import SKIP_START, skip
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class HyperSequenceEncoder(keras.layers.Layer):
-    """Turns behaviour sequences into one interest vector for every (task, behaviour) pair.
+    """Turns behavior sequences into one interest vector for every (task, behavior) pair.
 
     One Transformer serves all pairs; only its layer norms differ, and a hypernetwork generates those from a task and a
-    behaviour embedding. So a task more costs `task_dim` parameters. With `num_tasks=1` the same layer is a plain
+    behavior embedding. So a task more costs `task_dim` parameters. With `num_tasks=1` the same layer is a plain
     sequence encoder whose result all tasks share.
 
-    Shapes: B batch, T tasks, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, J behaviors, L sequence length, D embedding width.
 
     Args:
         num_tasks: int. Number of tasks T.
@@ -34,8 +34,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
             Defaults to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork; with `0` it does not know the task, and all
             tasks have the same interests. Defaults to `16`.
-        behaviour_dim: int. Width of a behaviour's embedding in the hypernetwork; with `0` it does not know the
-            behaviour. Defaults to `16`.
+        behavior_dim: int. Width of a behavior's embedding in the hypernetwork; with `0` it does not know the
+            behavior. Defaults to `16`.
         hidden_dim: int. Hidden width of the hypernetwork. Defaults to `32`.
         use_positions: bool. Whether events get a position embedding, counted from the most recent event. Without it
             the order of events means nothing. Defaults to `True`.
@@ -70,7 +70,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         feed_forward_multiplier: int = 4,
         pooling: str = "mean",
         task_dim: int = 16,
-        behaviour_dim: int = 16,
+        behavior_dim: int = 16,
         hidden_dim: int = 32,
         use_positions: bool = True,
         use_skip: bool = False,
@@ -89,7 +89,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
             use_positions=use_positions,
             dropout=dropout,
         )
-        check_condition_dims(type(self).__name__, task_dim, behaviour_dim)
+        check_condition_dims(type(self).__name__, task_dim, behavior_dim)
         check_bool(type(self).__name__, "use_skip", use_skip)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
@@ -97,7 +97,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         self.feed_forward_multiplier = feed_forward_multiplier
         self.pooling = pooling
         self.task_dim = task_dim
-        self.behaviour_dim = behaviour_dim
+        self.behavior_dim = behavior_dim
         self.hidden_dim = hidden_dim
         self.use_positions = use_positions
         self.use_skip = use_skip
@@ -105,22 +105,22 @@ class HyperSequenceEncoder(keras.layers.Layer):
 
     def build(self, input_shape: Shapes) -> None:
         check_sequence_shapes(type(self).__name__, input_shape, with_queries=self.pooling == "target")
-        batch, behaviours, length, width = input_shape["events"]
+        batch, behaviors, length, width = input_shape["events"]
         self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
         self.positions.build(input_shape)
-        self.hypernetwork = BehaviourHypernetwork(
+        self.hypernetwork = BehaviorHypernetwork(
             num_tasks=self.num_tasks,
-            num_behaviours=behaviours,
+            num_behaviors=behaviors,
             num_sites=2 * self.num_layers,
             dim=width,
             task_dim=self.task_dim,
-            behaviour_dim=self.behaviour_dim,
+            behavior_dim=self.behavior_dim,
             hidden_dim=self.hidden_dim,
             # Its work is small, and a scale of 1.00 and one of 1.003 are the same number in bfloat16.
             dtype=self.variable_dtype,
         )
         self.hypernetwork.build()
-        pairs = (self.num_tasks, behaviours)
+        pairs = (self.num_tasks, behaviors)
         self.blocks = []
         for streams in (1, *[self.num_tasks] * (self.num_layers - 1)):
             block = ConditionalTransformerBlock(
@@ -128,8 +128,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
             )
             block.build(
                 {
-                    "events": (batch, streams, behaviours, length, width),
-                    "event_mask": (batch, behaviours, length),
+                    "events": (batch, streams, behaviors, length, width),
+                    "event_mask": (batch, behaviors, length),
                     "scale": (*pairs, 2, width),
                     "shift": (*pairs, 2, width),
                 }
@@ -164,8 +164,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
         return [] if embeddings is None else [embeddings]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
-        batch, behaviours, _, width = input_shape["events"]
-        return (batch, self.num_tasks, behaviours, width)
+        batch, behaviors, _, width = input_shape["events"]
+        return (batch, self.num_tasks, behaviors, width)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -176,7 +176,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "pooling": self.pooling,
             "task_dim": self.task_dim,
-            "behaviour_dim": self.behaviour_dim,
+            "behavior_dim": self.behavior_dim,
             "hidden_dim": self.hidden_dim,
             "use_positions": self.use_positions,
             "use_skip": self.use_skip,

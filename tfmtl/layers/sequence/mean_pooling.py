@@ -1,4 +1,4 @@
-"""The plain way to make one vector of a behaviour sequence."""
+"""The plain way to make one vector of a behavior sequence."""
 
 import keras
 
@@ -9,9 +9,9 @@ from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class MeanPooling(keras.layers.Layer):
-    """Averages the real events of every behaviour sequence.
+    """Averages the real events of every behavior sequence.
 
-    Shapes: B batch, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, J behaviors, L sequence length, D embedding width.
 
     Args:
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
@@ -34,5 +34,5 @@ class MeanPooling(keras.layers.Layer):
         return masked_mean(inputs["events"], inputs["event_mask"])
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
-        batch, behaviours, _, width = input_shape["events"]
-        return (batch, behaviours, width)
+        batch, behaviors, _, width = input_shape["events"]
+        return (batch, behaviors, width)

@@ -1,4 +1,4 @@
-"""A Transformer of its own for every task and behaviour: what DTRN's hypernetwork saves."""
+"""A Transformer of its own for every task and behavior: what DTRN's hypernetwork saves."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ from tfmtl.layers.sequence.skip import SKIP_START, skip
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class PairSequenceEncoder(keras.layers.Layer):
-    """Turns behaviour sequences into interests with T * J independent post-norm Transformers.
+    """Turns behavior sequences into interests with T * J independent post-norm Transformers.
 
     The costly upper bound of `HyperSequenceEncoder`: nothing but positions, skip and pooling is shared, so a task or a
-    behaviour more costs whole Transformers. All of them are computed as batched products.
+    behavior more costs whole Transformers. All of them are computed as batched products.
 
-    Shapes: B batch, T tasks, J behaviours, N = T * J pairs, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, J behaviors, N = T * J pairs, L sequence length, D embedding width.
 
     Args:
         num_tasks: int. Number of tasks T.
@@ -86,17 +86,17 @@ class PairSequenceEncoder(keras.layers.Layer):
     def build(self, input_shape: Shapes) -> None:
         owner = type(self).__name__
         check_sequence_shapes(owner, input_shape, with_queries=self.pooling == "target")
-        batch, behaviours, _, width = input_shape["events"]
+        batch, behaviors, _, width = input_shape["events"]
         check_heads(owner, self.num_heads, width)
         self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
         self.positions.build(input_shape)
-        norms = (self.num_tasks, behaviours, 2 * self.num_layers, width)
+        norms = (self.num_tasks, behaviors, 2 * self.num_layers, width)
         # Without autocast, because a scale of 1.003 is 1 in bfloat16.
         self.scale = self.add_weight(name="scale", shape=norms, initializer="ones", autocast=False)
         self.shift = self.add_weight(name="shift", shape=norms, initializer="zeros", autocast=False)
         if self.use_skip:
             self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START, autocast=False)
-        num_pairs = self.num_tasks * behaviours
+        num_pairs = self.num_tasks * behaviors
         hidden_width = self.feed_forward_multiplier * width
         # Queries, keys and values in one product. Glorot would take the three widths for one; LeCun, which looks at the
         # inputs' width alone, draws from the range that Glorot has for each of the three.
@@ -131,15 +131,15 @@ class PairSequenceEncoder(keras.layers.Layer):
         return pool_pairs(self.pool, encoded, inputs)
 
     def _attend(self, encoded: Tensor, mask: Tensor, layer: int) -> Tensor:
-        _, tasks, behaviours, length, width = encoded.shape
+        _, tasks, behaviors, length, width = encoded.shape
         head_width = width // self.num_heads
         projected = self.projections[layer](_rows(encoded))  # (B * L, N, 3 D)
-        heads = ops.reshape(projected, (-1, length, tasks * behaviours, 3, self.num_heads, head_width))
+        heads = ops.reshape(projected, (-1, length, tasks * behaviors, 3, self.num_heads, head_width))
         queries, keys, values = ops.unstack(ops.transpose(heads, (3, 0, 2, 4, 1, 5)), axis=0)
         scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / head_width**0.5  # (B, N, heads, L, L)
         pair_mask = ops.tile(mask, (1, tasks, 1))[:, :, None, None]
         attended = ops.matmul(masked_softmax(scores, pair_mask), values)
-        rows = ops.reshape(ops.transpose(attended, (0, 3, 1, 2, 4)), (-1, tasks * behaviours, width))
+        rows = ops.reshape(ops.transpose(attended, (0, 3, 1, 2, 4)), (-1, tasks * behaviors, width))
         return _pairs(self.output_projections[layer](rows), encoded.shape)
 
     def _norm(self, values: Tensor, site: int) -> Tensor:
@@ -152,8 +152,8 @@ class PairSequenceEncoder(keras.layers.Layer):
         return [self.scale, self.shift, *(weight for stack in stacks for weight in stack.trainable_weights)]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
-        batch, behaviours, _, width = input_shape["events"]
-        return (batch, self.num_tasks, behaviours, width)
+        batch, behaviors, _, width = input_shape["events"]
+        return (batch, self.num_tasks, behaviors, width)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -171,11 +171,11 @@ class PairSequenceEncoder(keras.layers.Layer):
 
 def _rows(encoded: Tensor) -> Tensor:
     """`(B, T, J, L, D)` -> `(B * L, N, D)`: an event is to its pair's dense layers what an example is."""
-    _, tasks, behaviours, _, width = encoded.shape
-    return ops.reshape(ops.transpose(encoded, (0, 3, 1, 2, 4)), (-1, tasks * behaviours, width))
+    _, tasks, behaviors, _, width = encoded.shape
+    return ops.reshape(ops.transpose(encoded, (0, 3, 1, 2, 4)), (-1, tasks * behaviors, width))
 
 
 def _pairs(rows: Tensor, shape: Shape) -> Tensor:
     """`(B * L, N, D)` -> `(B, T, J, L, D)`."""
-    _, tasks, behaviours, length, width = shape
-    return ops.transpose(ops.reshape(rows, (-1, length, tasks, behaviours, width)), (0, 2, 3, 1, 4))
+    _, tasks, behaviors, length, width = shape
+    return ops.transpose(ops.reshape(rows, (-1, length, tasks, behaviors, width)), (0, 2, 3, 1, 4))

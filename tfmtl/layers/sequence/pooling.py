@@ -1,4 +1,4 @@
-"""The poolings of a behaviour sequence, by name."""
+"""The poolings of a behavior sequence, by name."""
 
 import keras
 from keras import ops
@@ -25,8 +25,8 @@ def pair_pooling_layer(
     pooling: str, num_tasks: int, shapes: Shapes, dtype_policy: keras.DTypePolicy
 ) -> MeanPooling | TargetAttention:
     """Makes and builds the pooling of sequences that differ by task as well, for the shapes of one task's inputs."""
-    batch, behaviours, length, width = shapes["events"]
-    num_pairs = num_tasks * behaviours
+    batch, behaviors, length, width = shapes["events"]
+    num_pairs = num_tasks * behaviors
     layer = pooling_layer(pooling, dtype_policy)
     layer.build(
         {
@@ -40,11 +40,11 @@ def pair_pooling_layer(
 
 def pool_pairs(layer: MeanPooling | TargetAttention, encoded: Tensor, inputs: Tensors) -> Tensor:
     """Pools `(B, T, J, L, D)` to `(B, T, J, D)`; mask and queries are those of `inputs`, the same for all tasks."""
-    _, tasks, behaviours, length, width = encoded.shape
+    _, tasks, behaviors, length, width = encoded.shape
     pairs = {
-        "events": ops.reshape(encoded, (-1, tasks * behaviours, length, width)),
+        "events": ops.reshape(encoded, (-1, tasks * behaviors, length, width)),
         "event_mask": ops.tile(inputs["event_mask"], (1, tasks, 1)),
     }
     if "queries" in inputs:
         pairs["queries"] = ops.tile(inputs["queries"], (1, tasks, 1))
-    return ops.reshape(layer(pairs), (-1, tasks, behaviours, width))
+    return ops.reshape(layer(pairs), (-1, tasks, behaviors, width))

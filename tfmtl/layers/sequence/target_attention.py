@@ -14,12 +14,12 @@ from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class TargetAttention(keras.layers.Layer):
-    """Weighs the events of every behaviour sequence by their fit to a query, usually the candidate item.
+    """Weighs the events of every behavior sequence by their fit to a query, usually the candidate item.
 
     A small network, the activation unit, reads `[q, k, q - k, q * k]` for query q and event k and gives one score;
-    the result is the sum of events times weights. The network is shared by all behaviours.
+    the result is the sum of events times weights. The network is shared by all behaviors.
 
-    Shapes: B batch, J behaviours, L sequence length, D embedding width.
+    Shapes: B batch, J behaviors, L sequence length, D embedding width.
 
     Args:
         hidden_units: Sequence of ints. Widths of the activation unit's hidden layers. Defaults to `(32,)`.
@@ -92,8 +92,8 @@ class TargetAttention(keras.layers.Layer):
         return self.score(hidden)[..., 0]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
-        batch, behaviours, _, width = input_shape["events"]
-        return (batch, behaviours, width)
+        batch, behaviors, _, width = input_shape["events"]
+        return (batch, behaviors, width)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation: the gradient of a step, taken where the sum of the losses is worst nearby."""
+"""Sharpness-aware minimization: the gradient of a step, taken where the sum of the losses is worst nearby."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -31,7 +31,7 @@ class Outputs:
         contributions: `(T,)`, this replica's parts of the tasks' weighted losses.
         means: `(T,)`, the tasks' own mean losses.
         loss: scalar, the contributions and what is added to them.
-        scaled_parts: the contributions one by one, as the optimiser wants them to be differentiated.
+        scaled_parts: the contributions one by one, as the optimizer wants them to be differentiated.
         scaled_rest: what is added to them, likewise, or `None`.
     """
 

@@ -59,7 +59,7 @@ def _gradients(forward: ForwardPass) -> StepGradients:
 
 
 def _apply(forward: ForwardPass, gradients: StepGradients) -> None:
-    """Gives the optimiser a dense gradient for each dense weight, and for each table those of its looked-up rows."""
+    """Gives the optimizer a dense gradient for each dense weight, and for each table those of its looked-up rows."""
     pairs = list(zip(gradients.dense, forward.dense, strict=True))
     for width, table in forward.model.embedding.tables.items():
         gradient = gradients.rows[width]

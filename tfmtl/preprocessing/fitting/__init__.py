@@ -1,0 +1,1 @@
+"""What is learned from the training split: vocabularies, statistics, time cuts."""

@@ -1,0 +1,79 @@
+"""What a log's rows show about the problem file: conditions that never hold, times in another unit."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
+from tfmtl.schema import SPLITS, Problem
+
+_DAY = 86_400
+
+
+def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
+    """Events per sequence (`event/<name>`) and times per unit in which they make sense (`time/<unit>`)."""
+    counts = {}
+    for sequence in problem.sequences:
+        first = batch.column(sequence.columns[0])
+        is_event = pc.and_(batch.column(columns.event(sequence.name)), pc.is_valid(first))
+        counts[f"event/{sequence.name}"] = int(pc.sum(is_event).as_py() or 0)
+    if problem.keys.time is not None:
+        times = batch.column(columns.TIME).to_numpy()
+        counts["time/any"] = len(times)
+        for unit in TICKS:
+            counts[f"time/{unit}"] = int(np.count_nonzero(are_plausible(times, unit)))
+    return counts
+
+
+def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> dict[str, int]:
+    """Examples per split and UTC day (`<split>/day/<days since 1970>`); implausible times are left out.
+
+    Without the bound, times in a wrong unit would make a counter each.
+    """
+    seconds = times // ticks_per_second
+    known = are_plausible(seconds, "s")
+    counts: dict[str, int] = {}
+    for index, split in enumerate(SPLITS):
+        days, found = np.unique(seconds[known & (splits == index)] // _DAY, return_counts=True)
+        counts |= {f"{split}/day/{day}": count for day, count in zip(days.tolist(), found.tolist(), strict=True)}
+    return counts
+
+
+def examples_per_day(counts: Mapping[str, float], split: str) -> dict[str, int]:
+    """ISO day -> examples, in order of time, from what `count_days` counted."""
+    prefix = f"{split}/day/"
+    days = sorted((int(name.removeprefix(prefix)), int(n)) for name, n in counts.items() if name.startswith(prefix))
+    return {str(np.datetime64(day, "D")): count for day, count in days}
+
+
+def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
+    """One sentence or two for everything in the counts of a whole log that is hardly meant so."""
+    found = [
+        f"sequence '{sequence.name}' has no event: {_nothing_holds(sequence.when, sequence.columns[0])}."
+        for sequence in problem.sequences
+        if not counts[f"event/{sequence.name}"]
+    ]
+    total, unit = counts.get("time/any", 0), problem.keys.time_unit
+    if total and counts[f"time/{unit}"] < total / 2:
+        found.append(
+            f"most times in column '{problem.keys.time}' lie outside {FIRST_YEAR} to {LAST_YEAR} when read as {unit}, "
+            f"the time_unit. {_better_unit(total, counts)}"
+        )
+    return found
+
+
+def _nothing_holds(when: str | None, column: str) -> str:
+    missing = f"column '{column}' is missing in every row"
+    return missing if when is None else f'no row satisfies "{when}", or {missing} that does'
+
+
+def _better_unit(total: int, counts: Mapping[str, int]) -> str:
+    fitting = next((unit for unit in TICKS if counts[f"time/{unit}"] >= total / 2), None)
+    if fitting is None:
+        return "Time gaps and the split are right only if one step of this column is one such unit."
+    if fitting in ("s", "ms"):
+        return f"As {fitting} they lie inside: set `time_unit: {fitting}`."
+    return f"As {fitting} they lie inside: divide them in the log and set `time_unit: ms`."

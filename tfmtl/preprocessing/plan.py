@@ -1,0 +1,254 @@
+"""The job without an engine: its steps as plain functions on Arrow batches.
+
+An engine calls them in this order and moves what they return; that is all it has to know of the job:
+
+    find_files ──► read ──► count_times ─merge─► find_cuts            (the log's rows, where splits begin, its end)
+                    │                              │
+                    ├── rows ──► assign_split ◄────┘
+                    │                 ├──► count_values ─merge─► fit  (everything that is fitted, on training rows)
+                    │                 │                           │
+                    │                 └──► partition ─by bucket─► ShardWriter.write
+                    ├── rejected ─by file─► write_rejected        │
+                    └── counts ─────────────────────────────────► finish
+
+`merge` may be called on any part of the tables of one key, in any order and as often as the engine likes.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from tfmtl.core.validation import check_one_of
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting import analyze, label_windows, split
+from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
+from tfmtl.preprocessing.fitting.log_counts import count_log
+from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
+from tfmtl.preprocessing.reading.canonical import canonicalize
+from tfmtl.preprocessing.reading.read import InputError, check_columns, expand, read_batches
+from tfmtl.preprocessing.reading.rejected_rows import rejected_table, write_rejected
+from tfmtl.preprocessing.writing import buckets
+from tfmtl.preprocessing.writing.manifest import build_manifest
+from tfmtl.preprocessing.writing.output_folder import scratch
+from tfmtl.preprocessing.writing.pieces import PieceWriter
+from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
+from tfmtl.schema import Problem
+
+Counts = Mapping[str, int]
+Key = tuple[str, ...]
+Files = Sequence[tuple[int, str]]  # number and path
+KeyedTables = Mapping[Key, pa.Table]
+
+COMPRESSIONS = {"none": "", "gzip": "GZIP"}  # as TensorFlow calls them
+FEW_ROWS = 65_536  # of tables that are held as they came, whatever they add up to
+_TIMES: Key = ("times",)
+_NEWEST: Key = ("newest",)
+
+
+def worth_merging(tables: Sequence[pa.Table]) -> bool:
+    """Whether an engine that holds tables of one key should add them up now, the first being the last sum.
+
+    Waiting for as many new rows as the sum has bounds what is held by the number of different values and not by
+    the log, and keeps the work of all merges together in proportion to the rows.
+    """
+    return bool(sum(table.num_rows for table in tables[1:]) >= max(tables[0].num_rows, FEW_ROWS))
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Where in time the log is cut.
+
+    Attributes:
+        times: the first times of validation and test.
+        until: by split, the newest time of which its late labels may know; empty without such labels.
+    """
+
+    times: split.TimeCuts
+    until: label_windows.KnownUntil
+
+
+@dataclass(frozen=True)
+class ReadBatch:
+    """What one batch of a file gave.
+
+    Attributes:
+        rows: canonical batch of the good rows; may be empty.
+        rejected: table of the others, as `rejected_table` makes it, or `None` without any.
+        counts: counter -> value.
+    """
+
+    rows: pa.RecordBatch
+    rejected: pa.Table | None
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run of the job. Nothing it returns depends on the engine or on how rows are spread over workers.
+
+    Args:
+        problem: `Problem`.
+        directory: str. Everything is written below it.
+        num_shards: int. Buckets of users, and TFRecord files per split.
+        seed: int. Of the split by user and of the order of records.
+        compression: `""` or `"GZIP"`.
+        transform_from: str or None. Earlier output whose statistics are taken, in place of fitting them. A path and
+            not what lies there: a plan goes to every worker.
+        extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
+    """
+
+    problem: Problem
+    directory: str
+    num_shards: int
+    seed: int = 0
+    compression: str = ""
+    transform_from: str | None = None
+    extend_vocabularies: bool = False
+
+    @classmethod
+    def checked(
+        cls,
+        problem: Problem,
+        directory: str,
+        num_shards: int,
+        seed: int,
+        compression: str,
+        transform_from: str | None = None,
+        extend_vocabularies: bool = False,
+    ) -> "Plan":
+        """A plan from a user's arguments; raises `ValueError` where one is out of range."""
+        check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
+        if seed < 0:
+            raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
+        if num_shards < 1:
+            raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+        if extend_vocabularies and transform_from is None:
+            raise ValueError(
+                "preprocess: `extend_vocabularies` goes with `transform_from` only. Say which ones to extend."
+            )
+        if transform_from is not None:
+            read_statistics(problem, transform_from)  # before any work, whether it is there and fits
+        packed = COMPRESSIONS[compression]
+        return cls(problem, directory, num_shards, seed, packed, transform_from, extend_vocabularies)
+
+    # === Read ===
+
+    def find_files(self, patterns: Sequence[str]) -> Files:
+        """`(number, path)` of every input file, its columns checked."""
+        paths = expand(patterns)
+        check_columns(paths, columns.column_uses(self.problem))
+        return list(enumerate(paths))
+
+    def read(self, number: int, path: str, place: str | None = None) -> Iterator[ReadBatch]:
+        """Reads and checks one file, batch by batch; `place` is where it lies, if `path` is not."""
+        names = columns.raw_columns(self.problem)
+        for numbers, batch, unreadable in read_batches(place or path, names):
+            rows, reasons = canonicalize(self.problem, batch, number, numbers)
+            rejected = rejected_table(path, numbers, batch, unreadable, reasons)
+            counts = {"rows": batch.num_rows + len(unreadable), **count_log(self.problem, rows)}
+            yield ReadBatch(rows, rejected, counts)
+
+    # === Split ===
+
+    @property
+    def counts_times(self) -> bool:
+        """Whether the cuts have to be found in the log."""
+        return self.problem.split.needs_time_shares or bool(self.problem.late_tasks)
+
+    def count_times(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
+        """Tables to merge for `find_cuts`."""
+        counted = []
+        if self.problem.split.needs_time_shares:
+            counted.append((_TIMES, split.time_counts(rows)))
+        if self.problem.late_tasks:
+            counted.append((_NEWEST, label_windows.newest_time(rows)))
+        return counted
+
+    def merge_times(self, tables: Iterable[pa.Table]) -> pa.Table:
+        """Adds up tables of `count_times` with one key."""
+        return split.merge_time_counts(tables)
+
+    def find_cuts(self, times: KeyedTables) -> Cuts:
+        """Where the log is cut; from the merged tables of `count_times` where it `counts_times`."""
+        own = self.problem.split
+        cuts = own.valid_from or 0, own.test_from or 0
+        if own.needs_time_shares:
+            cuts = split.time_cuts(own, times.get(_TIMES))
+        until = label_windows.known_until(self.problem, times.get(_NEWEST), cuts) if self.problem.late_tasks else ()
+        return Cuts(cuts, until)
+
+    def assign_split(self, rows: pa.RecordBatch, cuts: Cuts) -> pa.RecordBatch:
+        """Adds the split to canonical rows, and which of their label windows are open."""
+        return label_windows.mark_open(
+            self.problem, split.assign_split(self.problem, rows, self.seed, cuts.times), cuts.until
+        )
+
+    # === Fit ===
+
+    def count_values(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
+        """Tables to merge for `fit`, of rows with their split."""
+        if self.transform_from is not None and not self.extend_vocabularies:
+            return []
+        counted = analyze.count_values(self.problem, rows)
+        return [(key, table) for key, table in counted if self.transform_from is None or key[0] == analyze.TABLE]
+
+    def merge_values(self, tables: Iterable[pa.Table]) -> pa.Table:
+        """Adds up tables of `count_values` with one key."""
+        return analyze.merge_counts(tables)
+
+    def fit(self, values: KeyedTables) -> TransformStatistics:
+        """Everything fitted, from the merged tables of `count_values`; or taken, with what is new in these."""
+        counts = {(what, name): table for (what, name), table in values.items()}
+        if self.transform_from is None:
+            return analyze.build_statistics(self.problem, counts)
+        return extend_statistics(self.problem, read_statistics(self.problem, self.transform_from), counts)
+
+    # === Write ===
+
+    def partition(self, rows: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """`(bucket, rows)`: a user's rows always share one."""
+        return buckets.partition(rows, self.num_shards)
+
+    def piece_writer(self) -> PieceWriter:
+        """What keeps the rows of one file in files, for engines that would hold them in memory otherwise."""
+        return PieceWriter(scratch(self.directory), self.num_shards)
+
+    def shard_writer(self) -> ShardWriter:
+        """What writes the buckets; one object may write many."""
+        return ShardWriter(self.problem, self.directory, self.num_shards, self.compression, self.seed)
+
+    def write_rejected(self, number: int, tables: Iterable[pa.Table]) -> Counts:
+        """Writes the rejected rows of one file and counts them by reason."""
+        return write_rejected(self.directory, number, tables)
+
+    def finish(
+        self,
+        paths: Sequence[str],
+        statistics: TransformStatistics,
+        read_counts: Iterable[Counts],
+        rejected_counts: Iterable[Counts],
+        shards: Iterable[Shard],
+    ) -> None:
+        """Writes what was fitted, the requests and, last, the manifest.
+
+        Raises:
+            InputError: no row is left for training.
+        """
+        shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
+        if self.transform_from is None:
+            statistics = label_windows.add_label_moments(self.problem, statistics, shards)
+        manifest = build_manifest(
+            self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
+        )
+        if self.transform_from is not None:
+            taken = read_statistics(self.problem, self.transform_from)
+            manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
+        if not manifest["splits"]["train"]["examples"]:
+            raise InputError(
+                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
+                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
+            )
+        requests = [request for shard in shards for request in shard["requests"]]
+        write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

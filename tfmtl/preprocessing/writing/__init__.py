@@ -1,0 +1,1 @@
+"""From canonical rows to TFRecords and the files beside them."""

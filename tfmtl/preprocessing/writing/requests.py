@@ -1,0 +1,62 @@
+"""Real examples as raw serving requests, kept beside their records.
+
+They let an exported model be checked on what preprocessing really did: the
+request goes through the serving graph, the record through the training graph,
+and both must answer alike.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.writing.sequences import Windows
+from tfmtl.schema import CategoricalFeature, Problem
+
+
+def raw_requests(
+    problem: Problem,
+    table: pa.Table,
+    examples: np.ndarray,
+    windows: Mapping[str, Windows],
+    records: Sequence[bytes],
+    chosen: np.ndarray,
+) -> list[dict[str, Any]]:
+    """`{"features": raw values as `raw_signature` names them, "record": base64}` of the chosen examples.
+
+    Args:
+        problem: `Problem`.
+        table: the sorted canonical rows of a bucket.
+        examples: rows that are examples.
+        windows: sequence -> event rows of every example.
+        records: the chosen examples, serialized.
+        chosen: positions in `examples`.
+    """
+    requests = []
+    for index, record in zip(chosen.tolist(), records, strict=True):
+        row = int(examples[index])
+        features = {feature.name: _value(table, feature.name, row, problem) for feature in problem.features}
+        for sequence in problem.sequences:
+            window = windows[sequence.name]
+            events = window.rows[window.starts[index] : window.stops[index]].tolist()
+            for column in sequence.columns:
+                features[sequence.column_key(column)] = [_value(table, column, event, problem) for event in events]
+            if sequence.time_gap_buckets:
+                features[sequence.time_key] = [table[columns.TIME][event].as_py() for event in events]
+        if problem.uses_time_gaps:
+            features[str(problem.keys.time)] = table[columns.TIME][row].as_py()
+        requests.append({"features": features, "record": base64.b64encode(record).decode()})
+    return requests
+
+
+def _value(table: pa.Table, name: str, row: int, problem: Problem) -> Any:
+    value = table[name][row].as_py()
+    if value is not None:
+        return value
+    feature = problem.feature(name)
+    if isinstance(feature, CategoricalFeature):
+        return [] if feature.multi_valued else ""
+    return float("nan")

@@ -1,0 +1,77 @@
+"""Buckets of users to TFRecord files."""
+
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import tensorflow as tf
+
+from tfmtl.data.raw_transform import RawTransform
+from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.preprocessing.fitting.label_windows import join_labels
+from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.writing.encode import encode_bucket
+from tfmtl.preprocessing.writing.output_folder import scratch
+from tfmtl.schema import SPLITS, Problem
+
+NUM_REQUESTS = 64  # real examples kept as raw serving requests, about
+
+Shard = Mapping[str, Any]  # what was written and counted of a bucket, as plain JSON values
+
+
+class ShardWriter:
+    """Writes one file a bucket and split.
+
+    Args:
+        problem: `Problem`.
+        directory: str. The files go to `<split>/` below it.
+        num_shards: int. Buckets there are.
+        compression: `""` or `"GZIP"`.
+        seed: int. Of the order of records.
+    """
+
+    def __init__(self, problem: Problem, directory: str, num_shards: int, compression: str, seed: int) -> None:
+        self._problem = problem
+        self._directory = directory
+        self._num_shards = num_shards
+        self._compression = compression
+        self._seed = seed
+        self._transform: RawTransform | None = None
+
+    def write(self, bucket: int, batches: Iterable[pa.RecordBatch], statistics: TransformStatistics) -> Shard:
+        """Writes all rows of a bucket, which may come in any order and batches.
+
+        Args:
+            bucket: int.
+            batches: canonical rows with their split.
+            statistics: the same in every call.
+        """
+        if self._transform is None:
+            with tempfile.TemporaryDirectory(prefix="tfmtl-transform-") as folder:
+                statistics.save(folder)
+                self._transform = RawTransform(self._problem, folder)  # reads every file now
+        table, undecided = join_labels(self._problem, pa.Table.from_batches(list(batches)))
+        num_requests = -(-NUM_REQUESTS // self._num_shards)
+        encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
+        written = {}
+        for split in SPLITS:
+            suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
+            name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
+            size = self._write_file(name, encoded.records(split))
+            written[name] = {"records": encoded.counts[f"{split}/examples"], "bytes": size}
+        return {
+            "bucket": bucket,
+            "counts": {**encoded.counts, **undecided},
+            "files": written,
+            "requests": encoded.requests,
+        }
+
+    def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> int:
+        """Writes one file and returns its size."""
+        with files.local_target(files.join(self._directory, *name.split("/")), scratch(self._directory)) as local:
+            with tf.io.TFRecordWriter(str(local), self._compression) as writer:
+                for records in slices:
+                    for record in records.to_pylist():
+                        writer.write(record)
+            return local.stat().st_size

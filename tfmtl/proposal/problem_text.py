@@ -1,0 +1,86 @@
+"""A proposal as a commented problem file."""
+
+import re
+import textwrap
+from typing import Any
+
+import yaml
+
+from tfmtl.proposal.entry import Entry
+from tfmtl.proposal.proposal import Proposal
+from tfmtl.proposal.sample import Sample
+from tfmtl.schema import Problem
+from tfmtl.schema.read_yaml import read_yaml
+
+_WIDTH = 118
+_PLACEHOLDER = {"kind": "binary", "name": "stands_in_for_a_label"}
+
+
+def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
+    """YAML with a reason behind every line; it has been read back by the project's own loader.
+
+    Args:
+        proposal: `Proposal`.
+        sample: `Sample`, for the facts at the top.
+        name: of the problem; other characters than letters and digits become `_`.
+    """
+    name = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "problem"
+    name = name if name[0].isalpha() else f"log_{name}"
+    files = f"{sample.files_read} of {sample.num_files} files" if sample.num_files > 1 else "one file"
+    lines = [
+        f"# Proposed by `tfmtl schema infer` from {sample.rows.num_rows:,} rows, spread over {files} of about "
+        f"{sample.total_rows:,} rows.",
+        "# Every line is a guess and says why: read them. Whatever is known only after the example must be no feature.",
+        f"name: {name}",
+        "",
+    ]
+    lines += _comment(proposal.key_reasons)
+    lines += [f"keys: {_flow(proposal.keys)}"] if proposal.keys else []
+    lines += ["", "features:", *_entries(proposal.features)]
+    reasons: dict[str, list[str]] = {}
+    for column, why in proposal.left_out.items():
+        reasons.setdefault(why, []).append(_one_line(column))
+    lines += _comment([f"{', '.join(columns)} {why}" for why, columns in reasons.items()], "not used: ", "  ")
+    if proposal.sequences:
+        lines += ["", "sequences:  # what the user did strictly before the example's time"]
+        lines += _entries(proposal.sequences)
+    lines += [""]
+    if proposal.tasks:
+        lines += ["tasks:", *_entries(proposal.tasks)]
+        lines += ["  # These may be labels, too:" for _ in proposal.candidates[:1]]
+    else:
+        lines += ["tasks:  # name what to predict: take the # away, or run again with --label"]
+        lines += ["  # - {kind: binary, name: ...}" for _ in range(not proposal.candidates)]
+    lines += [f"  # {line[2:]}" for line in _entries(proposal.candidates)]
+    lines += ["", f"split: {_flow(dict(proposal.split.values))}  # {proposal.split.why}"]
+    lines += ["", *_comment(proposal.notes)] if proposal.notes else []
+    text = "\n".join(lines) + "\n"
+    _check(proposal, name, text)
+    return text
+
+
+def _check(proposal: Proposal, name: str, text: str) -> None:
+    """Raises `ProblemError` where the file would not load once labels are named."""
+    Problem.from_dict(proposal.to_dict(name) | {"tasks": proposal.to_dict(name)["tasks"] or [_PLACEHOLDER]})
+    if read_yaml(text) | {"tasks": None} != proposal.to_dict(name) | {"tasks": None}:
+        raise RuntimeError("schema infer: the file would not say what was guessed. Please report it with the header.")
+
+
+def _entries(entries: list[Entry]) -> list[str]:
+    return [f"  - {_flow(dict(entry.values))}  # {_one_line(entry.why)}" for entry in entries]
+
+
+def _comment(sentences: list[str], before: str = "", indent: str = "") -> list[str]:
+    lines = []
+    for sentence in sentences:
+        start = f"{indent}# {before}"
+        lines += textwrap.wrap(start + _one_line(sentence), _WIDTH, subsequent_indent=f"{indent}#   ")
+    return lines
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _flow(values: dict[str, Any]) -> str:
+    return yaml.safe_dump(values, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9).strip()

@@ -1,0 +1,324 @@
+"""A problem put together from guesses about columns."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tfmtl.core.validation import did_you_mean
+from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS
+from tfmtl.proposal import roles
+from tfmtl.proposal.column_profile import ColumnProfile, determined_by
+from tfmtl.proposal.entry import Entry
+from tfmtl.proposal.feature_guess import guess_feature, why_left_out
+from tfmtl.proposal.plain_names import plain_names
+from tfmtl.proposal.sample import Sample
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_BEHAVIORS = 6
+_ROWS_A_USER = 5  # from which a user's own embedding can be learnt
+_FEWEST_POSITIVE = 10
+_HISTORY = 50
+_OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after the example"
+
+
+@dataclass
+class Proposal:
+    """What a problem file would say, with the reasons.
+
+    Attributes:
+        keys: `user`, `time`, `time_unit`, as far as they were found.
+        key_reasons: one sentence a key.
+        features, sequences, tasks: entries in the order of the file.
+        candidates: columns that may be labels.
+        split: the entry of the split.
+        left_out: column -> why it is not used.
+        notes: whatever else the user should know.
+    """
+
+    keys: dict[str, str] = field(default_factory=dict)
+    key_reasons: list[str] = field(default_factory=list)
+    features: list[Entry] = field(default_factory=list)
+    sequences: list[Entry] = field(default_factory=list)
+    tasks: list[Entry] = field(default_factory=list)
+    candidates: list[Entry] = field(default_factory=list)
+    split: Entry = field(default_factory=lambda: Entry({}, ""))
+    left_out: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self, name: str) -> dict[str, Any]:
+        """The mapping that `Problem.from_dict` reads."""
+        result: dict[str, Any] = {"name": name}
+        if self.keys:
+            result["keys"] = self.keys
+        result["features"] = [dict(entry.values) for entry in self.features]
+        if self.sequences:
+            result["sequences"] = [dict(entry.values) for entry in self.sequences]
+        result["tasks"] = [dict(entry.values) for entry in self.tasks]
+        result["split"] = dict(self.split.values)
+        return result
+
+
+def propose(
+    sample: Sample,
+    labels: Sequence[str] = (),
+    user: str | None = None,
+    time: str | None = None,
+    item: str | None = None,
+) -> Proposal:
+    """Guesses a problem.
+
+    Args:
+        sample: `Sample`.
+        labels: columns to predict; without any the proposal has candidates only.
+        user: column of the user; guessed if `None`, as are the next two.
+        time: column of the time.
+        item: column of what is shown or bought.
+
+    Raises:
+        ValueError: a named column does not exist or cannot be what it is named for.
+    """
+    profiles = {
+        name: ColumnProfile(name, sample.rows.column(name), sample.total_rows) for name in sample.rows.column_names
+    }
+    named = [("--label", label) for label in labels] + [("--user", user), ("--time", time), ("--item", item)]
+    for option, name in named:
+        if name is not None and name not in profiles:
+            raise ValueError(
+                f"schema infer: {option} must be a column. Received: {name!r}; the columns are "
+                f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
+            )
+    proposal = Proposal()
+    others = {name: column for name, column in profiles.items() if name not in labels}
+    user = user or roles.find_user(others)
+    time = time or roles.find_time(others)
+    names = plain_names(list(profiles))
+    if time and names[time] != time:
+        raise ValueError(
+            f"schema infer: the time's column must be called by letters, digits and single underscores, as every "
+            f"request has it. Received: {time!r}. Rename it in the log, such as to {names[time]!r}."
+        )
+    item = item or roles.find_item({name: column for name, column in others.items() if name != user})
+    _guess_keys(proposal, profiles, user, time)
+    split_column = _guess_split(proposal, profiles)
+    _guess_tasks(proposal, profiles, names, labels)
+    keys = {user, time, split_column}
+    _guess_features(proposal, profiles, names, user, item, {*labels, *(name for name in keys if name and name != user)})
+    if not proposal.features:
+        raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
+    if user and time and item:
+        _guess_sequences(proposal, profiles, names[item])
+    elif not (user and time):
+        proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
+    return proposal
+
+
+# === Keys and split ===
+
+
+def _guess_keys(proposal: Proposal, columns: Mapping[str, ColumnProfile], user: str | None, time: str | None) -> None:
+    if user:
+        column = columns[user]
+        proposal.keys["user"] = user
+        rows = column.total_rows / max(column.estimated_distinct, 1)
+        proposal.key_reasons.append(f"user: {column.estimated_distinct:,} users, {rows:.1f} rows each")
+    else:
+        proposal.key_reasons.append("no user column was found (--user names it)")
+    if not time:
+        text = [name for name, column in columns.items() if roles.is_iso_time(column)]
+        why = f"; {text[0]} is a date written as text: write it in seconds, or as a Parquet timestamp" if text else ""
+        proposal.key_reasons.append(f"no time column was found (--time names it){why}")
+        return
+    unit = roles.time_unit(columns[time])
+    if unit in ("us", "ns"):
+        raise ValueError(
+            f"schema infer: column '{time}' must be in seconds or milliseconds to be the time. Received: times that "
+            f"make sense in {unit}. Divide them in the log."
+        )
+    proposal.keys["time"] = time
+    if unit == "ms":
+        proposal.keys["time_unit"] = "ms"
+    if unit is None:
+        proposal.key_reasons.append(
+            f"time: not between {FIRST_YEAR} and {LAST_YEAR} in any unit: taken for seconds from some start"
+        )
+    elif not columns[time].is_timestamp:
+        low, high = (
+            str(np.datetime64(int(number // TICKS[unit]), "s"))
+            for number in (columns[time].present_numbers.min(), columns[time].present_numbers.max())
+        )
+        proposal.key_reasons.append(f"time: in {unit} the values run from {low} to {high}")
+
+
+def _guess_split(proposal: Proposal, columns: Mapping[str, ColumnProfile]) -> str | None:
+    found = [
+        (name, {*column.counts[0].tolist()})
+        for name, column in columns.items()
+        if not column.is_list and {"train"} < {*column.counts[0].tolist()} <= roles.SPLIT_WORDS
+    ]
+    column_name, words = found[0] if found else (None, set())
+    if words == roles.SPLIT_WORDS:
+        proposal.split = Entry({"by": "column", "column": column_name}, "the column says train, valid or test")
+        return column_name
+    if column_name:
+        [absent] = roles.SPLIT_WORDS - words
+        proposal.notes.append(
+            f"column '{column_name}' says train and so on, but never {absent}: write that into some of the rows to "
+            f"use it, with split: {{by: column, column: {column_name}}}"
+        )
+    shares = {"valid": 0.1, "test": 0.1}
+    if "time" in proposal.keys:
+        proposal.split = Entry(
+            {"by": "time", **shares}, "the newest rows are the test split: a model in use predicts the future"
+        )
+    elif "user" in proposal.keys and columns[proposal.keys["user"]].distinct >= 30:
+        proposal.split = Entry({"by": "user", **shares}, "there is no time; a user's rows stay together")
+    else:
+        proposal.split = Entry({"by": "row", **shares}, "there is neither a time nor users enough: rows at random")
+    return column_name
+
+
+# === Tasks ===
+
+
+def _guess_tasks(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], labels: Sequence[str]
+) -> None:
+    for label in labels:
+        proposal.tasks.append(_task(columns[label], columns, names, labels))
+    for name, column in columns.items():
+        if name not in labels and name not in proposal.keys.values() and roles.is_outcome(column):
+            proposal.candidates.append(_task(column, columns, names, ()))
+    unnamed = {
+        name: column.counts[0].tolist()
+        for name, column in columns.items()
+        if _is_behavior(column) and name not in proposal.keys.values()
+    }
+    for name, values in unnamed.items():
+        proposal.notes.append(
+            f"column '{name}' says what happened ({', '.join(values[:4])}): to predict one of these, write it as a "
+            "0/1 column of the rows where it could have happened"
+        )
+
+
+def _task(
+    column: ColumnProfile, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], labels: Sequence[str]
+) -> Entry:
+    if column.numbers is None:
+        raise ValueError(
+            f"schema infer: label '{column.name}' must be a column of numbers. Received: {column.distinct} values such "
+            f"as {column.counts[0][:3].tolist()}. Write it as 0 and 1, or as a number."
+        )
+    numbers = column.present_numbers
+    name = names[column.name]
+    about = {"name": name} if name == column.name else {"name": name, "label": column.name}
+    if not column.is_binary:
+        why = f"{numbers.min():.6g} to {numbers.max():.6g}, mean {numbers.mean():.4g}"
+        return Entry({"kind": "regression", **about}, why)
+    why = f"{numbers.mean():.2%} ones"
+    parents = [columns[name] for name in labels if name != column.name and _is_parent(columns[name], column)]
+    if parents:
+        why += f"; never 1 where {parents[0].name} is 0: `parent: {names[parents[0].name]}` chains them"
+    return Entry({"kind": "binary", **about}, why)
+
+
+def _is_parent(parent: ColumnProfile, child: ColumnProfile) -> bool:
+    if not (parent.is_binary and child.is_binary):
+        return False
+    above, below = parent.numbers, child.numbers
+    assert above is not None and below is not None  # both are binary
+    return (
+        np.nansum(below) >= _FEWEST_POSITIVE
+        and not np.any((below == 1) & (above == 0))
+        and np.nanmean(below) < np.nanmean(above)
+    )
+
+
+def _label_column(entry: Entry) -> str:
+    return str(entry.values.get("label", entry.values["name"]))
+
+
+# === Features ===
+
+
+def _guess_features(
+    proposal: Proposal,
+    columns: Mapping[str, ColumnProfile],
+    names: Mapping[str, str],
+    user: str | None,
+    item: str | None,
+    taken: set[str],
+) -> None:
+    candidates = {_label_column(entry) for entry in proposal.candidates}
+    for name, column in columns.items():
+        if name in taken:
+            continue
+        if name in candidates:
+            proposal.left_out[name] = _OUTCOME
+            continue
+        if _is_behavior(column):
+            proposal.left_out[name] = "says what happened: known only after the example; it sorts the histories"
+            continue
+        why = why_left_out(column) if name not in (user, item) else None
+        if name == user and proposal.split.values.get("by") != "time":
+            why = "the user: those of the test split never occur in training"
+        elif name == user and column.total_rows < _ROWS_A_USER * column.estimated_distinct:
+            why = f"the user: fewer than {_ROWS_A_USER} rows each, too few to learn one by one"
+        if why:
+            proposal.left_out[name] = why
+        else:
+            proposal.features.append(guess_feature(column, names[name], _side(columns, column, user, item)))
+
+
+def _side(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str | None, item: str | None) -> str:
+    """Whose fact it is: a column that has one value for each user is the user's."""
+    if column.name in (user, item):
+        return "user" if column.name == user else "item"
+    if column.is_list:
+        return "context"
+    for key, side in ((user, "user"), (item, "item")):
+        if key is not None and determined_by(columns[key], column):
+            return side
+    return "context"
+
+
+# === Sequences ===
+
+
+def _is_behavior(column: ColumnProfile) -> bool:
+    named = {"behavior", "behaviour", "event", "action", "btag"} & set(column.words)
+    return bool(named) and column.numbers is None and not column.is_list and 2 <= column.distinct <= 12
+
+
+def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], item: str) -> None:
+    events = [item]
+    for entry in proposal.features:
+        values = entry.values
+        is_single = values["kind"] == "categorical" and not values.get("multi_valued")
+        if is_single and values.get("side") == "item" and values["name"] not in ("time", "gap", item):
+            events.append(str(values["name"]))
+    events = events[:3]
+    kinds = [column for column in columns.values() if _is_behavior(column) and _NAME.fullmatch(column.name)]
+    if kinds:
+        for value in kinds[0].counts[0].tolist()[:_MOST_BEHAVIORS]:
+            name = re.sub(r"\W+|_+", "_", value).strip("_").lower()
+            if _NAME.fullmatch(name) and "'" not in value:
+                when = f"{kinds[0].name} == '{value}'"
+                proposal.sequences.append(Entry(_sequence(name, events, when), f"a behavior in {kinds[0].name}"))
+        return
+    proposal.sequences.append(
+        Entry(_sequence("history", events, None), "all of a user's rows before the example's time")
+    )
+    binary = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.values["kind"] == "binary"]
+    outcomes = [entry for entry in binary if _NAME.fullmatch(_label_column(entry))]  # a condition has to name it
+    for entry in outcomes[: _MOST_BEHAVIORS - 1]:
+        name, column = str(entry.values["name"]), _label_column(entry)
+        history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{column} == 1")
+        proposal.sequences.append(Entry(history, f"of these, the rows with {column}"))
+
+
+def _sequence(name: str, columns: Sequence[str], when: str | None) -> dict[str, Any]:
+    condition = {"when": when} if when else {}
+    return {"name": name, "columns": list(columns), **condition, "max_length": _HISTORY}

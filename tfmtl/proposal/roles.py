@@ -1,0 +1,131 @@
+"""What a column is for: a key, an outcome, a fact to predict from, or nothing."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
+from tfmtl.proposal.column_profile import ColumnProfile
+
+_USERS = ("user", "userid", "uid", "visitor", "visitorid", "member", "customer", "account", "client", "viewer", "nick")
+_ITEMS = (
+    "item itemid video videoid movie movieid product productid sku article news song track ad adgroup goods photo "
+    "business book poi listing"
+).split()
+_IDS = ("id", "ids", "code", "no", "key", "uuid", "hash", "zip", "zipcode", "md5")
+_TIMES = ("timestamp", "time", "ts", "datetime", "date", "created", "clock", "when")
+_OUTCOMES = (
+    "label target click clicked clk conversion converted buy bought purchase purchased order ordered pay paid cart "
+    "carted like liked love follow followed comment commented share shared forward forwarded hate dislike fav "
+    "favorite favourite install event churn churned default event response view viewed install read finish finished"
+).split()
+_AMOUNTS = "rating stars score watch watched play dwell stay revenue gmv spend spent".split()
+_ROW_NAMES = ("index", "row", "rowid", "rownum", "pid", "sample", "unnamed", "idx")
+_CATEGORIES = ("hour", "weekday", "day", "month", "dow", "level", "type", "tab", "group", "segment", "category", "cate")
+
+# Year first or last; points also join versions and addresses, so beside them the year has all its digits.
+_DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/])\d{1,2}\3\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})(?!\d)")
+
+SPLIT_WORDS = {"train", "valid", "test"}
+
+
+def find_user(columns: Mapping[str, ColumnProfile]) -> str | None:
+    """The column of the user: one of the usual names, the one with the most distinct values of several."""
+    return _by_name(columns, _USERS)
+
+
+def find_item(columns: Mapping[str, ColumnProfile]) -> str | None:
+    """The column of what is shown, likewise."""
+    return _by_name(columns, _ITEMS)
+
+
+def _by_name(columns: Mapping[str, ColumnProfile], names: Sequence[str]) -> str | None:
+    found = []
+    for name, column in columns.items():
+        head = "".join(column.words)
+        is_key = head in names or (len(column.words) > 1 and column.words[-2] in names and column.words[-1] in _IDS)
+        if is_key and not column.is_list and column.distinct > 2 and not _has_fractions(column):
+            found.append((column.distinct, name))
+    return max(found)[1] if found else None
+
+
+def _has_fractions(column: ColumnProfile) -> bool:
+    return column.numbers is not None and not column.is_integer
+
+
+def time_unit(column: ColumnProfile) -> str | None:
+    """The unit in which nearly all values are times between 1980 and 2100, if there is one."""
+    if column.is_timestamp:
+        return "ms"
+    numbers = column.present_numbers
+    if not len(numbers):
+        return None
+    return next((unit for unit in TICKS if np.mean(are_plausible(numbers, unit)) >= 0.99), None)
+
+
+def is_time_name(column: ColumnProfile) -> bool:
+    """Whether the name says when."""
+    return any(word in _TIMES for word in column.words) or "".join(column.words).endswith(("timestamp", "time"))
+
+
+def find_time(columns: Mapping[str, ColumnProfile]) -> str | None:
+    """The column of the time: named so, and times in seconds or milliseconds; the finest of several."""
+    found = [
+        (column.distinct, name)
+        for name, column in columns.items()
+        if is_time_name(column) and time_unit(column) in ("s", "ms") and column.missing < 0.01
+    ]
+    return max(found)[1] if found else None
+
+
+def is_iso_time(column: ColumnProfile) -> bool:
+    """Whether the column holds dates or times written as text."""
+    if column.numbers is not None or column.is_list or column.is_record or not column.num_present:
+        return False
+    values = column.counts[0][:200].tolist()
+    return sum(_looks_like_date(value) for value in values) >= 0.95 * len(values)
+
+
+def _looks_like_date(text: str) -> bool:
+    return _DATE.match(text) is not None
+
+
+def is_calendar_day(column: ColumnProfile) -> bool:
+    """Whether the numbers read as YYYYMMDD."""
+    numbers = column.present_numbers
+    if not column.is_integer or numbers.min() < FIRST_YEAR * 10_000 or numbers.max() > LAST_YEAR * 10_000:
+        return False
+    return bool(np.all((numbers % 100 >= 1) & (numbers % 100 <= 31) & (numbers // 100 % 100 <= 12)))
+
+
+def is_outcome(column: ColumnProfile) -> bool:
+    """Whether the name says that the values are known only after the example: a click, a rating, a play time."""
+    if column.is_binary:
+        return column.words[:1] == ("is",) or any(word in _OUTCOMES for word in column.words)
+    if column.numbers is None:
+        return False
+    # A time that is no point in time is how long it took until something happened.
+    is_duration = column.words in (("time",), ("duration",), ("futime",), ("tte",)) and time_unit(column) is None
+    return is_duration or any(word in _AMOUNTS for word in column.words)
+
+
+def is_id(column: ColumnProfile) -> bool:
+    """Whether the name says that numbers are names."""
+    joined = "".join(column.words)
+    return any(word in _IDS for word in column.words) or joined.endswith("id") or column.words[-1:] == ("postcode",)
+
+
+def is_category_name(column: ColumnProfile) -> bool:
+    """Whether the name is that of a kind or a part of the calendar."""
+    return any(word in _CATEGORIES for word in column.words)
+
+
+def is_row_number(column: ColumnProfile) -> bool:
+    """Whether every row has a value of its own and is no number, or the name or the order says that it counts rows."""
+    if column.distinct < len(column.codes) or len(column.codes) < 20 or column.is_list:
+        return False
+    numbers = column.present_numbers
+    rises = column.is_integer and len(numbers) == len(column.codes) and bool(np.all(np.diff(numbers) > 0))
+    is_text = column.numbers is None and column.total_rows <= len(column.codes)  # in a sample it might recur later
+    return (rises and not is_time_name(column)) or is_text or any(word in _ROW_NAMES for word in column.words)
