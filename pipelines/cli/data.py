@@ -1,17 +1,16 @@
-"""The commands about data: public data sets, a proposed problem file for a log, a report on a prepared folder."""
+"""The commands about data: public data sets, a proposed problem file for a log, a report on prepared data."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-console = Console(soft_wrap=True, highlight=False)
-schema = typer.Typer(help="Problem files.", no_args_is_help=True)
+from pipelines.cli.screen import console
+from pipelines.cli.step_command import StepCommand
 
-_KEY = "Its column; guessed if left out."
+schema = typer.Typer(help="Problem files.", no_args_is_help=True)
 
 
 @schema.callback()
@@ -19,15 +18,15 @@ def _schema() -> None:
     """Problem files."""  # a callback of its own: with one command alone Typer would take its name away
 
 
-@schema.command()
+@schema.command(cls=StepCommand)
 def infer(
     inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The problem file to write.")] = Path("problem.yaml"),
-    label: Annotated[list[str] | None, typer.Option(help="Column to predict; give it again for further ones.")] = None,
-    user: Annotated[str | None, typer.Option(help=_KEY)] = None,
-    time: Annotated[str | None, typer.Option(help=_KEY)] = None,
-    item: Annotated[str | None, typer.Option(help=_KEY)] = None,
-    rows: Annotated[int, typer.Option(help="Rows to look at, spread over the files.")] = 100_000,
+    label: Annotated[list[str] | None, typer.Option(help="Column to predict. May be given several times.")] = None,
+    user: Annotated[str | None, typer.Option(help="Column with the user. Default: guessed.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column with the time. Default: guessed.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column with the item. Default: guessed.")] = None,
+    rows: Annotated[int, typer.Option(help="Number of rows to look at, spread over the files.")] = 100_000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing problem file.")] = False,
 ) -> None:
     """Propose a problem file: keys, features, histories, split, each with its reason. It only needs labels named."""
@@ -62,9 +61,9 @@ def infer(
 def data_report(
     data: Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The HTML file; default: <folder>_report.html beside it.")
+        Path | None, typer.Option("--output", "-o", help="The HTML file. Default: <folder>_report.html beside it.")
     ] = None,
-    rows: Annotated[int, typer.Option(help="Examples a split to look at.")] = 200_000,
+    rows: Annotated[int, typer.Option(help="Number of examples per split to look at.")] = 200_000,
 ) -> None:
     """Write one HTML page about prepared data: splits, labels, drift, leak suspects, histories, rejected rows."""
     from tfmtl.data import PreparedData
@@ -88,9 +87,11 @@ def data_report(
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="Data set to prepare; leave out to list them.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where log and problem file go.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files; fetched if left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Data set to prepare. Without it they are listed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the log and its problem file.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files. Default: they are fetched.")] = None,
 ) -> None:
     """List public data sets, or prepare one: canonical log and problem file."""
     from pipelines.datasets import DATASETS

@@ -9,16 +9,18 @@ import yaml
 from tfmtl.schema import Problem
 
 
-class _Values(yaml.SafeLoader):
+class PlainValues(yaml.SafeLoader):
     """YAML 1.2's plain values: `off` is a word and `1e-2` a number, which PyYAML's 1.1 takes the other way round."""
 
 
-_Values.yaml_implicit_resolvers = {
+PlainValues.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:bool",)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Values.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.IGNORECASE), list("tTfF"))
-_Values.add_implicit_resolver(
+PlainValues.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$", re.IGNORECASE), list("tTfF")
+)
+PlainValues.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
@@ -32,7 +34,7 @@ def option_values(owner: str, settings: Sequence[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for name, value in named_texts(owner, "--set", settings).items():
         try:
-            parsed = yaml.load(value, Loader=_Values)  # a SafeLoader
+            parsed = yaml.load(value, Loader=PlainValues)  # a SafeLoader
         except yaml.YAMLError as error:
             raise ValueError(
                 f"{owner}: the value of `--set` must be YAML, as in num_experts=8. Received: '{name}={value}'."

@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.console import Console
 
+from pipelines.cli.screen import print_manifest, print_metrics
 from pipelines.datasets import DATASETS
 from pipelines.preprocess.job import preprocess
-from pipelines.steps import Steps
-from pipelines.tables import print_manifest, print_metrics
+from pipelines.runs.steps import Steps
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient

@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.retrieval_reports import prove_lists, read_record, say_epoch
-from pipelines.run import log_of, preprocessed
-from pipelines.steps import Steps
-from pipelines.tables import print_two_stages
-from pipelines.training_items import training_items
+from pipelines.cli.screen import print_two_stages
+from pipelines.runs.all_steps import log_of, preprocessed
+from pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
+from pipelines.runs.steps import Steps
+from pipelines.runs.training_items import training_items
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.data_commands import console
+from pipelines.cli.screen import console
 
 
 def skew(

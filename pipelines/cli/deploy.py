@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.data_commands import console
+from pipelines.cli.screen import console
 from serving.served_name import served_name
 
 
@@ -20,7 +20,7 @@ def deploy_files(
     image: Annotated[str, typer.Option(help="Container image.")] = "tensorflow/serving:2.21.0",
 ) -> None:
     """Write TF Serving's configuration, container and Kubernetes files and a runbook; measures batches on the way."""
-    from pipelines.tables import print_batches
+    from pipelines.cli.screen import print_batches
     from serving.deployment.deploy_files import DeployOptions, write_deploy_files
 
     names = [served_name(model) for model in models]

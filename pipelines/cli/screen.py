@@ -1,4 +1,4 @@
-"""Results as tables on the screen."""
+"""The screen, and results as tables on it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+console = Console(soft_wrap=True, highlight=False)
 
 # Metric -> heading; in the order of the columns.
 _HEADINGS = {

@@ -5,43 +5,52 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.data_commands import console
-
-Seed = Annotated[int, typer.Option(help="Every random number of the step flows from it.")]
+from pipelines.cli.arguments import Seed
+from pipelines.cli.screen import console
 
 
 def preprocess(
     context: typer.Context,
     inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
-    problem: Annotated[Path | None, typer.Option(help="Problem file; default: problem.yaml beside the input.")] = None,
+    problem: Annotated[Path | None, typer.Option(help="Problem file. Default: problem.yaml beside the input.")] = None,
     seed: Seed = 0,
-    shards: Annotated[int | None, typer.Option(help="Files per split; default by input size.")] = None,
-    compression: Annotated[str, typer.Option(help="none or gzip.")] = "none",
-    engine: Annotated[str, typer.Option(help="beam or spark; the output is the same.")] = "beam",
-    master: Annotated[str | None, typer.Option(help="Spark's master; default: spark-submit's, or local[*].")] = None,
-    conf: Annotated[list[str] | None, typer.Option(help="Spark's setting, name=value; may be repeated.")] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="Number of TFRecord files per split. Default: one per 32 MiB of input, at least 8."),
+    ] = None,
+    compression: Annotated[str, typer.Option(help="Compression of the TFRecord files: none or gzip.")] = "none",
+    engine: Annotated[str, typer.Option(help="What runs the job: beam or spark. The output is the same.")] = "beam",
+    master: Annotated[
+        str | None, typer.Option(help="Address of Spark's master. Default: spark-submit's, or local[*].")
+    ] = None,
+    conf: Annotated[
+        list[str] | None, typer.Option(help="Setting of Spark, name=value. May be given several times.")
+    ] = None,
     transform_from: Annotated[
         str | None,
         typer.Option(
             "--transform-from",
             "--transform_from",
-            help="Earlier output whose vocabularies and statistics are taken over, not fitted.",
+            help="Earlier output folder: take its vocabularies and statistics, rather than fit them to this log.",
         ),
     ] = None,
     extend_vocabularies: Annotated[
-        bool, typer.Option("--extend-vocabularies", help="Put this log's new values behind the ones taken over.")
+        bool,
+        typer.Option(
+            "--extend-vocabularies", help="With --transform-from: add this log's new values to the vocabularies."
+        ),
     ] = False,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
     Further options go to Beam, as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
     """
-    from pipelines.option_values import named_texts
+    from pipelines.cli.option_values import named_texts
+    from pipelines.cli.screen import print_manifest
     from pipelines.preprocess.beam.options import check_options, only_translates, split_options
     from pipelines.preprocess.beam.template import translate
     from pipelines.preprocess.job import preprocess as run_job
-    from pipelines.tables import print_manifest
     from tfmtl.schema import Problem
 
     files, beam_options = split_options([*inputs, *context.args])
