@@ -6,19 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "sharpness")
+_KINDS = ("tasks",)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl": (),
     "tfmtl.schema": (),
     "tfmtl.core": ("schema",),
     **{f"tfmtl.{box}": ("schema", "core") for box in _FEATURES},
-    "tfmtl.preprocessing": ("schema", "core", "data"),
+    "tfmtl.tasks": ("schema", "core", "layers", "losses", "metrics"),
+    "tfmtl.preprocessing": ("schema", "core", "data", "tasks"),
     "tfmtl.proposal": ("schema", "core", "preprocessing"),
-    "tfmtl.models": ("schema", "core", *_FEATURES),
-    "tfmtl.training": ("schema", "core", *_FEATURES, "models"),
-    "tfmtl.export": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.report": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.retrieval": ("schema", "core", *_FEATURES, "models", "training", "export"),
+    "tfmtl.models": ("schema", "core", *_FEATURES, *_KINDS),
+    "tfmtl.training": ("schema", "core", *_FEATURES, *_KINDS, "models"),
+    "tfmtl.export": ("schema", "core", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.report": ("schema", "core", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.retrieval": ("schema", "core", *_FEATURES, *_KINDS, "models", "training", "export"),
 }
 """Each box of the library, and the boxes to its left."""
 

@@ -18,7 +18,8 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         path: where the best model goes, a `.keras` file.
-        monitor: str. Metric, as in the logs; `auc` in its end means that more is better.
+        monitor: str. Metric, as in the logs.
+        direction: str. `"max"` or `"min"`: which way the metric is better.
         patience: int. Epochs without improvement before training stops.
 
     Raises:
@@ -26,12 +27,12 @@ class KeepBest(keras.callbacks.Callback):
             cannot be written.
     """
 
-    def __init__(self, path: Path, monitor: str, patience: int) -> None:
+    def __init__(self, path: Path, monitor: str, direction: str, patience: int) -> None:
         super().__init__()
         self._path = path
         self._monitor = monitor
         self._patience = patience
-        self._sign = 1.0 if monitor.endswith("auc") else -1.0
+        self._sign = 1.0 if direction == "max" else -1.0
         self._best: float | None = None
         self._waited = 0
 

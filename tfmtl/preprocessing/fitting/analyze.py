@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
-from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
+from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem, TaskRecord
+from tfmtl.tasks import behavior_of
 
 TABLE, FEATURE, LABEL = "table", "feature", "label"
 Column = tuple[str, str]  # one of the three above, and the name
@@ -38,14 +39,26 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
-        counted.append(((LABEL, task.name), _count(_coarse(examples.column(columns.label(task.name))))))
+        counted.append(((LABEL, task.name), _count_labels(task, examples)))
     return counted
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     """One table with the counts of equal values added up."""
     merged = pa.concat_tables(list(tables))
-    return merged.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+    keys = [name for name in merged.column_names if name != "count"]
+    return merged.group_by(keys).aggregate([("count", "sum")]).rename_columns([*keys, "count"])
+
+
+def _count_labels(task: TaskRecord, examples: pa.RecordBatch) -> pa.Table:
+    """How often every label occurs; of several parts, every combination of them."""
+    primary = examples.column(columns.label(task.name))
+    if task.counted_parts == ("",):
+        return _count(_coarse(primary))
+    known = examples.filter(pc.is_valid(primary))
+    parts = {part: known.column(columns.label(task.label_keys[part])) for part in task.counted_parts}
+    found = {part or "value": pa.array(_rounded(pc.fill_null(values, math.nan))) for part, values in parts.items()}
+    return pa.table(found).group_by(list(found)).aggregate([([], "count_all")]).rename_columns([*found, "count"])
 
 
 def _count(values: pa.Array) -> pa.Table:
@@ -54,12 +67,17 @@ def _count(values: pa.Array) -> pa.Table:
 
 
 def _coarse(values: pa.Array) -> pa.Array:
-    """float32 rounded to 16 significant bits, infinities left as they are."""
-    numbers = values.drop_null().to_numpy(zero_copy_only=False).astype(np.float32) + np.float32(0.0)  # -0 becomes 0
+    """What is there, as `_rounded`."""
+    return pa.array(_rounded(values.drop_null()))
+
+
+def _rounded(values: pa.Array) -> np.ndarray:
+    """float32 rounded to 16 significant bits, infinities and NaN left as they are."""
+    numbers = values.to_numpy(zero_copy_only=False).astype(np.float32) + np.float32(0.0)  # -0 becomes 0
     bits = numbers.view(np.uint32)
     half = np.uint32(1) << (_DROPPED_BITS - np.uint32(1))
     rounded = ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
-    return pa.array(np.where(np.isfinite(numbers), rounded, numbers))
+    return np.asarray(np.where(np.isfinite(numbers), rounded, numbers))
 
 
 def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> TransformStatistics:
@@ -81,6 +99,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                 scaled = np.sign(values) * np.log1p(np.abs(values)) if feature.transform == "log_z_score" else values
                 means[feature.name], deviations[feature.name] = moments(scaled, weights)
     labels = {task.name: moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
+    states = {task.name: behavior_of(task).fit_labels(counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
@@ -89,6 +108,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
         deviations=deviations,
         label_means={name: mean for name, (mean, _) in labels.items()},
         label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        task_state={name: state for name, state in states.items() if state},
     )
 
 
