@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli import first_line
+from pipelines.cli.app import first_line
 from tests.support.command import tfmtl
 
 pytestmark = pytest.mark.slow
@@ -62,6 +62,8 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert trained.code == 0, trained.err
     record = json.loads((run / "run.json").read_text())
     assert record["options"]["preset_options"] == {"num_experts": 2}
+    again = tfmtl("train", "--config", run / "run.json", "-o", run)
+    assert (again.code, json.loads((run / "run.json").read_text())) == (0, record), "the same run, which is finished"
     assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt").code == 0
     evaluation = json.loads((run / "evaluation_valid.json").read_text())
     assert set(evaluation) == {"like", "love", "stars"}

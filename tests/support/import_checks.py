@@ -12,14 +12,15 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.schema": (),
     "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),
-    **{f"tfmtl.{box}": ("schema", "core") for box in _FEATURES},
-    "tfmtl.preprocessing": ("schema", "values", "core", "data"),
+    "tfmtl.survival": ("schema", "core"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _FEATURES},
+    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
-    "tfmtl.models": ("schema", "core", *_FEATURES),
-    "tfmtl.training": ("schema", "core", *_FEATURES, "models"),
-    "tfmtl.export": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.report": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.retrieval": ("schema", "core", *_FEATURES, "models", "training", "export"),
+    "tfmtl.models": ("schema", "core", "survival", *_FEATURES),
+    "tfmtl.training": ("schema", "core", "survival", *_FEATURES, "models"),
+    "tfmtl.export": ("schema", "core", "survival", *_FEATURES, "models", "training"),
+    "tfmtl.report": ("schema", "core", "survival", *_FEATURES, "models", "training"),
+    "tfmtl.retrieval": ("schema", "core", "survival", *_FEATURES, "models", "training", "export"),
 }
 """Each box of the library, and the boxes to its left."""
 
