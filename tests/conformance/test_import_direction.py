@@ -63,9 +63,19 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/schema/a.py", "import numpy as np", "only the standard library and yaml, not numpy"),
         ("tfmtl/schema/a.py", "from tfmtl.core import b", "only the standard library and yaml, not tfmtl.core.b"),
         ("tfmtl/__init__.py", "import keras", "`import tfmtl` must not load keras"),
+        ("tfmtl/values/a.py", "import tensorflow as tf", "standard library, numpy and pyarrow, not tensorflow"),
+        ("tfmtl/values/a.py", "from tfmtl.core import b", "tfmtl.values may import schema, not tfmtl.core.b"),
         ("tfmtl/novel/a.py", "import math", "tfmtl.novel has no place in the order of imports"),
-        ("serving/a.py", "from tfmtl.core import b", "serving may import only tfmtl.schema, not tfmtl.core.b"),
-        ("serving/a.py", "from pipelines import b", "serving may import only tfmtl.schema, not pipelines.b"),
+        (
+            "serving/a.py",
+            "from tfmtl.core import b",
+            "serving may import only tfmtl.schema and tfmtl.values, not tfmtl.core.b",
+        ),
+        (
+            "serving/a.py",
+            "from pipelines import b",
+            "serving may import only tfmtl.schema and tfmtl.values, not pipelines.b",
+        ),
         ("pipelines/a.py", "import tests.support", "nothing imports tests"),
     ],
 )
