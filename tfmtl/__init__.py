@@ -21,6 +21,7 @@ __all__ = [
     "retrieval",
     "schema",
     "sharpness",
+    "survival",
     "training",
 ]
 

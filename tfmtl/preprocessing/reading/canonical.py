@@ -7,13 +7,14 @@ import pyarrow.compute as pc
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading.conditions import holds
 from tfmtl.preprocessing.reading.labels import add_labels
+from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
 
 def canonicalize(
-    problem: Problem, batch: pa.RecordBatch, file: int, numbers: np.ndarray
+    problem: Problem, batch: pa.RecordBatch, file: int, numbers: np.ndarray, noticed: Noticed | None = None
 ) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
     """Parses a raw batch.
 
@@ -22,12 +23,13 @@ def canonicalize(
         batch: the raw columns of `columns.raw_columns(problem)`.
         file: number of the file, part of the row's identity.
         numbers: `(rows,)`, of the batch's rows in that file.
+        noticed: where readable values that are hardly meant so are counted. Defaults to `None`: nowhere.
 
     Returns:
         The canonical batch of the good rows, and `(row in the batch, reason)` of the others.
     """
     rejections = Rejections(batch.num_rows)
-    raw = RawColumns(batch, rejections)
+    raw = RawColumns(batch, rejections, noticed)
     out: dict[str, pa.Array] = {
         columns.FILE: pa.array(np.full(batch.num_rows, file, np.int32)),
         columns.ROW: pa.array(numbers, pa.int64()),

@@ -102,6 +102,11 @@ class TaskRecord:
         return tuple(column for column in (self.label_column, self.weight_column) if column is not None)
 
     @property
+    def number_columns(self) -> tuple[str, ...]:
+        """Those of `label_columns` that are read as numbers, however a number is spelled."""
+        return self.label_columns
+
+    @property
     def label_parts(self) -> tuple[str, ...]:
         """What a label consists of; `""` is the part that is missing where there is no label."""
         return ("",)
