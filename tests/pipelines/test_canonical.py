@@ -300,8 +300,9 @@ def test_every_operator(when: str, expected: list[bool]) -> None:
     ("when", "expected"),
     [
         ("kind == 'post'", False), ("not kind == 'post'", False), ("kind in ('post')", False),
-        ("kind not in ('post')", False), ("kind == 'post' or price == 2", True), ("kind == 'post' and price == 1", False),
-        ("not (kind == 'post' and price == 1)", True), ("not (kind == 'post' or price == 1)", False),
+        ("kind not in ('post')", False), ("kind == 'post' or price == 2", True),
+        ("kind == 'post' and price == 1", False), ("not (kind == 'post' and price == 1)", True),
+        ("not (kind == 'post' or price == 1)", False),
     ],
 )  # fmt: skip
 def test_what_is_unknown_does_not_hold(when: str, expected: bool) -> None:

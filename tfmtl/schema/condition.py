@@ -62,7 +62,7 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._position = 0
+        self._position = self._start = 0  # of the next token, of the comparison it is in
         self._depth = 0
 
     def parse(self) -> Expression:
@@ -101,10 +101,9 @@ class _Parser:
         return expression
 
     def _comparison(self) -> Expression:
-        start = self._position
+        start = self._start = self._position
         column = (self._take("quoted") or "").strip("`") or self._take("word")
         if column is None or (column in _WORDS and self._text[start:].lstrip()[:1] != "`"):
-            self._position = start
             self._unreadable()
         if self._take("word", "in"):
             return Clause(column, "in", self._constants())
@@ -162,6 +161,7 @@ class _Parser:
         return str(found[kind])
 
     def _unreadable(self) -> NoReturn:
+        self._position = self._start
         self._fail(
             "cannot read",
             'Write `column operator constant`, joined by `and`, `or`, `not` and parentheses, for example "rating >= 4 '
