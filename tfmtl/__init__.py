@@ -22,6 +22,7 @@ __all__ = [
     "retrieval",
     "schema",
     "sharpness",
+    "survival",
     "training",
 ]
 

@@ -10,12 +10,12 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.protocol.signature import Signature
+from serving.served_name import PROBLEM_FILE
 from serving.server.batch_rows import is_batchable, is_fillable
 from serving.server.signature_call import SignatureCall
 from serving.serving_error import STATUS_CODES, ServingError, quote
 
 DEFAULT_SIGNATURE = "serving_default"
-PROBLEM_FILE = Path("assets.extra") / "problem.yaml"
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
 _MAX_MESSAGE_CHARACTERS = 1000

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Condition, Problem
@@ -21,7 +22,7 @@ _NO_LABEL = pa.scalar(None, pa.float32())
 
 
 def canonicalize(
-    problem: Problem, batch: pa.RecordBatch, file: int, numbers: np.ndarray
+    problem: Problem, batch: pa.RecordBatch, file: int, numbers: np.ndarray, noticed: Noticed | None = None
 ) -> tuple[pa.RecordBatch, list[tuple[int, str]]]:
     """Parses a raw batch.
 
@@ -30,12 +31,13 @@ def canonicalize(
         batch: the raw columns of `columns.raw_columns(problem)`.
         file: number of the file, part of the row's identity.
         numbers: `(rows,)`, of the batch's rows in that file.
+        noticed: where readable values that are hardly meant so are counted. Defaults to `None`: nowhere.
 
     Returns:
         The canonical batch of the good rows, and `(row in the batch, reason)` of the others.
     """
     rejections = Rejections(batch.num_rows)
-    raw = RawColumns(batch, rejections)
+    raw = RawColumns(batch, rejections, noticed)
     out: dict[str, pa.Array] = {
         columns.FILE: pa.array(np.full(batch.num_rows, file, np.int32)),
         columns.ROW: pa.array(numbers, pa.int64()),
