@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.quiet_start import start_tensorflow
+from pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from pipelines.quiet_start import start_tensorflow
+from pipelines.cli.quiet_start import start_tensorflow
 
 _FIELDS, _LENGTH, _ITEMS = 8, 20, 1000
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 import pytest
 import tensorflow as tf
 
-from pipelines.training_items import training_items
+from pipelines.runs.training_items import training_items
 from tests.support.command import tfmtl
 from tests.support.full_disk import contents, room_for
 from tests.support.tiny_problem import tiny_problem

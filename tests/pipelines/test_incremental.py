@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipelines.tables import print_manifest
+from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.data.transform_statistics import TransformStatistics

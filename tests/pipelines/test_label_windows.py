@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.tables import print_manifest
+from pipelines.cli.screen import print_manifest
 from tests.support.odd_rows import canonical
 from tests.support.slow_labels import label_within
 from tests.support.small_log import contents, run, write_csv

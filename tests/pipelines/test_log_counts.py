@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipelines.tables import print_manifest
+from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv, write_parquet
 from tfmtl.schema import Keys, Problem, SequenceFeature
 

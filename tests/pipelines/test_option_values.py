@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.option_values import named_texts, names, option_values, task_methods
+from pipelines.cli.option_values import named_texts, names, option_values, task_methods
 from tests.support.tiny_problem import tiny_problem
 
 

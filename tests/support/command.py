@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from unittest import mock
 
-from pipelines import cli
+from pipelines.cli import app, step_command
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,12 @@ def tfmtl(*arguments: object) -> Result:
         mock.patch.object(sys, "argv", ["tfmtl", *map(str, arguments)]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
-        mock.patch.object(cli, "start_tensorflow"),
-        mock.patch.object(cli.logging, "basicConfig"),  # the process's logging belongs to the tests
+        mock.patch.object(app, "start_tensorflow"),
+        mock.patch.object(step_command, "start_tensorflow"),
+        mock.patch.object(app.logging, "basicConfig"),  # the process's logging belongs to the tests
     ):
         try:
-            cli.main()
+            app.main()
         except SystemExit as exit_:
             code = int(exit_.code or 0)
     return Result(code, out.getvalue(), err.getvalue())

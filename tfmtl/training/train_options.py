@@ -28,43 +28,42 @@ class TrainOptions:
     """One training run; every random number in it flows from `seed`.
 
     Args:
-        preset: str. A model of `tfmtl.models.PRESETS`. Defaults to `"dtrn"`.
-        preset_options: mapping. Arguments of that preset. Defaults to none.
-        epochs: int. At most. Defaults to `10`.
-        batch_size: int. Examples a step, over all replicas. Defaults to `512`.
-        learning_rate: float. Of Adam. Defaults to `1e-3`.
-        monitor: str or None. Metric that selects the best epoch and stops early, as `fit` names it. Defaults to
-            `None`: `val_mean_auc`, or `val_loss` for a problem without binary tasks.
+        preset: str. The model: a name in `tfmtl.models.PRESETS`, such as dtrn, mmoe or ple. Defaults to `"dtrn"`.
+        preset_options: mapping. Options of the preset, such as num_experts=8. Defaults to none.
+        epochs: int. Largest number of passes over the training split. Defaults to `10`.
+        batch_size: int. Examples per step, over all replicas together. Defaults to `512`.
+        learning_rate: float. Learning rate of Adam. Defaults to `1e-3`.
+        monitor: str or None. Metric that selects the best epoch and stops training early, as `fit` names it, such as
+            val_like/auc. Defaults to `None`: val_mean_auc, or val_loss for a problem without binary tasks.
         patience: int. Epochs without improvement before training stops. Defaults to `2`.
-        seed: int. Defaults to `0`.
-        strategy: str. `"one_device"`, `"mirrored"`, `"multi_worker"` or `"parameter_server"`, as `get_strategy` says.
-            Defaults to `"one_device"`.
-        jit_compile: bool. Compile the step with XLA; with strategy `"one_device"` only. Defaults to `False`.
-        clip_norm: float or None. Largest norm of all gradients of a step together; a longer one is scaled down. With
-            strategy `"one_device"` only. Defaults to `None`: no limit.
-        ema_momentum: float or None. What is measured and kept is the exponential moving average of the weights over the
-            steps, each of which keeps this share of it, as `WeightAverage` does; with strategy `"one_device"` or
-            `"mirrored"` only. Defaults to `None`: the weights themselves.
-        checkpoint_every: int or None. Steps between two checkpoints inside an epoch; there is always one at its end.
-            Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
-        deterministic: bool. Whether TensorFlow's kernels must give the same bits every time, from then on for the whole
-            process. Without it a run that was killed still goes on, but may end with other last bits. Defaults to
-            `True`.
-        memory_check: bool. Whether tables that do not fit into memory are an error. Defaults to `True`.
-        balancing: str or None. What to do about tasks that conflict, a name in `tfmtl.balancing.BALANCERS`. Defaults to
-            `None`: the tasks' weights alone.
-        shared: str. Where gradients are balanced, `"parameters"` or `"representation"`, as in `MultiTaskModel.compile`.
-            Defaults to `"parameters"`.
-        sharpness: str or None. How to look for a flat minimum, a name in `tfmtl.sharpness.SHARPNESS`. Defaults to
-            `None`: not at all.
-        rho: float or None. Radius of `sharpness`. Defaults to `None`: the method's own.
-        decomposed: bool. Whether every task has its own perturbation, balanced apart from its loss. Defaults to
-            `False`.
-        init_from: str or None. Output folder of an earlier run, whose best model's weights are where this one starts;
-            its preset and preset options must be the same, and the data must have its transformation, as it is or
-            extended (`tfmtl.models.grow_tables` says what becomes of new values). Defaults to `None`: random weights.
-        monitor_conflicts: bool. Whether to measure once an epoch how the tasks' gradients, gates and embeddings stand,
-            as `ConflictMonitor` does. Defaults to `False`.
+        seed: int. Seed of every random number of the run. Defaults to `0`.
+        strategy: str. Where to train: one_device, mirrored (all GPUs of this machine), multi_worker or
+            parameter_server; the last two read TF_CONFIG. Defaults to `"one_device"`.
+        jit_compile: bool. Compile the training step with XLA: a slow start, then faster steps. With strategy one_device
+            only. Defaults to `False`.
+        clip_norm: float or None. Largest norm of all gradients of a step together; longer gradients are scaled down.
+            With strategy one_device only. Defaults to `None`: no limit.
+        ema_momentum: float or None. Measure and keep the exponential moving average of the weights, of which each step
+            keeps this share, say 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
+            themselves.
+        checkpoint_every: int or None. Steps between two checkpoints inside an epoch; the end of an epoch always has
+            one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
+        deterministic: bool. Run only those kernels of TensorFlow that give the same bits every time. Without it a run
+            that was killed still goes on, but may end with other last bits. Defaults to `True`.
+        memory_check: bool. Refuse embedding tables that do not fit into memory. Defaults to `True`.
+        balancing: str or None. How to balance tasks that conflict: a name in `tfmtl.balancing.BALANCERS`, such as
+            pcgrad or uncertainty. Defaults to `None`: the tasks' weights alone.
+        shared: str. Where gradients are balanced: parameters or representation. The latter is cheaper. Defaults to
+            `"parameters"`.
+        sharpness: str or None. Look for a flat minimum: sam or asam. Defaults to `None`: no.
+        rho: float or None. Radius of the neighborhood that sharpness looks at. Defaults to `None`: the method's own
+            (sam 0.05, asam 2.0).
+        decomposed: bool. With sharpness: perturb the weights for each task by itself, and balance the tasks' flatness
+            apart from their losses. Defaults to `False`.
+        init_from: str or None. Output folder of an earlier run of the same preset; training starts from its weights.
+            The data must have the same vocabularies, or these extended. Defaults to `None`: random weights.
+        monitor_conflicts: bool. Measure once per epoch how the tasks' gradients, gates and embeddings agree, as
+            `ConflictMonitor` does. Defaults to `False`.
     """
 
     preset: str = "dtrn"

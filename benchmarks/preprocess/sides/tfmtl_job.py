@@ -2,7 +2,7 @@
 
 from measured import measured, task
 
-from pipelines.quiet_start import start_tensorflow
+from pipelines.cli.quiet_start import start_tensorflow
 
 start_tensorflow()
 import pipelines.preprocess.beam.pipeline  # noqa: E402, F401  so that its import is not measured

@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,9 +16,11 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
 from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.reading.column_types import disagreements, unreadable_columns
 from tfmtl.preprocessing.reading.ended_stream import END, EndedStream
 from tfmtl.schema.shown import shown
 from tfmtl.schema.strict import did_you_mean
+from tfmtl.values.plain_arrow import plain_batch
 
 BATCH_ROWS = 32_768
 CSV_BLOCK_BYTES = 4 << 20
@@ -78,18 +80,24 @@ def _kind(path: str) -> str | None:
     return next((kind for kind in ("csv", "tsv", "parquet") if name.endswith("." + kind)), None)
 
 
-def check_columns(paths: Sequence[str], required: Mapping[str, str]) -> None:
-    """Reads every header and raises `InputError` if a column is missing, before any work is done.
+def check_columns(paths: Sequence[str], required: Mapping[str, str], numbers: Collection[str] = ()) -> list[str]:
+    """Reads every header and raises `InputError` if a column is missing or cannot be read, before any work is done.
 
     Args:
         paths: the files.
         required: column -> the place in the problem file that names it.
+        numbers: those of which only the value of a number matters. Defaults to none.
+
+    Returns:
+        Warnings about columns that the files store as different types.
     """
+    schemas: list[tuple[str, pa.Schema]] = []
     for path in paths:
         try:
             with _open(path) as stream:
                 if _kind(path) == "parquet":
-                    present = parquet.ParquetFile(stream).schema_arrow.names
+                    schemas.append((path, parquet.ParquetFile(stream).schema_arrow))
+                    present = schemas[-1][1].names
                 else:
                     present = _header(stream, path)
         except _UNREADABLE as error:
@@ -107,6 +115,9 @@ def check_columns(paths: Sequence[str], required: Mapping[str, str]) -> None:
         doubled = [column for column in required if present.count(column) > 1]
         if doubled:
             raise InputError(f"preprocess: file '{path}' has more than one column of {doubled}. Remove the others.")
+        if schemas and schemas[-1][0] == path and (unreadable := unreadable_columns(schemas[-1][1], required)):
+            raise InputError(f"preprocess: file '{path}': {'; '.join(unreadable)}.")
+    return disagreements(schemas, list(required), numbers)
 
 
 @contextmanager
@@ -145,7 +156,7 @@ def read_batches(path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
     """Yields `(numbers of the rows, batch, unreadable lines with their numbers)` of one file, in file order.
 
     The first row of the file is number 0, and unreadable lines count; those of a batch may lie behind it.
-    CSV columns come as binary, nothing guessed; Parquet columns as they are stored.
+    CSV columns come as binary, nothing guessed; Parquet columns in the plain types of `tfmtl.values`.
 
     Raises:
         InputError: the file ends in the middle or is not what its name says.
@@ -163,7 +174,7 @@ def read_batches(path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
 def _read_parquet(stream: Any, columns: Sequence[str]) -> Iterator[RawBatch]:
     first_row = 0
     for batch in parquet.ParquetFile(stream).iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-        yield np.arange(first_row, first_row + batch.num_rows), batch, []
+        yield np.arange(first_row, first_row + batch.num_rows), plain_batch(batch), []
         first_row += batch.num_rows
 
 

@@ -1,0 +1,83 @@
+"""The commands that write a servable model, prove it, and score requests with it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.arguments import Calibrate, ModelFolder, OtherData, RunFolder, Version
+from pipelines.cli.screen import console
+from pipelines.cli.train import load_run
+
+
+def export(
+    run: RunFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model's versions.")],
+    version: Version = None,
+    data: OtherData = None,
+    tasks: Annotated[
+        str | None, typer.Option(help="Tasks to answer, comma-separated. Default: all.", show_default=False)
+    ] = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Score to answer beside the tasks, such as 'value=click*0.3 + click*buy*5'. May be given several "
+            "times."
+        ),
+    ] = None,
+    calibrate: Calibrate = None,
+) -> None:
+    """Write a SavedModel that takes raw features, and verify it in a fresh process."""
+    from pipelines.cli.option_values import named_texts, names, task_methods
+    from pipelines.cli.screen import print_calibration
+    from tfmtl.export import ExportOptions
+    from tfmtl.export import export as write
+
+    model, prepared = load_run(run, data)
+    options = ExportOptions(
+        tasks=None if tasks is None else names(tasks),
+        scores=named_texts("export", "--scores", scores or []),
+        calibrate=task_methods("export", prepared.problem, calibrate or []),
+    )
+    with console.status("Exporting, and replaying real requests in a fresh process ..."):
+        path = write(model, prepared, output, version, check=_prove, options=options)
+    if options.calibrate:
+        print_calibration(console, json.loads((path / "assets.extra" / "calibration.json").read_text()))
+    console.print(f"Wrote {path}; how to ask it: {path}/assets.extra/signature.md. Next: tfmtl serve {output}")
+
+
+def verify(version: Annotated[Path, typer.Argument(help="Folder of one version, such as model/1.")]) -> None:
+    """Replay an export's golden requests in a fresh process and compare with the training graph."""
+    with console.status("Replaying the golden requests in a fresh process ..."):
+        _prove(version)
+
+
+def _prove(version: Path) -> None:
+    from tfmtl.export import verify as check
+
+    result = check(version)
+    console.print(
+        f"Verified: {result.requests} real requests through {', '.join(result.differences)}; largest difference to "
+        f"the training graph {result.largest:.1e}."
+    )
+
+
+def predict(
+    model: ModelFolder,
+    requests: Annotated[Path, typer.Argument(help="JSON lines: one object of raw features per line.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="File for the answers, as JSON lines. Default: the screen."),
+    ] = None,
+) -> None:
+    """Score raw requests with the newest version of an exported model."""
+    from pipelines.runs.score_requests import score_requests
+
+    lines = [json.dumps(scores) for scores in score_requests(model, requests)]
+    if output is None:
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+    else:
+        output.write_text("".join(f"{line}\n" for line in lines))
+        console.print(f"Wrote {len(lines)} answers to {output}.")

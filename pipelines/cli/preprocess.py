@@ -1,0 +1,88 @@
+"""The command from raw logs to TFRecords."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.arguments import Seed
+from pipelines.cli.screen import console
+
+
+def preprocess(
+    context: typer.Context,
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
+    problem: Annotated[Path | None, typer.Option(help="Problem file. Default: problem.yaml beside the input.")] = None,
+    seed: Seed = 0,
+    shards: Annotated[
+        int | None,
+        typer.Option(help="Number of TFRecord files per split. Default: one per 32 MiB of input, at least 8."),
+    ] = None,
+    compression: Annotated[str, typer.Option(help="Compression of the TFRecord files: none or gzip.")] = "none",
+    engine: Annotated[str, typer.Option(help="What runs the job: beam or spark. The output is the same.")] = "beam",
+    master: Annotated[
+        str | None, typer.Option(help="Address of Spark's master. Default: spark-submit's, or local[*].")
+    ] = None,
+    conf: Annotated[
+        list[str] | None, typer.Option(help="Setting of Spark, name=value. May be given several times.")
+    ] = None,
+    transform_from: Annotated[
+        str | None,
+        typer.Option(
+            "--transform-from",
+            "--transform_from",
+            help="Earlier output folder: take its vocabularies and statistics, rather than fit them to this log.",
+        ),
+    ] = None,
+    extend_vocabularies: Annotated[
+        bool,
+        typer.Option(
+            "--extend-vocabularies", help="With --transform-from: add this log's new values to the vocabularies."
+        ),
+    ] = False,
+) -> None:
+    """Turn raw logs into TFRecords with point-in-time sequences.
+
+    Further options go to Beam, as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
+    """
+    from pipelines.cli.option_values import named_texts
+    from pipelines.cli.screen import print_manifest
+    from pipelines.preprocess.beam.options import check_options, only_translates, split_options
+    from pipelines.preprocess.beam.template import translate
+    from pipelines.preprocess.job import preprocess as run_job
+    from tfmtl.schema import Problem
+
+    files, beam_options = split_options([*inputs, *context.args])
+    own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
+    check_options(beam_options, own_options)
+    if not files:
+        raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
+    beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
+    description = Problem.load(problem or beside / "problem.yaml")
+    choices: dict[str, Any] = {
+        "seed": seed,
+        "num_shards": shards,
+        "compression": compression,
+        "transform_from": transform_from,
+        "extend_vocabularies": extend_vocabularies,
+    }
+    if engine == "beam" and only_translates(beam_options):
+        translate(description, files, output, beam_options=beam_options, **choices)
+        console.print(
+            "Translated the job for Dataflow. Nothing was read, run or written but the template, if asked for."
+        )
+        return
+    with console.status("Reading, analyzing, cutting sequences, writing TFRecords ..."):
+        manifest = run_job(
+            description,
+            files,
+            output,
+            **choices,
+            engine=engine,
+            beam_options=beam_options,
+            spark_master=master,
+            spark_conf=named_texts("preprocess", "--conf", conf or []),
+        )
+    print_manifest(console, manifest)
+    console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")

@@ -1,0 +1,74 @@
+"""The commands that train a model and measure it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.arguments import Calibrate, DataFolder, OtherData, RunFolder
+from pipelines.cli.dataclass_options import DataclassOptions, options_of
+from pipelines.cli.screen import console
+
+
+@options_of(DataclassOptions("tfmtl.training.train_options:TrainOptions", settings="preset_options"))
+def train(
+    data: DataFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its record.")],
+    options: Any,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Train from the start, even if the folder holds this run.")
+    ] = False,
+) -> None:
+    """Train a multi-task model with early stopping, and keep its best epoch.
+
+    The same command goes on with a run that was stopped or killed, and leaves a finished run as it is.
+    `--config <run>/run.json` trains an earlier run again.
+    """
+    from tfmtl.data import PreparedData
+    from tfmtl.training import fit, get_strategy
+    from tfmtl.training.workers import is_chief
+
+    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
+    if not is_chief(get_strategy(options.strategy)):
+        return
+    console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
+
+
+def evaluate(
+    run: RunFolder,
+    split: Annotated[str, typer.Option(help="Split to measure on: train, valid or test.")] = "test",
+    data: OtherData = None,
+    calibrate: Calibrate = None,
+) -> None:
+    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
+
+    With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
+    """
+    from pipelines.cli.option_values import task_methods
+    from pipelines.cli.screen import print_metrics
+    from pipelines.runs.calibrated_report import add_calibration
+    from tfmtl.training import evaluate as measure
+
+    model, prepared = load_run(run, data)
+    methods = task_methods("evaluate", prepared.problem, calibrate or [])
+    with console.status(f"Scoring the {split} split ..."):
+        report = measure(model, prepared, split)
+        if methods:
+            add_calibration(report, model, prepared, split, methods, run / f"reliability_{split}.png")
+    path = run / f"evaluation_{split}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
+    console.print(f"Wrote {path}.")
+
+
+def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
+    """Model and data of a training run's folder; other data where `data` says so."""
+    from tfmtl.data import PreparedData
+    from tfmtl.models import load
+
+    record = run / "run.json"
+    if not record.is_file():
+        raise FileNotFoundError(f"no run.json in '{run}'. Give the output folder of `tfmtl train`.")
+    return load(run / "model.keras"), PreparedData(data or json.loads(record.read_text())["data"])

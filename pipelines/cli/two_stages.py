@@ -1,0 +1,87 @@
+"""The commands of two stages: train a retrieval model, join it with a ranking model, do every step in a row."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.cli.arguments import DataFolder, Seed, Settings, Version
+from pipelines.cli.dataclass_options import DataclassOptions, options_of
+from pipelines.cli.screen import console
+from pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
+
+
+@options_of(DataclassOptions("tfmtl.retrieval.retrieval_options:RetrievalOptions", leave_out=("hidden_units",)))
+def retrieve(
+    data: DataFolder,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the model's versions.")],
+    options: Any,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the preprocessed log lies now, if it was moved. May be given several times."),
+    ] = None,
+    version: Version = None,
+) -> None:
+    """Train a TFRS two-tower model that finds items for users; writes an index of all training items."""
+    from pipelines.cli.screen import print_recalls
+    from pipelines.runs.training_items import training_items
+    from tfmtl.data import PreparedData
+    from tfmtl.retrieval import fit_retrieval
+
+    prepared = PreparedData(data)
+    options = options.resolved(prepared.problem)
+    with console.status("Looking the items up in the log ..."):
+        items = training_items(prepared, str(options.item), log)
+    path = fit_retrieval(prepared, items, output, options, version, say_epoch)
+    print_recalls(console, read_record(path))
+    console.print(f"Wrote {path}. Next: tfmtl compose {output} <exported model> -o <folder>")
+
+
+@options_of(DataclassOptions("tfmtl.retrieval.compose_options:ComposeOptions"))
+def compose(
+    retrieval: Annotated[Path, typer.Argument(help="Output folder of `tfmtl retrieve`.")],
+    ranking: Annotated[Path, typer.Argument(help="Output folder of `tfmtl export`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the joined model's versions.")],
+    options: Any,
+    version: Version = None,
+) -> None:
+    """Join retrieval and ranking into one SavedModel: a user in, the best items with every task's score out."""
+    from tfmtl.retrieval import compose as join
+
+    with console.status("Joining, and asking for real users in a fresh process ..."):
+        path = join(retrieval, ranking, output, version, options, check=prove_lists)
+    console.print(f"Wrote {path}; how to ask it: {path}/assets.extra/signature.md. Next: tfmtl serve {output}")
+
+
+def run_two_stage(
+    dataset: Annotated[
+        str, typer.Argument(help="A data set of `tfmtl datasets`, or a folder with log and problem.yaml.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")],
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder with the data set's raw files. Default: they are fetched.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="The ranking model.")] = "mmoe",
+    settings: Settings = None,
+    epochs: Annotated[int, typer.Option(help="Largest number of epochs of the ranking model.")] = 4,
+    exclude_seen: Annotated[
+        bool, typer.Option("--exclude-seen", help="Leave out what is in the histories of a request.")
+    ] = False,
+    seed: Seed = 0,
+) -> None:
+    """Do every step of two stages: data, both models, one SavedModel, a served request, recall and ranking quality."""
+    from pipelines.cli.option_values import option_values
+    from pipelines.runs.two_stages import run_two_stage as run
+
+    chosen = option_values("run-two-stage", settings or [])
+    run(
+        console,
+        dataset,
+        output,
+        folder=folder,
+        preset=preset,
+        preset_options=chosen,
+        epochs=epochs,
+        exclude_seen=exclude_seen,
+        seed=seed,
+    )

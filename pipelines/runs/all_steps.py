@@ -1,0 +1,113 @@
+"""Every step in a row, from the raw log to an answered request."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipelines.cli.screen import print_manifest, print_metrics
+from pipelines.datasets import DATASETS
+from pipelines.preprocess.job import preprocess
+from pipelines.runs.steps import Steps
+from serving.grpc_client import GrpcClient
+from serving.local_server import LocalServer
+from serving.rest_client import RestClient
+from tfmtl.core.validation import check_one_of
+from tfmtl.data import PreparedData
+from tfmtl.data.example_spec import raw_signature
+from tfmtl.export import export, verify
+from tfmtl.export.raw_batch import to_tensors
+from tfmtl.models import MultiTaskModel
+from tfmtl.schema import Problem
+from tfmtl.training import TrainOptions, evaluate, fit
+
+_REQUEST_ROWS = 4
+
+
+def run_all(
+    console: Console,
+    dataset: str,
+    output: Path,
+    *,
+    folder: Path | None,
+    presets: list[str],
+    epochs: int,
+    seed: int,
+) -> None:
+    """Runs every step below `output`; the first preset is exported and served, the others are compared with it.
+
+    Args:
+        console: where to tell what happens.
+        dataset: name of a public data set, or a folder with a log and its problem.yaml.
+        output: everything is written below it.
+        folder: raw files of the data set; fetched if `None`.
+        presets: models to train.
+        epochs: at most.
+        seed: of every step.
+    """
+    runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed) for preset in presets}
+    step = Steps(console)
+    raw, problem = log_of(step, dataset, output, folder)
+    data = preprocessed(console, step, problem, raw, output / "data", seed)
+    reports: dict[str, dict[str, Any]] = {}
+    models: dict[str, MultiTaskModel] = {}
+    for preset, options in runs.items():
+        step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
+        models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
+        reports[preset] = evaluate(models[preset], data, "test")
+        (output / "runs" / preset / "evaluation_test.json").write_text(json.dumps(reports[preset], indent=1) + "\n")
+    chosen = presets[0]
+    step(f"Export {chosen} as a SavedModel that takes raw features")
+
+    def prove(version: Path) -> None:
+        step("Verify it in a fresh process: raw requests through the SavedModel against the training graph")
+        verification = verify(version)
+        console.print(f"{verification.requests} real requests, largest difference {verification.largest:.1e}")
+
+    version = export(models[chosen], data, output / "model", check=prove)
+    step("Serve it on this machine and send it real requests over gRPC and REST")
+    _ask(console, data, version.parent, problem.name)
+    step(f"Results after {step.seconds:.0f} s")
+    print_metrics(console, reports, f"{problem.name}, test split ({data.num_examples('test'):,} examples)")
+    console.print(f"Everything lies in {output}:")
+    for name, what in {
+        "data": "TFRecords, manifest, rejected rows, fitted transformation",
+        "runs": "one folder a model: model.keras, history.csv, tensorboard, evaluation_test.json",
+        "model": f"exported versions; serve them with: tfmtl serve {output / 'model'}",
+    }.items():
+        console.print(f"  {output / name}: {what}")
+
+
+def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tuple[Path, Problem]:
+    """The folder with the log and its problem; a public data set is fetched."""
+    if (Path(dataset) / "problem.yaml").is_file():
+        step(f"Take the log in {dataset}")
+        return Path(dataset), Problem.load(Path(dataset) / "problem.yaml")
+    check_one_of("run", "dataset", dataset, list(DATASETS))
+    step(f"Fetch {DATASETS[dataset].summary}")
+    raw = DATASETS[dataset].prepare(output / "raw", folder)
+    return raw, DATASETS[dataset].problem
+
+
+def preprocessed(console: Console, step: Steps, problem: Problem, raw: Path, folder: Path, seed: int) -> PreparedData:
+    """The log in `raw`, preprocessed into `folder`."""
+    step(f"Preprocess with Beam into {folder}")
+    with console.status("Reading, analyzing, cutting sequences, writing TFRecords ..."):
+        manifest = preprocess(problem, [str(raw)], str(folder), seed=seed)
+    print_manifest(console, manifest)
+    return PreparedData(folder)
+
+
+def _ask(console: Console, data: PreparedData, model: Path, name: str) -> None:
+    """Sends the same real requests over both protocols and shows that the answers agree."""
+    requests = [request["features"] for request in data.requests()[:_REQUEST_ROWS]]
+    features = {key: value.numpy() for key, value in to_tensors(requests, raw_signature(data.problem)).items()}
+    with LocalServer(model, name, grpc_port=0, rest_port=0) as server:
+        with GrpcClient(f"127.0.0.1:{server.grpc_port}", name) as client:
+            over_grpc = client.predict(features, timeout=30.0)
+        over_rest = RestClient(f"http://127.0.0.1:{server.rest_port}", name).predict(features, timeout=30.0)
+    for task in data.inputs.task_names:
+        answers = {"gRPC": over_grpc[task], "REST": over_rest[task]}
+        shown = [f"{protocol} {', '.join(f'{score:.4f}' for score in scores)}" for protocol, scores in answers.items()]
+        console.print(f"  {task}: {'; '.join(shown)}")

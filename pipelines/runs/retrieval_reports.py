@@ -1,0 +1,36 @@
+"""What retrieval and joined models say of themselves while they are made."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines.cli.screen import console
+
+
+def say_epoch(facts: Mapping[str, Any]) -> None:
+    """One line an epoch."""
+    shown = [f"{name} {value:.4f}" for name, value in facts.items() if name.startswith("recall@") and value is not None]
+    console.print(
+        f"  epoch {facts['epoch']}: loss {facts['loss']:.4f} in its last batch; "
+        f"validation {', '.join(shown) or 'has no positive'}"
+    )
+
+
+def read_record(version: Path) -> dict[str, Any]:
+    """What a retrieval version says of itself."""
+    from tfmtl.retrieval.fit_retrieval import RECORD_FILE
+
+    record: dict[str, Any] = json.loads((version / "assets.extra" / RECORD_FILE).read_text())
+    return record
+
+
+def prove_lists(version: Path) -> None:
+    """Verifies a joined version and says so; raises where it does not answer as its stages do."""
+    from tfmtl.export import verify
+
+    result = verify(version)
+    console.print(
+        f"Verified in a fresh process: {', '.join(result.differences)}; lists of real users against one stage called "
+        f"after the other: largest difference {result.differences['recommend']:.1e}."
+    )
