@@ -23,6 +23,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.report": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.retrieval": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
+    "tfmtl.operators": ("schema", "core", *_FEATURES, "export"),
 }
 """Each box of the library, and the boxes to its left."""
 
