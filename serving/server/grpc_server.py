@@ -143,6 +143,12 @@ class GrpcServer:
         if method not in self._methods:
             call.refuse("UNIMPLEMENTED", "Method not found!")
             return
+        try:
+            self.admission.begin()
+        except ServingError as error:
+            call.refuse(error.code, error.message)
+            return
+        call.watch(lambda _: self.admission.end())
         if len(self._unread) >= self._limits.max_requests:
             self._refuse_unread()
         self._unread[call] = now + self._limits.read_seconds

@@ -72,7 +72,7 @@ def test_a_client_that_goes_is_told_and_no_longer_counted(server, channel, kept)
     calls[0].watch(lambda was_answered: was_answered or gone.set())
     future.cancel()
     assert gone.wait(30)
-    assert server.admission._num_requests == 0
+    assert server.admission._num_known == 0
     calls[0].answer(b"nobody reads it")
 
 
