@@ -147,6 +147,7 @@ PUBLIC = {
         "CategoricalFeature",
         "Clause",
         "Condition",
+        "Dialect",
         "Feature",
         "Keys",
         "LabelWindow",

@@ -24,6 +24,7 @@ from tests.support.small_log import (
     write_csv,
     write_parquet,
 )
+from tfmtl.preprocessing import plan
 from tfmtl.preprocessing.reading.read import InputError, expand
 from tfmtl.schema import Split
 
@@ -108,7 +109,7 @@ def test_ragged_lines(tmp_path: Path) -> None:
 
 def test_rejected_rows_are_numbered_as_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a line that is no row lies before them, and where Arrow reads ahead of its batches."""
-    monkeypatch.setattr("tfmtl.preprocessing.reading.read.CSV_BLOCK_BYTES", 1000)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.text_file.CSV_BLOCK_BYTES", 1000)
     rows = [{**row, "age": "old" if i in (2, 5, 33, 79) else row["age"]} for i, row in enumerate(ROWS)]
     lines = write_csv(tmp_path / "log.csv", rows).read_bytes().split(b"\n")[:-1]
     ragged = (0, 4, 5, 30, 60, 82)  # and the last one
@@ -298,6 +299,25 @@ def test_no_training_row_is_left(tmp_path: Path, change: dict[str, object], spli
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "split", "text"),
+    [
+        ({"ts": 7}, Split(), "so nothing for valid and test. Examples of one time stay together"),
+        ({}, Split(valid_from=1_600_000_001, test_from=1_700_000_000), "so nothing for test. Give times inside the"),
+        ({}, Split(by="user", valid=0.001, test=0.001), "Give a larger share, or a share of 0 where none is"),
+    ],
+)
+def test_a_split_that_is_asked_for_is_not_empty(
+    tmp_path: Path, change: dict[str, object], split: Split, text: str
+) -> None:
+    log = write_csv(tmp_path / "log.csv", [{**row, **change} for row in ROWS])
+    rule = "preprocess: `split` must leave examples for every split that it asks for. Received: {'train': "
+    with pytest.raises(InputError, match=re.escape(rule) + ".*" + re.escape(text)):
+        run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, split=split))
+    assert not (tmp_path / "out").exists()
+    run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, split=Split(valid=0.0, test=0.0)))
+
+
 # === Many bad rows, and rows that are very unequal ===
 
 
@@ -334,9 +354,17 @@ def test_counts_that_do_not_add_up_keep_the_old_output(
     tmp_path: Path, old_output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(old_output)
-    monkeypatch.setattr("tfmtl.preprocessing.plan.count_log", lambda *_: {"rows": 81, "event/seen": 1})
-    with pytest.raises(RuntimeError, match=r"rows were lost\. In: 81, written: \d+, history only: \d+, rejected: 0"):
-        run(old_output, write_csv(tmp_path / "log.csv", ROWS))
+    whole = plan.canonicalize
+
+    def lossy(*arguments: Any) -> Any:
+        rows, reasons = whole(*arguments)
+        return rows.slice(1), reasons
+
+    monkeypatch.setattr(plan, "canonicalize", lossy)
+    log = write_csv(tmp_path / "log.csv", ROWS)
+    text = r"rows were lost\. In: 80, written: \d+, history only: \d+, rejected: 0\. Files that do not add up: "
+    with pytest.raises(RuntimeError, match=text + re.escape(str([str(log)]))):
+        run(old_output, log)
     assert contents(old_output) == before
     assert [path.name for path in old_output.parent.iterdir() if path.name.startswith("out")] == ["out"]
 
