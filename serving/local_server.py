@@ -1,6 +1,7 @@
 """A model server for one machine that speaks TF Serving's gRPC and REST APIs."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -19,7 +20,6 @@ from serving.server.grpc_service import GrpcService
 from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig, read_model_config_file
 from serving.server.model_manager import ModelManager
-from serving.server.model_registry import find_versions
 from serving.server.monitoring import Monitoring
 from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
@@ -27,6 +27,7 @@ from serving.server.rest_guard import RestGuard, http_logger
 from serving.server.rest_service import RestService
 from serving.server.security import Security
 from serving.server.server_metrics import ServerMetrics
+from serving.version_folders import find_versions
 
 logger = logging.getLogger(__name__)
 
@@ -170,6 +171,7 @@ class LocalServer:
             RuntimeError: if the server already runs.
         """
         self._check_not_running()
+        gc.freeze()  # TensorFlow's own objects, so that looking for those of versions that have ended is quick
         asyncio.run(self._serve_until_signal())
 
     def _check_not_running(self) -> None:

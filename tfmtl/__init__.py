@@ -16,11 +16,13 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "operators",
     "optimizers",
     "report",
     "retrieval",
     "schema",
     "sharpness",
+    "survival",
     "training",
 ]
 

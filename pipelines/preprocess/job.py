@@ -66,11 +66,12 @@ def preprocess(
     )
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
     found = plan.find_files(inputs)
+    plan = replace(plan, warnings=found.warnings)
     if num_shards is None:
-        size = sum(files.size(path) for _, path in found)
+        size = sum(files.size(path) for _, path in found.files)
         plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
     with folder:
-        run(plan, found)
+        run(plan, found.files)
         manifest: dict[str, Any] = folder.read_json("manifest.json")
     return manifest
 

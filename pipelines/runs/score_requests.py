@@ -7,11 +7,12 @@ from typing import Any
 
 from tfmtl.core.validation import did_you_mean
 from tfmtl.schema.shown import shown
+from tfmtl.schema.spelling import spelled
 from tfmtl.schema.strict import JOINT
 
 _BATCH = 1024
 _VALUES: dict[str, tuple[tuple[type, ...], str]] = {
-    "string": ((str,), 'text, "" where it is missing'),
+    "string": ((str, int, float), 'text, "" where it is missing'),
     "float32": ((int, float), "numbers, NaN where one is missing"),
     "int64": ((int,), "whole numbers"),
 }
@@ -66,7 +67,7 @@ def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any
             raise ValueError(f"predict: line {number} lacks feature '{name}'. It needs: {sorted(signature)}.{hint}")
         _check(f"predict: line {number}: feature '{name}'", request[name], spec)
     _check_aligned(number, request, signature)
-    return {name: request[name] for name in signature}
+    return {name: _written(request[name], spec) for name, spec in signature.items()}
 
 
 def _check(where: str, value: Any, spec: Any) -> None:
@@ -76,9 +77,19 @@ def _check(where: str, value: Any, spec: Any) -> None:
         raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
     types, wanted = _VALUES[spec.dtype.name]
     for item in value if isinstance(value, list) else [value]:
-        is_too_large = isinstance(item, int) and not -(2**63) <= item < 2**63
-        if isinstance(item, bool) or not isinstance(item, types) or is_too_large:
+        is_too_large = isinstance(item, int) and spec.dtype.name != "string" and not -(2**63) <= item < 2**63
+        if (isinstance(item, bool) and str not in types) or not isinstance(item, types) or is_too_large:
             raise ValueError(f"{where} must hold {wanted}. Received: {shown(item)} ({type(item).__name__}).")
+
+
+def _written(value: Any, spec: Any) -> Any:
+    """Numbers of a text feature as preprocessing writes a log's."""
+    if spec.dtype.name != "string":
+        return value
+    written = [
+        item if isinstance(item, str) else spelled(item) for item in (value if spec.shape.rank == 2 else [value])
+    ]
+    return written if spec.shape.rank == 2 else written[0]
 
 
 def _check_aligned(number: int, request: Mapping[str, Any], signature: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None =
     """
     problem = data.problem
     plan = Plan(problem, "", 1, data.manifest["seed"])
-    files = plan.find_files(data.manifest["inputs"] if inputs is None else inputs)
+    files = plan.find_files(data.manifest["inputs"] if inputs is None else inputs).files
     cuts = _find_cuts(plan, files)
     names = list(dict.fromkeys([item, *candidate_features(problem)]))
     order = [columns.TIME] if problem.keys.time else []

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from serving.protocol.feature_error import FeatureError
 from serving.protocol.signature import TensorSpec
 from serving.protocol.tensor_proto import dtype_name
+from tfmtl.schema.spelling import spelled
 from tfmtl.schema.strict import JOINT
 
 Where = Callable[[int], str]
@@ -19,7 +20,12 @@ _FLOATS = ("float16", "float32", "float64")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 # dtype -> (types of a value, a value in words, the values of a list in words, what a shorter list is filled up with)
 _KINDS: dict[str, tuple[tuple[type, ...], str, str, Any]] = {
-    "string": ((str, bytes), 'text, "" where it is missing', 'text, "" where it is missing', b""),
+    "string": (
+        (str, bytes, int, float, np.bool_, np.integer, np.floating),
+        'text, "" where it is missing',
+        'text, "" where it is missing',
+        b"",
+    ),
     "bool": ((bool, np.bool_), "True or False", "True or False", None),
     **dict.fromkeys(
         _FLOATS,
@@ -40,7 +46,8 @@ def make_array(name: str, values: Any, spec: TensorSpec, where: Where = "row {}"
     """Returns the values of one feature as an array of the model's dtype.
 
     Lists of different lengths are filled up, where the model leaves the length free: text with `""`, floats with NaN,
-    whole numbers with `0`. Numbers change their dtype where none of them changes by more than a float's rounding.
+    whole numbers with `0`. Numbers change their dtype where none of them changes by more than a float's rounding; for a
+    text feature they are written as preprocessing writes a log's numbers, see `tfmtl.schema.spelling`.
 
     Args:
         name: str. The feature.
@@ -101,6 +108,11 @@ def _cast(name: str, array: npt.NDArray[Any], spec: TensorSpec, where: Where) ->
         index = int(np.flatnonzero(is_wrong)[0])
         _refuse(name, array.ravel()[index].item(), spec, where, index // max(1, math.prod(array.shape[1:])))
 
+    if kind == "string":
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            refuse(np.isnan(array))
+        distinct, places = np.unique(array, return_inverse=True)
+        return np.array([spelled(value).encode() for value in distinct], object)[places].reshape(array.shape)
     if array.dtype.kind not in {"f": "iuf", "i": "iu", "u": "iu"}.get(kind, ""):
         is_nan = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         refuse(is_nan if is_nan.any() else np.ones(array.shape, bool))
@@ -176,8 +188,10 @@ def _read_leaves(leaves: list[Any], dtype: str, refuse: Callable[[int], NoReturn
         text = np.empty(len(leaves), object)
         for index, leaf in enumerate(leaves):
             try:
-                text[index] = leaf.encode() if isinstance(leaf, str) else bytes(leaf)
+                text[index] = _written(leaf)
             except UnicodeEncodeError:
+                refuse(index)
+            if text[index] == b"" and leaf not in ("", b""):  # NaN
                 refuse(index)
         return text
     if dtype in _INTEGERS:
@@ -198,6 +212,12 @@ def _read_leaves(leaves: list[Any], dtype: str, refuse: Callable[[int], NoReturn
     if is_changed.any():
         refuse(int(np.flatnonzero(is_changed)[0]))
     return cast
+
+
+def _written(leaf: Any) -> bytes:
+    if isinstance(leaf, str):
+        return leaf.encode()
+    return bytes(leaf) if isinstance(leaf, bytes) else spelled(leaf).encode()
 
 
 def _numpy_dtype(dtype: str) -> npt.DTypeLike:
@@ -223,7 +243,7 @@ def _depth(values: Any) -> int:
 
 def _is_no_number(leaf: Any, dtype: str) -> bool:
     """Python's booleans are integers, and not what is meant by one."""
-    return isinstance(leaf, bool) and dtype != "bool"
+    return isinstance(leaf, bool) and dtype not in ("bool", "string")
 
 
 def _refuse(name: str, value: Any, spec: TensorSpec, where: Where, row: int, lacks_list: bool = False) -> NoReturn:
@@ -254,6 +274,4 @@ def _advice(value: Any, dtype: str) -> str:
         return " Cast it, if it is whole."
     if dtype in _FLOATS and isinstance(value, int) and not isinstance(value, bool):
         return " It does not fit without loss: give it as a float, to have it rounded."
-    if dtype == "string" and isinstance(value, int | float):
-        return " Values are compared as text: write it as in the log."
     return ""

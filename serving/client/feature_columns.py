@@ -3,15 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from serving.protocol.feature_error import FeatureError
 from serving.serving_error import invalid_argument
 
 # Neither pandas nor pyarrow is imported: what has their methods is read as theirs.
 Features: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Any
-
-_NUMBER_KINDS = "biuf"  # boolean, signed, unsigned, floating
 
 
 def read_columns(
@@ -73,9 +69,9 @@ def _read_rows(
 def _read_column(values: Any) -> Any:
     """A frame's or Arrow table's column as an array or list; anything else as it is."""
     if hasattr(values, "to_pylist"):
-        # Numbers as they lie in memory, all else, and numbers with nulls among them, as Python values.
-        is_number = np.dtype(values.type.to_pandas_dtype()).kind in _NUMBER_KINDS
-        return values.to_numpy(zero_copy_only=False) if is_number and not values.null_count else values.to_pylist()
+        from tfmtl.values.python_values import python_values  # needs pyarrow, which whoever has such a column has
+
+        return python_values(values)
     return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 

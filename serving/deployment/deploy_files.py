@@ -10,6 +10,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.deployment.batching import choose_batching, measure_batches
+from serving.version_folders import find_versions
 
 TEMPLATES = Path(__file__).parent / "templates"
 _MODELS = "/models"  # where the containers see the exports
@@ -61,7 +62,7 @@ def write_deploy_files(models: Mapping[str, Path], output: Path, options: Deploy
     """
     labels = {name: _labels(folder, options.canary) for name, folder in models.items()}
     first = next(iter(models))
-    times = measure_batches(models[first] / str(max(labels[first].values())))
+    times = measure_batches(_exports(models[first])[max(labels[first].values())])
     batching = choose_batching(times, options.budget, options.cpus)
     measured = "".join(f"#   {size:>4} rows  {milliseconds:>8.2f} ms\n" for size, milliseconds in times.items())
     header = (
@@ -91,9 +92,15 @@ def write_deploy_files(models: Mapping[str, Path], output: Path, options: Deploy
     return times
 
 
+def _exports(folder: Path) -> dict[int, Path]:
+    """Version -> its folder, of those that hold a model."""
+    versions = find_versions(folder) if folder.is_dir() else {}
+    return {version: path for version, path in versions.items() if (path / "saved_model.pb").is_file()}
+
+
 def _labels(folder: Path, canary: bool) -> dict[str, int]:
     """Label -> version of one model."""
-    versions = sorted(int(path.parent.name) for path in folder.glob("[0-9]*/saved_model.pb"))
+    versions = sorted(_exports(folder))
     if not versions:
         raise FileNotFoundError(f"deploy-files: '{folder}' holds no version. Give the output folder of `tfmtl export`.")
     if not canary:
@@ -123,6 +130,6 @@ def _mebibytes(folders: list[Path]) -> int:
     """Memory of a server: two versions of each model while one replaces the other, and as much again to load them."""
     largest = 0
     for folder in folders:
-        exports = [path.parent for path in folder.glob("[0-9]*/saved_model.pb")]
+        exports = _exports(folder).values()
         largest += max(sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) for path in exports)
     return _SERVER_MEBIBYTES + math.ceil(4 * largest / _MEBIBYTE)

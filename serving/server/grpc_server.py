@@ -15,7 +15,7 @@ from serving.server.free_memory import give_memory_back
 from serving.server.grpc_call import GrpcCall
 from serving.server.limits import Limits
 from serving.server.security import Security
-from serving.serving_error import ServingError
+from serving.serving_error import ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -170,7 +170,7 @@ class GrpcServer:
                 self._methods[call.method](call, message)
             except Exception as error:  # this thread has to serve all others
                 logger.exception("gRPC call failed.")
-                call.refuse("INTERNAL", f"Internal error: {type(error).__name__}: {error}")
+                call.refuse("INTERNAL", internal_error(error).message)
 
     def _seconds_to_next(self) -> float:
         due = min(self._trim_at, next(iter(self._unread.values()), math.inf))

@@ -24,7 +24,7 @@ class Limits:
 
     Args:
         max_message_bytes: int. Largest request, packed and unpacked, and the most memory its tensors may take: a
-            tensor of few bytes can stand for one of many. Defaults to `67108864`, 64 MiB.
+            tensor of few bytes can stand for one of many. Defaults to `16777216`, 16 MiB.
         max_rows: int. Most rows of one request. Defaults to `10000`.
         max_requests: int. Most requests under way at once, on each protocol. Defaults to `1000`.
         max_connections: int. Most open connections, on each protocol. A further REST connection closes the one
@@ -37,7 +37,7 @@ class Limits:
         ValueError: if a limit is not positive, or `max_message_bytes` is below 1024.
     """
 
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_message_bytes: int = 16 * 1024 * 1024
     max_rows: int = 10_000
     max_requests: int = 1000
     max_connections: int = 1000
@@ -60,13 +60,18 @@ class Limits:
         return [
             # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcServer`'s.
             ("grpc.max_receive_message_length", 2 * self.max_message_bytes),
-            ("grpc.max_send_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", max(MAX_MESSAGE_BYTES, self.max_message_bytes)),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
             ("grpc.server_handshake_timeout_ms", read),
             ("grpc.max_connection_idle_ms", idle),
             # Without this a second server on the same port starts, and each gets some of the requests.
             ("grpc.so_reuseport", 0),
         ]
+
+    @property
+    def max_json_values(self) -> int:
+        """Most values of a JSON body: each takes about 64 bytes once it is read, whatever it is."""
+        return self.max_message_bytes // 16
 
     @property
     def message_text(self) -> str:

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from weakref import WeakSet
 
 from serving.protocol.version_status import VersionStatus
+from serving.server.dropped_models import free_dropped_models
 from serving.server.model_config import ModelConfig
 from serving.server.model_registry import ModelRegistry
 from serving.server.served_model import ServedModel
@@ -24,6 +26,9 @@ class ModelManager:
 
     def __init__(self, configs: Sequence[ModelConfig]) -> None:
         self._registries: Mapping[str, ModelRegistry] = {config.name: ModelRegistry(config) for config in configs}
+        self._loaded: WeakSet[ServedModel] = WeakSet()  # since the start, without those that have ended
+        self._num_loaded = self._num_failed = 0
+        self._has_dropped = False
 
     def start(self) -> None:
         """Loads every model.
@@ -48,6 +53,7 @@ class ModelManager:
                 registry.refresh()
             except OSError as error:
                 failure = error
+        self._free_ended()
         if failure is not None:
             raise failure
 
@@ -61,21 +67,16 @@ class ModelManager:
             ServingError: `FAILED_PRECONDITION` if something the configuration names cannot be loaded or a base
                 directory cannot be read; everything is then served as before.
         """
-        registries = {}
-        for config in configs:
-            previous = self._registries.get(config.name)
-            is_same = previous is not None and previous.config.base_dir == config.base_dir
-            registry = registries[config.name] = ModelRegistry(config, previous if is_same else None)
-            try:
-                registry.load()
-            except OSError as error:
-                message = f"Model {config.name!r}: cannot read {str(config.base_dir)!r}. {error}"
-                raise ServingError("FAILED_PRECONDITION", message) from error
-            registry.check()
+        try:
+            registries = self._load(configs)
+        except ServingError:
+            self._has_dropped = True  # what was loaded in vain; until the error is told it holds that
+            raise
         self._registries = registries
         for registry in registries.values():
             registry.unload()
         logger.info("Serving models %s.", sorted(registries))
+        self._free_ended()
 
     def get(self, name: str, version: int | None = None, label: str = "") -> ServedModel:
         """Returns a loaded version, the newest by default.
@@ -106,6 +107,31 @@ class ModelManager:
         for name, registry in sorted(self._registries.items()):
             for status in registry.statuses():
                 yield name, status.version, status.state
+
+    def _load(self, configs: Sequence[ModelConfig]) -> dict[str, ModelRegistry]:
+        """The first half of `reload`."""
+        registries: dict[str, ModelRegistry] = {}
+        for config in configs:
+            previous = self._registries.get(config.name)
+            is_same = previous is not None and previous.config.base_dir == config.base_dir
+            registry = registries[config.name] = ModelRegistry(config, previous if is_same else None)
+            try:
+                registry.load()
+            except OSError as error:
+                message = f"Model {config.name!r}: cannot read {str(config.base_dir)!r}. {error}"
+                raise ServingError("FAILED_PRECONDITION", message) from error
+            registry.check()
+        return registries
+
+    def _free_ended(self) -> None:
+        """Frees the memory of versions that have ended, or were loaded in part, since the last look."""
+        num_failed = sum(registry.num_failed for registry in self._registries.values())
+        if self._has_dropped or len(self._loaded) < self._num_loaded or num_failed != self._num_failed:
+            free_dropped_models()
+            self._has_dropped = False
+        for registry in self._registries.values():
+            self._loaded.update(registry.models())
+        self._num_loaded, self._num_failed = len(self._loaded), num_failed
 
     def _registry(self, name: str) -> ModelRegistry:
         registry = self._registries.get(name)

@@ -2,11 +2,12 @@
 
 import logging
 import os
-import re
 import threading
+import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -15,11 +16,22 @@ from serving.server.model_config import ModelConfig
 from serving.server.served_model import ServedModel
 from serving.server.warmup import warm_up
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
+from serving.version_folders import find_versions, odd_folders
 
 logger = logging.getLogger(__name__)
 
 _Fingerprint = frozenset[tuple[str, int, int, int]]
 _OS_ERRORS = {PermissionError: "PERMISSION_DENIED", FileNotFoundError: "NOT_FOUND", OSError: "FAILED_PRECONDITION"}
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 600.0  # seconds between two tries to load a version
+_MOST_ENDED = 100  # versions no longer on disk whose end is still told
+
+
+class _Failure(NamedTuple):
+    """A version that could not be loaded: its files then, how often it was tried, and when it may be tried again."""
+
+    files: _Fingerprint
+    tries: int
+    again_at: float
 
 
 class ModelRegistry:
@@ -32,9 +44,18 @@ class ModelRegistry:
         config: ModelConfig. The model.
         previous: ModelRegistry or None. Of the same model and folder: what it has loaded is taken over and it stays as
             it is, so that a configuration may be tried. Defaults to None.
+        clock: returns seconds. Defaults to `time.monotonic`.
+
+    Attributes:
+        num_failed: int. How many tries to load a version have failed.
     """
 
-    def __init__(self, config: ModelConfig, previous: "ModelRegistry | None" = None) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        previous: "ModelRegistry | None" = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.config = config
         self._models: Mapping[int, ServedModel] = previous._models if previous else {}
         # What still unloads will report to the one before.
@@ -42,7 +63,10 @@ class ModelRegistry:
             version: VersionStatus(version, "END") if status.state == "UNLOADING" else status
             for version, status in (previous._statuses if previous else {}).items()
         }
-        self._broken: Mapping[int, _Fingerprint] = previous._broken if previous else {}
+        self._failures: Mapping[int, _Failure] = previous._failures if previous else {}
+        self._odd: frozenset[str] = previous._odd if previous else frozenset()
+        self._clock = clock
+        self.num_failed: int = previous.num_failed if previous else 0
         self._wanted: frozenset[int] = frozenset()
         self._reporting = threading.RLock()
 
@@ -50,8 +74,8 @@ class ModelRegistry:
         """Loads what is new on disk, then unloads what is no longer to be served.
 
         In that order, so that the previous version answers until the next one is ready. A version that cannot
-        be loaded is logged, reported by `statuses`, passed over in favor of an older one, and tried again
-        once its files change.
+        be loaded is logged, reported by `statuses`, passed over in favor of an older one, and tried again: once its
+        files change, and after growing pauses, for memory or descriptors may have been short for a moment.
 
         Raises:
             OSError: if the base directory cannot be read; what is loaded stays loaded.
@@ -62,7 +86,9 @@ class ModelRegistry:
     def load(self) -> None:
         """The first half of `refresh`."""
         on_disk = find_versions(self.config.base_dir)
-        self._broken = {version: files for version, files in self._broken.items() if version in on_disk}
+        self._failures = {version: failure for version, failure in self._failures.items() if version in on_disk}
+        self._forget_ended(on_disk)
+        self._name_odd_folders()
         if self.config.versions:
             on_disk = {version: path for version, path in on_disk.items() if version in self.config.versions}
             limit = len(on_disk)
@@ -117,6 +143,10 @@ class ModelRegistry:
             )
         return [statuses[version]]
 
+    def models(self) -> list[ServedModel]:
+        """The versions that are loaded."""
+        return list(self._models.values())
+
     def check(self) -> None:
         """Raises `ServingError` (`FAILED_PRECONDITION`) unless what the configuration names can be answered.
 
@@ -145,7 +175,8 @@ class ModelRegistry:
 
     def _load(self, version: int, directory: Path) -> bool:
         files = _fingerprint(directory)
-        if self._broken.get(version) == files:
+        before = self._failures.get(version)
+        if before is not None and before.files == files and self._clock() < before.again_at:
             return False
         name = self.config.name
         self._report(VersionStatus(version, "LOADING"))
@@ -155,10 +186,14 @@ class ModelRegistry:
         # An export can be broken in as many ways as there are exception types; none may end the server.
         except Exception as error:
             message = f"{type(error).__name__}: {error} (while loading {directory})"
-            self._broken = {**self._broken, version: files}
+            self.num_failed += 1
+            tries = before.tries + 1 if before is not None and before.files == files else 1
+            pause = min(_FIRST_PAUSE * 2.0 ** (tries - 1), _LONGEST_PAUSE)
+            self._failures = {**self._failures, version: _Failure(files, tries, self._clock() + pause)}
             self._report(VersionStatus(version, "END", _status_code(error), message))
             logger.error("Version %d of model %r failed to load. %s", version, name, message)
             return False
+        self._failures = {number: failure for number, failure in self._failures.items() if number != version}
         self._models = {**self._models, version: model}
         self._report(VersionStatus(version, "AVAILABLE"))
         logger.info("Version %d of model %r is available (%d warm-up requests).", version, name, num_requests)
@@ -175,21 +210,32 @@ class ModelRegistry:
             self._report(VersionStatus(version, "END"))
         logger.info("Version %d of model %r is unloaded.", version, self.config.name)
 
+    def _forget_ended(self, on_disk: Mapping[int, Path]) -> None:
+        """Keeps the states of few versions that are gone: a server that runs for years sees thousands."""
+        with self._reporting:
+            gone = [
+                version
+                for version, status in self._statuses.items()
+                if status.state == "END" and version not in on_disk and version not in self._models
+            ]
+            forgotten = set(sorted(gone, reverse=True)[_MOST_ENDED:])
+            if forgotten:
+                self._statuses = {key: status for key, status in self._statuses.items() if key not in forgotten}
+
+    def _name_odd_folders(self) -> None:
+        """Says once of each folder that it looks like a version and is none."""
+        odd = frozenset(odd_folders(self.config.base_dir))
+        for name in sorted(odd - self._odd):
+            logger.warning(
+                "'%s' is no version of model %r: a version's folder is named by a whole number.",
+                self.config.base_dir / name,
+                self.config.name,
+            )
+        self._odd = odd
+
     def _report(self, status: VersionStatus) -> None:
         with self._reporting:  # requests end in threads of their own
             self._statuses = {**self._statuses, status.version: status}
-
-
-def find_versions(base_dir: Path) -> dict[int, Path]:
-    """Returns the version directories under `base_dir`, newest first; other names are not versions.
-
-    Raises:
-        OSError: if `base_dir` cannot be listed.
-    """
-    found = {
-        int(path.name): path for path in base_dir.iterdir() if re.fullmatch(r"[0-9]{1,18}", path.name) and path.is_dir()
-    }
-    return dict(sorted(found.items(), reverse=True))
 
 
 def _fingerprint(directory: Path) -> _Fingerprint:

@@ -40,17 +40,21 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
     [
         ("tfmtl/core/a.py", "import tfmtl.layers.b", "tfmtl.core may import schema, not tfmtl.layers.b"),
         ("tfmtl/core/a.py", "from tfmtl import models", "tfmtl.core may import schema, not tfmtl.models"),
-        ("tfmtl/layers/a.py", "from tfmtl.losses import b", "tfmtl.layers may import schema, core, not tfmtl.losses.b"),
+        (
+            "tfmtl/layers/a.py",
+            "from tfmtl.losses import b",
+            "tfmtl.layers may import schema, core, survival, not tfmtl.losses.b",
+        ),
         (
             "tfmtl/balancing/a.py",
             "import tfmtl.layers.b",
-            "tfmtl.balancing may import schema, core, not tfmtl.layers.b",
+            "tfmtl.balancing may import schema, core, survival, not tfmtl.layers.b",
         ),
         ("tfmtl/core/a.py", "import tfmtl.balancing", "tfmtl.core may import schema, not tfmtl.balancing"),
         (
             "tfmtl/layers/gates/a.py",
             "from ...models import b",
-            "tfmtl.layers may import schema, core, not tfmtl.models.b",
+            "tfmtl.layers may import schema, core, survival, not tfmtl.models.b",
         ),
         ("tfmtl/export/a.py", "from tfmtl.report import b", "training, not tfmtl.report.b"),
         ("tfmtl/models/a.py", "def f():\n    from pipelines import b", "the library must not import pipelines.b"),
@@ -59,9 +63,19 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/schema/a.py", "import numpy as np", "only the standard library and yaml, not numpy"),
         ("tfmtl/schema/a.py", "from tfmtl.core import b", "only the standard library and yaml, not tfmtl.core.b"),
         ("tfmtl/__init__.py", "import keras", "`import tfmtl` must not load keras"),
+        ("tfmtl/values/a.py", "import tensorflow as tf", "standard library, numpy and pyarrow, not tensorflow"),
+        ("tfmtl/values/a.py", "from tfmtl.core import b", "tfmtl.values may import schema, not tfmtl.core.b"),
         ("tfmtl/novel/a.py", "import math", "tfmtl.novel has no place in the order of imports"),
-        ("serving/a.py", "from tfmtl.core import b", "serving may import only tfmtl.schema, not tfmtl.core.b"),
-        ("serving/a.py", "from pipelines import b", "serving may import only tfmtl.schema, not pipelines.b"),
+        (
+            "serving/a.py",
+            "from tfmtl.core import b",
+            "serving may import only tfmtl.schema and tfmtl.values, not tfmtl.core.b",
+        ),
+        (
+            "serving/a.py",
+            "from pipelines import b",
+            "serving may import only tfmtl.schema and tfmtl.values, not pipelines.b",
+        ),
         ("pipelines/a.py", "import tests.support", "nothing imports tests"),
     ],
 )

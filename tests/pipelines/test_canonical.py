@@ -52,7 +52,8 @@ def _read(column: pa.Array, what: str, *arguments: Any) -> tuple[list[Any], dict
         (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"]),
         (pa.array([2.5, None]), ["2.5", None]),
         (pa.array([True, False, None]), ["1", "0", None]),
-        (pa.array([decimal.Decimal("3.10")]), ["3.10"]),
+        (pa.array([decimal.Decimal("3.10"), decimal.Decimal("7.00")]), ["3.1", "7"]),
+        (pa.array([1e10 + 1, 7.0, None, np.nan]), ["10000000001", "7", None, None]),
         (pa.array([datetime.date(2020, 1, 2)]), ["2020-01-02"]),
         (pa.nulls(2), [None, None]),
     ],
@@ -110,6 +111,9 @@ def test_time(column: pa.Array, ticks: int, expected: list[int]) -> None:
         (pa.array([["a", None, "", "b", "c", "d"], None, []]), [["a", "b", "c"], [], []]),
         (pa.array([["x"], ["a"], ["b"]])[1:], [["a"], ["b"]]),
         (pa.array([[1, 2], [3, 4]], pa.list_(pa.int64(), 2)), [["1", "2"], ["3", "4"]]),
+        (pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int64(), 2)), [["1", "2"], [], ["3", "4"]]),
+        (pa.array([[1e10, 2.5], None, [3.0]]), [["10000000000", "2.5"], [], ["3"]]),
+        (pa.array([["a"], None], pa.list_view(pa.string_view())), [["a"], []]),
         (pa.array([["a"]], pa.large_list(pa.string())), [["a"]]),
         (pa.array([[b"a", b"b"]], pa.list_(B)), [["a", "b"]]),
         (pa.array([[True, False]]), [["1", "0"]]),
@@ -279,6 +283,10 @@ def test_conditions(change: dict[str, Any], is_event: bool, is_example: bool) ->
         ("price <= 2", [True, True, False]), ("price > 2", [False, False, True]), ("price < 2", [True, False, False]),
         ("item == 'b'", [False, True, False]), ("item != 'b'", [True, False, True]),
         ("price > 1 and item == 'c' and ts == 5", [False, False, True]),
+        ("price == 1 or item == 'c'", [True, False, True]), ("not price == 1", [False, True, True]),
+        ("item in ('a', 'c')", [True, False, True]), ("item not in ('a', 'x')", [False, True, True]),
+        ("price in (2, 3)", [False, True, True]), ("not (price > 1 and not item == 'c')", [True, False, True]),
+        ("`price` < 2 or `item` == 'b' and price == 3", [True, False, False]),
     ],
 )  # fmt: skip
 def test_every_operator(when: str, expected: list[bool]) -> None:
@@ -286,6 +294,21 @@ def test_every_operator(when: str, expected: list[bool]) -> None:
     rows = [{"price": price, "item": item} for price, item in ((1.0, "a"), (2.0, "b"), (3.0, "c"))]
     batch, _ = _canonical(*rows, problem=problem)
     assert batch.column(columns.IS_EXAMPLE).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("kind == 'post'", False), ("not kind == 'post'", False), ("kind in ('post')", False),
+        ("kind not in ('post')", False), ("kind == 'post' or price == 2", True),
+        ("kind == 'post' and price == 1", False), ("not (kind == 'post' and price == 1)", True),
+        ("not (kind == 'post' or price == 1)", False),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_does_not_hold(when: str, expected: bool) -> None:
+    problem = Problem("p", PROBLEM.features, PROBLEM.tasks, PROBLEM.keys, split=PROBLEM.split, examples=when)
+    batch, _ = _canonical({"kind": None}, problem=problem)
+    assert batch.column(columns.IS_EXAMPLE).to_pylist() == [expected]
 
 
 def test_the_columns_a_log_must_have() -> None:

@@ -26,7 +26,7 @@ def test_a_plan_runs_without_an_engine(tmp_path: Path) -> None:
     run(tmp_path / "beam", log)
     (tmp_path / "plain").mkdir()
     plan = Plan(SMALL_PROBLEM, str(tmp_path / "plain"), num_shards=3)
-    files = plan.find_files([str(log)])
+    files = plan.find_files([str(log)]).files
     read = [batch for number, path in reversed(files) for batch in plan.read(number, path)]
     times = {key: plan.merge_times([table]) for batch in read[:1] for key, table in plan.count_times(batch.rows)}
     for batch in read[1:]:

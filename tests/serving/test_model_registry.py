@@ -9,9 +9,10 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving.server import model_registry
 from serving.server.model_config import ModelConfig
-from serving.server.model_registry import ModelRegistry, find_versions
+from serving.server.model_registry import ModelRegistry
 from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
+from serving.version_folders import find_versions, odd_folders
 from tests.serving.toy_models import break_version
 
 
@@ -31,11 +32,57 @@ def states(registry):
 
 
 def test_only_numbers_are_versions(tmp_path):
-    for name in ("2", "00010", "9", "3.tmp", "temp-4", "-5", "٣"):
+    newest = 2**63 - 1
+    for name in ("2", "00010", "9", "009", "3.tmp", "temp-4", "-5", "٣", str(newest), str(newest + 1), "1" * 200):
         (tmp_path / name).mkdir()
     (tmp_path / "77").write_text("a file")
-    assert list(find_versions(tmp_path)) == [10, 9, 2]
-    assert find_versions(tmp_path)[10].name == "00010"
+    assert {version: path.name for version, path in find_versions(tmp_path).items()} == {
+        newest: str(newest), 10: "00010", 9: "9", 2: "2"
+    }  # fmt: skip
+    assert odd_folders(tmp_path) == ["009", "1" * 200, "3.tmp", str(newest + 1)]
+
+
+def test_a_copy_beside_a_version_is_named_once_and_passed_over(put, tmp_path, caplog):
+    put(1)
+    put(1, "1.bak")
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
+    with caplog.at_level("WARNING"):
+        registry.refresh()
+        registry.refresh()
+    assert states(registry) == {1: "AVAILABLE"}
+    (message,) = caplog.messages
+    assert "1.bak' is no version of model 'toy'" in message
+
+
+def test_a_passing_shortage_is_tried_again_after_growing_pauses(put, tmp_path, monkeypatch):
+    put(1)
+    now, tries = [0.0], []
+
+    def load(directory, version):
+        tries.append(now[0])
+        if len(tries) < 4:
+            raise OSError(24, "Too many open files")
+        return ServedModel(directory, version)
+
+    monkeypatch.setattr(model_registry, "ServedModel", load)
+    registry = ModelRegistry(ModelConfig("toy", tmp_path), clock=lambda: now[0])
+    for second in range(12):
+        now[0] = float(second)
+        registry.refresh()
+    assert tries == [0.0, 1.0, 3.0, 7.0]
+    assert states(registry) == {1: "AVAILABLE"}
+
+
+def test_of_versions_that_are_gone_few_are_remembered(put, tmp_path, monkeypatch):
+    monkeypatch.setattr(model_registry, "_MOST_ENDED", 2)
+    registry = ModelRegistry(ModelConfig("toy", tmp_path))
+    for version in range(1, 6):
+        put(version)
+        registry.refresh()
+        shutil.rmtree(tmp_path / str(version))
+    registry.refresh()
+    registry.refresh()
+    assert states(registry) == {5: "END", 4: "END"}
 
 
 def test_the_newest_is_served_and_replaces_the_one_before(put, tmp_path):

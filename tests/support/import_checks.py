@@ -10,20 +10,25 @@ _FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl": (),
     "tfmtl.schema": (),
+    "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),
-    **{f"tfmtl.{box}": ("schema", "core") for box in _FEATURES},
-    "tfmtl.preprocessing": ("schema", "core", "data"),
-    "tfmtl.proposal": ("schema", "core", "preprocessing"),
-    "tfmtl.models": ("schema", "core", *_FEATURES),
-    "tfmtl.training": ("schema", "core", *_FEATURES, "models"),
-    "tfmtl.export": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.report": ("schema", "core", *_FEATURES, "models", "training"),
-    "tfmtl.retrieval": ("schema", "core", *_FEATURES, "models", "training", "export"),
+    "tfmtl.survival": ("schema", "core"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _FEATURES},
+    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data"),
+    "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
+    "tfmtl.models": ("schema", "core", "survival", *_FEATURES),
+    "tfmtl.training": ("schema", "core", "survival", *_FEATURES, "models"),
+    "tfmtl.export": ("schema", "core", "survival", *_FEATURES, "models", "training"),
+    "tfmtl.report": ("schema", "core", "survival", *_FEATURES, "models", "training"),
+    "tfmtl.operators": ("schema", "core", *_FEATURES, "export"),
+    "tfmtl.retrieval": ("schema", "core", "survival", *_FEATURES, "models", "training", "export"),
 }
 """Each box of the library, and the boxes to its left."""
 
 PROJECT = ("tfmtl", "pipelines", "serving", "tests", "benchmarks")
 SCHEMA_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"yaml"})
+VALUES_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"numpy", "pyarrow"})
+SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values")  # neither loads TensorFlow; a client spells values as the log's
 
 
 def import_errors(root: Path) -> list[str]:
@@ -57,14 +62,16 @@ def _objection(module: str, imported: str) -> str | None:
     if module.startswith("pipelines"):
         return "nothing imports tests or benchmarks" if top in ("tests", "benchmarks") else None
     if module.startswith("serving"):
-        if top in PROJECT and top != "serving" and not imported.startswith("tfmtl.schema"):
-            return f"serving may import only tfmtl.schema, not {imported}"
+        if top in PROJECT and top != "serving" and not imported.startswith(SERVING_MAY_IMPORT):
+            return f"serving may import only {' and '.join(SERVING_MAY_IMPORT)}, not {imported}"
         return None
     box = ".".join(module.split(".")[:2])
     if box not in ALLOWED:
         return f"{box} has no place in the order of imports; give it one in tests/support/import_checks.py"
     if box == "tfmtl.schema" and top not in SCHEMA_MAY_IMPORT and not imported.startswith("tfmtl.schema"):
         return f"tfmtl.schema may import only the standard library and yaml, not {imported}"
+    if box == "tfmtl.values" and top not in VALUES_MAY_IMPORT | {"tfmtl"}:
+        return f"tfmtl.values may import only the standard library, numpy and pyarrow, not {imported}"
     if box == "tfmtl" and top in ("tensorflow", "keras"):
         return f"`import tfmtl` must not load {top}"
     if top not in PROJECT:

@@ -41,6 +41,15 @@ def match(problem: Problem, name: str) -> str:
     return features[name].name if name in features else f"match:{name}"
 
 
+def number_columns(problem: Problem) -> set[str]:
+    """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
+    numbers = {feature.column_name for feature in problem.features if not isinstance(feature, CategoricalFeature)}
+    numbers |= {task.label_column for task in problem.tasks if task.label_column is not None}
+    names = {feature.column_name for feature in problem.features if isinstance(feature, CategoricalFeature)}
+    names |= {task.label_window.same for task in problem.late_tasks if task.label_window and task.label_window.same}
+    return numbers - names - {problem.keys.user, problem.group_column, problem.split.column}
+
+
 def raw_columns(problem: Problem) -> tuple[str, ...]:
     """Every column the log must have, in order of first use."""
     return tuple(column_uses(problem))

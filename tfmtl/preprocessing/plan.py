@@ -26,7 +26,9 @@ from tfmtl.preprocessing.fitting import analyze, label_windows, split, time_grid
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
 from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
+from tfmtl.preprocessing.fitting.value_warnings import value_warnings
 from tfmtl.preprocessing.reading.canonical import canonicalize
+from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.read import InputError, check_columns, expand, read_batches
 from tfmtl.preprocessing.reading.rejected_rows import rejected_table, write_rejected
 from tfmtl.preprocessing.writing import buckets
@@ -54,6 +56,19 @@ def worth_merging(tables: Sequence[pa.Table]) -> bool:
     the log, and keeps the work of all merges together in proportion to the rows.
     """
     return bool(sum(table.num_rows for table in tables[1:]) >= max(tables[0].num_rows, FEW_ROWS))
+
+
+@dataclass(frozen=True)
+class FoundFiles:
+    """The log's files.
+
+    Attributes:
+        files: number and path of each.
+        warnings: what two of them store differently, for the `warnings` of a plan.
+    """
+
+    files: Files
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +112,7 @@ class Plan:
         transform_from: str or None. Earlier output whose statistics are taken, in place of fitting them. A path and
             not what lies there: a plan goes to every worker.
         extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
+        warnings: tuple of str. What was seen before the job, for the manifest.
     """
 
     problem: Problem
@@ -106,6 +122,7 @@ class Plan:
     compression: str = ""
     transform_from: str | None = None
     extend_vocabularies: bool = False
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def checked(
@@ -135,19 +152,25 @@ class Plan:
 
     # === Read ===
 
-    def find_files(self, patterns: Sequence[str]) -> Files:
-        """`(number, path)` of every input file, its columns checked."""
+    def find_files(self, patterns: Sequence[str]) -> FoundFiles:
+        """Every input file, its columns checked."""
         paths = expand(patterns)
-        check_columns(paths, columns.column_uses(self.problem), self.problem.dialect)
-        return list(enumerate(paths))
+        uses, numbers = columns.column_uses(self.problem), columns.number_columns(self.problem)
+        warnings = check_columns(paths, uses, numbers, self.problem.dialect)
+        return FoundFiles(list(enumerate(paths)), tuple(warnings))
 
     def read(self, number: int, path: str, place: str | None = None) -> Iterator[ReadBatch]:
         """Reads and checks one file, batch by batch; `place` is where it lies, if `path` is not."""
         names = columns.raw_columns(self.problem)
         for raw in read_batches(place or path, names, self.problem.dialect):
-            rows, reasons = canonicalize(self.problem, raw.rows, number, raw.numbers)
+            noticed = Noticed()
+            rows, reasons = canonicalize(self.problem, raw.rows, number, raw.numbers, noticed)
             rejected = rejected_table(path, raw.numbers, raw.rows, raw.unreadable, reasons)
-            counts = {"rows": raw.rows.num_rows + len(raw.unreadable), **count_log(self.problem, rows)}
+            counts = {
+                "rows": raw.rows.num_rows + len(raw.unreadable),
+                **count_log(self.problem, rows),
+                **noticed.counts,
+            }
             counts |= count_file(number, raw.counts, len(raw.unreadable) + len(reasons))
             yield ReadBatch(rows, rejected, counts)
 
@@ -237,15 +260,17 @@ class Plan:
         Raises:
             InputError: no row is left for training, or none for another split that is asked for.
         """
-        shards = sorted(shards, key=lambda shard: int(shard["bucket"]))
+        shards, read_counts = sorted(shards, key=lambda shard: int(shard["bucket"])), list(read_counts)
         if self.transform_from is None:
             statistics = label_windows.add_label_moments(self.problem, statistics, shards)
         manifest = build_manifest(
-            self.problem, statistics, list(read_counts), list(rejected_counts), shards, self.seed, paths
+            self.problem, statistics, read_counts, list(rejected_counts), shards, self.seed, paths
         )
         if self.transform_from is not None:
             taken = read_statistics(self.problem, self.transform_from)
             manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
+        manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
+        manifest["warnings"] += self.warnings
         if not manifest["splits"]["train"]["examples"]:
             raise InputError(
                 f"preprocess: no training example is left of {manifest['rows_in']} rows. "

@@ -1,5 +1,6 @@
 """The job as something to be run later: a Dataflow template, or a dry run that only checks it."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,7 +70,10 @@ def build_template(pipeline: beam.Pipeline, plan: Plan, inputs: Sequence[str], f
 
     def start(_: None) -> Files:
         folder.prepare()
-        return plan.find_files(inputs)
+        found = plan.find_files(inputs)
+        for warning in found.warnings:
+            logging.warning("preprocess: %s", warning)  # the plan is under way already and cannot carry it
+        return found.files
 
     files = pipeline | "start" >> beam.Create([None]) | "find files" >> beam.FlatMap(start)
     _ = build(files, plan) | "put output in place" >> beam.Map(lambda _: folder.put_in_place())

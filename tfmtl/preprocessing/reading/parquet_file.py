@@ -8,6 +8,7 @@ import pyarrow.parquet as parquet
 
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.raw_batch import LINES, RawBatch
+from tfmtl.values.plain_arrow import plain_batch
 
 BATCH_ROWS = 32_768
 
@@ -21,7 +22,7 @@ def read_parquet(stream: Any, path: str, columns: Sequence[str]) -> Iterator[Raw
     file = parquet.ParquetFile(stream)
     first_row, counts = 0, {LINES: file.metadata.num_rows}
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-        yield RawBatch(np.arange(first_row, first_row + batch.num_rows), batch, (), counts)
+        yield RawBatch(np.arange(first_row, first_row + batch.num_rows), plain_batch(batch), (), counts)
         first_row, counts = first_row + batch.num_rows, {}
     if first_row != file.metadata.num_rows:
         raise InputError(

@@ -3,7 +3,7 @@
 import gzip
 import io
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.reading.column_types import disagreements, unreadable_columns
 from tfmtl.preprocessing.reading.find import expand, kind_of
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.parquet_file import read_parquet
@@ -26,19 +27,27 @@ _UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error, pa.ArrowExcept
 _USUAL = Dialect()
 
 
-def check_columns(paths: Sequence[str], required: Mapping[str, str], dialect: Dialect = _USUAL) -> None:
-    """Reads every header and raises `InputError` if a column is missing, before any work is done.
+def check_columns(
+    paths: Sequence[str], required: Mapping[str, str], numbers: Collection[str] = (), dialect: Dialect = _USUAL
+) -> list[str]:
+    """Reads every header and raises `InputError` if a column is missing or cannot be read, before any work is done.
 
     Args:
         paths: the files.
         required: column -> the place in the problem file that names it.
-        dialect: of the text files.
+        numbers: those of which only the value of a number matters. Defaults to none.
+        dialect: of the text files. Defaults to what they usually are.
+
+    Returns:
+        Warnings about columns that the files store as different types.
     """
+    schemas: list[tuple[str, pa.Schema]] = []
     for path in paths:
         try:
             if kind_of(path) == "parquet":
                 with _open(path) as stream:
-                    present = parquet.ParquetFile(stream).schema_arrow.names
+                    schemas.append((path, parquet.ParquetFile(stream).schema_arrow))
+                present = schemas[-1][1].names
             else:
                 present = _text_file(path, dialect).header()
         except _UNREADABLE as error:
@@ -56,12 +65,15 @@ def check_columns(paths: Sequence[str], required: Mapping[str, str], dialect: Di
         doubled = [column for column in required if present.count(column) > 1]
         if doubled:
             raise InputError(f"preprocess: file '{path}' has more than one column of {doubled}. Remove the others.")
+        if schemas and schemas[-1][0] == path and (unreadable := unreadable_columns(schemas[-1][1], required)):
+            raise InputError(f"preprocess: file '{path}': {'; '.join(unreadable)}.")
+    return disagreements(schemas, list(required), numbers)
 
 
 def read_batches(path: str, columns: Sequence[str], dialect: Dialect = _USUAL) -> Iterator[RawBatch]:
     """The rows of one file, in its order.
 
-    CSV columns come as binary, nothing guessed; Parquet columns as they are stored.
+    CSV columns come as binary, nothing guessed; Parquet columns in the plain types of `tfmtl.values`.
 
     Raises:
         InputError: the file ends in the middle, is not what its name says, or loses lines on the way.

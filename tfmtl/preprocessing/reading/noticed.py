@@ -1,0 +1,29 @@
+"""Values that can be read but are hardly meant so, counted by column."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+_PREFIX = "noticed"
+
+
+class Noticed:
+    """Counters that add up over a log's batches."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, what: str, column: str, count: int) -> None:
+        """Counts `count` more values of `column` of which `what` holds."""
+        if count:
+            self._counts[f"{_PREFIX}/{what}/{column}"] += count
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counter -> value."""
+        return dict(self._counts)
+
+
+def noticed_columns(counts: Mapping[str, int], what: str) -> dict[str, int]:
+    """Column -> values of which `what` holds, from the counts of a whole log."""
+    prefix = f"{_PREFIX}/{what}/"
+    return {name.removeprefix(prefix): count for name, count in sorted(counts.items()) if name.startswith(prefix)}
