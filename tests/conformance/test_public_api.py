@@ -85,6 +85,7 @@ PUBLIC = {
         "SqueezeExcitation",
         "StackedDense",
         "StackedMLP",
+        "SurvivalHead",
         "TargetAttention",
         "TaskRefinement",
         "TowerBank",
