@@ -57,7 +57,7 @@ def test_an_error_leaves_the_old_output(bucket: storage.Bucket) -> None:
     assert _contents(bucket, "kept.tfmtl") == {}
 
 
-@pytest.mark.parametrize("stop_at", range(9))
+@pytest.mark.parametrize("stop_at", range(11))
 def test_an_exchange_cut_short_is_finished_by_the_next_run(
     bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
@@ -78,14 +78,14 @@ def test_an_exchange_cut_short_is_finished_by_the_next_run(
 
         monkeypatch.setattr(files, function.__name__, counted)
     whole = ({"manifest.json", old, "requests.jsonl"}, {"manifest.json", new})
-    if stop_at < 8:  # as many steps as there are
+    if stop_at < 10:  # as many steps as there are
         with pytest.raises(KeyboardInterrupt):
             folder.put_in_place()
         found = set(_contents(bucket, name))
         assert "manifest.json" not in found or found in whole
     else:
         folder.put_in_place()
-        assert next(calls) == 8
+        assert next(calls) == 10
     monkeypatch.undo()
     OutputFolder(f"gs://shop/{name}").prepare()
     assert set(_contents(bucket, name)) == whole[1]

@@ -25,7 +25,7 @@ from tests.support.small_log import (
     write_parquet,
 )
 from tfmtl.preprocessing import plan
-from tfmtl.preprocessing.reading.read import InputError, expand
+from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.schema import Split
 
 ROWS = small_log(80)
@@ -367,53 +367,3 @@ def test_counts_that_do_not_add_up_keep_the_old_output(
         run(old_output, log)
     assert contents(old_output) == before
     assert [path.name for path in old_output.parent.iterdir() if path.name.startswith("out")] == ["out"]
-
-
-# === Finding the files ===
-
-
-@pytest.mark.parametrize(
-    ("names", "missing"),
-    [
-        (["part-00000-of-00003.csv", "part-00002-of-00003.csv", "other.csv"], [1]),
-        (["a-00001-of-00002.csv.gz"], [0]),
-        (["a-1-of-3.parquet", "a-3-of-3.parquet"], [2]),
-        (["a-0-of-2.csv", "b-1-of-2.csv"], [1]),
-        (["a-0-of-999999999999.csv"], list(range(1, 11))),
-    ],
-)
-def test_a_missing_shard_is_named(tmp_path: Path, names: list[str], missing: list[int]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    with pytest.raises(InputError, match=rf"must be complete\. Missing: {re.escape(str(missing))}\. Give all"):
-        expand([str(tmp_path)])
-
-
-@pytest.mark.parametrize("names", [["a-0-of-2.csv", "a-1-of-2.csv"], ["a-1-of-2.csv", "a-2-of-2.csv", "b-2-of.csv"]])
-def test_complete_shards(tmp_path: Path, names: list[str]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    assert len(expand([str(tmp_path)])) == len(names)
-
-
-def test_files_folders_and_patterns(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.tsv.gz", "c.PARQUET", "notes.txt", "d.csv.partial", "e.parquet/part-1.parquet", "f/g.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-
-    def found(*patterns: str) -> list[str]:
-        return [str(Path(path).relative_to(tmp_path)) for path in expand([str(tmp_path / p) for p in patterns])]
-
-    assert found(".") == found("./") == ["a.tsv.gz", "b.csv", "c.PARQUET"]
-    assert found("*.csv", "a.*") == ["b.csv", "a.tsv.gz"]
-    assert found("b.csv", ".", "b.csv") == ["b.csv", "a.tsv.gz", "c.PARQUET"]
-    assert found("e.parquet") == ["e.parquet/part-1.parquet"]  # as Spark writes it
-
-
-@pytest.mark.parametrize("name", ["nothing.csv", "*.parquet", "notes.txt", "folder"])
-def test_no_file(tmp_path: Path, name: str) -> None:
-    (tmp_path / "notes.txt").touch()
-    (tmp_path / "folder").mkdir()
-    text = f"preprocess: input '{tmp_path / name}' must match at least one .csv, .tsv or .parquet file"
-    with pytest.raises(InputError, match=re.escape(text)):
-        run(tmp_path / "out", tmp_path / name)

@@ -5,6 +5,7 @@ import io
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as parquet
 
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.column_types import disagreements, unreadable_columns
-from tfmtl.preprocessing.reading.find import expand, kind_of
+from tfmtl.preprocessing.reading.find import expand, kind_of, partition_values
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.parquet_file import read_parquet
 from tfmtl.preprocessing.reading.raw_batch import RawBatch
@@ -46,16 +47,19 @@ def check_columns(
         try:
             if kind_of(path) == "parquet":
                 with _open(path) as stream:
-                    schemas.append((path, parquet.ParquetFile(stream).schema_arrow))
-                present = schemas[-1][1].names
+                    schema = parquet.ParquetFile(stream).schema_arrow
+                present = schema.names
+                further = [key for key in partition_values(path) if key not in present]
+                schemas.append((path, pa.schema([*schema, *(pa.field(key, pa.string()) for key in further)])))
             else:
                 present = _text_file(path, dialect).header()
+                further = [key for key in partition_values(path) if key not in present]
         except _UNREADABLE as error:
             raise InputError(f"preprocess: file '{path}' is not readable: {error}.") from error
         missing = [
             f"'{column}' ({place}).{did_you_mean(column, present)}"
             for column, place in required.items()
-            if column not in present
+            if column not in present and column not in further
         ]
         if missing:
             raise InputError(
@@ -73,19 +77,50 @@ def check_columns(
 def read_batches(path: str, columns: Sequence[str], dialect: Dialect = _USUAL) -> Iterator[RawBatch]:
     """The rows of one file, in its order.
 
-    CSV columns come as binary, nothing guessed; Parquet columns in the plain types of `tfmtl.values`.
+    CSV columns come as binary, nothing guessed; Parquet columns in the plain types of `tfmtl.values`. A column that
+    the file lacks has the value of the folder that is called after it.
 
     Raises:
         InputError: the file ends in the middle, is not what its name says, or loses lines on the way.
     """
     try:
-        if kind_of(path) == "parquet":
-            with _open(path) as stream:
-                yield from read_parquet(stream, path, columns)
-        else:
-            yield from _text_file(path, dialect).batches(columns)
+        from_folders = _from_folders(path, columns, dialect)
+        stored = [column for column in columns if column not in from_folders]
+        for batch in _read(path, stored, dialect):
+            yield _with_constants(batch, columns, from_folders) if from_folders else batch
     except _UNREADABLE as error:
         raise InputError(f"preprocess: file '{path}' is not readable to its end: {error}. Nothing was kept.") from error
+
+
+def _read(path: str, columns: Sequence[str], dialect: Dialect) -> Iterator[RawBatch]:
+    if kind_of(path) == "parquet":
+        with _open(path) as stream:
+            yield from read_parquet(stream, path, columns)
+    else:
+        yield from _text_file(path, dialect).batches(columns)
+
+
+def _from_folders(path: str, columns: Sequence[str], dialect: Dialect) -> dict[str, str | None]:
+    """The columns that the file itself lacks."""
+    values = {column: value for column, value in partition_values(path).items() if column in columns}
+    if not values:
+        return {}
+    if kind_of(path) == "parquet":
+        with _open(path) as stream:
+            present = parquet.ParquetFile(stream).schema_arrow.names
+    else:
+        present = _text_file(path, dialect).header()
+    return {column: value for column, value in values.items() if column not in present}
+
+
+def _with_constants(batch: RawBatch, columns: Sequence[str], values: Mapping[str, str | None]) -> RawBatch:
+    arrays = [
+        pa.repeat(pa.scalar(values[column], pa.string()), batch.rows.num_rows)
+        if column in values
+        else batch.rows.column(column)
+        for column in columns
+    ]
+    return replace(batch, rows=pa.RecordBatch.from_arrays(arrays, names=list(columns)))
 
 
 def _text_file(path: str, dialect: Dialect) -> TextFile:
