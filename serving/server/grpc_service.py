@@ -4,10 +4,11 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -67,6 +68,8 @@ class GrpcService:
         pool: Executor. Where large messages are read and written.
         limits: Limits. Rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered Predict request. Defaults to None.
+        reload_roots: the folders below which HandleReloadConfigRequest may find models. Defaults to None, which
+            refuses that method.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class GrpcService:
         pool: Executor,
         limits: Limits | None = None,
         request_log: RequestLog | None = None,
+        reload_roots: Sequence[Path] | None = None,
     ) -> None:
         self._models = models
         self._batcher = batcher
@@ -86,6 +90,7 @@ class GrpcService:
         self._pool = pool
         self._limits = limits or Limits()
         self._request_log = request_log
+        self._reload_roots = reload_roots
 
     def methods(self) -> dict[str, Method]:
         """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
@@ -289,7 +294,12 @@ class GrpcService:
         return response
 
     async def _reload_config(self, request: Any, deadline: float | None) -> Any:
-        configs = model_configs(request.config)
+        if self._reload_roots is None:
+            raise ServingError(
+                "PERMISSION_DENIED",
+                "This server does not exchange its models. Start it with --allow-reload or --reload-token-file.",
+            )
+        configs = model_configs(request.config, self._reload_roots)
         await asyncio.get_running_loop().run_in_executor(self._loader, self._models.reload, configs)
         return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
 
