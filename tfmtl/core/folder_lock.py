@@ -27,7 +27,7 @@ def locked_folder(owner: str, argument: str, folder: Path, file: Path | None = N
         owner: str. Who asks, named first in the error.
         argument: str. Its argument.
         folder: where it is about to write.
-        file: the lock's file. Defaults to `.tfmtl.lock` in the folder.
+        file: the lock's file. Defaults to `None`: `.tfmtl.lock` in the folder.
 
     Raises:
         ValueError: another job is writing to the folder.
