@@ -209,6 +209,7 @@ PUBLIC = {
         "CategoricalFeature",
         "Clause",
         "Condition",
+        "Dialect",
         "Feature",
         "Keys",
         "LabelWindow",
