@@ -210,6 +210,7 @@ PUBLIC = {
         "CategoricalFeature",
         "Clause",
         "Condition",
+        "Dialect",
         "Feature",
         "Keys",
         "LabelWindow",

@@ -29,6 +29,8 @@ class TransformStatistics:
         task_state: task -> what its kind has fitted to the training labels. Defaults to nothing.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
+        notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
+            learned, and not saved. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -40,6 +42,7 @@ class TransformStatistics:
     label_deviations: Mapping[str, float]
     task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extends: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -56,7 +59,7 @@ class TransformStatistics:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
         if not self.task_state:
             del fitted["task_state"]  # kinds of tasks without one have the digest that they always had
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)

@@ -3,6 +3,7 @@
 from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.model_inputs import ModelInputs
 from tfmtl.schema.numeric_feature import NumericFeature
@@ -22,6 +23,7 @@ __all__ = [
     "CategoricalFeature",
     "Clause",
     "Condition",
+    "Dialect",
     "Feature",
     "Keys",
     "LabelWindow",

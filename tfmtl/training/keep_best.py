@@ -1,6 +1,6 @@
 """Keeps the model of the best epoch, and ends a run that improves no more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import keras
 
 from tfmtl.training.faults import weight_faults
 from tfmtl.training.training_error import TrainingError, written
+
+_SIGNS = {"max": 1.0, "min": -1.0}
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -32,7 +34,7 @@ class KeepBest(keras.callbacks.Callback):
         self._path = path
         self._monitor = monitor
         self._patience = patience
-        self._sign = 1.0 if direction == "max" else -1.0
+        self._sign = _SIGNS[direction]
         self._best: float | None = None
         self._waited = 0
 
@@ -52,6 +54,11 @@ class KeepBest(keras.callbacks.Callback):
             return
         self._best, self._waited = value, 0
         save_model(self.model, self._path)
+
+
+def best_epoch(direction: str, values: Sequence[float]) -> int:
+    """The epoch, from 0, whose model is kept: the first of the best ones."""
+    return max(range(len(values)), key=lambda epoch: (_SIGNS[direction] * values[epoch], -epoch))
 
 
 def save_model(model: keras.Model, path: Path) -> None:
