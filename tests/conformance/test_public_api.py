@@ -211,6 +211,7 @@ PUBLIC = {
         "CategoricalFeature",
         "Clause",
         "Condition",
+        "Dialect",
         "Feature",
         "Keys",
         "LabelWindow",
