@@ -13,9 +13,13 @@ from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
 from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
+from tfmtl.schema.tasks.multiclass import MulticlassTask
+from tfmtl.schema.tasks.ordinal import OrdinalTask
 from tfmtl.schema.tasks.output import Output
+from tfmtl.schema.tasks.quantile import QuantileTask
 from tfmtl.schema.tasks.regression import RegressionTask
 from tfmtl.schema.tasks.task_record import TaskRecord
+from tfmtl.schema.tasks.zero_inflated import ZeroInflatedTask
 
 __all__ = [
     "SPLITS",
@@ -28,12 +32,16 @@ __all__ = [
     "Keys",
     "LabelWindow",
     "ModelInputs",
+    "MulticlassTask",
     "NumericFeature",
+    "OrdinalTask",
     "Output",
     "Problem",
     "ProblemError",
+    "QuantileTask",
     "RegressionTask",
     "SequenceFeature",
     "Split",
     "TaskRecord",
+    "ZeroInflatedTask",
 ]

@@ -98,6 +98,14 @@ FEATURES.add("categorical", "tfmtl.schema.categorical_feature:CategoricalFeature
 FEATURES.add("numeric", "tfmtl.schema.numeric_feature:NumericFeature")
 TASKS.add("binary", "tfmtl.schema.tasks.binary:BinaryTask", "tfmtl.tasks.binary:BinaryBehavior")
 TASKS.add("regression", "tfmtl.schema.tasks.regression:RegressionTask", "tfmtl.tasks.regression:RegressionBehavior")
+TASKS.add("multiclass", "tfmtl.schema.tasks.multiclass:MulticlassTask", "tfmtl.tasks.multiclass:MulticlassBehavior")
+TASKS.add("ordinal", "tfmtl.schema.tasks.ordinal:OrdinalTask", "tfmtl.tasks.ordinal:OrdinalBehavior")
+TASKS.add("quantile", "tfmtl.schema.tasks.quantile:QuantileTask", "tfmtl.tasks.quantile:QuantileBehavior")
+TASKS.add(
+    "zero_inflated",
+    "tfmtl.schema.tasks.zero_inflated:ZeroInflatedTask",
+    "tfmtl.tasks.zero_inflated:ZeroInflatedBehavior",
+)
 
 
 def register_feature(kind: str, record: str, behavior: str) -> None:
