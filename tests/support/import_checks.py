@@ -17,6 +17,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES),
+    "tfmtl.testing": ("core", "layers", "balancing"),
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, "models"),
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, "models", "training"),
     "tfmtl.report": ("schema", "core", "survival", *_FEATURES, "models", "training"),
