@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "sharpness")
+_MATHEMATICS = ("losses", "metrics", "optimizers", "balancing", "sharpness")
+_FEATURES = ("features", "data", "layers", *_MATHEMATICS)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl": (),
@@ -13,8 +14,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),
     "tfmtl.survival": ("schema", "core"),
-    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _FEATURES},
-    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data"),
+    "tfmtl.features": ("schema", "core"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _MATHEMATICS},
+    **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("data", "layers")},
+    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "features", "data"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES),
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, "models"),

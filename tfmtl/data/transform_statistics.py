@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tfmtl.features import behavior_of
 from tfmtl.schema import ModelInputs, Problem
-
-OUT_OF_VOCABULARY = 1
-RESERVED_IDS = 2  # 0 is padding and missing, 1 is out of vocabulary
 
 
 @dataclass(frozen=True)
@@ -40,14 +38,9 @@ class TransformStatistics:
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
-        rows = {}
+        rows: dict[str, int] = {}
         for table, features in problem.tables.items():
-            feature = features[0]
-            if feature.kind == "numeric":
-                known = len(self.boundaries[feature.name]) + 1
-            else:
-                known = feature.hash_buckets or len(self.vocabularies[table])  # type: ignore[union-attr]
-            rows[table] = known + RESERVED_IDS
+            rows[table] = behavior_of(features[0], problem).table_rows(self)[table]
         return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest)
 
     @property

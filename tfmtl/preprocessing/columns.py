@@ -60,7 +60,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     keys = problem.keys
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
     named += [(problem.split.column, "split.column")]
-    named += [(feature.column_name, f"feature '{feature.name}'") for feature in problem.features]
+    named += [(column, f"feature '{feature.name}'") for feature in problem.features for column in feature.columns]
     named += [(task.label_column, f"label of task '{task.name}'") for task in problem.tasks]
     windows = [(task.label_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]
     named += [(window.same, place) for window, place in windows if window]

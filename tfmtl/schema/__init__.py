@@ -1,15 +1,18 @@
 """The problem file: what is predicted, from which columns. Needs PyYAML and nothing else."""
 
 from tfmtl.schema.binary_task import BinaryTask
-from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.features.categorical import CategoricalFeature
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.forms import EncodedTensor, RequestInput, View
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.label_window import LabelWindow
 from tfmtl.schema.model_inputs import ModelInputs
-from tfmtl.schema.numeric_feature import NumericFeature
-from tfmtl.schema.problem import Feature, Problem
+from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.registry import register_feature
 from tfmtl.schema.regression_task import RegressionTask
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
@@ -21,7 +24,8 @@ __all__ = [
     "CategoricalFeature",
     "Clause",
     "Condition",
-    "Feature",
+    "EncodedTensor",
+    "FeatureRecord",
     "Keys",
     "LabelWindow",
     "ModelInputs",
@@ -29,7 +33,10 @@ __all__ = [
     "Problem",
     "ProblemError",
     "RegressionTask",
+    "RequestInput",
     "SequenceFeature",
     "Split",
     "Task",
+    "View",
+    "register_feature",
 ]

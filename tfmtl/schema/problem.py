@@ -10,24 +10,19 @@ from typing import Any
 import yaml
 
 from tfmtl.schema.binary_task import BinaryTask
-from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.keys import Keys
-from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_checks import check_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
-from tfmtl.schema.regression_task import RegressionTask
+from tfmtl.schema.registry import FEATURES, TASKS, Registry, load_plugins
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
-from tfmtl.schema.strict import check_choice, check_types, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
 from tfmtl.schema.task import Task
-
-Feature = CategoricalFeature | NumericFeature
-
-FEATURE_KINDS: dict[str, type[Feature]] = {cls.kind: cls for cls in (CategoricalFeature, NumericFeature)}
-TASK_KINDS: dict[str, type[Task]] = {cls.kind: cls for cls in (BinaryTask, RegressionTask)}
 
 
 @dataclass(frozen=True)
@@ -36,8 +31,8 @@ class Problem:
 
     Args:
         name: str. The problem, and the default name of the served model.
-        features: tuple of `CategoricalFeature` and `NumericFeature`.
-        tasks: tuple of `BinaryTask` and `RegressionTask`.
+        features: tuple of `FeatureRecord`, such as `CategoricalFeature` and `NumericFeature`.
+        tasks: tuple of `Task`, such as `BinaryTask` and `RegressionTask`.
         keys: `Keys`. Defaults to no keys (a table without users or times).
         sequences: tuple of `SequenceFeature`. Defaults to none.
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
@@ -50,12 +45,13 @@ class Problem:
     """
 
     name: str
-    features: tuple[Feature, ...]
+    features: tuple[FeatureRecord, ...]
     tasks: tuple[Task, ...]
     keys: Keys = field(default_factory=Keys)
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
     examples: str | None = None
+    plugins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -63,7 +59,7 @@ class Problem:
 
     # === Lookups ===
 
-    def feature(self, name: str) -> Feature:
+    def feature(self, name: str) -> FeatureRecord:
         """The feature called `name`."""
         for feature in self.features:
             if feature.name == name:
@@ -95,17 +91,39 @@ class Problem:
         return self.keys.group or self.keys.user
 
     @property
-    def uses_time_gaps(self) -> bool:
+    def needs_time(self) -> bool:
         """Whether a request must say at what time it is made."""
-        return any(sequence.time_gap_buckets for sequence in self.sequences)
+        gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
+        return gaps or any(feature.needs_time for feature in self.features)
 
     @property
-    def tables(self) -> dict[str, tuple[Feature, ...]]:
+    def inputs(self) -> tuple[RequestInput, ...]:
+        """What a request brings: features, then sequences, then its time."""
+        found = [each for feature in self.features for each in feature.inputs()]
+        found += [each for sequence in self.sequences for each in sequence.inputs(self)]
+        if self.needs_time:
+            text = "when the request is made, in the log's unit"
+            found.append(RequestInput(str(self.keys.time), "int64", (), text=text, is_required=True))
+        return tuple(found)
+
+    @property
+    def field_tensors(self) -> tuple[EncodedTensor, ...]:
+        """What the model reads of features."""
+        return tuple(each for feature in self.features for each in feature.tensors(self))
+
+    @property
+    def tensors(self) -> tuple[EncodedTensor, ...]:
+        """What the model reads: features, then sequences."""
+        return (*self.field_tensors, *(each for sequence in self.sequences for each in sequence.tensors(self)))
+
+    @property
+    def tables(self) -> dict[str, tuple[FeatureRecord, ...]]:
         """Embedding table -> the features whose ids index it, in order of first use."""
-        tables: dict[str, tuple[Feature, ...]] = {}
+        tables: dict[str, tuple[FeatureRecord, ...]] = {}
         for feature in self.features:
-            if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
-                tables[feature.table_name] = (*tables.get(feature.table_name, ()), feature)
+            for tensor in feature.tensors(self):
+                if tensor.table is not None:
+                    tables[tensor.table] = (*tables.get(tensor.table, ()), feature)
         return tables
 
     def what_differs(self, other: "Problem") -> list[str]:
@@ -138,6 +156,8 @@ class Problem:
             result["split"] = plain(self.split)
         if self.examples is not None:
             result["examples"] = self.examples
+        if self.plugins:
+            result["plugins"] = list(self.plugins)
         return result
 
     @classmethod
@@ -145,7 +165,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -154,11 +174,13 @@ class Problem:
         for key in ("name", "features", "tasks"):
             if key not in mapping:
                 raise ProblemError(f"Problem: key '{key}' is missing. Add it.")
+        plugins = tuple(read_list(mapping.get("plugins", []), "plugins"))
+        load_plugins(plugins)
         return cls(
             name=mapping["name"],
             keys=read_record(Keys, mapping.get("keys", {}), "keys"),
             features=tuple(
-                _read_kind(FEATURE_KINDS, item, f"features[{i}]")
+                _read_kind(FEATURES, item, f"features[{i}]")
                 for i, item in enumerate(read_list(mapping["features"], "features"))
             ),
             sequences=tuple(
@@ -166,11 +188,11 @@ class Problem:
                 for i, item in enumerate(read_list(mapping.get("sequences", []), "sequences"))
             ),
             tasks=tuple(
-                _read_kind(TASK_KINDS, item, f"tasks[{i}]")
-                for i, item in enumerate(read_list(mapping["tasks"], "tasks"))
+                _read_kind(TASKS, item, f"tasks[{i}]") for i, item in enumerate(read_list(mapping["tasks"], "tasks"))
             ),
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
+            plugins=plugins,
         )
 
     @classmethod
@@ -201,10 +223,10 @@ class Problem:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_kind(kinds: Mapping[str, type[Any]], item: object, where: str) -> Any:
+def _read_kind(kinds: Registry, item: object, where: str) -> Any:
     if not isinstance(item, Mapping) or "kind" not in item:
         raise ProblemError(
-            f"{where}: must be a mapping with the key 'kind', one of {list(kinds)}. Received: {shown(item)}."
+            f"{where}: must be a mapping with the key 'kind', one of {list(kinds.names)}. Received: {shown(item)}."
         )
-    check_choice(where, "kind", item["kind"], kinds)
-    return read_record(kinds[item["kind"]], {k: v for k, v in item.items() if k != "kind"}, where)
+    record = kinds.record(item["kind"], where)
+    return read_record(record, {k: v for k, v in item.items() if k != "kind"}, where)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tfmtl.data import PreparedData
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem
+from tfmtl.data.feature_counts import FeatureViews, length_name
+from tfmtl.schema import Problem
 
 _ROWS = 100_000
 _BATCH = 4096
@@ -131,14 +132,12 @@ def _joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            yield f"{feature.name} (length)", np.count_nonzero(features[feature.name], axis=1)
-            yield feature.name, features[feature.name]
-        elif isinstance(feature, NumericFeature | CategoricalFeature):
-            yield feature.name, features[feature.name]
-            if features[feature.name].dtype.kind == "f":
-                yield feature.name, _bins(features[feature.name])
+    for name, view in FeatureViews(problem).of(features).items():
+        if view.form == "lists":
+            yield length_name(name), np.count_nonzero(view.values, axis=1)
+        yield name, view.values
+        if view.form == "numbers":
+            yield name, _bins(view.values)
     for sequence in problem.sequences:
         ids = features[sequence.column_key(sequence.columns[0])]
-        yield f"{sequence.name} (length)", np.count_nonzero(ids, axis=1)
+        yield length_name(sequence.name), np.count_nonzero(ids, axis=1)

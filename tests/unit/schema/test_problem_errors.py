@@ -57,7 +57,7 @@ def test_the_good_problem_is_good() -> None:
 
 WRONG_KEYS = [
     ("feature", [], "Problem: unknown key 'feature'. Known keys: ['examples', 'features', 'keys', 'name', "
-     "'sequences', 'split', 'tasks']. Did you mean 'features'?"),
+     "'plugins', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
     ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'time', 'time_unit', 'user']. "
      "Did you mean 'user'?"),
     ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'hash_buckets',"),
@@ -313,7 +313,7 @@ def test_tensor_names_of_two_sequences_never_meet() -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "text"),
     [
-        ("features", (BinaryTask("x"),), "`features[0]` must be CategoricalFeature or NumericFeature."),
+        ("features", (BinaryTask("x"),), "`features[0]` must be FeatureRecord."),
         ("tasks", ("click",), "`tasks[0]` must be Task. Received: tasks[0]='click' (str)."),
         ("keys", {"user": "u"}, "`keys` must be Keys. Received: keys={'user': 'u'} (dict)."),
         ("split", None, "`split` must be Split. Received: split=None (NoneType)."),

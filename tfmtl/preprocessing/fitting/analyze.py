@@ -28,10 +28,10 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     batch = batch.filter(pc.equal(batch.column(columns.SPLIT), SPLITS.index("train")))
     counted = []
     for feature in problem.features:
-        values = batch.column(feature.name)
         if isinstance(feature, NumericFeature):
-            counted.append(((FEATURE, feature.name), _count(_coarse(values))))
-        elif feature.hash_buckets is None:
+            counted.append(((FEATURE, feature.name), _count(_coarse(batch.column(feature.name)))))
+        elif isinstance(feature, CategoricalFeature) and feature.hash_buckets is None:
+            values = batch.column(feature.name)
             flat = pc.list_flatten(values) if feature.multi_valued else values
             counted.append(((TABLE, feature.table_name), _count(flat)))
     examples = batch.filter(batch.column(columns.IS_EXAMPLE))

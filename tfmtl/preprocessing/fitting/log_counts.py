@@ -28,6 +28,12 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
     return counts
 
 
+def names_with_rates(problem: Problem) -> list[str]:
+    """The features of one name a row, whose rates of missing and unknown values are counted."""
+    tensors = {each.key: each for each in problem.field_tensors if each.role == "id" and not each.is_ordered}
+    return [feature.name for feature in problem.features if feature.inputs() and feature.name in tensors]
+
+
 def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> dict[str, int]:
     """Examples per split and UTC day (`<split>/day/<days since 1970>`); implausible times are left out.
 

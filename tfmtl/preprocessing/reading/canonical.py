@@ -8,7 +8,7 @@ from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
-from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Condition, Problem
+from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Condition, NumericFeature, Problem
 
 _COMPARE = {
     "==": pc.equal,
@@ -51,12 +51,14 @@ def canonicalize(
     if problem.group_column is not None:
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:
-        if not isinstance(feature, CategoricalFeature):
+        if not feature.columns:
+            continue
+        if isinstance(feature, NumericFeature):
             out[feature.name] = pc.cast(raw.number(feature.column_name), pa.float32(), safe=False)
-        elif feature.multi_valued:
+        elif isinstance(feature, CategoricalFeature) and feature.multi_valued:
             out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values)
         else:
-            out[feature.name] = raw.text(feature.column_name)
+            out[feature.name] = raw.text(feature.columns[0])
     out[columns.IS_EXAMPLE] = _holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
         out[columns.event(sequence.name)] = _holds(sequence.condition, raw, batch.num_rows)
