@@ -97,13 +97,10 @@ class RawTransform(tf.Module):
         """The same for some features and sequences of the problem; `raw` has to hold what these read."""
         encoded: dict[str, tf.Tensor] = {}
         derived = [feature for feature in features if not feature.inputs()]
-        view = raw_view(self._problem, raw, derived) if derived else None
         for feature in features:
-            behavior = self.behaviors[feature.name]
-            if view is not None and not feature.inputs():
-                encoded.update(behavior.derive(view))
+            if feature in derived:
                 continue
-            values = behavior.encode({each.key: raw[each.key] for each in feature.inputs()})
+            values = self.behaviors[feature.name].encode({each.key: raw[each.key] for each in feature.inputs()})
             for tensor in feature.tensors(self._problem):
                 if tensor.role == "ids":
                     present = tf.ragged.boolean_mask(values[tensor.key], values[tensor.key] != 0)
@@ -111,6 +108,10 @@ class RawTransform(tf.Module):
             encoded.update(values)
         for sequence in sequences:
             encoded.update(self._encode_sequence(sequence, raw))
+        if derived:  # last, when it is known that histories are of equal lengths
+            view = raw_view(self._problem, raw, derived)
+            for feature in derived:
+                encoded.update(self.behaviors[feature.name].derive(view))
         return encoded
 
     def _encode_sequence(self, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -4,26 +4,31 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
-from tfmtl.features.request_view import RequestView, fingerprint
+from tfmtl.features.request_view import RequestView, fingerprint, plain_number
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 
 
 def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[FeatureRecord]) -> RequestView:
     """The view of requests as `raw_signature` describes them, with what these features are derived from."""
     sources = {source for feature in features for source in feature.sources}
-    times, present, columns = {}, {}, {}
+    times, present, columns, numbers = {}, {}, {}, {}
     for sequence in problem.sequences:
         if sequence.name in sources:
             window = _Window(problem, sequence, raw)
             times[sequence.name] = window.read(raw[sequence.time_key])
             present[sequence.name] = window.present
-            columns[sequence.name] = {
-                column: window.read(fingerprint(raw[sequence.column_key(column)]))
-                for column in sequence.columns
-                if column in sources
+            of_events = {name: raw[sequence.column_key(name)] for name in sequence.columns if name in sources}
+            columns[sequence.name] = {name: window.read(fingerprint(values)) for name, values in of_events.items()}
+            numbers[sequence.name] = {
+                name: window.read(tf.cast(plain_number(values), tf.float64))
+                for name, values in of_events.items()
+                if values.dtype == tf.float32
             }
-    own = {each.name: fingerprint(raw[each.name]) for each in problem.features if each.name in sources}
-    return RequestView(raw[str(problem.keys.time)] if problem.needs_time else None, times, present, columns, own)
+    # A column that events alone are read by may be absent: retrieval is asked without an item.
+    own = {each.name: raw[each.name] for each in problem.features if each.name in sources and each.name in raw}
+    prints = {name: fingerprint(values) for name, values in own.items() if values.shape.rank == 1}
+    now = raw[str(problem.keys.time)] if problem.needs_time else None
+    return RequestView(now, times, present, columns, prints, numbers)
 
 
 class _Window:

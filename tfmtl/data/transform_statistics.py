@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tfmtl.features import behavior_of
 from tfmtl.schema import ModelInputs, Problem
@@ -25,6 +26,7 @@ class TransformStatistics:
         label_deviations: task -> standard deviation of the labels.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
+        states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -35,6 +37,7 @@ class TransformStatistics:
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
     extends: tuple[str, ...] = ()
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -47,6 +50,8 @@ class TransformStatistics:
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
         fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        if not self.states:  # as before there were any: what was written then still fits
+            del fitted["states"]
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -56,7 +61,7 @@ class TransformStatistics:
         (directory / "vocabularies").mkdir(parents=True, exist_ok=True)
         for table, values in self.vocabularies.items():
             vocabulary_path(directory, table).write_bytes("".join(f"{value}\n" for value in values).encode())
-        numbers = {
+        numbers: dict[str, Any] = {
             "vocabulary_counts": {table: list(counts) for table, counts in self.vocabulary_counts.items()},
             "boundaries": {name: list(values) for name, values in self.boundaries.items()},
             "means": dict(self.means),
@@ -65,6 +70,8 @@ class TransformStatistics:
             "label_deviations": dict(self.label_deviations),
             "extends": list(self.extends),
         }
+        if self.states:
+            numbers["states"] = {name: dict(state) for name, state in self.states.items()}
         (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
     @classmethod
@@ -100,6 +107,7 @@ class TransformStatistics:
             label_means=numbers["label_means"],
             label_deviations=numbers["label_deviations"],
             extends=tuple(numbers.get("extends", ())),
+            states=numbers.get("states", {}),
         )
 
 

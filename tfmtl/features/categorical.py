@@ -3,14 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
 import tensorflow as tf
 
-from tfmtl.features.feature_behavior import FeatureBehavior, FittedState
+from tfmtl.features.feature_behavior import FeatureBehavior, FittedState, RawColumns
 from tfmtl.schema.forms import RESERVED_IDS
 
 
 class CategoricalBehavior(FeatureBehavior):
     """Texts to ids of a vocabulary or of hash buckets; see `CategoricalFeature`."""
+
+    def read(self, raw: RawColumns) -> dict[str, pa.Array]:
+        record = self.record
+        if record.multi_valued:
+            return {self.name: raw.lists(record.column_name, record.separator, record.max_values)}
+        return {self.name: raw.text(record.column_name)}
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         table = self.record.table_name

@@ -3,16 +3,27 @@
 from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
 
-Fitted = Mapping[str, Mapping[str, Any]]
-"""Part of `TransformStatistics` -> name -> what was fitted."""
+
+class RawColumns(Protocol):
+    """The columns of a batch of the log, parsed as they are asked for; see `tfmtl.preprocessing.reading`."""
+
+    def text(self, name: str) -> pa.Array:
+        """The column as strings."""
+
+    def number(self, name: str) -> pa.Array:
+        """The column as float64."""
+
+    def lists(self, name: str, separator: str, max_values: int) -> pa.Array:
+        """A column of lists, or of joined text, as lists of strings."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,15 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """The feature's name."""
         return str(self.record.name)
 
+    # === Arrow, in preprocessing workers ===
+
+    def read(self, raw: RawColumns) -> dict[str, pa.Array]:
+        """Input key -> its values, null where missing; a row that cannot be read is rejected by `raw`.
+
+        What becomes of a value depends on nothing but the value.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no column.")
+
     # === What was fitted ===
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
@@ -58,6 +78,10 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """
         tensors = self.record.tensors(self.problem)
         return {each.table: each.rows for each in tensors if each.table is not None and each.rows is not None}
+
+    def fit_state(self) -> dict[str, Any] | None:
+        """Plain values to keep for `load`, made once on one machine. Defaults to `None`: nothing."""
+        return None
 
     def load(self, fitted: FittedState) -> None:
         """Takes what `encode` and `derive` need of what was fitted. Defaults to nothing."""

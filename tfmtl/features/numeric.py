@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import tensorflow as tf
 
-from tfmtl.features.feature_behavior import FeatureBehavior, FittedState
+from tfmtl.features.feature_behavior import FeatureBehavior, FittedState, RawColumns
 from tfmtl.schema.forms import RESERVED_IDS
 
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
@@ -13,6 +15,9 @@ CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominatin
 
 class NumericBehavior(FeatureBehavior):
     """Numbers as their quantile, or scaled by training statistics; see `NumericFeature`."""
+
+    def read(self, raw: RawColumns) -> dict[str, pa.Array]:
+        return {self.name: pc.cast(raw.number(self.record.column_name), pa.float32(), safe=False)}
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         if not self.record.is_bucketized:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 LARGEST = 2**63 - 1
+_SMALLEST_NORMAL = 2.0**-126
 
 
 @dataclass(frozen=True)
@@ -40,5 +41,10 @@ def fingerprint(values: tf.Tensor) -> tf.Tensor:
     """
     if values.dtype == tf.string:
         return tf.where(values == "", tf.constant(0, tf.int64), tf.strings.to_hash_bucket_fast(values, LARGEST) + 1)
-    bits = tf.cast(tf.bitcast(values + 0.0, tf.int32), tf.int64)  # -0 becomes 0
+    bits = tf.cast(tf.bitcast(plain_number(values), tf.int32), tf.int64)
     return tf.where(tf.math.is_nan(values), tf.constant(0, tf.int64), bits + 2**31 + 1)
+
+
+def plain_number(values: tf.Tensor) -> tf.Tensor:
+    """float32 without -0 and without subnormal numbers, which some threads of TensorFlow take for 0 and others not."""
+    return tf.where(tf.abs(values) < _SMALLEST_NORMAL, tf.zeros_like(values), values)

@@ -4,7 +4,7 @@ A canonical batch has the parsed feature columns under their own names and,
 with a colon so that they never collide, what was derived from others.
 """
 
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
 
 FILE = "row:file"
 ROW = "row:number"
@@ -37,17 +37,27 @@ def still_open(task: str) -> str:
 
 def match(problem: Problem, name: str) -> str:
     """Column with the text in which example and later event must agree: the feature itself where it is read as text."""
-    features = {feature.column_name: feature for feature in problem.features if isinstance(feature, CategoricalFeature)}
-    return features[name].name if name in features else f"match:{name}"
+    keys = {column: key for key, (column, dtype) in _read_as(problem).items() if dtype == "string"}
+    return keys.get(name, f"match:{name}")
 
 
 def number_columns(problem: Problem) -> set[str]:
     """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
-    numbers = {feature.column_name for feature in problem.features if not isinstance(feature, CategoricalFeature)}
+    read_as = _read_as(problem).values()
+    numbers = {column for column, dtype in read_as if dtype != "string"}
     numbers |= {task.label_column for task in problem.tasks if task.label_column is not None}
-    names = {feature.column_name for feature in problem.features if isinstance(feature, CategoricalFeature)}
+    names = {column for column, dtype in read_as if dtype == "string"}
     names |= {task.label_window.same for task in problem.late_tasks if task.label_window and task.label_window.same}
     return numbers - names - {problem.keys.user, problem.group_column, problem.split.column}
+
+
+def _read_as(problem: Problem) -> dict[str, tuple[str, str]]:
+    """Canonical column of a feature -> the log's column, and the dtype in which its values are read."""
+    return {
+        given.key: (column, given.dtype)
+        for feature in problem.features
+        for given, column in zip(feature.inputs(), feature.columns, strict=False)
+    }
 
 
 def raw_columns(problem: Problem) -> tuple[str, ...]:

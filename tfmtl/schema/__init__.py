@@ -5,7 +5,10 @@ from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.features.categorical import CategoricalFeature
 from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.time_part import TimePartFeature
 from tfmtl.schema.forms import EncodedTensor, RequestInput, View
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.label_window import LabelWindow
@@ -26,8 +29,10 @@ __all__ = [
     "Condition",
     "EncodedTensor",
     "FeatureRecord",
+    "HistoryFeature",
     "Keys",
     "LabelWindow",
+    "MatchFeature",
     "ModelInputs",
     "NumericFeature",
     "Problem",
@@ -37,6 +42,7 @@ __all__ = [
     "SequenceFeature",
     "Split",
     "Task",
+    "TimePartFeature",
     "View",
     "register_feature",
 ]

@@ -32,9 +32,10 @@ def check_problem(problem: Problem) -> None:
     _check_labels(problem)
     _check_parents(problem)
     _check_label_windows(problem)
+    _check_sequences(problem)
     for feature in problem.features:
         feature.check(problem)
-    _check_sequences(problem)
+    _check_keys(problem)
     _check_split(problem)
 
 
@@ -145,6 +146,14 @@ def _check_sequences(problem: Problem) -> None:
                 raise ProblemError(
                     f"Problem: sequence '{sequence.name}' names column '{column}', {feature.not_in_events}."
                 )
+
+
+def _check_keys(problem: Problem) -> None:
+    """No two tensors of a request, and no two of the model, may have one name."""
+    _check_unique("request tensor", [each.key for each in problem.inputs])
+    _check_unique("encoded tensor", [each.key for each in problem.tensors])
+    owners = {(each.field, feature.name) for feature in problem.features for each in feature.tensors(problem)}
+    _check_unique("field", sorted(field for field, _ in owners))
 
 
 def _check_split(problem: Problem) -> None:

@@ -94,11 +94,9 @@ def load_plugins(modules: Iterable[str]) -> None:
 FEATURES = Registry("feature")
 TASKS = Registry("task")
 
-_RECORDS, _BEHAVIORS = "tfmtl.schema.features", "tfmtl.features"
-FEATURES.add(
-    "categorical", f"{_RECORDS}.categorical:CategoricalFeature", f"{_BEHAVIORS}.categorical:CategoricalBehavior"
-)
-FEATURES.add("numeric", f"{_RECORDS}.numeric:NumericFeature", f"{_BEHAVIORS}.numeric:NumericBehavior")
+for _kind in ("categorical", "numeric", "history", "match", "time_part"):
+    _name = _kind.title().replace("_", "")
+    FEATURES.add(_kind, f"tfmtl.schema.features.{_kind}:{_name}Feature", f"tfmtl.features.{_kind}:{_name}Behavior")
 TASKS.add("binary", "tfmtl.schema.binary_task:BinaryTask")
 TASKS.add("regression", "tfmtl.schema.regression_task:RegressionTask")
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
 
@@ -80,6 +81,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
             else:
                 scaled = np.sign(values) * np.log1p(np.abs(values)) if feature.transform == "log_z_score" else values
                 means[feature.name], deviations[feature.name] = moments(scaled, weights)
+    states = {feature.name: behavior_of(feature, problem).fit_state() for feature in problem.features}
     labels = {task.name: moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
@@ -89,6 +91,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
         deviations=deviations,
         label_means={name: mean for name, (mean, _) in labels.items()},
         label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        states={name: state for name, state in states.items() if state is not None},
     )
 
 

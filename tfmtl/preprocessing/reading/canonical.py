@@ -4,11 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
-from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Condition, NumericFeature, Problem
+from tfmtl.schema import SPLITS, BinaryTask, Condition, Problem
 
 _COMPARE = {
     "==": pc.equal,
@@ -51,14 +52,8 @@ def canonicalize(
     if problem.group_column is not None:
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:
-        if not feature.columns:
-            continue
-        if isinstance(feature, NumericFeature):
-            out[feature.name] = pc.cast(raw.number(feature.column_name), pa.float32(), safe=False)
-        elif isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values)
-        else:
-            out[feature.name] = raw.text(feature.columns[0])
+        if feature.columns:
+            out |= behavior_of(feature, problem).read(raw)
     out[columns.IS_EXAMPLE] = _holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
         out[columns.event(sequence.name)] = _holds(sequence.condition, raw, batch.num_rows)

@@ -24,6 +24,7 @@ from tfmtl.preprocessing.writing.example_writer import (
 )
 from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import Windows, event_windows
+from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.forms import OUT_OF_VOCABULARY
 
@@ -105,6 +106,8 @@ class _ExampleEncoder:
             for task in problem.tasks
         }
         self.windows = _windows(problem, table, self.encoded, examples)
+        self._views = WindowViews(problem, table, examples, self.windows)
+        self._derived = [transform.behaviors[feature.name] for feature in problem.features if not feature.inputs()]
         self._events = {
             sequence.column_key(each.key): pack_ints(self.encoded[each.key][self.windows[sequence.name].rows])
             for sequence in problem.sequences
@@ -127,15 +130,19 @@ class _ExampleEncoder:
         """Serialized examples; `chosen` are positions among the bucket's examples."""
         rows = self._examples[chosen]
         parts = []
+        derived = self._derive(chosen)
         for tensor in self._problem.field_tensors:
             if tensor.key in self._lists:
                 ids, offsets = self._lists[tensor.key]
                 parts.append(int_list_column(tensor.key, ids, offsets[chosen], offsets[chosen + 1]))
+            elif tensor.key in derived:
+                parts.append(value_column(tensor.key, derived[tensor.key]))
             else:
                 parts.append(value_column(tensor.key, self.encoded[tensor.key][rows]))
         for sequence in self._problem.sequences:
             window = self.windows[sequence.name]
-            starts, stops = window.starts[chosen], window.stops[chosen]
+            stops = window.stops[chosen]
+            starts = np.maximum(window.starts[chosen], stops - sequence.max_length)
             for key in self._event_keys[sequence.name]:
                 parts.append(int_list_column(key, self._events[key], starts, stops))
             if sequence.time_gap_buckets:
@@ -150,6 +157,13 @@ class _ExampleEncoder:
         if self._problem.group_column is not None:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
+
+    def _derive(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """What is derived from the other parts of the examples, encoded key -> `(rows,)`."""
+        if not self._derived:
+            return {}
+        view = self._views.of(chosen)
+        return {key: values.numpy() for behavior in self._derived for key, values in behavior.derive(view).items()}
 
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
@@ -170,7 +184,7 @@ def _windows(
     windows = {}
     for sequence in problem.sequences:
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
-        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.max_length)
+        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.longest_window(problem))
     return windows
 
 
