@@ -13,6 +13,8 @@ import typer
 from serving.served_name import served_name
 from serving.server.limits import Limits
 from serving.server.server_options import (
+    AllowAnyOrigin,
+    AllowReload,
     BatchingParametersFile,
     EnableBatching,
     IdleSeconds,
@@ -21,6 +23,8 @@ from serving.server.server_options import (
     MaxRequests,
     MaxRows,
     ReadSeconds,
+    ReloadBase,
+    ReloadTokenFile,
     TlsCertificate,
     TlsClientCa,
     TlsKey,
@@ -60,6 +64,10 @@ def serve(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     token_file: TokenFile = None,
+    allow_reload: AllowReload = False,
+    reload_token_file: ReloadTokenFile = None,
+    reload_base: ReloadBase = None,
+    allow_any_origin: AllowAnyOrigin = False,
     log_requests: Annotated[
         Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
     ] = None,
@@ -79,7 +87,16 @@ def serve(
         "poll_seconds": poll_seconds,
         "batching": choose_batching(enable_batching, batching_parameters_file),
         "limits": Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
-        "security": Security(tls_certificate, tls_key, tls_client_ca, token_file),
+        "security": Security(
+            tls_certificate,
+            tls_key,
+            tls_client_ca,
+            token_file,
+            allow_reload,
+            reload_token_file,
+            reload_base,
+            allow_any_origin,
+        ),
         "request_log": None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),
     }
     if (base_dir is None) == (model_config_file is None):

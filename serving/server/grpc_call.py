@@ -39,6 +39,10 @@ class GrpcCall:
         # Its event comes when the answer is sent or the client has gone.
         core.start_server_batch((cygrpc.ReceiveCloseOnServerOperation(_NO_FLAGS),), self._close)
 
+    def peer(self) -> str:
+        """The other end of the connection. For the thread that polls, while the call is open."""
+        return "" if self._core is None else str(self._core.peer())
+
     def watch(self, watcher: Callable[[bool], object]) -> None:
         """Has `watcher` called when the call is over: with True just before its answer is sent, False if none is."""
         with self._lock:

@@ -5,6 +5,7 @@ import logging
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -15,7 +16,7 @@ from serving.server.free_memory import give_memory_back
 from serving.server.grpc_call import GrpcCall
 from serving.server.limits import Limits
 from serving.server.security import Security
-from serving.serving_error import ServingError
+from serving.serving_error import ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -142,12 +143,8 @@ class GrpcServer:
         if method not in self._methods:
             call.refuse("UNIMPLEMENTED", "Method not found!")
             return
-        try:
-            self.admission.enter()
-        except ServingError as error:
-            call.refuse(error.code, error.message)
-            return
-        call.watch(lambda _: self.admission.leave())
+        if len(self._unread) >= self._limits.max_requests:
+            self._refuse_unread()
         self._unread[call] = now + self._limits.read_seconds
         call.receive(self._read)
 
@@ -166,11 +163,27 @@ class GrpcServer:
                 f"Received: {len(message)} bytes.",
             )
         else:
+            # Only now: whoever sends a head and no message must not hold a place of others.
+            try:
+                self.admission.enter()
+            except ServingError as error:
+                call.refuse(error.code, error.message)
+                return
+            call.watch(lambda _: self.admission.leave())
             try:
                 self._methods[call.method](call, message)
             except Exception as error:  # this thread has to serve all others
                 logger.exception("gRPC call failed.")
-                call.refuse("INTERNAL", f"Internal error: {type(error).__name__}: {error}")
+                call.refuse("INTERNAL", internal_error(error).message)
+
+    def _refuse_unread(self) -> None:
+        """Makes room among the calls without a message, at the cost of the connection that has the most of them."""
+        peers = {call: call.peer() for call in self._unread}
+        ((most, count),) = Counter(peers.values()).most_common(1)
+        of_most = [call for call in self._unread if peers[call] == most]
+        for call in of_most[: (count + 1) // 2]:  # the older half, so that this is rarely done
+            del self._unread[call]
+            call.refuse("RESOURCE_EXHAUSTED", "Too many calls wait for their message. Send it with the call.")
 
     def _seconds_to_next(self) -> float:
         due = min(self._trim_at, next(iter(self._unread.values()), math.inf))

@@ -28,6 +28,7 @@ from tfmtl.layers.heads.binary_head import BinaryHead
 from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.heads.regression_head import RegressionHead
+from tfmtl.layers.heads.survival_head import SurvivalHead
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
@@ -84,6 +85,7 @@ __all__ = [
     "SqueezeExcitation",
     "StackedDense",
     "StackedMLP",
+    "SurvivalHead",
     "TargetAttention",
     "TaskRefinement",
     "TowerBank",

@@ -102,6 +102,15 @@ class ForwardPass:
             ids[projected.width] = projected.other_ids(ids[projected.width])
         return dict(self.model.embedding.lookup(ids))
 
+    def unscaled(self, gradient: Tensor) -> Tensor:
+        """A gradient of a scaled loss as it is without the optimizer's loss scale, float32 at least.
+
+        Balancers see gradients so: a step whose length is the method's own would otherwise be divided by the scale.
+        """
+        one = tf.ones((), tf.float32)
+        scale = self.model.optimizer.scale_loss(one)
+        return gradient if scale is one else tf.cast(gradient, tf.float32) / scale
+
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, compiled with XLA if the model is."""
         return tf.function(function, jit_compile=True, autograph=False) if self._jit_compile else function

@@ -42,7 +42,7 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
             tf.nest.flatten(tape.gradient(out.hidden, where, cotangent, unconnected_gradients=zero))
             for cotangent in cotangents
         ]
-        gramian = sum_over_replicas(tf.add_n([_gramian(parts) for parts in zip(*reached, strict=True)]))
+        gramian = sum_over_replicas(tf.add_n([_gramian(forward, parts) for parts in zip(*reached, strict=True)]))
         weights = balancer.weights(sum_over_replicas(out.contributions), gramian, forward.losses.present)
         weighted = tf.add_n(
             [tf.cast(weight, part.dtype) * part for weight, part in zip(tf.unstack(weights), cotangents, strict=True)]
@@ -57,6 +57,6 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
     return StepGradients(*forward.compiled(differentiate)(forward.vectors()))
 
 
-def _gramian(parts: tuple[Tensor, ...]) -> Tensor:
-    matrix = tf.stack([tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in parts])
+def _gramian(forward: ForwardPass, parts: tuple[Tensor, ...]) -> Tensor:
+    matrix = tf.stack([tf.reshape(forward.unscaled(tf.cast(part, tf.float32)), (-1,)) for part in parts])
     return tf.matmul(matrix, matrix, transpose_b=True)

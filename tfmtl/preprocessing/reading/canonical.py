@@ -1,5 +1,7 @@
 """Raw columns to typed canonical ones; rows that cannot be read leave with a reason."""
 
+from functools import reduce
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +12,7 @@ from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import SPLITS, BinaryTask, Condition, Problem
+from tfmtl.schema.clause import AllOf, AnyOf, Expression, Not
 
 _COMPARE = {
     "==": pc.equal,
@@ -65,12 +68,24 @@ def canonicalize(
 
 
 def _holds(condition: Condition | None, raw: RawColumns, num_rows: int) -> pa.Array:
-    """Where the condition holds; `None` holds everywhere, a missing value satisfies nothing."""
-    result = pa.array(np.ones(num_rows, bool))
-    for clause in condition.clauses if condition else ():
-        column = raw.text(clause.column) if isinstance(clause.value, str) else raw.number(clause.column)
-        result = pc.and_(result, pc.fill_null(_COMPARE[clause.operator](column, clause.value), False))
-    return result
+    """Where the condition holds; `None` holds everywhere, what is unknown does not."""
+    if condition is None:
+        return pa.array(np.ones(num_rows, bool))
+    return pc.fill_null(_truth(condition.expression, raw), False)
+
+
+def _truth(expression: Expression, raw: RawColumns) -> pa.Array:
+    """True, false, or null where a missing value leaves it unknown."""
+    if isinstance(expression, Not):
+        return pc.invert(_truth(expression.part, raw))
+    if isinstance(expression, AllOf | AnyOf):
+        join = pc.and_kleene if isinstance(expression, AllOf) else pc.or_kleene
+        return reduce(join, [_truth(part, raw) for part in expression.parts])
+    column = raw.text(expression.column) if expression.reads_text else raw.number(expression.column)
+    if expression.operator == "in":
+        known = pc.is_in(column, pa.array(expression.value, column.type))
+        return pc.if_else(pc.is_valid(column), known, pa.scalar(None, pa.bool_()))
+    return _COMPARE[expression.operator](column, expression.value)
 
 
 def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rejections: Rejections) -> None:
