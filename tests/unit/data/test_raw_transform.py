@@ -233,7 +233,7 @@ def test_the_comparison_finds_a_wrong_max_length(fitted: Fitted, tmp_path: Path)
     different = _different(records[150], answer, 0)
     events = [each.key for sequence in ODD_PROBLEM.sequences for each in sequence.tensors(ODD_PROBLEM)]
     assert [name for name in different if name in events] == events
-    assert all(name in events or name.startswith(("seen", "past", "liked")) for name in different)
+    assert all(name in events or name.startswith(("seen", "liked")) for name in different)
 
 
 # === Serialized raw examples ===

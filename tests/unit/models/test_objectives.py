@@ -7,11 +7,11 @@ import pytest
 
 from tests.support.tiny_problem import tiny_inputs, tiny_problem
 from tfmtl.models.objectives import OBJECTIVES
-from tfmtl.schema.problem import TASK_KINDS
+from tfmtl.schema.registry import TASKS
 
 
 def test_every_kind_of_task_has_an_objective() -> None:
-    assert set(OBJECTIVES) == set(TASK_KINDS)
+    assert set(OBJECTIVES) == set(TASKS.names)
 
 
 @pytest.mark.parametrize(("mean", "prior"), [(0.3, 0.3), (0.0, 1e-4), (1.0, 1.0 - 1e-4)])
