@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from serving.server.batching_options import BatchingOptions
-from serving.server.grpc_server import GrpcServer
+from serving.server.choose_grpc_server import make_grpc_server
 from serving.server.grpc_service import GrpcService
 from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig, read_model_config_file
@@ -243,13 +243,13 @@ class LocalServer:
         return [config.base_dir for config in self._configs] if base is None else [base]
 
     async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> _Drain:
-        server = GrpcServer(service.methods(), self._limits, self._security)
+        server = make_grpc_server(service.methods(), self._limits, self._security)
         host = f"[{self._host}]" if ":" in self._host else self._host
         try:
             self.grpc_port = server.open(f"{host}:{self.grpc_port}")
         except RuntimeError as error:
             raise _port_error("grpc_port", self.grpc_port, self._host) from error
-        server.start()
+        await server.start()
         # Whom it let in has been answered by then, and the core waits in vain for calls that it never handed on.
         stack.push_async_callback(server.stop, _CLOSE_SECONDS)
         return lambda: server.admission.drain(_DRAIN_SECONDS)

@@ -72,6 +72,9 @@ def serve(
         Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
     ] = None,
     log_rate: Annotated[float, typer.Option(help="Share of the requests in that sample.")] = 0.01,
+    log_folder_bytes: Annotated[int, typer.Option(help="Most bytes of that folder; a full one takes no more.")] = (
+        10 * 2**30
+    ),
     log_seed: Annotated[int | None, typer.Option(help="Seed of the sample; default: another one each time.")] = None,
 ) -> None:
     """Serve exported models over TF Serving's gRPC and REST APIs until Ctrl-C."""
@@ -97,7 +100,9 @@ def serve(
             reload_base,
             allow_any_origin,
         ),
-        "request_log": None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),
+        "request_log": None
+        if log_requests is None
+        else RequestLog(log_requests, log_rate, log_seed, max_folder_bytes=log_folder_bytes),
     }
     if (base_dir is None) == (model_config_file is None):
         raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")

@@ -37,8 +37,6 @@ from serving.server.example_inference import (
     regression_result,
     wanted_outputs,
 )
-from serving.server.grpc_call import GrpcCall
-from serving.server.grpc_server import Method
 from serving.server.limits import Limits, too_large
 from serving.server.message_size import is_small_when_parsed
 from serving.server.model_config import model_configs
@@ -48,6 +46,7 @@ from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
 from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
+from serving.server.unary_call import Method, UnaryCall
 from serving.serving_error import STATUS_CODES, ServingError, internal_error, invalid_argument, quote
 
 logger = logging.getLogger(__name__)
@@ -111,13 +110,13 @@ class GrpcService:
 
     # === Predict, which goes through no event loop ===
 
-    def _predict(self, call: GrpcCall, message: bytes) -> None:
+    def _predict(self, call: UnaryCall, message: bytes) -> None:
         if len(message) <= SMALL_BYTES:
             self._begin(call, message)
         else:
             self._pool.submit(self._begin, call, message)
 
-    def _begin(self, call: GrpcCall, message: bytes) -> None:
+    def _begin(self, call: UnaryCall, message: bytes) -> None:
         """Reads a request and has it computed."""
         answered = _Answered(self._metrics, self._models, "Predict", time.monotonic())
         call.watch(answered.count)
@@ -143,7 +142,7 @@ class GrpcService:
 
     def _finish(
         self,
-        call: GrpcCall,
+        call: UnaryCall,
         answered: "_Answered",
         request: Any,
         model: ServedModel,
@@ -165,7 +164,7 @@ class GrpcService:
         except Exception as error:
             return partial(_refuse, call, answered, error)
 
-    def _parse(self, kind: Any, call: GrpcCall, message: bytes) -> Any:
+    def _parse(self, kind: Any, call: UnaryCall, message: bytes) -> Any:
         if not is_small_when_parsed(message, kind.DESCRIPTOR, self._limits.max_message_bytes):
             raise too_large(
                 f"The message of {call.method} must not exceed {self._limits.message_text} when it is parsed. "
@@ -192,7 +191,7 @@ class GrpcService:
     # === The other methods, in the event loop ===
 
     def _in_loop(self, loop: asyncio.AbstractEventLoop, name: str, kind: Any, method: _SlowMethod) -> Method:
-        async def answer(call: GrpcCall, message: bytes) -> None:
+        async def answer(call: UnaryCall, message: bytes) -> None:
             answered = _Answered(self._metrics, self._models, name, time.monotonic())
             call.watch(answered.count)
             try:
@@ -204,7 +203,7 @@ class GrpcService:
             except Exception as error:
                 _refuse(call, answered, error)
 
-        def begin(call: GrpcCall, message: bytes) -> None:
+        def begin(call: UnaryCall, message: bytes) -> None:
             future = asyncio.run_coroutine_threadsafe(answer(call, message), loop)
             call.watch(lambda was_answered: None if was_answered else future.cancel())
 
@@ -324,7 +323,7 @@ class _Answered:
         self.metrics.observe_request("grpc", self.method, model, code, time.monotonic() - self.started)
 
 
-def _refuse(call: GrpcCall, answered: _Answered, error: Exception) -> None:
+def _refuse(call: UnaryCall, answered: _Answered, error: Exception) -> None:
     if not isinstance(error, ServingError):
         logger.error("gRPC request failed.", exc_info=error)
         error = internal_error(error)

@@ -82,6 +82,17 @@ class Limits:
         """The limit of a message and its option, for errors."""
         return f"{self.max_message_bytes} bytes (the server's --max-message-bytes)"
 
+    def late_text(self, method: str) -> str:
+        """What is said to a call whose message does not come."""
+        return f"The message of {method} must arrive within {self.read_seconds:g} s (the server's --read-seconds)."
+
+    def check_message(self, method: str, message: bytes) -> None:
+        """Raises `ServingError` (`RESOURCE_EXHAUSTED`) for the message of a call that is too large."""
+        if len(message) > self.max_message_bytes:
+            raise too_large(
+                f"The message of {method} must not exceed {self.message_text}. Received: {len(message)} bytes."
+            )
+
     def check_tensors(self, signature: Signature, tensors: Mapping[str, TensorSpec]) -> None:
         """Checks rows and memory of a request's tensors, before any is allocated.
 

@@ -65,10 +65,11 @@ class RestGuard:
             )
         self._idle_since[request.protocol] = None
         try:
-            # Only what has come as a whole is counted: whoever sends byte by byte must not hold a place of others.
-            await self._read(request)
-            with self.admission.admit():
-                return await handler(request)
+            with self.admission.known():
+                # Only what has come as a whole has a place: whoever sends byte by byte must not hold those of others.
+                await self._read(request)
+                with self.admission.placed():
+                    return await handler(request)
         finally:
             self._held_bytes -= self._bytes_of.pop(request.protocol, 0)
             self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)

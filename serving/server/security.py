@@ -137,6 +137,15 @@ class Security:
         scheme, _, received = header.partition(b" ")
         return hmac.compare_digest(received.strip(), wanted) and scheme.lower() == _SCHEME.encode()
 
+    def grpc_refusal(self, method: str, authorization: str | bytes | None) -> str | None:
+        """What a gRPC call is told that may not be answered; None for one that may."""
+        if self.is_allowed(method, authorization):
+            return None
+        return (
+            "The server's token must come as metadata 'authorization: Bearer <token>'. "
+            f"Received: {'none' if authorization is None else 'another'}."
+        )
+
     def warn_about(self, host: str) -> None:
         """Logs what others can do who reach `host`, if that is not this machine alone."""
         if _is_this_machine(host):

@@ -11,6 +11,7 @@ import yaml
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
+    Dialect,
     HistoryFeature,
     Keys,
     LabelWindow,
@@ -38,6 +39,7 @@ SECTIONS: dict[str, type[Any]] = {
     "A task": BinaryTask,
     "A label window": LabelWindow,
     "Split": Split,
+    "Dialect": Dialect,
 }
 
 

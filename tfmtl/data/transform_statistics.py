@@ -27,6 +27,8 @@ class TransformStatistics:
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
         states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
+        notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
+            learned, and not saved. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -38,6 +40,7 @@ class TransformStatistics:
     label_deviations: Mapping[str, float]
     extends: tuple[str, ...] = ()
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -49,7 +52,7 @@ class TransformStatistics:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
         if not self.states:  # as before there were any: what was written then still fits
             del fitted["states"]
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)

@@ -3,6 +3,7 @@
 from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.categorical import CategoricalFeature
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
@@ -27,6 +28,7 @@ __all__ = [
     "CategoricalFeature",
     "Clause",
     "Condition",
+    "Dialect",
     "EncodedTensor",
     "FeatureRecord",
     "HistoryFeature",

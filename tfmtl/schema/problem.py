@@ -11,6 +11,7 @@ import yaml
 
 from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.keys import Keys
@@ -38,6 +39,7 @@ class Problem:
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
 
     Raises:
         ProblemError: a name occurs twice, a parent is unknown or circular, a
@@ -52,6 +54,7 @@ class Problem:
     split: Split = field(default_factory=Split)
     examples: str | None = None
     plugins: tuple[str, ...] = ()
+    dialect: Dialect = field(default_factory=Dialect)
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -127,9 +130,9 @@ class Problem:
         return tables
 
     def what_differs(self, other: "Problem") -> list[str]:
-        """The parts in which two problems would not give one model: all but `split` and `examples`.
+        """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
-        These two only say which rows are learnt from, and may be others for another day's log.
+        These only say which rows are learnt from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys") if mine.get(name) != others.get(name)]
@@ -158,6 +161,8 @@ class Problem:
             result["examples"] = self.examples
         if self.plugins:
             result["plugins"] = list(self.plugins)
+        if plain(self.dialect):
+            result["dialect"] = plain(self.dialect)
         return result
 
     @classmethod
@@ -165,7 +170,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins", "dialect")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -193,6 +198,7 @@ class Problem:
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
             plugins=plugins,
+            dialect=read_record(Dialect, mapping.get("dialect", {}), "dialect"),
         )
 
     @classmethod
