@@ -39,6 +39,8 @@ class Problem:
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        plugins: tuple of str. Installed modules that register kinds of their own, imported before the rest is read.
+            Defaults to none.
         dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
 
     Raises:
