@@ -71,8 +71,11 @@ def test_every_kind_has_its_section() -> None:
     kinds = [*FEATURES.names, *TASKS.names]
     assert [kind for kind in kinds if f"`kind: {kind}`" not in PAGE] == []
     shared = {field.name for field in dataclasses.fields(BinaryTask)}
-    own = {kind: {f.name for f in dataclasses.fields(TASKS.record(kind, ""))} - shared for kind in TASKS.names}
-    assert own == {kind: set() for kind in TASKS.names}, "a kind of task with keys of its own needs a section"
+    for kind in TASKS.names:
+        own = {field.name for field in dataclasses.fields(TASKS.record(kind, ""))} - shared
+        assert not own or f"A {kind} task".replace("_", "-") in SECTIONS, (
+            f"the keys {own} of kind {kind!r} need a section"
+        )
 
 
 def test_sections_are_all_there() -> None:

@@ -85,7 +85,8 @@ def parse_encoded_examples(
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
     """A batch of preprocessed records as `(features, labels, groups)`.
 
-    Labels are float32 `(B,)`, NaN where missing. Groups are strings `(B,)`,
+    Labels are float32 `(B,)`, NaN where missing: one a task, and its further parts and weights as
+    `TaskRecord.label_keys` calls them. Groups are strings `(B,)`,
     empty where the problem names no group.
     """
     tensors = {each.key: each for each in problem.tensors}
@@ -93,8 +94,8 @@ def parse_encoded_examples(
     spec: dict[str, Any] = {GROUP_KEY: tf.io.FixedLenFeature((), tf.string, "")}
     for key, each in tensors.items():
         spec[key] = _encoded_feature(each, key in lists)
-    for task in problem.tasks:
-        spec[LABEL_PREFIX + task.name] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
+    for key in problem.label_keys:
+        spec[LABEL_PREFIX + key] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
     parsed = tf.io.parse_example(serialized, spec)
     features = {}
     for key, each in tensors.items():
@@ -102,7 +103,7 @@ def parse_encoded_examples(
         if key in lists:
             value = value.to_tensor(shape=(None, *each.inner))
         features[key] = tf.cast(value, each.dtype)
-    labels = {task.name: parsed[LABEL_PREFIX + task.name] for task in problem.tasks}
+    labels = {key: parsed[LABEL_PREFIX + key] for key in problem.label_keys}
     return features, labels, parsed[GROUP_KEY]
 
 

@@ -24,6 +24,7 @@ class TransformStatistics:
         deviations: scaled numeric feature -> standard deviation, likewise.
         label_means: task -> mean of the labels.
         label_deviations: task -> standard deviation of the labels.
+        task_state: task -> what its kind has fitted to the training labels. Defaults to nothing.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
         states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
@@ -38,6 +39,7 @@ class TransformStatistics:
     deviations: Mapping[str, float]
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
+    task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extends: tuple[str, ...] = ()
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=(), compare=False)
@@ -47,7 +49,7 @@ class TransformStatistics:
         rows: dict[str, int] = {}
         for table, features in problem.tables.items():
             rows[table] = behavior_of(features[0], problem).table_rows(self)[table]
-        return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest)
+        return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest, self.task_state)
 
     @property
     def digest(self) -> str:
@@ -55,6 +57,8 @@ class TransformStatistics:
         fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
         if not self.states:  # as before there were any: what was written then still fits
             del fitted["states"]
+        if not self.task_state:
+            del fitted["task_state"]  # kinds of tasks without one have the digest that they always had
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -72,6 +76,7 @@ class TransformStatistics:
             "label_means": dict(self.label_means),
             "label_deviations": dict(self.label_deviations),
             "extends": list(self.extends),
+            **({"task_state": dict(self.task_state)} if self.task_state else {}),
         }
         if self.states:
             numbers["states"] = {name: dict(state) for name, state in self.states.items()}
@@ -109,6 +114,7 @@ class TransformStatistics:
             deviations=numbers["deviations"],
             label_means=numbers["label_means"],
             label_deviations=numbers["label_deviations"],
+            task_state=numbers.get("task_state", {}),
             extends=tuple(numbers.get("extends", ())),
             states=numbers.get("states", {}),
         )

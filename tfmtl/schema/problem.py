@@ -9,12 +9,11 @@ from typing import Any
 
 import yaml
 
-from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.forms import EncodedTensor, RequestInput
-from tfmtl.schema.keys import Keys
+from tfmtl.schema.keys import ROW_WEIGHT, Keys
 from tfmtl.schema.problem_checks import check_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
@@ -23,7 +22,7 @@ from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
 from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
-from tfmtl.schema.task import Task
+from tfmtl.schema.tasks.task_record import TaskRecord
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Problem:
     Args:
         name: str. The problem, and the default name of the served model.
         features: tuple of `FeatureRecord`, such as `CategoricalFeature` and `NumericFeature`.
-        tasks: tuple of `Task`, such as `BinaryTask` and `RegressionTask`.
+        tasks: tuple of `TaskRecord`, such as `BinaryTask` and `RegressionTask`.
         keys: `Keys`. Defaults to no keys (a table without users or times).
         sequences: tuple of `SequenceFeature`. Defaults to none.
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
@@ -50,7 +49,7 @@ class Problem:
 
     name: str
     features: tuple[FeatureRecord, ...]
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskRecord, ...]
     keys: Keys = field(default_factory=Keys)
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
@@ -72,7 +71,7 @@ class Problem:
         names = [feature.name for feature in self.features]
         raise KeyError(f"Problem: no feature '{name}'. Known features: {names}.{did_you_mean(name, names)}")
 
-    def task(self, name: str) -> Task:
+    def task(self, name: str) -> TaskRecord:
         """The task called `name`."""
         for task in self.tasks:
             if task.name == name:
@@ -86,9 +85,15 @@ class Problem:
         return Condition(self.examples) if self.examples is not None else None
 
     @property
-    def late_tasks(self) -> tuple[BinaryTask, ...]:
+    def late_tasks(self) -> tuple[TaskRecord, ...]:
         """The tasks whose label is told by later events."""
-        return tuple(task for task in self.tasks if isinstance(task, BinaryTask) and task.label_window is not None)
+        return tuple(task for task in self.tasks if task.late_window is not None)
+
+    @property
+    def label_keys(self) -> tuple[str, ...]:
+        """The names of all labels of a batch, and of its rows' weights."""
+        common = [ROW_WEIGHT] if self.keys.weight is not None else []
+        return (*(key for task in self.tasks for key in task.label_keys.values()), *common)
 
     @property
     def group_column(self) -> str | None:

@@ -97,8 +97,8 @@ TASKS = Registry("task")
 for _kind in ("categorical", "numeric", "history", "match", "time_part"):
     _name = _kind.title().replace("_", "")
     FEATURES.add(_kind, f"tfmtl.schema.features.{_kind}:{_name}Feature", f"tfmtl.features.{_kind}:{_name}Behavior")
-TASKS.add("binary", "tfmtl.schema.binary_task:BinaryTask")
-TASKS.add("regression", "tfmtl.schema.regression_task:RegressionTask")
+TASKS.add("binary", "tfmtl.schema.tasks.binary:BinaryTask", "tfmtl.tasks.binary:BinaryBehavior")
+TASKS.add("regression", "tfmtl.schema.tasks.regression:RegressionTask", "tfmtl.tasks.regression:RegressionBehavior")
 
 
 def register_feature(kind: str, record: str, behavior: str) -> None:
@@ -117,3 +117,21 @@ def register_feature(kind: str, record: str, behavior: str) -> None:
     >>> register_feature("audio", record="my_audio.record:AudioFeature", behavior="my_audio.behavior:AudioBehavior")
     """
     FEATURES.add(kind, record, behavior)
+
+
+def register_task(kind: str, record: str, behavior: str) -> None:
+    """Makes a kind of task known: call it in a module that problem files name in `plugins:`.
+
+    Args:
+        kind: str. What stands behind `kind:` in the problem file.
+        record: str. The frozen dataclass, a `TaskRecord`, as `"package.module:Class"`.
+        behavior: str. The `tfmtl.tasks.TaskBehavior`, likewise.
+
+    Raises:
+        ValueError: the name belongs to another kind.
+
+    Example:
+
+    >>> register_task("rank", record="my_ranks.record:RankTask", behavior="my_ranks.behavior:RankBehavior")
+    """
+    TASKS.add(kind, record, behavior)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts
 from tfmtl.preprocessing.fitting.number_facts import NumberFacts
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
@@ -38,7 +39,7 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
-        counted.append(((LABEL, task.name), count_numbers(examples.column(columns.label(task.name)))))
+        counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
 
 
@@ -48,7 +49,8 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     if "bits" in tables[0].column_names:
         return merge_number_counts(tables)
     merged = pa.concat_tables(tables)
-    return merged.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+    keys = [name for name in merged.column_names if name != "count"]
+    return merged.group_by(keys).aggregate([("count", "sum")]).rename_columns([*keys, "count"])
 
 
 def _count(values: pa.Array) -> pa.Table:
@@ -80,15 +82,16 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                     "or take it out of the features if it is a time."
                 )
     states = {feature.name: behavior_of(feature, problem).fit_state() for feature in problem.features}
-    labels = {task.name: NumberFacts(counts.get((LABEL, task.name))).moments() for task in problem.tasks}
+    labels = {task.name: LabelFacts(task, counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
         boundaries=boundaries,
         means=means,
         deviations=deviations,
-        label_means={name: mean for name, (mean, _) in labels.items()},
-        label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        label_means={name: facts.moments[0] for name, facts in labels.items()},
+        label_deviations={name: facts.moments[1] for name, facts in labels.items()},
+        task_state={name: facts.state for name, facts in labels.items() if facts.state},
         states={name: state for name, state in states.items() if state is not None},
         notes=tuple(notes),
     )

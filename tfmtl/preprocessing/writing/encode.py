@@ -27,6 +27,7 @@ from tfmtl.preprocessing.writing.sequences import Windows, event_windows
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
 _SLICE_VALUES = 1 << 19  # of lists and sequences; what a slice needs does not grow with a user's history
@@ -102,8 +103,8 @@ class _ExampleEncoder:
                 else:
                     self.encoded |= encode_column(transform, feature.name, given, column)
         self.labels = {
-            task.name: pc.fill_null(table[columns.label(task.name)], float("nan")).to_numpy()[examples]
-            for task in problem.tasks
+            key: pc.fill_null(table[columns.label(key)], float("nan")).to_numpy()[examples]
+            for key in problem.label_keys
         }
         self.windows = _windows(problem, table, self.encoded, examples)
         self._views = WindowViews(problem, table, examples, self.windows)
@@ -152,8 +153,8 @@ class _ExampleEncoder:
                 gaps = np.repeat(self._times[rows], lengths) - self._times[window.rows][events]
                 ids = pack_ints(self._transform.encode_gap(sequence, gaps).numpy())
                 parts.append(int_list_column(sequence.gap_key, ids, ends - lengths, ends))
-        for task in self._problem.tasks:
-            parts.append(float_column(LABEL_PREFIX + task.name, self.labels[task.name][chosen]))
+        for key, labels in self.labels.items():
+            parts.append(float_column(LABEL_PREFIX + key, labels[chosen]))
         if self._problem.group_column is not None:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
@@ -200,10 +201,10 @@ def _count(
     for index, split in enumerate(SPLITS):
         rows = splits == index
         counts[f"{split}/examples"] = int(rows.sum())
-        for task, values in encoder.labels.items():
-            present = values[rows & ~np.isnan(values)]
-            counts[f"{split}/labels/{task}"] = len(present)
-            counts[f"{split}/label_sum/{task}"] = float(present.astype(np.float64).sum())
+        for task in problem.tasks:
+            labels = {part: encoder.labels[key][rows] for part, key in task.label_keys.items()}
+            for what, count in behavior_of(task).label_counts(labels).items():
+                counts[f"{split}/{what}/{task.name}"] = count
         for name in names_with_rates(problem):
             ids = encoder.encoded[name][examples][rows]
             counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())
