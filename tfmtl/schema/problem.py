@@ -43,6 +43,8 @@ class Problem:
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        missing: tuple of str. Texts that mean missing in any column, such as `\\N` and `NULL`. Defaults to none: only
+            the empty text does.
 
     Raises:
         ProblemError: a name occurs twice, a parent is unknown or circular, a
@@ -56,6 +58,7 @@ class Problem:
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
     examples: str | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -114,7 +117,7 @@ class Problem:
         These two only say which rows are learnt from, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
-        names = [name for name in ("name", "keys") if mine.get(name) != others.get(name)]
+        names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]
         for part in ("features", "sequences", "tasks"):
             here, there = ({item["name"]: item for item in found.get(part, [])} for found in (mine, others))
             changed = [name for name in {**here, **there} if here.get(name) != there.get(name)]
@@ -138,6 +141,8 @@ class Problem:
             result["split"] = plain(self.split)
         if self.examples is not None:
             result["examples"] = self.examples
+        if self.missing:
+            result["missing"] = list(self.missing)
         return result
 
     @classmethod
@@ -145,7 +150,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "missing")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -171,6 +176,7 @@ class Problem:
             ),
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
+            missing=tuple(read_list(mapping.get("missing", []), "missing")),
         )
 
     @classmethod

@@ -40,7 +40,7 @@ def canonicalize(
         The canonical batch of the good rows, and `(row in the batch, reason)` of the others.
     """
     rejections = Rejections(batch.num_rows)
-    raw = RawColumns(batch, rejections, noticed)
+    raw = RawColumns(batch, rejections, noticed, columns.missing_texts(problem))
     out: dict[str, pa.Array] = {
         columns.FILE: pa.array(np.full(batch.num_rows, file, np.int32)),
         columns.ROW: pa.array(numbers, pa.int64()),
@@ -50,14 +50,17 @@ def canonicalize(
         out[columns.USER] = raw.text(keys.user)
         rejections.add(pc.is_null(out[columns.USER]), f"column '{keys.user}' (the user) is missing")
     if keys.time is not None:
-        out[columns.TIME] = raw.time(keys.time, keys.ticks_per_second)
+        out[columns.TIME] = raw.time(keys.time, keys)
+    if keys.order is not None:
+        out[columns.ORDER] = raw.number(keys.order)
+        rejections.add(pc.is_null(out[columns.ORDER]), f"column '{keys.order}' (the order) is missing")
     if problem.group_column is not None:
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:
         if not isinstance(feature, CategoricalFeature):
             out[feature.name] = pc.cast(raw.number(feature.column_name), pa.float32(), safe=False)
         elif feature.multi_valued:
-            out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values)
+            out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values, feature.format)
         else:
             out[feature.name] = raw.text(feature.column_name)
     out[columns.IS_EXAMPLE] = _holds(problem.examples_condition, raw, batch.num_rows)
@@ -96,7 +99,11 @@ def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rej
         name = task.label_column
         if name is None:
             continue
-        numbers = raw.number(name)
+        if isinstance(task, BinaryTask) and task.positive is not None:
+            numbers = pc.cast(pc.equal(raw.text(name), task.positive), pa.float64())
+            raw.notice_texts(f"label_text/{task.name}", name)
+        else:
+            numbers = raw.number(name)
         labels = pc.cast(numbers, pa.float32(), safe=False)
         if isinstance(task, BinaryTask):
             bad = pc.invert(pc.is_in(numbers, pa.array([0.0, 1.0, None])))
