@@ -16,6 +16,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "operators",
     "optimizers",
     "report",
     "retrieval",

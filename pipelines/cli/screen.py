@@ -48,6 +48,13 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
                 f"GAUC of {task}: over {metrics['gauc_groups']} groups; {metrics['gauc_groups_skipped']} groups "
                 "with labels of one class only are left out"
             )
+    for task in tasks:
+        worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
+        if worse:
+            console.print(
+                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its probabilities say less "
+                "than the mean label alone. Calibrate it, or train for fewer epochs or at a lower learning rate."
+            )
 
 
 def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -36,8 +37,6 @@ from serving.server.example_inference import (
     regression_result,
     wanted_outputs,
 )
-from serving.server.grpc_call import GrpcCall
-from serving.server.grpc_server import Method
 from serving.server.limits import Limits, too_large
 from serving.server.message_size import is_small_when_parsed
 from serving.server.model_config import model_configs
@@ -47,6 +46,7 @@ from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
 from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
+from serving.server.unary_call import Method, UnaryCall
 from serving.serving_error import STATUS_CODES, ServingError, internal_error, invalid_argument, quote
 
 logger = logging.getLogger(__name__)
@@ -67,6 +67,8 @@ class GrpcService:
         pool: Executor. Where large messages are read and written.
         limits: Limits. Rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered Predict request. Defaults to None.
+        reload_roots: the folders below which HandleReloadConfigRequest may find models. Defaults to None, which
+            refuses that method.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class GrpcService:
         pool: Executor,
         limits: Limits | None = None,
         request_log: RequestLog | None = None,
+        reload_roots: Sequence[Path] | None = None,
     ) -> None:
         self._models = models
         self._batcher = batcher
@@ -86,6 +89,7 @@ class GrpcService:
         self._pool = pool
         self._limits = limits or Limits()
         self._request_log = request_log
+        self._reload_roots = reload_roots
 
     def methods(self) -> dict[str, Method]:
         """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
@@ -106,13 +110,13 @@ class GrpcService:
 
     # === Predict, which goes through no event loop ===
 
-    def _predict(self, call: GrpcCall, message: bytes) -> None:
+    def _predict(self, call: UnaryCall, message: bytes) -> None:
         if len(message) <= SMALL_BYTES:
             self._begin(call, message)
         else:
             self._pool.submit(self._begin, call, message)
 
-    def _begin(self, call: GrpcCall, message: bytes) -> None:
+    def _begin(self, call: UnaryCall, message: bytes) -> None:
         """Reads a request and has it computed."""
         answered = _Answered(self._metrics, self._models, "Predict", time.monotonic())
         call.watch(answered.count)
@@ -138,7 +142,7 @@ class GrpcService:
 
     def _finish(
         self,
-        call: GrpcCall,
+        call: UnaryCall,
         answered: "_Answered",
         request: Any,
         model: ServedModel,
@@ -160,7 +164,7 @@ class GrpcService:
         except Exception as error:
             return partial(_refuse, call, answered, error)
 
-    def _parse(self, kind: Any, call: GrpcCall, message: bytes) -> Any:
+    def _parse(self, kind: Any, call: UnaryCall, message: bytes) -> Any:
         if not is_small_when_parsed(message, kind.DESCRIPTOR, self._limits.max_message_bytes):
             raise too_large(
                 f"The message of {call.method} must not exceed {self._limits.message_text} when it is parsed. "
@@ -187,7 +191,7 @@ class GrpcService:
     # === The other methods, in the event loop ===
 
     def _in_loop(self, loop: asyncio.AbstractEventLoop, name: str, kind: Any, method: _SlowMethod) -> Method:
-        async def answer(call: GrpcCall, message: bytes) -> None:
+        async def answer(call: UnaryCall, message: bytes) -> None:
             answered = _Answered(self._metrics, self._models, name, time.monotonic())
             call.watch(answered.count)
             try:
@@ -199,7 +203,7 @@ class GrpcService:
             except Exception as error:
                 _refuse(call, answered, error)
 
-        def begin(call: GrpcCall, message: bytes) -> None:
+        def begin(call: UnaryCall, message: bytes) -> None:
             future = asyncio.run_coroutine_threadsafe(answer(call, message), loop)
             call.watch(lambda was_answered: None if was_answered else future.cancel())
 
@@ -289,7 +293,12 @@ class GrpcService:
         return response
 
     async def _reload_config(self, request: Any, deadline: float | None) -> Any:
-        configs = model_configs(request.config)
+        if self._reload_roots is None:
+            raise ServingError(
+                "PERMISSION_DENIED",
+                "This server does not exchange its models. Start it with --allow-reload or --reload-token-file.",
+            )
+        configs = model_configs(request.config, self._reload_roots)
         await asyncio.get_running_loop().run_in_executor(self._loader, self._models.reload, configs)
         return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
 
@@ -314,7 +323,7 @@ class _Answered:
         self.metrics.observe_request("grpc", self.method, model, code, time.monotonic() - self.started)
 
 
-def _refuse(call: GrpcCall, answered: _Answered, error: Exception) -> None:
+def _refuse(call: UnaryCall, answered: _Answered, error: Exception) -> None:
     if not isinstance(error, ServingError):
         logger.error("gRPC request failed.", exc_info=error)
         error = internal_error(error)

@@ -35,15 +35,17 @@ class RestGuard:
 
     Args:
         limits: Limits. See there.
-        security: Security. Whose token a request has to carry.
+        security: Security. Whose token a request has to carry, and what it says of browsers.
+        host: str. The address that the server listens on.
 
     Attributes:
         admission: Admission. The requests under way.
     """
 
-    def __init__(self, limits: Limits, security: Security) -> None:
+    def __init__(self, limits: Limits, security: Security, host: str) -> None:
         self._limits = limits
         self._security = security
+        self._host = host
         self.admission = Admission(limits.max_requests)
         self._held_bytes = 0
         self._bytes_of: dict[web.RequestHandler, int] = {}  # of a body that is being read or answered
@@ -53,6 +55,7 @@ class RestGuard:
     @web.middleware
     async def check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """The middleware. Raises `ServingError` for what is refused."""
+        self._security.check_origin(request.headers.get("Host"), request.headers.get("Origin"), self._host)
         authorization = request.headers.get("Authorization")
         if not self._security.is_allowed(request.path, authorization):
             raise ServingError(
@@ -62,10 +65,11 @@ class RestGuard:
             )
         self._idle_since[request.protocol] = None
         try:
-            # Only what has come as a whole is counted: whoever sends byte by byte must not hold a place of others.
-            await self._read(request)
-            with self.admission.admit():
-                return await handler(request)
+            with self.admission.known():
+                # Only what has come as a whole has a place: whoever sends byte by byte must not hold those of others.
+                await self._read(request)
+                with self.admission.placed():
+                    return await handler(request)
         finally:
             self._held_bytes -= self._bytes_of.pop(request.protocol, 0)
             self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)

@@ -11,6 +11,7 @@ import yaml
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
+    Dialect,
     Keys,
     LabelWindow,
     NumericFeature,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, type[Any]] = {
     "A task": BinaryTask,
     "A label window": LabelWindow,
     "Split": Split,
+    "Dialect": Dialect,
 }
 
 

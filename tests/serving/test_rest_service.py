@@ -294,7 +294,7 @@ def test_a_badly_packed_body_is_the_clients_fault(predict, caplog, body, encodin
 @pytest.mark.parametrize("how", ["closed", "reset"])
 def test_a_client_that_goes_away_leaves_no_traceback(server, caplog, how):
     with socket.create_connection(("127.0.0.1", server.rest_port), timeout=10) as connection:
-        connection.sendall(b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        connection.sendall(b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         time.sleep(0.2)  # until the server waits for the rest
         if how == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -20,6 +20,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, "models"),
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, "models", "training"),
     "tfmtl.report": ("schema", "core", "survival", *_FEATURES, "models", "training"),
+    "tfmtl.operators": ("schema", "core", *_FEATURES, "export"),
     "tfmtl.retrieval": ("schema", "core", "survival", *_FEATURES, "models", "training", "export"),
 }
 """Each box of the library, and the boxes to its left."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tfmtl.schema import ModelInputs, Problem
@@ -27,6 +27,8 @@ class TransformStatistics:
         label_deviations: task -> standard deviation of the labels.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
+        notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
+            learned, and not saved. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -37,6 +39,7 @@ class TransformStatistics:
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
     extends: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -53,7 +56,7 @@ class TransformStatistics:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -67,7 +67,7 @@ def write_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Ten
     columns = {key: _plain(value.numpy().tolist()) for key, value in tensors.items()}
     body = json.dumps({"signature_name": signature, "inputs": columns}, ensure_ascii=False)
     (directory / f"{signature}.json").write_text(body + "\n", encoding="utf-8")
-    message = json_format.MessageToJson(predict_request(problem, signature, tensors), indent=None)
+    message = json_format.MessageToJson(predict_request(problem.name, signature, tensors), indent=None)
     (directory / f"{signature}.grpc.json").write_text(message + "\n", encoding="utf-8")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOLERANCE = 1e-5
+OPERATOR_FILE = "operator.json"
 
 
 class VerificationError(RuntimeError):
@@ -36,6 +37,8 @@ class Verification:
 def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
     """Loads an exported version in a fresh process, replays its golden requests and compares.
 
+    The golden requests of an operator network are those recorded for its server's warm-up.
+
     The process has TensorFlow and the files, none of tfmtl's models and layers: what answers is what a server loads.
 
     Args:
@@ -45,13 +48,16 @@ def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
     Raises:
         VerificationError: no version there, it does not load, or a difference above `tolerance`.
     """
-    for name in ("saved_model.pb", "assets.extra/golden.jsonl"):
+    is_operator = (Path(version) / "assets.extra" / OPERATOR_FILE).is_file()
+    golden = "tf_serving_warmup_requests" if is_operator else "golden.jsonl"
+    for name in ("saved_model.pb", f"assets.extra/{golden}"):
         if not (Path(version) / name).is_file():
             raise VerificationError(
                 f"verify: `version` must be a directory that export() wrote. Received: version='{version}', "
                 f"which has no {name}. Give <directory>/<version>."
             )
-    command = [sys.executable, "-m", "tfmtl.export.replay", str(version)]
+    module = "tfmtl.export.replay_recorded" if is_operator else "tfmtl.export.replay"
+    command = [sys.executable, "-m", module, str(version)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         lines = result.stderr.strip().splitlines()

@@ -34,7 +34,7 @@ def write_warmup(
     with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
         for signature in signature_specs(problem):
             for size in sorted({min(size, len(requests)) for size in _BATCH_SIZES}):
-                request = predict_request(problem, signature, request_tensors(problem, signature, requests[:size]))
+                request = predict_request(problem.name, signature, request_tensors(problem, signature, requests[:size]))
                 answers = {name: tf.constant(values[:size], tf.float32) for name, values in golden[signature].items()}
                 writer.write(prediction_log(request, answers))
 
@@ -51,12 +51,12 @@ def prediction_log(request: Any, answers: Mapping[str, tf.Tensor]) -> bytes:
     return bytes(log.SerializeToString())
 
 
-def predict_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Tensor]) -> Any:
+def predict_request(model_name: str, signature: str, tensors: Mapping[str, tf.Tensor]) -> Any:
     """A `PredictRequest` with these inputs."""
     from tensorflow_serving.apis import predict_pb2
 
     request = predict_pb2.PredictRequest()
-    request.model_spec.name = problem.name
+    request.model_spec.name = model_name
     request.model_spec.signature_name = signature
     for name, tensor in tensors.items():
         request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))

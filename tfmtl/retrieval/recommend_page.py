@@ -71,7 +71,7 @@ def add_recommend_page(
             answers = {
                 name: tf.constant([found[name] for found in lists[:size]], dtype) for name, dtype in dtypes.items()
             }
-            writer.write(prediction_log(predict_request(problem, RECOMMEND, tensors), answers))
+            writer.write(prediction_log(predict_request(problem.name, RECOMMEND, tensors), answers))
 
 
 def _section(

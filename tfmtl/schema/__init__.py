@@ -4,6 +4,7 @@ from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.label_window import LabelWindow
 from tfmtl.schema.model_inputs import ModelInputs
@@ -21,6 +22,7 @@ __all__ = [
     "CategoricalFeature",
     "Clause",
     "Condition",
+    "Dialect",
     "Feature",
     "Keys",
     "LabelWindow",

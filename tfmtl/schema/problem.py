@@ -12,6 +12,7 @@ import yaml
 from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_checks import check_problem
@@ -43,6 +44,7 @@ class Problem:
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
         missing: tuple of str. Texts that mean missing in any column, such as `\\N` and `NULL`. Defaults to none: only
             the empty text does.
 
@@ -58,6 +60,7 @@ class Problem:
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
     examples: str | None = None
+    dialect: Dialect = field(default_factory=Dialect)
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -112,9 +115,9 @@ class Problem:
         return tables
 
     def what_differs(self, other: "Problem") -> list[str]:
-        """The parts in which two problems would not give one model: all but `split` and `examples`.
+        """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
-        These two only say which rows are learnt from, and may be others for another day's log.
+        These only say which rows are learnt from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]
@@ -141,6 +144,8 @@ class Problem:
             result["split"] = plain(self.split)
         if self.examples is not None:
             result["examples"] = self.examples
+        if plain(self.dialect):
+            result["dialect"] = plain(self.dialect)
         if self.missing:
             result["missing"] = list(self.missing)
         return result
@@ -150,7 +155,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "missing")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "dialect", "missing")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -176,6 +181,7 @@ class Problem:
             ),
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
+            dialect=read_record(Dialect, mapping.get("dialect", {}), "dialect"),
             missing=tuple(read_list(mapping.get("missing", []), "missing")),
         )
 

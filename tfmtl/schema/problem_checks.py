@@ -10,7 +10,7 @@ from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_missing, check_name, did_you_mean
+from tfmtl.schema.strict import check_argument, check_missing, check_name, did_you_mean
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -24,6 +24,10 @@ def check_problem(problem: Problem) -> None:
         raise ProblemError("Problem: `features` must name at least one feature. Received: none.")
     if not problem.tasks:
         raise ProblemError("Problem: `tasks` must name at least one task. Received: none.")
+    for feature in problem.features:
+        check_argument(f"Feature '{feature.name}'", "name", feature.name)
+    if problem.keys.time is not None:
+        check_argument("Keys", "time", problem.keys.time, "Rename the column in the log.")
     _check_unique("feature", [feature.name for feature in problem.features])
     _check_unique("task", [task.name for task in problem.tasks])
     _check_unique("sequence", [sequence.name for sequence in problem.sequences])

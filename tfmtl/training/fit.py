@@ -3,7 +3,7 @@
 import os
 import platform
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tfmtl.optimizers import LazyAdam
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
-from tfmtl.training.keep_best import KeepBest, save_model
+from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.progress import Progress
@@ -71,8 +71,9 @@ def fit(
 
     Raises:
         ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
-            prepared data or exported models, or cannot be written to; the tables do not fit into memory; there is no
-            training example; `options.init_from` is no finished run of this preset, or of data with other ids.
+            prepared data or exported models, is being written by another run, or cannot be written to; the tables do
+            not fit into memory; there is no training example; `options.init_from` is no finished run of this preset,
+            or of data with other ids.
         TypeError: `options.preset_options` holds something that the preset does not know.
         TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
@@ -81,7 +82,21 @@ def fit(
     alone = not is_one_of_several(strategy)
     verbose = verbose if is_chief(strategy) else 0
     folder = RunFolder(own_folder(strategy, Path(output)), options, data)
-    fresh = fresh or not alone
+    with folder.locked():
+        return _fit(data, folder, options, strategy, callbacks, verbose, fresh or not alone)
+
+
+def _fit(
+    data: PreparedData,
+    folder: RunFolder,
+    options: TrainOptions,
+    strategy: tf.distribute.Strategy,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: Any,
+    fresh: bool,
+) -> MultiTaskModel:
+    """`fit` in a folder that no other run is writing to."""
+    alone = not is_one_of_several(strategy)
     progress = Progress() if fresh else folder.progress() or Progress()
     resumes = bool(progress.epoch or progress.step)
     if folder.is_finished() and not resumes and not fresh:
@@ -139,10 +154,19 @@ def fit(
             average.swap()
         save_model(model, folder.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
+    _say(verbose, _what_is_kept(monitor, progress.history))
     model.load_weights(folder.model)
     if average:
         del model.weight_average
     return model
+
+
+def _what_is_kept(monitor: str | None, history: Mapping[str, Sequence[float]]) -> str:
+    epochs = len(history["loss"])
+    if monitor is None:
+        return f"Kept epoch {epochs}, the last: there is no validation to choose by."
+    epoch = best_epoch(monitor, history[monitor])
+    return f"Kept epoch {epoch + 1} of {epochs}: {monitor} {history[monitor][epoch]:.4f} is the best."
 
 
 def _say(verbose: Any, sentence: str) -> None:

@@ -1,6 +1,6 @@
 """Keeps the model of the best epoch, and ends a run that improves no more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class KeepBest(keras.callbacks.Callback):
         self._path = path
         self._monitor = monitor
         self._patience = patience
-        self._sign = 1.0 if monitor.endswith("auc") else -1.0
+        self._sign = _sign(monitor)
         self._best: float | None = None
         self._waited = 0
 
@@ -51,6 +51,15 @@ class KeepBest(keras.callbacks.Callback):
             return
         self._best, self._waited = value, 0
         save_model(self.model, self._path)
+
+
+def best_epoch(monitor: str, values: Sequence[float]) -> int:
+    """The epoch, from 0, whose model is kept: the first of the best ones."""
+    return max(range(len(values)), key=lambda epoch: (_sign(monitor) * values[epoch], -epoch))
+
+
+def _sign(monitor: str) -> float:
+    return 1.0 if monitor.endswith("auc") else -1.0
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -56,8 +56,8 @@ def test_the_good_problem_is_good() -> None:
 
 
 WRONG_KEYS = [
-    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['examples', 'features', 'keys', 'missing', 'name', "
-     "'sequences', 'split', 'tasks']. Did you mean 'features'?"),
+    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', "
+     "'missing', 'name', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
     ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'order', 'time', 'time_unit', 'user']. "
      "Did you mean 'user'?"),
     ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'format',"),
@@ -241,6 +241,22 @@ def test_names_are_plain_identifiers(place: str, value: str) -> None:
     _refused(
         _changed(place, value),
         f"`{argument}` {rule}. Received: {argument}={value!r}. Use another one; a feature's `column`",
+    )
+
+
+@pytest.mark.parametrize("name", ["class", "from", "self", "None"])
+def test_words_of_python_are_no_features(name: str) -> None:
+    """The export would fail on them, after all the work."""
+    text = (
+        f"`name` must not be a word of Python's own: it is an argument of the exported model. Received: name='{name}'"
+    )
+    _refused(_changed("features.0.name", name), f"{text}. Use another one; a feature")
+    _refused(_changed("keys.time", name), "`time` must not be a word of Python's own: it is an argument")
+
+
+def test_names_fit_into_files_names() -> None:
+    _refused(
+        _changed("features.0.name", "x" * 260), "`name` must have at most 200 characters, since it becomes a file's"
     )
 
 

@@ -31,7 +31,8 @@ def calibrate(
         predictions: likewise, the model's probabilities.
 
     Raises:
-        ValueError: a task is unknown or not binary, a method unknown, or the split has not both labels.
+        ValueError: a task is unknown or not binary, a method unknown, the split has not both labels, or
+            the model puts negatives above positives.
     """
     binary = [task.name for task in problem.tasks if task.kind == "binary"]
     calibrators: dict[str, Calibrator] = {}
@@ -57,7 +58,10 @@ def _calibrator(task: str, method: str, labels: Floats, predictions: Floats) -> 
     if len(set(rows.tolist())) < 2:
         rule = "have positive and negative labels in the validation split"
         raise ValueError(error_text("calibrate", "task", rule, task, "Leave it as it is, or validate on more."))
-    return _FITTED[name].fit(rows, probabilities)
+    try:
+        return _FITTED[name].fit(rows, probabilities)
+    except ValueError as error:
+        raise ValueError(f"calibrate: task '{task}' cannot be calibrated by '{name}'. {error}") from error
 
 
 def calibration_report(

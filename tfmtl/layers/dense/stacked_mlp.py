@@ -55,11 +55,12 @@ class StackedMLP(keras.layers.Layer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        self.dense_layers = []
+        self.dense_layers: list[StackedDense] = []
         self.dropout_layers = []
         shape = tuple(input_shape)
         for units in self.hidden_units:
-            dense = StackedDense(self.num_stacks, units, self.activation, dtype=self.dtype_policy)
+            name = f"dense_{len(self.dense_layers)}"
+            dense = StackedDense(self.num_stacks, units, self.activation, dtype=self.dtype_policy, name=name)
             dense.build(shape)
             shape = dense.compute_output_shape(shape)
             self.dense_layers.append(dense)

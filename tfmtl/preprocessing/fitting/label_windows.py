@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.analyze import moments
 from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
+from tfmtl.preprocessing.fitting.number_facts import moments
 from tfmtl.preprocessing.fitting.split import TimeCuts
+from tfmtl.preprocessing.fitting.time_grid import count_times
 from tfmtl.schema import SPLITS, BinaryTask, Problem
 
 KnownUntil = tuple[int, ...]  # by split: the newest time of which a label of it may know
@@ -21,10 +22,9 @@ _LATEST = np.iinfo(np.int64).max
 
 
 def newest_time(batch: pa.RecordBatch) -> pa.Table:
-    """The largest time of a batch, as a table of `split.time_counts`; merged as those, it keeps one a batch at most."""
+    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one a batch at most."""
     newest = pc.max(batch.column(columns.TIME)).as_py()
-    times = [] if newest is None else [newest]
-    return pa.table({"time": pa.array(times, pa.int64()), "count": pa.array([1] * len(times), pa.int64())})
+    return count_times(pa.array([] if newest is None else [newest], pa.int64()))
 
 
 def known_until(problem: Problem, newest: pa.Table | None, cuts: TimeCuts) -> KnownUntil:

@@ -48,8 +48,8 @@ def value_warnings(
     ]
     zoned, zoneless = (noticed_columns(read_counts, what) for what in ("zoned", "zoneless"))
     found += [
-        f"column '{column}' holds {zoned[column]} times with a zone and {zoneless[column]} without, which are taken for "
-        "UTC: check that they are."
+        f"column '{column}' holds {zoned[column]} times with a zone and {zoneless[column]} without, which are taken "
+        "for UTC: check that they are."
         for column in zoned
         if column in zoneless
     ]

@@ -204,6 +204,8 @@ def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
+    files, rows_of_each = np.unique(table[columns.FILE].to_numpy(), return_counts=True)
+    counts |= {f"file/{file}": count for file, count in zip(files.tolist(), rows_of_each.tolist(), strict=True)}
     if problem.keys.time is not None:
         times = table[columns.TIME].to_numpy()[examples]
         counts |= count_days(times, splits, problem.keys.ticks_per_second)

@@ -1,0 +1,1 @@
+"""Families of equations with exact solutions: data for operator networks, made in seconds."""

@@ -1,0 +1,68 @@
+"""Asking an operator network, with a warning where it has to guess."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.client.sync_client import SyncClient
+from serving.serving_error import ServingError
+from tfmtl.schema.training_range import TrainingRange
+
+_RANGE = "training_range"
+
+
+class OperatorClient:
+    """Asks an exported operator network through a client of either protocol.
+
+    It asks the server once for the range of the coefficients in training, and warns (`UserWarning`) where a request
+    leaves it; the request is answered all the same.
+
+    Example:
+
+        OperatorClient(RestClient("127.0.0.1:8501", "fisher")).predict(
+            {"coefficients": [[1.0, -1.0, 0.0, 0.0]], "initial": [u0], "points": [[[0.5, 0.25]]]}
+        )
+
+    Args:
+        client: `RestClient` or `GrpcClient`.
+    """
+
+    def __init__(self, client: SyncClient) -> None:
+        self._client = client
+        self._range: TrainingRange | None = None
+
+    def predict(self, inputs: Mapping[str, Any], *, signature_name: str = "serving_default") -> dict[str, Any]:
+        """The model's outputs.
+
+        Args:
+            inputs: name -> array, as the export's `signature.md` says.
+            signature_name: str. Defaults to `"serving_default"`.
+
+        Raises:
+            FeatureError: an input is missing, unknown or of another shape.
+            ServingError: with the server's code and message.
+        """
+        known = self.training_range()
+        known.warn(
+            type(self).__name__, {name: np.asarray(inputs[name]).tolist() for name in known.ranges if name in inputs}
+        )
+        outputs: dict[str, npt.NDArray[Any]] = self._client.predict(dict(inputs), signature_name=signature_name)
+        return outputs
+
+    def training_range(self) -> TrainingRange:
+        """The range of the coefficients in training; empty for a model without coefficients."""
+        if self._range is None:
+            self._range = TrainingRange(self._asked())
+        return self._range
+
+    def _asked(self) -> dict[str, tuple[list[float], list[float]]]:
+        try:
+            ends = self._client.predict({"rows": [0]}, signature_name=_RANGE)
+        except ServingError as error:
+            if error.code != "FAILED_PRECONDITION":
+                raise
+            return {}
+        names = [name.removesuffix("_low") for name in ends if name.endswith("_low")]
+        return {name: (ends[f"{name}_low"][0].tolist(), ends[f"{name}_high"][0].tolist()) for name in names}

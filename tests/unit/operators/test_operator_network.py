@@ -1,0 +1,226 @@
+"""The network against NumPy, its exact properties, and what it refuses."""
+
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.layer_checks import randomize_weights
+from tests.unit.operators.small_problems import CELLS, compiled, masked, masked_network, network, waves
+from tfmtl.operators import MLPBranch, MLPTrunk, OperatorNetwork, PODTrunk, RelativeL2, RelativeL2Loss
+
+TIMES_AXIS, SPACE_AXIS = np.linspace(0, 1, 4), np.arange(CELLS) / CELLS
+
+
+def features(data, count: int = 5) -> dict:
+    return data.rows(slice(count)).features()
+
+
+def test_output_is_the_scaled_product_of_branch_and_trunk() -> None:
+    data = waves()
+    made = network(data, hard=False)
+    made.bias.assign([0.3])
+    batch = features(data)
+    codes = np.asarray(made.last(made.hidden(batch)[:, None]))[:, 0]
+    functions = np.asarray(made.trunk(data.points))
+    learned = np.einsum("ic,qc->iq", codes, functions) / np.sqrt(6.0) + 0.3
+    expected = data.targets.mean() + data.targets.std() * learned
+    np.testing.assert_allclose(made(batch), expected, rtol=1e-5)
+
+
+def test_several_outputs_have_a_kernel_each_and_share_the_trunk() -> None:
+    data = waves()
+    both = np.stack([data.targets, 10.0 - data.targets], axis=-1)
+    two = type(data)(data.inputs, data.points, both, data.task_names, data.tasks)
+    made = network(two, hard=False, num_outputs=2)
+    assert made(features(two)).shape == (5, len(data.points), 2)
+    assert made.compute_output_shape({"coefficients": (5, 1), "initial": (5, 8), "points": (7, 2)}) == (5, 7, 2)
+    np.testing.assert_allclose(made.mean, both.mean(axis=(0, 1)), rtol=1e-5)
+    compiled(made).fit(two.batches(8, 3), verbose=0)
+
+
+def test_permuted_points_permute_the_answer_and_a_point_may_come_alone() -> None:
+    data = waves()
+    made, batch = network(data), features(data)
+    order = np.random.default_rng(0).permutation(len(data.points))
+    np.testing.assert_allclose(
+        made({**batch, "points": data.points[order]}), np.asarray(made(batch))[:, order], rtol=1e-6, atol=1e-6
+    )
+    assert made({**batch, "points": data.points[:1]}).shape == (5, 1)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_query_of_the_codes_is_the_call_bit_for_bit(shared: bool) -> None:
+    data = waves()
+    made, batch = network(data), features(data)
+    points = data.points if shared else np.random.default_rng(0).uniform(size=(5, 7, 2)).astype("float32")
+    np.testing.assert_array_equal(made.query(made.encode(batch), points), made({**batch, "points": points}))
+
+
+def test_points_of_each_row_answer_as_points_shared() -> None:
+    data = waves()
+    made, batch = network(data), features(data)
+    each = np.repeat(data.points[None], 5, axis=0)
+    np.testing.assert_allclose(made({**batch, "points": each}), made(batch), rtol=1e-5)
+
+
+def test_initial_condition_holds_exactly_and_ends_meet() -> None:
+    data = waves()
+    made, batch = network(data), features(data)
+    randomize_weights(made)
+    start = [[0.0, x] for x in SPACE_AXIS]
+    np.testing.assert_array_equal(made({**batch, "points": np.float32(start)}), batch["initial"])
+    ends = np.asarray(made({**batch, "points": np.float32([[0.7, 0.0], [0.7, 1.0], [0.7, -1.0]])}))
+    np.testing.assert_allclose(ends[:, 1:], ends[:, :1].repeat(2, axis=1), rtol=1e-5)
+    middle = np.asarray(made({**batch, "points": np.float32([[0.0, 0.5 / CELLS]])}))[:, 0]
+    np.testing.assert_allclose(middle, batch["initial"][:, :2].mean(axis=1), rtol=1e-6)
+
+
+def test_mask_makes_exact_zeros_without_gradient_and_hides_what_is_outside() -> None:
+    data = masked()
+    made = masked_network(data)
+    batch = data.features()
+    with tf.GradientTape() as tape:
+        answer = made(batch)
+        outside = tf.reduce_sum(tf.square(answer) * tf.cast(~data.mask, tf.float32))
+    gradients = tape.gradient(outside, [w.value for w in made.trainable_variables], unconnected_gradients="zero")
+    assert not np.any(np.asarray(answer)[~data.mask])
+    assert all(not np.any(gradient) for gradient in gradients)
+    changed = np.where(data.inputs["geometry"] > 0, data.inputs["k"], 99.0).astype("float32")
+    np.testing.assert_array_equal(made({**batch, "k": changed}), answer)
+
+
+def test_statistics_are_those_of_the_inside() -> None:
+    data = masked()
+    made = masked_network(data)
+    inside = data.inputs["k"][data.inputs["geometry"] > 0]
+    np.testing.assert_allclose(made.standardizers["k"].mean, inside.mean(), rtol=1e-4)
+    np.testing.assert_allclose(made.deviation, [data.targets[data.mask].std()], rtol=1e-5)
+
+
+def test_all_modes_reproduce_the_training_fields_and_are_not_trained() -> None:
+    data = waves(count=6)
+    trunk = PODTrunk([TIMES_AXIS, SPACE_AXIS], 12)
+    made = network(data, hard=False, trunk=trunk)
+    assert trunk.trainable_weights == []
+    modes, mean = np.asarray(trunk(data.points)), np.asarray(trunk.mean_field(data.points))
+    np.testing.assert_allclose(np.mean(modes[:, :3] ** 2, axis=0), 1.0, rtol=1e-4)
+    centered = data.targets - mean
+    coefficients = np.linalg.lstsq(modes, centered.T, rcond=None)[0]
+    np.testing.assert_allclose(modes @ coefficients, centered.T, atol=1e-4)
+    assert made(features(data)).shape == (5, len(data.points))
+    # Between the points linearly, beyond the border as on it.
+    between = np.asarray(trunk(np.float32([[0.0, 0.5 / CELLS], [0.0, 2.0]])))
+    np.testing.assert_allclose(between, [modes[:2].mean(axis=0), modes[CELLS - 1]], rtol=1e-4, atol=1e-5)
+
+
+def test_saved_and_loaded_it_answers_the_same_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    data = waves()
+    whole = compiled(network(data))
+    whole.fit(data.batches(8, 6, seed=3, num_queries=10), verbose=0)
+    keras.utils.set_random_seed(0)
+    first = compiled(network(data))
+    first.fit(data.batches(8, 3, seed=3, num_queries=10), verbose=0)
+    first.save(tmp_path / "model.keras")
+    second = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(second(features(data)), first(features(data)))
+    assert second.training_range == first.training_range
+    second.fit(data.batches(8, 6, seed=3, num_queries=10, start=3), verbose=0)
+    for one, other in zip(second.weights, whole.weights, strict=True):
+        np.testing.assert_array_equal(one, other, err_msg=one.path)
+
+
+@pytest.mark.parametrize("options", [{"jit_compile": True}, {"run_eagerly": True}, {"steps_per_execution": 2}])
+def test_every_way_to_compile_trains_alike(options: dict) -> None:
+    data = waves()
+    keras.utils.set_random_seed(0)
+    plain = compiled(network(data), jit_compile=False)
+    plain.fit(data.batches(8, 4), verbose=0)
+    keras.utils.set_random_seed(0)
+    other = compiled(network(data), **options)
+    other.fit(data.batches(8, 4), verbose=0)
+    np.testing.assert_allclose(other(features(data)), plain(features(data)), rtol=1e-4)
+
+
+def test_bfloat16_keeps_points_and_answers_in_float32() -> None:
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        data = waves()
+        made = network(data)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    answer = made(features(data))
+    assert answer.dtype == tf.float32
+    assert {weight.dtype for weight in made.weights} == {"float32"}
+    np.testing.assert_array_equal(answer[:, :CELLS], features(data)["initial"])  # exact although layers are not
+    compiled(made).fit(data.batches(8, 2), verbose=0)
+
+
+def test_fit_evaluate_and_predict_learn_the_planted_answer() -> None:
+    data = waves(30)
+    made = network(data)
+    made.compile(keras.optimizers.Adam(1e-2), RelativeL2Loss(), metrics=[RelativeL2()])
+    before = made.evaluate(data.whole(), verbose=0, return_dict=True)["relative_l2"]
+    made.fit(data.batches(20, 120, num_queries=16), verbose=0)
+    after = made.evaluate(data.whole(), verbose=0, return_dict=True)["relative_l2"]
+    assert after < 0.3 * before
+    assert made.predict(data.whole(7), verbose=0).shape == data.targets.shape
+
+
+def test_coefficients_outside_of_training_are_answered_with_a_warning() -> None:
+    data = waves()
+    made, batch = network(data), {**features(data), "points": np.repeat(data.points[None], 5, axis=0)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.predict(batch, verbose=0)
+    low, high = data.inputs["coefficients"].min(), data.inputs["coefficients"].max()
+    odd = np.array(batch["coefficients"])
+    odd[3] = 7.0
+    text = (
+        rf"`coefficients\[0\]` lies outside of its training range \[{low:g}, {high:g}\]. Received: 7 in row 3 \(1 such"
+    )
+    with pytest.warns(UserWarning, match=text):
+        answer = made.predict({**batch, "coefficients": odd}, verbose=0)
+    assert np.all(np.isfinite(answer))
+
+
+def test_wrong_inputs_are_refused_in_one_line() -> None:
+    data = waves()
+    made, batch = network(data), features(data)
+    for change, text in (
+        ({"points": np.ones((7, 3), "float32")}, r"`points.shape` must be \(Q, 2\) or \(B, Q, 2\). Received"),
+        ({"initial": np.ones((5, 9), "float32")}, r"`initial.shape` must be \(B, 8\), as in training"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            made({**batch, **change})
+    with pytest.raises(ValueError, match="Add \\['initial'\\]"):
+        made({name: value for name, value in batch.items() if name != "initial"})
+    data = masked()
+    made, batch = masked_network(data), data.features()
+    with pytest.raises(ValueError, match=r"`mask.shape` must be \(B, 16\), one value a point. Received"):
+        made({**batch, "mask": np.ones((10, 9), bool)})
+    with pytest.raises(ValueError, match="`inputs` must hold `mask`"):
+        made({name: value for name, value in batch.items() if name != "mask"})
+    with pytest.raises(ValueError, match=r"`geometry.shape` must be \(B, 4, 4\), as in training"):
+        made({**batch, "geometry": np.ones((10, 8, 8), "float32")})
+
+
+def test_wrong_arguments_are_refused() -> None:
+    branch, trunk, shapes = MLPBranch(["a"], (4,)), MLPTrunk(3, (4,)), {"a": (2,)}
+    for options, text in (
+        ({"standardize": {"b": "entry"}}, "`standardize` must be one of"),
+        ({"standardize": {"a": "rows"}}, "must be one of"),
+        ({"coefficients": ["b"]}, "`coefficients` must be one of"),
+        ({"num_outputs": 0}, "`num_outputs` must be a positive int"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            OperatorNetwork(branch, trunk, shapes, point_dim=2, **options)
+    with pytest.raises(ValueError, match=r"`input_shapes` must not name"):
+        OperatorNetwork(branch, trunk, {"points": (2,)}, point_dim=2)
+    with pytest.raises(ValueError, match=r"`latent_dim` must be at most 12, the number of training samples"):
+        network(waves(count=6), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS], 20), hard=False)
+    with pytest.raises(ValueError, match="`axes` must make the points of the data"):
+        network(waves(), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS + 0.1], 2), hard=False)

@@ -1,0 +1,389 @@
+"""The model: what a branch says of the input, times what a trunk says of the points."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfmtl.balancing import get_balancer
+from tfmtl.core.types import Shape, Tensor, Tensors
+from tfmtl.core.validation import check_bool, check_keys, check_one_of, check_positive_int, error_text
+from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.operators.balanced_step import balanced_step, check_balancing
+from tfmtl.operators.initial_condition import PeriodicInitialCondition
+from tfmtl.operators.operator_data import RESERVED, OperatorData
+from tfmtl.operators.standardize import STATISTICS, Standardize
+from tfmtl.schema.training_range import TrainingRange
+from tfmtl.sharpness import get_sharpness
+
+_OWNER = "OperatorNetwork"
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class OperatorNetwork(keras.Model):
+    """Maps functions, coefficients and geometries to the values of the solution at any points.
+
+    `u(b, y) = mask(y) (mean + deviation (bias + sum_c branch(b)_c trunk(y)_c / sqrt(p)))`, in physical units: what is
+    put in and out is standardized inside, by statistics that `adapt` takes of the training data. With a POD trunk the
+    mean is its mean field; with a hard initial condition `u = u0(x) + t deviation (...)`. The last layer of the branch
+    is linear and the network's own (`last`), a kernel for each output; the trunk is shared by the outputs.
+
+    A plain Keras model: `compile`, `fit` on `OperatorData.batches`, `evaluate` and `predict` on `OperatorData.whole`,
+    `save`. What a query needs of the inputs is `encode`d once; `query` then answers for any number of points.
+
+    Shapes: B batch, Q points of d coordinates, C outputs, p functions.
+
+    Args:
+        branch: layer; dict of named, standardized inputs -> `(B, H)`, such as `MLPBranch`.
+        trunk: layer; `(R, d)` points -> `(R, p)`, with an `adapt(data)`, such as `MLPTrunk`.
+        input_shapes: mapping of input name to its shape without the batch. All that a client has to give, points and
+            mask aside.
+        point_dim: int. Number of coordinates d.
+        num_outputs: int. Number of fields C. Defaults to `1`.
+        standardize: mapping of input name to `"entry"` or `"field"`, see `Standardize`. Inputs not named are taken as
+            they are. Defaults to `None`: none.
+        coefficients: Sequence of str. Inputs, vectors, whose range in training is remembered; `predict` warns outside
+            of it. Defaults to `()`.
+        initial_condition: `PeriodicInitialCondition` or None. Defaults to `None`.
+        use_mask: bool. Whether the answer is multiplied by an input `mask`, `(B, Q)`. Defaults to `False`.
+        **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: dict of the named inputs `(B, ...)`, `points`, `(Q, d)` for all samples or `(B, Q, d)`, and `mask`,
+            `(B, Q)`, if the network uses one. `task` and other keys are ignored.
+
+    Returns:
+        float32 `(B, Q)`, or `(B, Q, C)` with several outputs.
+
+    Raises:
+        ValueError: If an argument does not fit the others, or points or inputs have another shape.
+        TypeError: If a number is not an int.
+
+    Example:
+
+    >>> network = OperatorNetwork(MLPBranch(["initial"], (16,)), MLPTrunk(10, (16,)), {"initial": (64,)}, point_dim=2)
+    >>> network({"initial": keras.ops.ones((3, 64)), "points": keras.ops.ones((5, 2))}).shape
+    TensorShape([3, 5])
+
+    Reference:
+        Lu et al. 2021 (DeepONet), https://arxiv.org/abs/1910.03193, eq. 2; Kumar et al. 2025 (MT-DeepONet),
+        https://arxiv.org/abs/2408.02198: coefficients and mask as inputs. The factor `1 / sqrt(p)` is ours: without it
+        the answer starts p times too large in variance.
+    """
+
+    def __init__(
+        self,
+        branch: keras.layers.Layer,
+        trunk: keras.layers.Layer,
+        input_shapes: Mapping[str, Sequence[int]],
+        point_dim: int,
+        num_outputs: int = 1,
+        standardize: Mapping[str, str] | None = None,
+        coefficients: Sequence[str] = (),
+        initial_condition: PeriodicInitialCondition | None = None,
+        use_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"autocast": False, **kwargs})  # points and physical values stay float32
+        check_positive_int(_OWNER, "point_dim", point_dim)
+        check_positive_int(_OWNER, "num_outputs", num_outputs)
+        check_bool(_OWNER, "use_mask", use_mask)
+        self.branch = branch
+        self.trunk = trunk
+        self.input_shapes = {name: tuple(shape) for name, shape in input_shapes.items()}
+        self.point_dim = point_dim
+        self.num_outputs = num_outputs
+        self.standardize = dict(standardize or {})
+        self.coefficients = tuple(coefficients)
+        self.initial_condition = initial_condition
+        self.use_mask = use_mask
+        self._check_names()
+        self.balancing: Any = None
+        self.sharpness: Any = None
+        self.num_tasks: int | None = None
+        self.sample_loss: Any = None
+        self.standardizers = {
+            name: Standardize(how, dtype=self.dtype_policy, name=f"standardize_{name}")
+            for name, how in self.standardize.items()
+        }
+
+    def _check_names(self) -> None:
+        names = list(self.input_shapes)
+        for name in names:
+            if name in RESERVED:
+                raise ValueError(error_text(_OWNER, "input_shapes", f"not name {RESERVED}", name, "Rename it."))
+        for name, how in self.standardize.items():
+            check_one_of(_OWNER, "standardize", name, names)
+            check_one_of(_OWNER, f"standardize[{name!r}]", how, STATISTICS)
+        for name in self.coefficients:
+            check_one_of(_OWNER, "coefficients", name, names)
+            if len(self.input_shapes[name]) != 1:
+                shape = self.input_shapes[name]
+                raise ValueError(error_text(_OWNER, "coefficients", "name vectors", (name, shape), "Leave it out."))
+        if self.initial_condition is not None:
+            check_one_of(_OWNER, "initial_condition", self.initial_condition.input, names)
+            if self.num_outputs > 1:
+                advice = "Use a network for each output, or no initial condition."
+                raise ValueError(error_text(_OWNER, "num_outputs", "be 1", self.num_outputs, advice))
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds every part; the shapes follow from the arguments, so none is needed."""
+        shapes = {name: (None, *shape) for name, shape in self.input_shapes.items()}
+        for name, layer in self.standardizers.items():
+            layer.build(shapes[name])
+        for layer, shape in ((self.branch, shapes), (self.trunk, (None, self.point_dim))):
+            if not layer.built:  # a deserialized layer has already built itself
+                layer.build(shape)
+        width = self.branch.compute_output_shape(shapes)[-1]
+        self.last = StackedDense(self.num_outputs, self.trunk.latent_dim, dtype=self.dtype_policy, name="last")
+        self.last.build((None, 1, width))
+        fixed = {"shape": (self.num_outputs,), "trainable": False, "autocast": False}
+        self.mean = self.add_weight(name="mean", initializer="zeros", **fixed)
+        self.deviation = self.add_weight(name="deviation", initializer="ones", **fixed)
+        self.bias = self.add_weight(name="bias", shape=(self.num_outputs,), initializer="zeros", autocast=False)
+        self.ranges = {}
+        for name in self.coefficients:
+            own = {"shape": shapes[name][1:], "trainable": False, "autocast": False}
+            self.ranges[name] = [
+                self.add_weight(name=f"{name}_{end}", initializer=keras.initializers.Constant(value), **own)
+                for end, value in (("low", -np.inf), ("high", np.inf))
+            ]
+        self.built = True
+
+    def adapt(self, data: OperatorData) -> None:
+        """Takes from the training samples, and from them alone, what inputs, points and fields are standardized by.
+
+        Args:
+            data: `OperatorData`, the training samples.
+
+        Raises:
+            ValueError: an input is missing or has another shape, or the trunk cannot use the data.
+        """
+        if not self.built:
+            self.build()
+        check_keys(_OWNER, "data.inputs", data.inputs, tuple(self.input_shapes))
+        for name, shape in self.input_shapes.items():
+            self._check_input(name, data.inputs[name].shape, shape)
+        for name, layer in self.standardizers.items():
+            values = data.inputs[name]
+            inside = None if data.mask is None or data.mask.size != values.size else data.mask.reshape(values.shape)
+            layer.adapt(values, inside if layer.statistics == "field" else None)
+        for name, (low, high) in self.ranges.items():
+            low.assign(data.inputs[name].min(axis=0))
+            high.assign(data.inputs[name].max(axis=0))
+        self.trunk.adapt(data)
+        targets = data.targets.reshape((*data.targets.shape[:2], -1)).astype(np.float64)
+        values = targets.reshape(-1, self.num_outputs) if data.mask is None else targets[data.mask]
+        self.mean.assign(values.mean(axis=0))
+        self.deviation.assign(np.maximum(values.std(axis=0), 1e-12))
+
+    # === Forward ===
+
+    def hidden(self, inputs: Tensors) -> Tensor:
+        """What the branch's last layer reads, `(B, H)`."""
+        self._check_inputs(inputs)
+        return self.branch(
+            {
+                name: self.standardizers[name](inputs[name]) if name in self.standardizers else inputs[name]
+                for name in self.input_shapes
+            }
+        )
+
+    def encode(self, inputs: Tensors) -> Tensor:
+        """All that a query needs of the inputs, float32 `(B, C p)`, or `(B, p + X)` with an initial condition."""
+        codes = ops.cast(self.last(self.hidden(inputs)[:, None]), "float32")  # (B, C, p)
+        codes = ops.reshape(codes, (-1, self.num_outputs * self.trunk.latent_dim))
+        if self.initial_condition is None:
+            return codes
+        return ops.concatenate([codes, ops.cast(inputs[self.initial_condition.input], "float32")], axis=-1)
+
+    def query(self, codes: Tensor, points: Tensor, mask: Tensor | None = None) -> Tensor:
+        """The solution at points.
+
+        Args:
+            codes: what `encode` returned.
+            points: float `(Q, d)`, the same for all samples, or `(B, Q, d)`.
+            mask: `(B, Q)` or None. What the answer is multiplied by. Defaults to `None`, nothing.
+
+        Returns:
+            As the call.
+
+        Raises:
+            ValueError: points have another number of coordinates, or the mask another number of points.
+        """
+        self._check_points(points, mask)
+        start, gain = self.fixed_part(codes, points)
+        functions = self._functions(points)  # (Q, p) or (B, Q, p)
+        width = self.num_outputs * self.trunk.latent_dim
+        codes = ops.reshape(codes[:, :width], (-1, self.num_outputs, self.trunk.latent_dim))
+        axes = (0, 1) if len(points.shape) == 2 else (0, 1, 2)
+        products = ops.matmul(codes, ops.transpose(functions, (*axes[:-2], axes[-1], axes[-2])))  # (B, C, Q)
+        learned = ops.transpose(products, (0, 2, 1)) / np.float32(np.sqrt(self.trunk.latent_dim)) + self.bias
+        fields = start + gain * self.deviation * learned  # (B, Q, C)
+        if mask is not None:
+            fields = fields * ops.cast(mask, "float32")[..., None]
+        return fields[..., 0] if self.num_outputs == 1 else fields
+
+    def _functions(self, points: Tensor) -> Tensor:
+        flat = points if len(points.shape) == 2 else ops.reshape(points, (-1, self.point_dim))
+        functions = ops.cast(self.trunk(flat), "float32")
+        if len(points.shape) == 2:
+            return functions
+        return ops.reshape(functions, (-1, ops.shape(points)[1], self.trunk.latent_dim))
+
+    def fixed_part(self, codes: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
+        """What is added to the learned part, and what it is multiplied by before; `(B or 1, Q, 1)` each, or less."""
+        condition = self.initial_condition
+        if condition is not None:
+            initial = codes[:, self.trunk.latent_dim :]
+            return condition.start(initial, points)[..., None], condition.gain(points)[..., None]
+        if not hasattr(self.trunk, "mean_field"):
+            return self.mean, ops.ones(())
+        flat = ops.reshape(points, (-1, self.point_dim))
+        return ops.reshape(self.trunk.mean_field(flat), (*_front(points), 1)), ops.ones(())
+
+    def call(self, inputs: Tensors) -> Tensor:
+        if self.use_mask and "mask" not in inputs:
+            rule, advice = "hold `mask`", "Give the mask at the points, or make the network with use_mask=False."
+            raise ValueError(error_text(_OWNER, "inputs", rule, sorted(inputs), advice))
+        return self.query(self.encode(inputs), inputs["points"], inputs["mask"] if self.use_mask else None)
+
+    def compute_output_shape(self, input_shape: Any) -> Shape:
+        batch = next(input_shape[name][0] for name in self.input_shapes)
+        shape = (batch, input_shape["points"][-2])
+        return shape if self.num_outputs == 1 else (*shape, self.num_outputs)
+
+    # === Checks ===
+
+    def _check_inputs(self, inputs: Tensors) -> None:
+        check_keys(_OWNER, "inputs", inputs, tuple(self.input_shapes))
+        for name, shape in self.input_shapes.items():
+            self._check_input(name, inputs[name].shape, shape)
+
+    @staticmethod
+    def _check_input(name: str, received: Shape, shape: Shape) -> None:
+        known = tuple(received)[1:]
+        if len(known) != len(shape) or any(a not in (None, b) for a, b in zip(known, shape, strict=True)):
+            rule = f"be {('B', *shape)}, as in training".replace("'", "")
+            advice = "Sample it on the grid that the network was made for."
+            raise ValueError(error_text(_OWNER, f"{name}.shape", rule, tuple(received), advice))
+
+    def _check_points(self, points: Tensor, mask: Tensor | None) -> None:
+        shape = tuple(points.shape)
+        if len(shape) not in (2, 3) or shape[-1] != self.point_dim:
+            rule = f"be (Q, {self.point_dim}) or (B, Q, {self.point_dim})"
+            advice = f"Give each point {self.point_dim} coordinates, in the order of training."
+            raise ValueError(error_text(_OWNER, "points.shape", rule, shape, advice))
+        if mask is None:
+            return
+        received = tuple(mask.shape)
+        if len(received) != 2 or (None not in (received[1], shape[-2]) and received[1] != shape[-2]):
+            rule, advice = f"be (B, {shape[-2]}), one value a point", "Take the mask at the points that are asked."
+            raise ValueError(error_text(_OWNER, "mask.shape", rule, received, advice))
+
+    # === Training ===
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        balancing: Any = None,
+        sharpness: Any = None,
+        num_tasks: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training.
+
+        Args:
+            optimizer: any Keras optimizer or its name. Defaults to `"adam"`.
+            loss: a Keras loss with one value a sample, such as `RelativeL2Loss()`.
+            balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name. All weights
+                are shared by the tasks. Defaults to `None`: the mean over the batch.
+            sharpness: `"sam"`, `"asam"` or a `tfmtl.sharpness.Sharpness`, not decomposed. Defaults to `None`.
+            num_tasks: int or None. How many tasks the input `task` counts, for a balancer. Defaults to `None`.
+            **kwargs: Passed to `keras.Model.compile` (`metrics`, `jit_compile`, `steps_per_execution`, ...).
+
+        Raises:
+            ValueError: a balancer without `num_tasks`, or decomposed sharpness.
+        """
+        self.balancing = None if balancing is None else get_balancer(balancing)
+        self.sharpness = None if sharpness is None else get_sharpness(sharpness)
+        self.num_tasks = num_tasks
+        self.sample_loss = None if loss is None else keras.losses.get(loss)
+        check_balancing(_OWNER, self.balancing, self.sharpness, num_tasks)
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
+        return {
+            **super().get_compile_config(),
+            "balancing": keras.saving.serialize_keras_object(self.balancing),
+            "sharpness": keras.saving.serialize_keras_object(self.sharpness),
+            "num_tasks": self.num_tasks,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def sample_losses(self, targets: Tensor, predictions: Tensor) -> Tensor:
+        """The compiled loss of every sample, float32 `(B,)`."""
+        loss = self.sample_loss
+        values = loss.call(targets, predictions) if isinstance(loss, keras.Loss) else loss(targets, predictions)
+        return ops.mean(ops.reshape(ops.cast(values, "float32"), (ops.shape(targets)[0], -1)), axis=1)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        if self.balancing is None and self.sharpness is None:
+            plain: dict[str, Tensor] = super().train_step(data)
+            return plain
+        return balanced_step(self, data)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `OperatorData.batches` shuffles already."""
+        kwargs.setdefault("shuffle", False)
+        return super().fit(*args, **kwargs)
+
+    def predict(self, x: Any, **kwargs: Any) -> Any:
+        """`keras.Model.predict`, with a warning where coefficients lie outside of their training range."""
+        if isinstance(x, Mapping) and self.built:
+            self.training_range.warn(
+                _OWNER, {name: np.asarray(x[name]).tolist() for name in self.coefficients if name in x}
+            )
+        return super().predict(x, **kwargs)
+
+    @property
+    def training_range(self) -> TrainingRange:
+        """The ranges of the coefficients in training."""
+        return TrainingRange(
+            {name: (low.numpy().tolist(), high.numpy().tolist()) for name, (low, high) in self.ranges.items()}
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "branch": keras.saving.serialize_keras_object(self.branch),
+            "trunk": keras.saving.serialize_keras_object(self.trunk),
+            "input_shapes": {name: list(shape) for name, shape in self.input_shapes.items()},
+            "point_dim": self.point_dim,
+            "num_outputs": self.num_outputs,
+            "standardize": self.standardize,
+            "coefficients": list(self.coefficients),
+            "initial_condition": keras.saving.serialize_keras_object(self.initial_condition),
+            "use_mask": self.use_mask,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "OperatorNetwork":
+        parts = {
+            name: keras.saving.deserialize_keras_object(config.pop(name))
+            for name in ("branch", "trunk", "initial_condition")
+        }
+        return cls(**parts, **config)
+
+
+def _front(points: Tensor) -> tuple[Any, ...]:
+    """The axes of the points before their coordinates."""
+    return tuple(ops.shape(points))[:-1]

@@ -1,0 +1,89 @@
+"""A trunk whose functions are periodic in one coordinate."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_count, check_positive_int, check_positive_number, error_text
+from tfmtl.operators.trunk.mlp_trunk import MLPTrunk
+
+if TYPE_CHECKING:
+    from tfmtl.operators.operator_data import OperatorData
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class PeriodicTrunk(MLPTrunk):
+    """An `MLPTrunk` that sees one coordinate x as `sin(2 pi k x / period)` and `cos(2 pi k x / period)`, k = 1..waves.
+
+    Whatever it learns is exactly periodic, to rounding. The other coordinates are standardized.
+
+    Shapes: R points of d coordinates, p functions.
+
+    Args:
+        axis: int. Which coordinate. Defaults to `1`.
+        period: float. Its period, in its unit. Defaults to `1.0`.
+        waves: int. Number of waves. Defaults to `4`.
+        latent_dim: int. Number of functions p. Defaults to `100`.
+        hidden_units: Sequence of ints. Width of each hidden layer. Defaults to `(128, 128, 128)`.
+        activation: Keras activation or its name, after every hidden layer. Defaults to `"gelu"`.
+        **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
+
+    Call arguments:
+        inputs: float `(R, d)`.
+
+    Returns:
+        float `(R, p)`.
+
+    Raises:
+        ValueError: If a number is out of range, or at build if there is no such coordinate.
+        TypeError: If a number is of another type.
+
+    Reference:
+        Lu et al. 2022, https://arxiv.org/abs/2111.05512, section 3.2: periodic boundary conditions by the trunk.
+    """
+
+    def __init__(
+        self,
+        axis: int = 1,
+        period: float = 1.0,
+        waves: int = 4,
+        latent_dim: int = 100,
+        hidden_units: Sequence[int] = (128, 128, 128),
+        activation: Any = "gelu",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(latent_dim, hidden_units, activation, **kwargs)
+        owner = type(self).__name__
+        check_count(owner, "axis", axis, "Count coordinates from 0.")
+        check_positive_number(owner, "period", period)
+        check_positive_int(owner, "waves", waves)
+        self.axis = axis
+        self.period = period
+        self.waves = waves
+
+    def build(self, input_shape: Shape) -> None:
+        dim = input_shape[-1]
+        if self.axis >= dim:
+            raise ValueError(error_text(type(self).__name__, "axis", f"be below {dim}", self.axis, "Count from 0."))
+        self._others = [axis for axis in range(dim) if axis != self.axis]
+        self._build_on(len(self._others), len(self._others) + 2 * self.waves)
+
+    def adapt(self, data: "OperatorData") -> None:
+        """Takes the statistics of the training points' other coordinates."""
+        self.standardize.adapt(data.points[:, self._others])
+
+    def call(self, inputs: Tensor) -> Tensor:
+        exact = ops.cast(inputs, "float32")
+        numbers = np.arange(1, self.waves + 1, dtype=np.float32) * np.float32(2.0 * math.pi / self.period)
+        angles = exact[:, self.axis, None] * numbers  # (R, waves)
+        others = self.standardize(ops.take(exact, np.array(self._others, np.int32), axis=1))
+        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        return self._functions(ops.concatenate([others, ops.cast(waves, others.dtype)], axis=-1))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis, "period": self.period, "waves": self.waves}
