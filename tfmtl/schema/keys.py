@@ -7,6 +7,8 @@ from tfmtl.schema.strict import check_choice, check_column, check_name, check_ty
 
 SECONDS_PER_DAY = 86_400
 TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000, "d": 1}  # ticks a second, as times are held
+ROW_WEIGHT = "__weight"
+"""What `weight` is called among the labels of a batch; no task can be called so."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,8 @@ class Keys:
         order: str or None. Column of numbers that says which of a user's rows
             at one time comes first, so that the earlier ones are history of
             the later. Defaults to `None`: rows at one time know nothing of one another.
+        weight: str or None. Column that says how much a row counts for all tasks; at least 0. An example that lacks
+            it is rejected. Defaults to `None`: every row counts once.
     """
 
     user: str | None = None
@@ -32,6 +36,7 @@ class Keys:
     group: str | None = None
     time_unit: str = "s"
     order: str | None = None
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         check_types("Keys", self)
@@ -45,6 +50,7 @@ class Keys:
                 f"Keys: `order` must go with `time`: it orders rows at one time. Received: order={self.order!r}, "
                 "time=None. Name the column of the time."
             )
+        check_column("Keys", "weight", self.weight)
         check_choice("Keys", "time_unit", self.time_unit, TIME_UNITS)
 
     @property

@@ -113,6 +113,10 @@ class RawColumns:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=len(column)))])
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.filter(pa.array(kept)))
 
+    def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
+        """Rejects rows for a value that was readable and is wrong; null in `where` is no fault."""
+        self._rejections.add(pc.fill_null(where, False), reason, values)
+
     def notice_texts(self, what: str, name: str) -> None:
         """Counts the most frequent texts of a column."""
         counted = pc.value_counts(self.text(name).drop_null())
