@@ -12,6 +12,7 @@ SPLIT = "row:split"  # index into tfmtl.schema.SPLITS
 IS_EXAMPLE = "row:example"
 USER = "key:user"
 TIME = "key:time"
+ORDER = "key:order"
 GROUP = "key:group"
 
 
@@ -44,10 +45,20 @@ def match(problem: Problem, name: str) -> str:
 def number_columns(problem: Problem) -> set[str]:
     """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
     numbers = {feature.column_name for feature in problem.features if not isinstance(feature, CategoricalFeature)}
+    numbers |= {problem.keys.order} if problem.keys.order is not None else set()
     numbers |= {column for task in problem.tasks for column in task.number_columns}
     names = {feature.column_name for feature in problem.features if isinstance(feature, CategoricalFeature)}
     names |= {task.late_window.same for task in problem.late_tasks if task.late_window and task.late_window.same}
     return numbers - names - {problem.keys.user, problem.group_column, problem.split.column}
+
+
+def missing_texts(problem: Problem) -> dict[str, tuple[str, ...]]:
+    """Column -> the texts that mean missing in it, for columns that have any."""
+    own: dict[str, tuple[str, ...]] = {}
+    for feature in problem.features:
+        own[feature.column_name] = own.get(feature.column_name, ()) + feature.missing
+    texts = {column: tuple(dict.fromkeys(problem.missing + own.get(column, ()))) for column in column_uses(problem)}
+    return {column: found for column, found in texts.items() if found}
 
 
 def raw_columns(problem: Problem) -> tuple[str, ...]:
@@ -59,6 +70,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     """Every column the log must have -> the first place in the problem file that names it."""
     keys = problem.keys
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
+    named += [(keys.order, "keys.order")]
     named += [(problem.split.column, "split.column")]
     named += [(feature.column_name, f"feature '{feature.name}'") for feature in problem.features]
     named += [(column, f"label of task '{task.name}'") for task in problem.tasks for column in task.label_columns]

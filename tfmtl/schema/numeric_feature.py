@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tfmtl.schema.categorical_feature import SIDES
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score")
 
@@ -27,6 +27,7 @@ class NumericFeature:
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
         column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
             Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -37,6 +38,7 @@ class NumericFeature:
     dim: int = 16
     side: str = "context"
     column: str | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"NumericFeature '{self.name}'"
@@ -45,6 +47,7 @@ class NumericFeature:
         check_choice(owner, "transform", self.transform, TRANSFORMS)
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
         check_minimum(owner, "buckets", self.buckets, 2)
         check_minimum(owner, "dim", self.dim, 1)
 
