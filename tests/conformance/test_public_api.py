@@ -55,6 +55,8 @@ PUBLIC = {
         "BehaviorHypernetwork",
         "BilinearInteraction",
         "BinaryHead",
+        "BottomLayer",
+        "SharingLayer",
         "CompressedInteraction",
         "ConditionalTransformerBlock",
         "ConversionChain",

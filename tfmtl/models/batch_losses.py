@@ -58,7 +58,7 @@ class BatchLosses:
     def correlation(self) -> Tensor | None:
         """How the labels of the whole batch go together, `(T, T)`; `None` if the sharing layer does not ask."""
         sharing = self._model.sharing
-        if not getattr(sharing, "uses_label_correlation", False):
+        if not sharing.uses_label_correlation:
             return None
         columns = tf.stack([self.labels[name] for name in self._model.heads], axis=1)  # (B, T)
         # Large values would lose their spread in float32 sums; a cosine is not the same about another origin.

@@ -1,7 +1,7 @@
 """The model: embedding -> bottom -> sharing -> towers -> heads."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,13 +18,16 @@ from tfmtl.core.validation import (
     check_rate,
     error_text,
 )
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.distributed_model import DistributedModel
 from tfmtl.models.objectives import OBJECTIVES
 from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.decomposed_gradients import flat_balancer
+from tfmtl.models.steps.representation_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
@@ -60,8 +63,8 @@ class MultiTaskModel(DistributedModel):
 
     Args:
         inputs: `ModelInputs` or the mapping that its `to_dict` returns.
-        bottom: layer; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
-        sharing: layer; `(B, S, H)` -> `(B, T, H')`.
+        bottom: `BottomLayer`; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
+        sharing: `SharingLayer`; `(B, S, H)` -> `(B, T, H')`.
         tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
         dropout: float in [0, 1). Dropout inside the towers. Defaults to `0.0`.
         embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
@@ -82,7 +85,7 @@ class MultiTaskModel(DistributedModel):
         dict: task -> float32 `(B,)`.
 
     Raises:
-        TypeError: If a width is not an int.
+        TypeError: If a width is not an int, or a part has another type.
         ValueError: If a width is not positive, `dropout` outside [0, 1), `expectation_weight` negative, `chain`
             unknown, chain or calibrator are asked for and no task has a parent, the calibrator beside a chain, or at
             build if what the heads read has not one representation for each task.
@@ -91,8 +94,8 @@ class MultiTaskModel(DistributedModel):
     def __init__(
         self,
         inputs: ModelInputs | Mapping[str, Any],
-        bottom: keras.layers.Layer,
-        sharing: keras.layers.Layer,
+        bottom: BottomLayer,
+        sharing: SharingLayer,
         tower_units: Sequence[int] = (64,),
         dropout: float = 0.0,
         embedding_dim: int | None = None,
@@ -105,6 +108,10 @@ class MultiTaskModel(DistributedModel):
         if tower_units != () and tower_units != []:
             check_positive_ints("MultiTaskModel", "tower_units", tower_units, "Use widths as in (64,), or () for none.")
         check_rate("MultiTaskModel", "dropout", dropout)  # also without towers, where it says nothing
+        for argument, part, base in (("bottom", bottom, BottomLayer), ("sharing", sharing, SharingLayer)):
+            if not isinstance(part, base):
+                rule, advice = f"be a {base.__name__}", f"Derive your own from tfmtl.layers.{base.__name__}."
+                raise TypeError(error_text("MultiTaskModel", argument, rule, part, advice))
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.bottom = bottom
         self.sharing = sharing
@@ -180,7 +187,7 @@ class MultiTaskModel(DistributedModel):
             training: bool. Whether dropout is on. Defaults to `False`.
             label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
         """
-        bottom = self.bottom(self.embedding(features), training=training)
+        bottom = self.bottom(self.embedding(features, training=training), training=training)
         return self.head_outputs(self.share(bottom, training, label_correlation), training)
 
     def share(
@@ -255,6 +262,7 @@ class MultiTaskModel(DistributedModel):
         Raises:
             ValueError: an argument that follows from the problem is given, a name is unknown, or decomposed sharpness
                 is asked for at a representation.
+            NotImplementedError: gradients are to be balanced at a representation that the sharing layer does not name.
         """
         for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(argument) is not None:
@@ -272,6 +280,7 @@ class MultiTaskModel(DistributedModel):
         self.max_projected_rows = max_projected_rows
         self.sharpness = None if sharpness is None else get_sharpness(sharpness)
         self.flat_balancing = flat_balancer(self.balancing, self.sharpness, shared)
+        check_place(self.sharing, self.balancing, shared)
         for balancer in (self.balancing, self.flat_balancing):
             if balancer is not None:
                 balancer.build(len(self.inputs.problem.tasks))
@@ -366,15 +375,13 @@ class MultiTaskModel(DistributedModel):
         """
         if self.connects_tasks:
             return []
-        layers = [self.sharing, *([self.bottom] if getattr(self.sharing, "keeps_streams", False) else [])]
-        return [weight for layer in layers for weight in getattr(layer, "private_weights", [])]
+        bottoms = self.bottom.private_weights if self.sharing.keeps_streams else []
+        return [*self.sharing.private_weights, *bottoms]
 
     def representation_shape(self) -> Shape | None:
         """Shape of the last representation that all tasks read inside the sharing layer; `None` if there is none."""
         bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
-        if bottom[1] != 1 or not hasattr(self.sharing, "representation_shape"):
-            return None
-        return cast("Shape | None", self.sharing.representation_shape(bottom))
+        return self.sharing.representation_shape(bottom) if bottom[1] == 1 else None
 
     # === Keras ===
 

@@ -69,6 +69,7 @@ class ForwardPass:
         self.model = model
         self.losses = losses
         self.row_ids = model.embedding.row_ids(features)
+        self.rows = tf.shape(next(iter(features.values())))[0]
         self._features = features
         self._correlation = losses.correlation()
         self._jit_compile = jit_compile
@@ -139,7 +140,7 @@ class ForwardPass:
 
     def _run(self, vectors: Vectors, offset: Tensor | None) -> Outputs:
         model = self.model
-        bottom = model.bottom(model.embedding(self._features, vectors), training=True)
+        bottom = model.bottom(model.embedding(self._features, vectors, training=True), training=True)
         hidden = model.share(bottom, training=True, label_correlation=self._correlation, offset=offset)
         raw = model.head_outputs(hidden, training=True)
         contributions, rest, means = self.losses.of(raw, list(model.losses))
