@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts
 from tfmtl.preprocessing.fitting.number_facts import NumberFacts
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
@@ -37,7 +38,7 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
-        counted.append(((LABEL, task.name), count_numbers(examples.column(columns.label(task.name)))))
+        counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
 
 
@@ -47,7 +48,8 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     if "bits" in tables[0].column_names:
         return merge_number_counts(tables)
     merged = pa.concat_tables(tables)
-    return merged.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+    keys = [name for name in merged.column_names if name != "count"]
+    return merged.group_by(keys).aggregate([("count", "sum")]).rename_columns([*keys, "count"])
 
 
 def _count(values: pa.Array) -> pa.Table:
@@ -78,15 +80,16 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                     f"the numbers in column '{feature.column_name}' {facts.narrow()}. Subtract an offset in the log, "
                     "or take it out of the features if it is a time."
                 )
-    labels = {task.name: NumberFacts(counts.get((LABEL, task.name))).moments() for task in problem.tasks}
+    labels = {task.name: LabelFacts(task, counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
         boundaries=boundaries,
         means=means,
         deviations=deviations,
-        label_means={name: mean for name, (mean, _) in labels.items()},
-        label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        label_means={name: facts.moments[0] for name, facts in labels.items()},
+        label_deviations={name: facts.moments[1] for name, facts in labels.items()},
+        task_state={name: facts.state for name, facts in labels.items() if facts.state},
         notes=tuple(notes),
     )
 

@@ -13,7 +13,7 @@ from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.number_facts import moments
 from tfmtl.preprocessing.fitting.split import TimeCuts
 from tfmtl.preprocessing.fitting.time_grid import count_times
-from tfmtl.schema import SPLITS, BinaryTask, Problem
+from tfmtl.schema import SPLITS, Problem, TaskRecord
 
 KnownUntil = tuple[int, ...]  # by split: the newest time of which a label of it may know
 
@@ -75,7 +75,7 @@ def join_labels(problem: Problem, table: pa.Table) -> tuple[pa.Table, dict[str, 
     splits = table[columns.SPLIT].to_numpy()
     labels = {}
     for task in problem.late_tasks:
-        window = task.label_window
+        window = task.late_window
         assert window is not None
         groups, matches = users, np.ones(len(times), bool)
         if window.same is not None:
@@ -135,10 +135,10 @@ def add_label_moments(
     return replace(statistics, label_means=means, label_deviations=deviations)
 
 
-def _window_ends(problem: Problem, task: BinaryTask, times: np.ndarray) -> np.ndarray:
+def _window_ends(problem: Problem, task: TaskRecord, times: np.ndarray) -> np.ndarray:
     """The last moments of a late task's windows, int64 `(n,)`."""
-    assert task.label_window is not None  # that is what makes a task late
-    ticks = task.label_window.ticks(problem.keys.ticks_per_second)
+    assert task.late_window is not None  # that is what makes a task late
+    ticks = task.late_window.ticks(problem.keys.ticks_per_second)
     return np.asarray(np.minimum(times, _LATEST - ticks) + ticks)
 
 
@@ -155,7 +155,7 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _without_other_parents(
-    problem: Problem, task: BinaryTask, table: pa.Table, labels: Mapping[str, np.ndarray]
+    problem: Problem, task: TaskRecord, table: pa.Table, labels: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """A task's labels, 0 where an ancestor's label is 0: what follows is then not this example's doing."""
     own = labels[task.name]
