@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from serving.server.batching_options import BatchingOptions
-from serving.server.grpc_server import GrpcServer
+from serving.server.choose_grpc_server import make_grpc_server
 from serving.server.grpc_service import GrpcService
 from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig, read_model_config_file
@@ -43,8 +43,8 @@ class LocalServer:
     version and long calls block nobody; the previous version answers until the next one is ready. A version
     that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
     Write a new version under a name that is not a number and rename it, so that no half version is seen.
-    Further models and labels: `from_config_file`, or HandleReloadConfigRequest while it runs. Prometheus' metrics are
-    at `/metrics` of the REST port, health is at `/healthz`.
+    Further models and labels: `from_config_file`, or HandleReloadConfigRequest where `security` allows it. Prometheus'
+    metrics are at `/metrics` of the REST port, health is at `/healthz`.
 
     Example:
 
@@ -64,7 +64,8 @@ class LocalServer:
         batching: BatchingOptions or None. How requests are put together and how many may wait. Defaults to None,
             `BatchingOptions.none()`.
         limits: Limits or None. What one client may ask. Defaults to None, `Limits()`.
-        security: Security or None. TLS and a token. Defaults to None, neither.
+        security: Security or None. TLS, tokens, what browsers and HandleReloadConfigRequest may do. Defaults to None,
+            `Security()`.
         request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
 
     Attributes:
@@ -214,7 +215,9 @@ class LocalServer:
             batcher = stack.enter_context(RequestBatcher(self._batching, metrics))
             common = pool, self._limits, self._request_log
             drains = [
-                await self._open_grpc(stack, GrpcService(models, batcher, metrics, loader, *common)),
+                await self._open_grpc(
+                    stack, GrpcService(models, batcher, metrics, loader, *common, self._reload_roots())
+                ),
                 await self._open_rest(stack, RestService(models, batcher, *common), Monitoring(models, metrics)),
             ]
             stack.push_async_callback(_drain, drains)
@@ -232,20 +235,27 @@ class LocalServer:
             )
             yield
 
+    def _reload_roots(self) -> list[Path] | None:
+        """The folders below which a further configuration may find models; None if there is to be none."""
+        if not self._security.can_reload:
+            return None
+        base = self._security.reload_base
+        return [config.base_dir for config in self._configs] if base is None else [base]
+
     async def _open_grpc(self, stack: AsyncExitStack, service: GrpcService) -> _Drain:
-        server = GrpcServer(service.methods(), self._limits, self._security)
+        server = make_grpc_server(service.methods(), self._limits, self._security)
         host = f"[{self._host}]" if ":" in self._host else self._host
         try:
             self.grpc_port = server.open(f"{host}:{self.grpc_port}")
         except RuntimeError as error:
             raise _port_error("grpc_port", self.grpc_port, self._host) from error
-        server.start()
+        await server.start()
         # Whom it let in has been answered by then, and the core waits in vain for calls that it never handed on.
         stack.push_async_callback(server.stop, _CLOSE_SECONDS)
         return lambda: server.admission.drain(_DRAIN_SECONDS)
 
     async def _open_rest(self, stack: AsyncExitStack, service: RestService, monitoring: Monitoring) -> _Drain:
-        guard = RestGuard(self._limits, self._security)
+        guard = RestGuard(self._limits, self._security, self._host)
         application = service.application(guard.check)
         monitoring.add_to(application)
         runner = web.AppRunner(

@@ -13,6 +13,8 @@ import typer
 from serving.served_name import served_name
 from serving.server.limits import Limits
 from serving.server.server_options import (
+    AllowAnyOrigin,
+    AllowReload,
     BatchingParametersFile,
     EnableBatching,
     IdleSeconds,
@@ -21,6 +23,8 @@ from serving.server.server_options import (
     MaxRequests,
     MaxRows,
     ReadSeconds,
+    ReloadBase,
+    ReloadTokenFile,
     TlsCertificate,
     TlsClientCa,
     TlsKey,
@@ -60,10 +64,17 @@ def serve(
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
     token_file: TokenFile = None,
+    allow_reload: AllowReload = False,
+    reload_token_file: ReloadTokenFile = None,
+    reload_base: ReloadBase = None,
+    allow_any_origin: AllowAnyOrigin = False,
     log_requests: Annotated[
         Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
     ] = None,
     log_rate: Annotated[float, typer.Option(help="Share of the requests in that sample.")] = 0.01,
+    log_folder_bytes: Annotated[int, typer.Option(help="Most bytes of that folder; a full one takes no more.")] = (
+        10 * 2**30
+    ),
     log_seed: Annotated[int | None, typer.Option(help="Seed of the sample; default: another one each time.")] = None,
 ) -> None:
     """Serve exported models over TF Serving's gRPC and REST APIs until Ctrl-C."""
@@ -79,8 +90,19 @@ def serve(
         "poll_seconds": poll_seconds,
         "batching": choose_batching(enable_batching, batching_parameters_file),
         "limits": Limits(max_message_bytes, max_rows, max_requests, max_connections, read_seconds, idle_seconds),
-        "security": Security(tls_certificate, tls_key, tls_client_ca, token_file),
-        "request_log": None if log_requests is None else RequestLog(log_requests, log_rate, log_seed),
+        "security": Security(
+            tls_certificate,
+            tls_key,
+            tls_client_ca,
+            token_file,
+            allow_reload,
+            reload_token_file,
+            reload_base,
+            allow_any_origin,
+        ),
+        "request_log": None
+        if log_requests is None
+        else RequestLog(log_requests, log_rate, log_seed, max_folder_bytes=log_folder_bytes),
     }
     if (base_dir is None) == (model_config_file is None):
         raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")

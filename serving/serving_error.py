@@ -87,6 +87,11 @@ def invalid_argument(message: str) -> ServingError:
     return ServingError("INVALID_ARGUMENT", message)
 
 
+def internal_error(error: Exception) -> ServingError:
+    """Returns the error for what went wrong in the server itself: code `INTERNAL`, HTTP 500."""
+    return ServingError("INTERNAL", f"Internal error: {type(error).__name__}: {error}")
+
+
 def quote(value: object) -> str:
     """Returns the beginning of what a client sent, for messages, so that the cause still stands behind it.
 

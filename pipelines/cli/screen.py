@@ -23,7 +23,7 @@ _HEADINGS = {
 
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table per kind of task: a row per task and model, a column per metric.
+    """One table per kind of task: a row per task and model, and one for what a constant scores; a column per metric.
 
     Args:
         console: where to print.
@@ -40,6 +40,8 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
         for task in members:
             for model, report in reports.items():
                 table.add_row(task, model, *[_number(report[task][name]) for name in shown])
+            if "baseline" in tasks[task]:
+                table.add_row(task, "a constant", *[_number(tasks[task]["baseline"].get(name)) for name in shown])
             table.add_section()
         console.print(table)
     for task, metrics in tasks.items():
@@ -47,6 +49,13 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
             console.print(
                 f"GAUC of {task}: over {metrics['gauc_groups']} groups; {metrics['gauc_groups_skipped']} groups "
                 "with labels of one class only are left out"
+            )
+    for task in tasks:
+        worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
+        if worse:
+            console.print(
+                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its probabilities say less "
+                "than the mean label alone. Calibrate it, or train for fewer epochs or at a lower learning rate."
             )
 
 

@@ -18,8 +18,8 @@ _VALUES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
-    """Yields `{task: score}` for every line of `requests`.
+def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
+    """Yields `{output: number or list of numbers}` for every line of `requests`.
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
@@ -44,7 +44,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, float]]:
         batch = rows[start : start + _BATCH]
         outputs = serve(**to_tensors(batch, signature))
         for row in range(len(batch)):
-            yield {task: float(values[row]) for task, values in outputs.items()}
+            yield {task: values[row].numpy().tolist() for task, values in outputs.items()}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from serving.protocol.messages import MESSAGES
 from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import LOADER_SIGNATURE, Signature
+from serving.protocol.signature import Signature, signatures_of
 from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
 from serving.protocol.version_status import VERSION_STATES, VersionStatus
 from serving.serving_error import STATUS_CODES
@@ -57,12 +57,7 @@ class GrpcFormat:
 
     def read_metadata(self, answer: Any) -> ModelMetadata:
         """Returns the signatures."""
-        definitions = MESSAGES["SignatureDefMap"].FromString(answer.metadata["signature_def"].value)
-        signatures = {
-            name: Signature.from_signature_def(name, definition)
-            for name, definition in definitions.signature_def.items()
-            if name != LOADER_SIGNATURE
-        }
+        signatures = signatures_of(answer.metadata["signature_def"].value)
         return ModelMetadata(answer.model_spec.version.value, signatures)
 
     def status_request(self, version: int | None) -> GrpcCall:

@@ -1,4 +1,4 @@
-"""The messages of TF Serving's API that the client needs, made without importing TensorFlow.
+"""The messages of TF Serving's API that client and server need, made without importing TensorFlow.
 
 `tensorflow_serving.apis` imports all of TensorFlow: seconds, and hundreds of megabytes, for a program that only
 sends requests. On the wire a message is field numbers and types, no names, so these few declarations write and
@@ -48,6 +48,12 @@ DECLARATIONS: dict[str, dict[str, tuple[int, str]]] = {
     "TensorInfo": {"dtype": (2, "int32"), "tensor_shape": (3, "TensorShapeProto")},
     "SignatureDef": {"inputs": (1, "{TensorInfo}"), "outputs": (2, "{TensorInfo}")},
     "SignatureDefMap": {"signature_def": (1, "{SignatureDef}")},
+    "BytesList": {"value": (1, "[bytes]")},
+    "FloatList": {"value": (1, "[float]")},
+    "Int64List": {"value": (1, "[int64]")},
+    "Feature": {"bytes_list": (1, "BytesList"), "float_list": (2, "FloatList"), "int64_list": (3, "Int64List")},
+    "Features": {"feature": (1, "{Feature}")},
+    "Example": {"features": (1, "Features")},
     "Any": {"type_url": (1, "string"), "value": (2, "bytes")},
     "GetModelMetadataRequest": {"model_spec": (1, "ModelSpec"), "metadata_field": (2, "[string]")},
     "GetModelMetadataResponse": {"model_spec": (1, "ModelSpec"), "metadata": (2, "{Any}")},

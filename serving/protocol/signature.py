@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from serving.protocol.feature_error import FeatureError
+from serving.protocol.messages import MESSAGES
 from serving.protocol.tensor_proto import data_type_name, dtype_name
-from serving.serving_error import invalid_argument, quote
+from serving.serving_error import ServingError, invalid_argument, quote
 
 # SavedModels list their own initialization among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"
+DEFAULT_SIGNATURE = "serving_default"
 _LONGEST_TYPO = 200
 
 
@@ -152,6 +154,31 @@ class Signature:
                 )
             if count > 1:
                 raise invalid_argument(f"Signature {self.name!r}: output {name!r} is asked for {count} times.")
+
+
+def signatures_of(definitions: bytes) -> dict[str, Signature]:
+    """The signatures that can be asked, of a serialized `SignatureDefMap`."""
+    found = MESSAGES["SignatureDefMap"].FromString(definitions).signature_def
+    return {
+        name: Signature.from_signature_def(name, definition)
+        for name, definition in found.items()
+        if name != LOADER_SIGNATURE
+    }
+
+
+def choose_signature(signatures: Mapping[str, Signature], name: str, version: int) -> Signature:
+    """Returns the named signature of a version, `serving_default` for an empty name.
+
+    Raises:
+        ServingError: `FAILED_PRECONDITION`, as TF Serving, if the version has no such signature.
+    """
+    name = name or DEFAULT_SIGNATURE
+    if name not in signatures:
+        raise ServingError(
+            "FAILED_PRECONDITION",
+            f"Serving signature {quote(name)} not found in version {version}. Known signatures: {sorted(signatures)}.",
+        )
+    return signatures[name]
 
 
 def _shape_text(shape: tuple[int | None, ...] | None) -> str:

@@ -12,53 +12,78 @@ _LOOK_SECONDS = 0.01
 
 
 class Admission:
-    """Counts the requests under way on one protocol, of any thread.
+    """Counts the requests on one protocol, of any thread: from their first byte, and from their last.
+
+    Places are taken by requests that have arrived as a whole. A drain waits for those that still arrive as well.
 
     Args:
-        max_requests: int. Most requests under way at once.
+        max_requests: int. Most requests that hold a place at once.
     """
 
     def __init__(self, max_requests: int) -> None:
         self._max_requests = max_requests
-        self._num_requests = 0
+        self._num_known = self._num_placed = 0
         self._is_stopping = False
         self._lock = threading.Lock()
 
     @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Counts one request while the block runs. Raises what `enter` raises."""
+    def known(self) -> Iterator[None]:
+        """`begin` and `end` around a block."""
+        self.begin()
+        try:
+            yield
+        finally:
+            self.end()
+
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """`enter` and `leave` around a block."""
         self.enter()
         try:
             yield
         finally:
             self.leave()
 
-    def enter(self) -> None:
-        """Counts a request until `leave`.
+    def begin(self) -> None:
+        """Says that a request begins to arrive; `end` has to follow.
 
         Raises:
-            ServingError: `UNAVAILABLE` once `drain` was called, `RESOURCE_EXHAUSTED` if too many are under way.
+            ServingError: `UNAVAILABLE` once `drain` was called.
         """
         with self._lock:
             if self._is_stopping:
                 raise ServingError("UNAVAILABLE", "The server is stopping. Ask another one, or try again later.")
-            if self._num_requests >= self._max_requests:
+            self._num_known += 1
+
+    def end(self) -> None:
+        """Says that a request that began is over."""
+        with self._lock:
+            self._num_known -= 1
+
+    def enter(self) -> None:
+        """Takes a place for a request that has arrived; `leave` has to follow.
+
+        Raises:
+            ServingError: `RESOURCE_EXHAUSTED` if all places are taken.
+        """
+        with self._lock:
+            if self._num_placed >= self._max_requests:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
                     f"The server answers {self._max_requests} requests at once (its --max-requests), and that many are "
                     "under way. Try again later.",
                 )
-            self._num_requests += 1
+            self._num_placed += 1
 
     def leave(self) -> None:
-        """Says that a request which had entered is over."""
+        """Gives the place back."""
         with self._lock:
-            self._num_requests -= 1
+            self._num_placed -= 1
 
     async def drain(self, seconds: float) -> None:
-        """Lets nobody in any more, and waits for those under way, `seconds` at most."""
+        """Lets nobody begin any more, and waits for those that have, `seconds` at most."""
         with self._lock:
             self._is_stopping = True
         until = time.monotonic() + seconds
-        while self._num_requests and time.monotonic() < until:
+        while self._num_known and time.monotonic() < until:
             await asyncio.sleep(_LOOK_SECONDS)

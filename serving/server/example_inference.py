@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.protocol.signature import Signature
+from serving.server.example_rows import check_num_examples, join_context
+from serving.server.limits import Limits
 from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError, invalid_argument
 
@@ -46,27 +46,19 @@ def check_method(model: ServedModel, signature_name: str, method: str) -> Signat
     )
 
 
-def read_examples(source: input_pb2.Input) -> npt.NDArray[Any]:
-    """The serialized examples of a request, each with the features of the common context that it has not itself.
+def read_examples(source: input_pb2.Input, limits: Limits) -> npt.NDArray[Any]:
+    """The serialized examples of a request, `(B,)`, each with the features of the common context.
 
     Raises:
-        ServingError: `INVALID_ARGUMENT` if there is no example.
+        ServingError: `INVALID_ARGUMENT` if there is no example, `RESOURCE_EXHAUSTED` if there is too much of them.
     """
     if source.WhichOneof("kind") == "example_list_with_context":
-        examples = []
-        for each in source.example_list_with_context.examples:
-            example = example_pb2.Example()
-            example.CopyFrom(source.example_list_with_context.context)
-            for name, feature in each.features.feature.items():
-                example.features.feature[name].CopyFrom(feature)
-            examples.append(example)
+        examples = source.example_list_with_context.examples
+        context = source.example_list_with_context.context.SerializeToString()
     else:
-        examples = list(source.example_list.examples)
-    if not examples:
-        raise invalid_argument("Input is empty.")
-    serialized = np.empty(len(examples), object)
-    serialized[:] = [example.SerializeToString() for example in examples]
-    return serialized
+        examples, context = source.example_list.examples, b""
+    check_num_examples(len(examples), limits)
+    return join_context(context, [example.SerializeToString() for example in examples], limits)
 
 
 def classification_result(outputs: Arrays, size: int) -> classification_pb2.ClassificationResult:

@@ -5,8 +5,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
 from grpc._cython import cygrpc
 
@@ -15,11 +15,10 @@ from serving.server.free_memory import give_memory_back
 from serving.server.grpc_call import GrpcCall
 from serving.server.limits import Limits
 from serving.server.security import Security
-from serving.serving_error import ServingError
+from serving.server.unary_call import CROWDED, NO_METHOD, Method, crowd, no_message
+from serving.serving_error import ServingError, internal_error
 
 logger = logging.getLogger(__name__)
-
-Method: TypeAlias = Callable[[GrpcCall, bytes], None]
 
 _CALLS_AHEAD = 64  # that the core may hand over before it is asked for more
 _LONGEST_POLL_SECONDS = 3600.0
@@ -27,7 +26,7 @@ _TRIM_SECONDS = 0.2  # so that many such messages cost one trim
 
 
 class GrpcServer:
-    """One thread takes calls from gRPC's core and passes them to methods, which answer from any thread.
+    """Implements `UnaryServer`: one thread takes calls from gRPC's core and passes them to methods.
 
     This is what `grpc.server` and `grpc.aio.server` are made of. The first spends two changes of threads on a call,
     the second some ten tasks and futures; both cost six times what the core itself needs, and as much as all the rest
@@ -73,7 +72,7 @@ class GrpcServer:
             raise RuntimeError(f"GrpcServer: cannot listen on {address}.")
         return port
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begins to take calls."""
         self._server.start()
         for _ in range(_CALLS_AHEAD):
@@ -131,23 +130,21 @@ class GrpcServer:
         # Without a deadline the core's is at the end of its time.
         call = GrpcCall(event.call, method, now + remaining if remaining < 1e9 else None, self._open.discard)
         self._open.add(call)
-        metadata = dict(event.invocation_metadata)
-        if not self._security.is_allowed(method, metadata.get("authorization")):
-            call.refuse(
-                "UNAUTHENTICATED",
-                "The server's token must come as metadata 'authorization: Bearer <token>'. "
-                f"Received: {'another' if 'authorization' in metadata else 'none'}.",
-            )
+        refusal = self._security.grpc_refusal(method, dict(event.invocation_metadata).get("authorization"))
+        if refusal is not None:
+            call.refuse("UNAUTHENTICATED", refusal)
             return
         if method not in self._methods:
-            call.refuse("UNIMPLEMENTED", "Method not found!")
+            call.refuse("UNIMPLEMENTED", NO_METHOD)
             return
         try:
-            self.admission.enter()
+            self.admission.begin()
         except ServingError as error:
             call.refuse(error.code, error.message)
             return
-        call.watch(lambda _: self.admission.leave())
+        call.watch(lambda _: self.admission.end())
+        if len(self._unread) >= self._limits.max_requests:
+            self._refuse_unread()
         self._unread[call] = now + self._limits.read_seconds
         call.receive(self._read)
 
@@ -158,19 +155,25 @@ class GrpcServer:
             # If it was too large even for the core, that has told the client so, and this goes nowhere.
             # What it had unpacked by then lies in blocks that the allocator would keep.
             self._trim_at = min(self._trim_at, time.monotonic() + _TRIM_SECONDS)
-            call.refuse("INVALID_ARGUMENT", f"{call.method} was called without a message.")
-        elif len(message) > self._limits.max_message_bytes:
-            call.refuse(
-                "RESOURCE_EXHAUSTED",
-                f"The message of {call.method} must not exceed {self._limits.message_text}. "
-                f"Received: {len(message)} bytes.",
-            )
-        else:
-            try:
-                self._methods[call.method](call, message)
-            except Exception as error:  # this thread has to serve all others
-                logger.exception("gRPC call failed.")
-                call.refuse("INTERNAL", f"Internal error: {type(error).__name__}: {error}")
+            call.refuse("INVALID_ARGUMENT", no_message(call.method))
+            return
+        try:
+            self._limits.check_message(call.method, message)
+            # Only now: whoever sends a head and no message must not hold a place of others.
+            self.admission.enter()
+            call.watch(lambda _: self.admission.leave())
+            self._methods[call.method](call, message)
+        except ServingError as error:
+            call.refuse(error.code, error.message)
+        except Exception as error:  # this thread has to serve all others
+            logger.exception("gRPC call failed.")
+            call.refuse("INTERNAL", internal_error(error).message)
+
+    def _refuse_unread(self) -> None:
+        """Makes room among the calls without a message, at the cost of the connection that has the most of them."""
+        for call in crowd({call: call.peer() for call in self._unread}):
+            del self._unread[call]
+            call.refuse("RESOURCE_EXHAUSTED", CROWDED)
 
     def _seconds_to_next(self) -> float:
         due = min(self._trim_at, next(iter(self._unread.values()), math.inf))
@@ -185,8 +188,4 @@ class GrpcServer:
             if until > time.monotonic():
                 return
             del self._unread[call]
-            call.refuse(
-                "DEADLINE_EXCEEDED",
-                f"The message of {call.method} must arrive within {self._limits.read_seconds:g} s "
-                "(the server's --read-seconds).",
-            )
+            call.refuse("DEADLINE_EXCEEDED", self._limits.late_text(call.method))

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy.typing as npt
@@ -21,11 +23,11 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.protocol.signature import Signature, TensorSpec
+from serving.protocol.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
 from serving.protocol.version_status import VERSION_STATES
 from serving.server.batch_rows import Arrays
-from serving.server.beside_loop import SMALL_BYTES
+from serving.server.beside_loop import SMALL_BYTES, beside_loop
 from serving.server.example_inference import (
     CLASSIFY,
     REGRESS,
@@ -35,17 +37,17 @@ from serving.server.example_inference import (
     regression_result,
     wanted_outputs,
 )
-from serving.server.grpc_call import GrpcCall
-from serving.server.grpc_server import Method
-from serving.server.limits import Limits
+from serving.server.limits import Limits, too_large
+from serving.server.message_size import is_small_when_parsed
 from serving.server.model_config import model_configs
 from serving.server.model_manager import ModelManager
 from serving.server.queued_request import Outputs
 from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
-from serving.server.served_model import DEFAULT_SIGNATURE, ServedModel
+from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
-from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
+from serving.server.unary_call import Method, UnaryCall
+from serving.serving_error import STATUS_CODES, ServingError, internal_error, invalid_argument, quote
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,8 @@ class GrpcService:
         pool: Executor. Where large messages are read and written.
         limits: Limits. Rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered Predict request. Defaults to None.
+        reload_roots: the folders below which HandleReloadConfigRequest may find models. Defaults to None, which
+            refuses that method.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class GrpcService:
         pool: Executor,
         limits: Limits | None = None,
         request_log: RequestLog | None = None,
+        reload_roots: Sequence[Path] | None = None,
     ) -> None:
         self._models = models
         self._batcher = batcher
@@ -84,6 +89,7 @@ class GrpcService:
         self._pool = pool
         self._limits = limits or Limits()
         self._request_log = request_log
+        self._reload_roots = reload_roots
 
     def methods(self) -> dict[str, Method]:
         """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
@@ -104,18 +110,18 @@ class GrpcService:
 
     # === Predict, which goes through no event loop ===
 
-    def _predict(self, call: GrpcCall, message: bytes) -> None:
+    def _predict(self, call: UnaryCall, message: bytes) -> None:
         if len(message) <= SMALL_BYTES:
             self._begin(call, message)
         else:
             self._pool.submit(self._begin, call, message)
 
-    def _begin(self, call: GrpcCall, message: bytes) -> None:
+    def _begin(self, call: UnaryCall, message: bytes) -> None:
         """Reads a request and has it computed."""
         answered = _Answered(self._metrics, self._models, "Predict", time.monotonic())
         call.watch(answered.count)
         try:
-            request = _parse(predict_pb2.PredictRequest, call, message)
+            request = self._parse(predict_pb2.PredictRequest, call, message)
             answered.model = request.model_spec.name
             model = self._model(request)
             signature_name = request.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -136,7 +142,7 @@ class GrpcService:
 
     def _finish(
         self,
-        call: GrpcCall,
+        call: UnaryCall,
         answered: "_Answered",
         request: Any,
         model: ServedModel,
@@ -158,6 +164,17 @@ class GrpcService:
         except Exception as error:
             return partial(_refuse, call, answered, error)
 
+    def _parse(self, kind: Any, call: UnaryCall, message: bytes) -> Any:
+        if not is_small_when_parsed(message, kind.DESCRIPTOR, self._limits.max_message_bytes):
+            raise too_large(
+                f"The message of {call.method} must not exceed {self._limits.message_text} when it is parsed. "
+                f"Received: {len(message)} bytes that stand for more. Split the request."
+            )
+        try:
+            return kind.FromString(message)
+        except DecodeError as error:
+            raise invalid_argument(f"The message of {call.method} cannot be parsed: {str(error)[:500]}") from error
+
     def _read_inputs(self, request: Any, signature: Signature) -> dict[str, npt.NDArray[Any]]:
         tensors = request.inputs
         signature.check_input_names(tensors)
@@ -174,11 +191,11 @@ class GrpcService:
     # === The other methods, in the event loop ===
 
     def _in_loop(self, loop: asyncio.AbstractEventLoop, name: str, kind: Any, method: _SlowMethod) -> Method:
-        async def answer(call: GrpcCall, message: bytes) -> None:
+        async def answer(call: UnaryCall, message: bytes) -> None:
             answered = _Answered(self._metrics, self._models, name, time.monotonic())
             call.watch(answered.count)
             try:
-                request = _parse(kind, call, message)
+                request = await beside_loop(self._pool, len(message), self._parse, kind, call, message)
                 answered.model = _model_name(request)
                 response = await method(request, call.deadline)
                 answered.code = "OK"
@@ -186,7 +203,7 @@ class GrpcService:
             except Exception as error:
                 _refuse(call, answered, error)
 
-        def begin(call: GrpcCall, message: bytes) -> None:
+        def begin(call: UnaryCall, message: bytes) -> None:
             future = asyncio.run_coroutine_threadsafe(answer(call, message), loop)
             call.watch(lambda was_answered: None if was_answered else future.cancel())
 
@@ -194,12 +211,12 @@ class GrpcService:
 
     async def _classify(self, request: Any, deadline: float | None) -> Any:
         response = classification_pb2.ClassificationResponse()
-        await self._infer(CLASSIFY, request, request.input, response, deadline)
+        await self._infer(CLASSIFY, request, await self._examples(request), response, deadline)
         return response
 
     async def _regress(self, request: Any, deadline: float | None) -> Any:
         response = regression_pb2.RegressionResponse()
-        await self._infer(REGRESS, request, request.input, response, deadline)
+        await self._infer(REGRESS, request, await self._examples(request), response, deadline)
         return response
 
     async def _multi_inference(self, request: Any, deadline: float | None) -> Any:
@@ -213,20 +230,29 @@ class GrpcService:
                 )
             if task.model_spec.name != request.tasks[0].model_spec.name:
                 raise invalid_argument("All tasks of a MultiInferenceRequest must ask one model.")
+        # As TF Serving; each would compute all examples again.
+        for name, count in Counter(task.model_spec.signature_name for task in request.tasks).items():
+            if count > 1:
+                raise invalid_argument(f"Duplicate evaluation of signature: {quote(name or DEFAULT_SIGNATURE)}.")
+        examples = await self._examples(request)
         results = [response.results.add() for _ in request.tasks]
         await asyncio.gather(
             *(
-                self._infer(task.method_name, task, request.input, result, deadline)
+                self._infer(task.method_name, task, examples, result, deadline)
                 for task, result in zip(request.tasks, results, strict=True)
             )
         )
         return response
 
-    async def _infer(self, method: str, asked: Any, source: Any, response: Any, deadline: float | None) -> None:
+    async def _examples(self, request: Any) -> npt.NDArray[Any]:
+        return await beside_loop(self._pool, request.ByteSize(), read_examples, request.input, self._limits)
+
+    async def _infer(
+        self, method: str, asked: Any, examples: npt.NDArray[Any], response: Any, deadline: float | None
+    ) -> None:
         """Classifies or regresses into `response`, which has a `model_spec` and a result of the method's kind."""
         model = self._model(asked)
         signature = check_method(model, asked.model_spec.signature_name, method)
-        examples = read_examples(source)
         self._limits.check_arrays(signature, {"inputs": examples})
         outputs = await self._batcher.predict(
             model, signature.name, {"inputs": examples}, wanted_outputs(signature, method), deadline
@@ -267,7 +293,12 @@ class GrpcService:
         return response
 
     async def _reload_config(self, request: Any, deadline: float | None) -> Any:
-        configs = model_configs(request.config)
+        if self._reload_roots is None:
+            raise ServingError(
+                "PERMISSION_DENIED",
+                "This server does not exchange its models. Start it with --allow-reload or --reload-token-file.",
+            )
+        configs = model_configs(request.config, self._reload_roots)
         await asyncio.get_running_loop().run_in_executor(self._loader, self._models.reload, configs)
         return model_management_pb2.ReloadConfigResponse(status={"error_code": 0})
 
@@ -292,20 +323,12 @@ class _Answered:
         self.metrics.observe_request("grpc", self.method, model, code, time.monotonic() - self.started)
 
 
-def _refuse(call: GrpcCall, answered: _Answered, error: Exception) -> None:
-    if isinstance(error, ServingError):
-        answered.code, message = error.code, error.message
-    else:
+def _refuse(call: UnaryCall, answered: _Answered, error: Exception) -> None:
+    if not isinstance(error, ServingError):
         logger.error("gRPC request failed.", exc_info=error)
-        answered.code, message = "INTERNAL", f"Internal error: {type(error).__name__}: {error}"
-    call.refuse(answered.code, message)
-
-
-def _parse(kind: Any, call: GrpcCall, message: bytes) -> Any:
-    try:
-        return kind.FromString(message)
-    except DecodeError as error:
-        raise invalid_argument(f"The message of {call.method} cannot be parsed: {str(error)[:500]}") from error
+        error = internal_error(error)
+    answered.code = error.code
+    call.refuse(error.code, error.message)
 
 
 def _write_outputs(outputs: Mapping[str, npt.NDArray[Any]], response: Any) -> None:

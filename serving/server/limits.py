@@ -14,6 +14,7 @@ from serving.serving_error import ServingError, invalid_argument
 
 # Smaller messages would not hold an ordinary request.
 _MIN_MESSAGE_BYTES = 1024
+_LEAST_STREAMS = 100  # as HTTP/2 recommends
 # Of one element. TensorFlow keeps 24 bytes for each string beside its text, and an object array nearly so.
 _BYTES = {name: 24 if name == "string" else np.dtype(name).itemsize for name in DTYPES}
 
@@ -24,9 +25,10 @@ class Limits:
 
     Args:
         max_message_bytes: int. Largest request, packed and unpacked, and the most memory its tensors may take: a
-            tensor of few bytes can stand for one of many. Defaults to `67108864`, 64 MiB.
+            tensor of few bytes can stand for one of many. Defaults to `16777216`, 16 MiB.
         max_rows: int. Most rows of one request. Defaults to `10000`.
-        max_requests: int. Most requests under way at once, on each protocol. Defaults to `1000`.
+        max_requests: int. Most requests under way at once, on each protocol; only what has arrived as a whole counts.
+            One gRPC connection may have a quarter of them, but at least 100. Defaults to `1000`.
         max_connections: int. Most open connections, on each protocol. A further REST connection closes the one
             that has been without a request for longest; a further gRPC connection is refused. Defaults to `1000`.
         read_seconds: float. How long a request may take to arrive, and a new connection until it asks. Defaults to
@@ -37,7 +39,7 @@ class Limits:
         ValueError: if a limit is not positive, or `max_message_bytes` is below 1024.
     """
 
-    max_message_bytes: int = MAX_MESSAGE_BYTES
+    max_message_bytes: int = 16 * 1024 * 1024
     max_rows: int = 10_000
     max_requests: int = 1000
     max_connections: int = 1000
@@ -60,7 +62,9 @@ class Limits:
         return [
             # gRPC's own refusal names no option. Twice the limit is its to refuse, what is between is `GrpcServer`'s.
             ("grpc.max_receive_message_length", 2 * self.max_message_bytes),
-            ("grpc.max_send_message_length", self.max_message_bytes),
+            ("grpc.max_send_message_length", max(MAX_MESSAGE_BYTES, self.max_message_bytes)),
+            # What is beyond waits in the client, so that no connection takes all places.
+            ("grpc.max_concurrent_streams", max(_LEAST_STREAMS, self.max_requests // 4)),
             ("grpc.max_allowed_incoming_connections", self.max_connections),
             ("grpc.server_handshake_timeout_ms", read),
             ("grpc.max_connection_idle_ms", idle),
@@ -69,9 +73,25 @@ class Limits:
         ]
 
     @property
+    def max_json_values(self) -> int:
+        """Most values of a JSON body: each takes about 64 bytes once it is read, whatever it is."""
+        return self.max_message_bytes // 16
+
+    @property
     def message_text(self) -> str:
         """The limit of a message and its option, for errors."""
         return f"{self.max_message_bytes} bytes (the server's --max-message-bytes)"
+
+    def late_text(self, method: str) -> str:
+        """What is said to a call whose message does not come."""
+        return f"The message of {method} must arrive within {self.read_seconds:g} s (the server's --read-seconds)."
+
+    def check_message(self, method: str, message: bytes) -> None:
+        """Raises `ServingError` (`RESOURCE_EXHAUSTED`) for the message of a call that is too large."""
+        if len(message) > self.max_message_bytes:
+            raise too_large(
+                f"The message of {method} must not exceed {self.message_text}. Received: {len(message)} bytes."
+            )
 
     def check_tensors(self, signature: Signature, tensors: Mapping[str, TensorSpec]) -> None:
         """Checks rows and memory of a request's tensors, before any is allocated.

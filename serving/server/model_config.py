@@ -1,6 +1,7 @@
 """Which models a server serves: their folders, versions and labels."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +9,10 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving.serving_error import invalid_argument
+from serving.serving_error import ServingError, invalid_argument, quote
+
+_MOST_MODELS = _MOST_VERSIONS = 1000
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,12 @@ class ModelConfig:
                 "ModelConfig: `num_versions` must be at least 1. "
                 f"Received: num_versions={self.num_versions!r}. Use 1 to serve the newest only."
             )
+        served = set(self.versions)
         for label, version in self.labels.items():
-            if self.versions and version not in self.versions:
+            if served and version not in served:
                 raise ValueError(
                     f"ModelConfig: `labels` must stand for served versions. Received: {label!r} for version {version} "
-                    f"of {self.name!r}, which serves {list(self.versions)}. Add the version."
+                    f"of {self.name!r}, which serves {list(self.versions[:_SHOWN])}. Add the version."
                 )
 
 
@@ -75,37 +80,65 @@ def read_model_config_file(path: str | os.PathLike[str]) -> list[ModelConfig]:
     return model_configs(config)
 
 
-def model_configs(config: Any) -> list[ModelConfig]:
+def model_configs(config: Any, roots: Sequence[Path] | None = None) -> list[ModelConfig]:
     """The models of a `ModelServerConfig` message.
 
+    Args:
+        config: the message.
+        roots: the folders below which those of the models must lie. Defaults to None, anywhere.
+
     Raises:
-        ServingError: `INVALID_ARGUMENT` if it is no list of models, has none, has one twice, or has one that is wrong
-            in itself or without a folder.
+        ServingError: `INVALID_ARGUMENT` if it is no list of models, has none, too many or one twice, or has one that
+            is wrong in itself or without a folder; `PERMISSION_DENIED` for a folder that lies elsewhere.
     """
-    if config.WhichOneof("config") != "model_config_list" or not config.model_config_list.config:
+    messages = config.model_config_list.config
+    if config.WhichOneof("config") != "model_config_list" or not messages:
         raise invalid_argument("The configuration must be a model_config_list of at least one model.")
-    models = [_model_config(each) for each in config.model_config_list.config]
-    names = [model.name for model in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise invalid_argument(f"The configuration has model {name!r} {names.count(name)} times.")
-    return models
+    if len(messages) > _MOST_MODELS:
+        raise invalid_argument(
+            f"The configuration must not have more than {_MOST_MODELS} models. Received: {len(messages)}."
+        )
+    for name, count in Counter(message.name for message in messages).items():
+        if count > 1:
+            raise invalid_argument(f"The configuration has model {quote(name)} {count} times.")
+    return [_model_config(message, roots) for message in messages]
 
 
-def _model_config(message: Any) -> ModelConfig:
+def _model_config(message: Any, roots: Sequence[Path] | None) -> ModelConfig:
+    if max(len(message.version_labels), len(message.model_version_policy.specific.versions)) > _MOST_VERSIONS:
+        raise invalid_argument(
+            f"Model {quote(message.name)}: there must not be more than {_MOST_VERSIONS} versions or labels."
+        )
     if message.model_platform not in ("", "tensorflow"):
         raise invalid_argument(
-            f"Model {message.name!r}: model_platform must be 'tensorflow'. Received: {message.model_platform!r}."
+            f"Model {quote(message.name)}: model_platform must be 'tensorflow'. "
+            f"Received: {quote(message.model_platform)}."
         )
     base_dir = Path(message.base_path)
+    if message.base_path and roots is not None and not _is_below(base_dir, roots):
+        # Nothing is said of what is there.
+        raise ServingError(
+            "PERMISSION_DENIED",
+            f"Model {quote(message.name)}: base_path must lie below {', '.join(map(str, roots))} "
+            f"(the server's --reload-base). Received: {quote(message.base_path)}.",
+        )
     if not message.base_path or not base_dir.is_dir():
         raise invalid_argument(
-            f"Model {message.name!r}: base_path must be a directory. Received: {message.base_path!r}."
+            f"Model {quote(message.name)}: base_path must be a directory. Received: {quote(message.base_path)}."
         )
     try:
         return ModelConfig(message.name, base_dir, labels=dict(message.version_labels), **_policy(message))
     except ValueError as error:
         raise invalid_argument(str(error)) from error
+
+
+def _is_below(folder: Path, roots: Sequence[Path]) -> bool:
+    """Whether the folder, wherever links lead, is one of the others or in one."""
+    try:
+        real = folder.resolve()
+    except (OSError, ValueError, RuntimeError):  # links in a circle, no path at all
+        return False
+    return any(real.is_relative_to(root.resolve()) for root in roots)
 
 
 def _policy(message: Any) -> dict[str, Any]:
@@ -116,6 +149,8 @@ def _policy(message: Any) -> dict[str, Any]:
     if kind == "specific":
         versions: Sequence[int] = sorted(set(policy.specific.versions))
         if not versions:
-            raise invalid_argument(f"Model {message.name!r}: the policy 'specific' must name at least one version.")
+            raise invalid_argument(
+                f"Model {quote(message.name)}: the policy 'specific' must name at least one version."
+            )
         return {"versions": tuple(versions)}
     return {"num_versions": policy.latest.num_versions or 1}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakSet
 
 from serving.protocol.version_status import VersionStatus
-from serving.server.free_memory import free_dropped_models
+from serving.server.dropped_models import free_dropped_models
 from serving.server.model_config import ModelConfig
 from serving.server.model_registry import ModelRegistry
 from serving.server.served_model import ServedModel

@@ -1,6 +1,5 @@
 """A sample of the answered requests, on disk."""
 
-import contextlib
 import logging
 import os
 import queue
@@ -13,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
-import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
+from serving.server.request_log_file import RequestLogFile, folder_bytes, recover, run_name
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +29,9 @@ class RequestLog:
 
     Off unless a server is given one. Requests are handed to a thread of its own: none waits for the disk and none
     fails because of it. What the thread cannot keep up with, or the disk does not take, is dropped and counted. A
-    file is written under a name that begins with a dot and renamed when it is full or old. The folder is for this
-    user alone, since requests tell about people.
+    file is written under a name that begins with a dot and renamed when it is full or old; what a killed server left
+    under such a name is finished by the next one. Files are for this user alone, since requests tell about people.
+    Several servers may share a folder. A full folder takes no more requests; nothing is removed from it.
 
     Use it as a context manager; `LocalServer` does.
 
@@ -43,6 +43,8 @@ class RequestLog:
         max_file_seconds: float. A file is old after so many seconds. Defaults to `600.0`.
         max_waiting_bytes: int. Of the requests that wait to be written; one that would exceed it is dropped. Defaults
             to `67108864`.
+        max_folder_bytes: int. Of the files in the folder; a new one is begun only below it. Defaults to
+            `10737418240`, 10 GiB.
 
     Attributes:
         written: int. Requests in finished files.
@@ -61,6 +63,7 @@ class RequestLog:
         max_file_bytes: int = 67108864,
         max_file_seconds: float = 600.0,
         max_waiting_bytes: int = MAX_MESSAGE_BYTES,
+        max_folder_bytes: int = 10 * 2**30,
     ) -> None:
         if not 0.0 < rate <= 1.0:
             raise ValueError(
@@ -71,6 +74,7 @@ class RequestLog:
             ("max_file_bytes", max_file_bytes),
             ("max_file_seconds", max_file_seconds),
             ("max_waiting_bytes", max_waiting_bytes),
+            ("max_folder_bytes", max_folder_bytes),
         ):
             if not value > 0:
                 raise ValueError(f"RequestLog: `{name}` must be positive. Received: {name}={value!r}.")
@@ -83,11 +87,14 @@ class RequestLog:
         self._max_file_bytes = max_file_bytes
         self._max_file_seconds = max_file_seconds
         self._max_waiting_bytes = max_waiting_bytes
+        self._max_folder_bytes = max_folder_bytes
+        self._is_full = False
         self._lock = threading.Lock()
         self._waiting_bytes = 0
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._file: _File | None = None
+        self._file: RequestLogFile | None = None
+        self._run = run_name()
         self._num_files = 0
         self._unfinished = 0
 
@@ -126,6 +133,7 @@ class RequestLog:
     # === The writing thread ===
 
     def _write_until_closed(self) -> None:
+        self._guarded(self._recover)
         while True:
             try:
                 entry = self._queue.get(timeout=None if self._file is None else self._file.seconds_left)
@@ -153,15 +161,32 @@ class RequestLog:
                 self.dropped += lost
             logger.warning("Request log: %d requests are lost. %s: %s", lost, type(error).__name__, error)
 
+    def _recover(self) -> None:
+        found = recover(self._folder)
+        if found:
+            logger.info("Request log: %d requests of servers that were killed are in %s.", found, self._folder)
+
     def _write(self, entry: "_Entry") -> None:
         if self._file is None:
+            was_full, self._is_full = self._is_full, folder_bytes(self._folder) >= self._max_folder_bytes
+            if self._is_full:
+                self._unfinished = 0
+                with self._lock:
+                    self.dropped += 1
+                if not was_full:
+                    logger.warning(
+                        "Request log: '%s' holds %d bytes or more, its limit. Take files away to go on.",
+                        self._folder,
+                        self._max_folder_bytes,
+                    )
+                return
             self._num_files += 1
-            begin = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-            name = f"requests-{begin}-{os.getpid()}-{self._num_files:05d}.tfrecord"
-            self._file = _File(self._folder, name, time.monotonic() + self._max_file_seconds)
+            self._file = RequestLogFile(self._folder, self._run, self._num_files, self._max_file_seconds)
         self._file.write(entry.to_log(self._rate).SerializeToString())
         if self._file.num_bytes >= self._max_file_bytes or self._file.seconds_left <= 0.0:
             self._finish_file()
+        elif self._queue.empty():
+            self._file.flush()
 
     def _finish_file(self) -> None:
         if self._file is not None:
@@ -198,35 +223,6 @@ class _Entry:
         for name, array in self.outputs.items():
             array_to_tensor(array, log.predict_log.response.outputs[name])
         return log
-
-
-class _File:
-    """A TFRecord file on its way to its name."""
-
-    def __init__(self, folder: Path, name: str, end: float) -> None:
-        self.num_bytes = 0
-        self._final = folder / name
-        self._partial = folder / f".{name}.partial"
-        self._end = end
-        self._writer = tf.io.TFRecordWriter(str(self._partial))
-
-    @property
-    def seconds_left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
-
-    def write(self, record: bytes) -> None:
-        self._writer.write(record)
-        self.num_bytes += len(record)
-
-    def finish(self) -> None:
-        self._writer.close()
-        os.rename(self._partial, self._final)
-
-    def discard(self) -> None:
-        with contextlib.suppress(Exception):
-            self._writer.close()
-        with contextlib.suppress(OSError):
-            self._partial.unlink(missing_ok=True)
 
 
 def _num_bytes(array: npt.NDArray[Any]) -> int:

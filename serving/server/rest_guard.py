@@ -14,6 +14,8 @@ from serving.serving_error import ServingError, invalid_argument
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _WATCH_SECONDS = 0.5
+_BODIES = 16  # of the largest size that are held at once
+BODY = web.RequestKey("body", bytes)  # where a request keeps its body, once it is whole
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -29,26 +31,31 @@ http_logger.addFilter(_without_traceback)
 
 
 class RestGuard:
-    """Checks the token, counts the requests under way, reads the body with a time limit, and closes idle connections.
+    """Checks the token, reads the body with a time limit, counts the requests under way, and closes idle connections.
 
     Args:
         limits: Limits. See there.
-        security: Security. Whose token a request has to carry.
+        security: Security. Whose token a request has to carry, and what it says of browsers.
+        host: str. The address that the server listens on.
 
     Attributes:
         admission: Admission. The requests under way.
     """
 
-    def __init__(self, limits: Limits, security: Security) -> None:
+    def __init__(self, limits: Limits, security: Security, host: str) -> None:
         self._limits = limits
         self._security = security
+        self._host = host
         self.admission = Admission(limits.max_requests)
+        self._held_bytes = 0
+        self._bytes_of: dict[web.RequestHandler, int] = {}  # of a body that is being read or answered
         # Connection -> since when it has been without a request, and how long it may be; None while it has one.
         self._idle_since: dict[web.RequestHandler, tuple[float, float] | None] = {}
 
     @web.middleware
     async def check(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         """The middleware. Raises `ServingError` for what is refused."""
+        self._security.check_origin(request.headers.get("Host"), request.headers.get("Origin"), self._host)
         authorization = request.headers.get("Authorization")
         if not self._security.is_allowed(request.path, authorization):
             raise ServingError(
@@ -56,13 +63,16 @@ class RestGuard:
                 "The server's token must come in the header 'Authorization: Bearer <token>'. "
                 f"Received: {'none' if authorization is None else 'another'}.",
             )
-        with self.admission.admit():
-            self._idle_since[request.protocol] = None
-            try:
+        self._idle_since[request.protocol] = None
+        try:
+            with self.admission.known():
+                # Only what has come as a whole has a place: whoever sends byte by byte must not hold those of others.
                 await self._read(request)
-                return await handler(request)
-            finally:
-                self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)
+                with self.admission.placed():
+                    return await handler(request)
+        finally:
+            self._held_bytes -= self._bytes_of.pop(request.protocol, 0)
+            self._idle_since[request.protocol] = (time.monotonic(), self._limits.idle_seconds)
 
     async def watch(self, server: web.Server) -> None:
         """Closes, without end, connections that are idle for too long or too many.
@@ -86,17 +96,32 @@ class RestGuard:
             raise self._body_too_large(f"{request.content_length} bytes")
         try:
             async with asyncio.timeout(self._limits.read_seconds):
-                await request.read()
+                await self._read_parts(request)
         except TimeoutError as error:
             raise ServingError(
                 "DEADLINE_EXCEEDED",
                 f"The body must arrive within {self._limits.read_seconds:g} s (the server's --read-seconds).",
                 http_status=408,
             ) from error
-        except web.HTTPRequestEntityTooLarge as error:
-            raise self._body_too_large("more") from error
         except web.RequestPayloadError as error:
             raise invalid_argument(f"The body cannot be read: {error}.") from error
+
+    async def _read_parts(self, request: web.Request) -> None:
+        """Counts the bytes of all bodies as they come: a thousand that never end would fill the memory."""
+        body = bytearray()
+        while part := await request.content.readany():
+            self._bytes_of[request.protocol] = len(body) + len(part)
+            self._held_bytes += len(part)
+            body += part
+            if len(body) > self._limits.max_message_bytes:
+                raise self._body_too_large("more")
+            if self._held_bytes > _BODIES * self._limits.max_message_bytes:
+                raise ServingError(
+                    "RESOURCE_EXHAUSTED",
+                    f"The bodies that are under way must not exceed {_BODIES} times {self._limits.message_text}. "
+                    "Try again later.",
+                )
+        request[BODY] = bytes(body)
 
     def _body_too_large(self, received: str) -> ServingError:
         return too_large(f"The body must not exceed {self._limits.message_text}. Received: {received}.")

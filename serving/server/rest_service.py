@@ -2,9 +2,6 @@
 
 import json
 import logging
-import math
-import zlib
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from typing import Any
@@ -13,17 +10,19 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
-from serving.protocol.signature import Signature
-from serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows, columns_to_arrays, rows_to_arrays
+from serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows
 from serving.server.beside_loop import beside_loop
+from serving.server.body_reader import BodyReader
 from serving.server.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
-from serving.server.example_json import classifications_to_json, json_to_examples, regressions_to_json
-from serving.server.limits import Limits, too_large
+from serving.server.example_json import classifications_to_json, regressions_to_json
+from serving.server.json_body import EXAMPLES_INPUT, JsonBody
+from serving.server.limits import Limits
 from serving.server.model_manager import ModelManager
 from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
+from serving.server.rest_guard import BODY
 from serving.server.served_model import ServedModel
-from serving.serving_error import HTTP_STATUS, ServingError, invalid_argument, quote
+from serving.serving_error import HTTP_STATUS, ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ class RestService:
     Args:
         models: ModelManager. The loaded versions.
         batcher: RequestBatcher. Calls the models.
-        pool: Executor. Where large bodies are read and written.
+        pool: Executor. Where large answers are written.
         limits: Limits. Bytes, rows and memory of a request. Defaults to `Limits()`.
         request_log: RequestLog or None. Gets every answered predict request. Defaults to None.
     """
@@ -64,16 +63,17 @@ class RestService:
         self._pool = pool
         self._limits = limits or Limits()
         self._request_log = request_log
+        self._bodies = BodyReader(pool, self._limits)
 
     def application(self, *middlewares: Any) -> web.Application:
         """Returns the web application, to be run with `auto_decompress=False`.
 
         Args:
-            *middlewares: what a request passes on its way. A `ServingError` that one raises is answered as such.
+            *middlewares: what a request passes on its way, `RestGuard.check` among them, which reads its body. A
+                `ServingError` that one raises is answered as such.
         """
-        application = web.Application(
-            middlewares=[_answer_errors_in_json, *middlewares], client_max_size=self._limits.max_message_bytes
-        )
+        application = web.Application(middlewares=[_answer_errors_in_json, *middlewares])
+        application.on_cleanup.append(self._close)
         for path in _MODEL_PATHS:
             application.router.add_get(path, self._get_status)
             application.router.add_get(path + "/metadata", self._get_metadata)
@@ -81,6 +81,9 @@ class RestService:
             application.router.add_post(path + ":classify", self._post_classify)
             application.router.add_post(path + ":regress", self._post_regress)
         return application
+
+    async def _close(self, application: web.Application) -> None:
+        await self._bodies.close()
 
     async def _get_status(self, request: web.Request) -> web.Response:
         statuses = self._models.statuses(*_wanted(request))
@@ -108,15 +111,15 @@ class RestService:
         )
 
     async def _post_predict(self, request: web.Request) -> web.Response:
-        body = await self._read(request)
         model = self._models.get(*_wanted(request))
-        signature, inputs, is_by_row = await beside_loop(self._pool, len(body), _read_predict, model, body)
-        self._limits.check_arrays(signature, inputs)
-        outputs = await self._batcher.predict(model, signature.name, inputs)
+        body = await self._read(request, model, is_predict=True)
+        outputs = await self._batcher.predict(model, body.signature_name, body.inputs)
         size = sum(array.nbytes for array in outputs.values())
-        answer = await beside_loop(self._pool, size, _write_predict, outputs, is_by_row)
+        answer = await beside_loop(self._pool, size, _write_predict, outputs, body.is_by_row)
         if self._request_log is not None:
-            self._request_log.offer(request.match_info["name"], model.version, signature.name, inputs, outputs)
+            self._request_log.offer(
+                request.match_info["name"], model.version, body.signature_name, body.inputs, outputs
+            )
         return _json_response(answer)
 
     async def _post_classify(self, request: web.Request) -> web.Response:
@@ -126,67 +129,21 @@ class RestService:
         return await self._infer(request, REGRESS)
 
     async def _infer(self, request: web.Request, method: str) -> web.Response:
-        text = await self._read(request)
-        body = await beside_loop(self._pool, len(text), _parse_body, text)
         model = self._models.get(*_wanted(request))
-        signature = check_method(model, _signature_name(body), method)
-        examples = await beside_loop(self._pool, len(text), json_to_examples, body)
-        self._limits.check_arrays(signature, {"inputs": examples})
-        outputs = await self._batcher.predict(
-            model, signature.name, {"inputs": examples}, wanted_outputs(signature, method)
-        )
+        body = await self._read(request, model, is_predict=False)
+        signature = check_method(model, body.signature_name, method)
+        outputs = await self._batcher.predict(model, signature.name, body.inputs, wanted_outputs(signature, method))
         to_json = classifications_to_json if method == CLASSIFY else regressions_to_json
-        return _json_response(json.dumps({"results": to_json(outputs, len(examples))}))
+        return _json_response(json.dumps({"results": to_json(outputs, len(body.inputs[EXAMPLES_INPUT]))}))
 
-    async def _read(self, request: web.Request) -> bytes:
+    async def _read(self, request: web.Request, model: ServedModel, is_predict: bool) -> JsonBody:
         encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
-        body = await request.read()
-        return await beside_loop(self._pool, len(body), self._unpack, body, encoding)
-
-    def _unpack(self, body: bytes, encoding: str) -> bytes:
-        """A body without its packing. aiohttp's own unpacking must be off: it fails with a traceback in the log."""
-        if encoding == "identity" or not body:
-            return body
-        if encoding not in ("gzip", "x-gzip"):
-            raise invalid_argument(f"Content-Encoding must be gzip or none. Received: {quote(encoding)}.")
-        unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)  # 16: gzip's header
-        try:
-            unpacked = unpacker.decompress(body, self._limits.max_message_bytes + 1)
-        except zlib.error as error:
-            raise invalid_argument(f"The body is not gzip: {error}.") from error
-        if len(unpacked) > self._limits.max_message_bytes:
-            raise too_large(f"The unpacked body must not exceed {self._limits.message_text}.")
-        if not unpacker.eof:
-            raise invalid_argument("The body is not whole: its gzip stream does not end.")
-        if unpacker.unused_data:
-            raise invalid_argument(f"The body goes on for {len(unpacker.unused_data)} bytes after its gzip stream.")
-        return unpacked
-
-
-def _read_predict(model: ServedModel, body: bytes) -> tuple[Signature, Arrays, bool]:
-    """Signature, inputs, and whether they came row by row."""
-    request = _parse_body(body)
-    signature = model.signature(_signature_name(request))
-    if ("instances" in request) == ("inputs" in request):
-        raise invalid_argument(
-            "The body must have exactly one of the keys 'instances' (rows) and 'inputs' (columns). "
-            f"Received keys: {sorted(request)}."
-        )
-    if "instances" in request:
-        return signature, rows_to_arrays(request["instances"], signature), True
-    return signature, columns_to_arrays(request["inputs"], signature), False
+        return await self._bodies.read(request[BODY], encoding, model, is_predict)
 
 
 def _write_predict(outputs: Arrays, is_by_row: bool) -> str:
     answer = {"predictions": arrays_to_rows(outputs)} if is_by_row else {"outputs": arrays_to_columns(outputs)}
     return json.dumps(answer)
-
-
-def _signature_name(request: dict[str, Any]) -> str:
-    name = request.get("signature_name", "")
-    if not isinstance(name, str):
-        raise invalid_argument(f"'signature_name' must be a string. Received: {quote(name)}.")
-    return name
 
 
 def _json_response(text: str) -> web.Response:
@@ -207,7 +164,7 @@ async def _answer_errors_in_json(request: web.Request, handler: _Handler) -> web
         return _error_response("The client went away.", HTTP_STATUS["CANCELLED"])
     except Exception as error:
         logger.exception("REST request failed: %s %s", request.method, request.path)
-        return _error_response(f"Internal error: {type(error).__name__}: {error}", 500)
+        return _error_response(internal_error(error).message, 500)
 
 
 def _error_response(message: str, status: int) -> web.Response:
@@ -218,33 +175,6 @@ def _wanted(request: web.Request) -> tuple[str, int | None, str]:
     """Name, version and label of the model that a request asks for."""
     version = request.match_info.get("version")
     return request.match_info["name"], None if version is None else int(version), request.match_info.get("label", "")
-
-
-def _parse_body(body: bytes) -> dict[str, Any]:
-    if not body:
-        raise invalid_argument("JSON Parse error: the body is empty.")
-    try:
-        request = json.loads(body, parse_float=_parse_float, object_pairs_hook=_make_object)
-    except (ValueError, RecursionError) as error:
-        raise invalid_argument(f"JSON Parse error: {error}") from error
-    if not isinstance(request, dict):
-        raise invalid_argument(f"The body must be a JSON object. Received: {type(request).__name__}.")
-    return request
-
-
-def _parse_float(text: str) -> float:
-    value = float(text)
-    if math.isinf(value):  # the literal Infinity does not come here
-        raise ValueError(f"the number {quote(text)} is beyond the range of float64")
-    return value
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        ((name, count),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"an object has the key {quote(name)} {count} times")
-    return values
 
 
 def _message_to_json(message: Any) -> dict[str, Any]:

@@ -6,21 +6,25 @@ import logging
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
+
+from serving.serving_error import ServingError, quote
 
 logger = logging.getLogger(__name__)
 
 # Whoever restarts a server that does not answer has no token: neither the health service nor the paths a probe asks.
 _OPEN_METHODS = "/grpc.health.v1.Health/"
 _OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz", "/v1/health"})
+RELOAD_METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 _SCHEME = "bearer"
 _SHORTEST_TOKEN = 16
 
 
 @dataclass(frozen=True)
 class Security:
-    """TLS and a token, for gRPC and REST alike. Both are optional.
+    """Who may ask, over gRPC and REST alike: TLS, tokens, and which pages a browser may ask for. All is optional.
 
     Files are read when the server starts; a renewed certificate or token needs a restart.
 
@@ -32,6 +36,14 @@ class Security:
             certificate (mutual TLS). Defaults to None, which asks clients for no certificate.
         token_file: Path or None. Its text is what clients have to send, as `authorization: Bearer <token>`, in
             everything but health checks. Defaults to None, no token.
+        allow_reload: bool. Whether HandleReloadConfigRequest exchanges the models, for whoever may ask for
+            predictions. A SavedModel reads and writes files when it is asked. Defaults to `False`.
+        reload_token_file: Path or None. The token that HandleReloadConfigRequest needs in place of the other, which
+            allows it. Defaults to None.
+        reload_base: Path or None. The folder below which the models of such a request must lie. Defaults to None, the
+            folders of the models that the server was started with.
+        allow_any_origin: bool. Whether REST answers pages of other sites in a browser, and on loopback to any name
+            for this machine. Defaults to `False`: a page that its user only looks at could ask otherwise.
 
     Raises:
         ValueError: if options do not go together, a file holds no certificate or key or they do not match, or the
@@ -43,6 +55,11 @@ class Security:
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     token_file: Path | None = None
+    allow_reload: bool = False
+    reload_token_file: Path | None = None
+    reload_base: Path | None = None
+    allow_any_origin: bool = False
+    _reload_token: bytes | None = field(default=None, init=False, repr=False, compare=False)
     _token: bytes | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +74,13 @@ class Security:
                 "Received: tls_certificate=None. Clients show certificates to a server that has one."
             )
         self.ssl_context()
-        object.__setattr__(self, "_token", self._read_token())
+        object.__setattr__(self, "_token", _read_token("token_file", self.token_file))
+        object.__setattr__(self, "_reload_token", _read_token("reload_token_file", self.reload_token_file))
+
+    @property
+    def can_reload(self) -> bool:
+        """Whether HandleReloadConfigRequest does anything."""
+        return self.allow_reload or self._reload_token is not None
 
     @property
     def has_tls(self) -> bool:
@@ -105,11 +128,23 @@ class Security:
             path: str. The gRPC method or the URL's path.
             authorization: the header of this name. The time to look at it tells nothing about the token.
         """
-        if self._token is None or path in _OPEN_PATHS or path.startswith(_OPEN_METHODS):
+        wanted = self._token
+        if path == RELOAD_METHOD and self._reload_token is not None:
+            wanted = self._reload_token
+        if wanted is None or path in _OPEN_PATHS or path.startswith(_OPEN_METHODS):
             return True
         header = authorization if isinstance(authorization, bytes) else (authorization or "").encode("utf-8", "replace")
         scheme, _, received = header.partition(b" ")
-        return hmac.compare_digest(received.strip(), self._token) and scheme.lower() == _SCHEME.encode()
+        return hmac.compare_digest(received.strip(), wanted) and scheme.lower() == _SCHEME.encode()
+
+    def grpc_refusal(self, method: str, authorization: str | bytes | None) -> str | None:
+        """What a gRPC call is told that may not be answered; None for one that may."""
+        if self.is_allowed(method, authorization):
+            return None
+        return (
+            "The server's token must come as metadata 'authorization: Bearer <token>'. "
+            f"Received: {'none' if authorization is None else 'another'}."
+        )
 
     def warn_about(self, host: str) -> None:
         """Logs what others can do who reach `host`, if that is not this machine alone."""
@@ -126,16 +161,53 @@ class Security:
         if missing:
             logger.warning("Listening on %s, which is not this machine alone: %s.", host, "; ".join(missing))
 
-    def _read_token(self) -> bytes | None:
-        if self.token_file is None:
-            return None
-        token = self.token_file.read_bytes().strip()
-        if len(token) < _SHORTEST_TOKEN or not all(33 <= byte < 127 for byte in token):
-            raise ValueError(
-                f"Security: `token_file` must hold one word of at least {_SHORTEST_TOKEN} ASCII characters. "
-                f"Received: {str(self.token_file)!r} with {len(token)} bytes. Make one with: openssl rand -hex 32"
+    def check_origin(self, host: str | None, origin: str | None, listens_on: str) -> None:
+        """Refuses what a page of another site has a browser send, see `allow_any_origin`.
+
+        A browser sends such a request along with the page's `Origin`. A site whose name stands for this machine would
+        be its own origin, but then `Host` has its name.
+
+        Args:
+            host: the header of this name, None where there is none.
+            origin: likewise.
+            listens_on: the address that the server listens on.
+
+        Raises:
+            ServingError: `PERMISSION_DENIED`, HTTP 403.
+        """
+        if self.allow_any_origin:
+            return
+        if origin is not None and urlsplit(origin).netloc.lower() != (host or "").lower():
+            raise ServingError(
+                "PERMISSION_DENIED",
+                f"A page of another site must not ask this server. Received: Origin {quote(origin)}. "
+                "It is answered with the server's --allow-any-origin.",
             )
-        return token
+        if host is not None and _is_this_machine(listens_on) and not _is_this_machine(_without_port(host)):
+            raise ServingError(
+                "PERMISSION_DENIED",
+                f"The header Host must be localhost or a loopback address. Received: {quote(host)}. "
+                "Others are answered with the server's --allow-any-origin.",
+            )
+
+
+def _read_token(name: str, file: Path | None) -> bytes | None:
+    if file is None:
+        return None
+    token = file.read_bytes().strip()
+    if len(token) < _SHORTEST_TOKEN or not all(33 <= byte < 127 for byte in token):
+        raise ValueError(
+            f"Security: `{name}` must hold one word of at least {_SHORTEST_TOKEN} ASCII characters. "
+            f"Received: {str(file)!r} with {len(token)} bytes. Make one with: openssl rand -hex 32"
+        )
+    return token
+
+
+def _without_port(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return ""
 
 
 def _is_this_machine(host: str) -> bool:

@@ -9,13 +9,12 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.protocol.signature import Signature
+from serving.protocol.signature import Signature, choose_signature, signatures_of
 from serving.served_name import PROBLEM_FILE
 from serving.server.batch_rows import is_batchable, is_fillable
 from serving.server.signature_call import SignatureCall
-from serving.serving_error import STATUS_CODES, ServingError, quote
+from serving.serving_error import STATUS_CODES, ServingError
 
-DEFAULT_SIGNATURE = "serving_default"
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
 _MAX_MESSAGE_CHARACTERS = 1000
@@ -32,6 +31,7 @@ class ServedModel:
 
     Attributes:
         version: int.
+        signatures: signature name -> Signature, of those that can be asked.
         signature_def_map: `SignatureDefMap` message, as `GetModelMetadata` returns it.
 
     Raises:
@@ -43,17 +43,15 @@ class ServedModel:
     def __init__(self, directory: Path, version: int) -> None:
         self.version = version
         self.signature_def_map = _read_signature_definitions(directory)
-        self._signatures = {
-            name: Signature.from_signature_def(name, definition)
-            for name, definition in self.signature_def_map.signature_def.items()
-        }
         # The functions hold only weak references to the variables: the whole SavedModel has to stay alive.
         self._saved_model = tf.saved_model.load(str(directory), tags=[_SERVE_TAG])
         self._calls = {name: SignatureCall(function) for name, function in self._saved_model.signatures.items()}
-        self._batchable = {name for name in self._calls if is_batchable(self._signatures[name])}
+        known = signatures_of(self.signature_def_map.SerializeToString())
+        self.signatures = {name: signature for name, signature in known.items() if name in self._calls}
+        self._batchable = {name for name in self._calls if is_batchable(self.signatures[name])}
         # An export of ours reads lists that were filled up as it reads shorter ones; another model may not.
         is_ours = (directory / PROBLEM_FILE).is_file()
-        self._filling = {name for name in self._batchable if is_ours and is_fillable(self._signatures[name])}
+        self._filling = {name for name in self._batchable if is_ours and is_fillable(self.signatures[name])}
 
     def signature(self, name: str = "") -> Signature:
         """Returns the named signature, `serving_default` for an empty name.
@@ -61,14 +59,7 @@ class ServedModel:
         Raises:
             ServingError: `FAILED_PRECONDITION`, as TF Serving, if the model has no such signature.
         """
-        name = name or DEFAULT_SIGNATURE
-        if name not in self._calls:
-            raise ServingError(
-                "FAILED_PRECONDITION",
-                f"Serving signature {quote(name)} not found in version {self.version}. "
-                f"Known signatures: {sorted(self._calls)}.",
-            )
-        return self._signatures[name]
+        return choose_signature(self.signatures, name, self.version)
 
     @property
     def signature_names(self) -> list[str]:

@@ -22,6 +22,15 @@ TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the certificate's
 TlsClientCa = Annotated[Path | None, typer.Option(help="PEM file of who must have signed the clients' certificates.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token that clients must send.")]
 
+AllowReload = Annotated[bool, typer.Option("--allow-reload", help="Exchange the models on HandleReloadConfigRequest.")]
+ReloadTokenFile = Annotated[Path | None, typer.Option(help="File with the token that it needs; allows it too.")]
+ReloadBase = Annotated[
+    Path | None, typer.Option(help="Where its models must lie; default: the folders of the models at the start.")
+]
+AllowAnyOrigin = Annotated[
+    bool, typer.Option("--allow-any-origin", help="Answer web pages of other sites, and any Host on loopback.")
+]
+
 
 def choose_batching(is_enabled: bool, file: Path | None) -> BatchingOptions | None:
     """The options of the command line: a file enables batching too.

@@ -44,7 +44,7 @@ def behavior(recipe: LayerRecipe, **arguments) -> list[np.ndarray]:
         learnt_from = [output for output in outputs if output.dtype.is_floating]
     gradients = tape.gradient(learnt_from, variables, unconnected_gradients="zero")
     if hasattr(layer, "predictions"):
-        outputs.append(layer.predictions(outputs[0]))
+        outputs.extend(keras.tree.flatten(layer.predictions(outputs[0])))
     values = (*layer.trainable_weights, *outputs, *gradients, *layer.losses)
     return [np.asarray(tf.convert_to_tensor(value)) for value in values]
 

@@ -105,3 +105,22 @@ def test_xla_compiles_it(name: str) -> None:
     gramian, losses = tf.constant([[1.0, -0.5], [-0.5, 2.0]]), tf.constant([1.0, 2.0])
     found = tf.function(compiled.weights, autograph=False, jit_compile=True)(losses, gramian)
     np.testing.assert_allclose(found, balancer.weights(losses, gramian), rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("method", RECIPES, ids=lambda method: method.__name__)
+def test_what_is_not_finite_leaves_the_state(method: type[Balancer], bad: float) -> None:
+    """An optimizer that scales the loss skips such a step, often the first of all."""
+    balancer = method(**RECIPES[method])
+    behavior(balancer)
+    before = [variable.numpy().copy() for variable in balancer.variables]
+    gramian, losses = np.eye(3), np.ones(3, np.float32)
+    if method.uses_gramian:
+        gramian[1] = gramian[:, 1] = bad
+    else:
+        losses[1] = bad
+    balancer.weights(tf.constant(losses), tf.constant(gramian))
+    for variable, old in zip(balancer.variables, before, strict=True):
+        if variable.name != "present":  # of this batch alone
+            np.testing.assert_array_equal(variable.numpy(), old, err_msg=variable.name)
+    assert np.all(np.isfinite(behavior(balancer)))

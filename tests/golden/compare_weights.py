@@ -60,7 +60,8 @@ def main(checkouts: list[str], presets: list[str]) -> int:
             # `tests.golden` is this checkout's, `tfmtl` the other's.
             script = (
                 f"import sys; sys.path[:0] = [{place!r}]; import tfmtl, runpy; "
-                f"sys.path[0] = {str(HERE.parents[1])!r}; sys.argv = ['x', '--train', {place!r}, {str(folder)!r}, *{presets!r}]; "
+                f"sys.path[0] = {str(HERE.parents[1])!r}; "
+                f"sys.argv = ['x', '--train', {place!r}, {str(folder)!r}, *{presets!r}]; "
                 f"runpy.run_path({str(Path(__file__).resolve())!r}, run_name='__main__')"
             )
             subprocess.run(

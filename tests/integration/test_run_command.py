@@ -27,9 +27,9 @@ def demo(movielens_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     command = [sys.executable, "-m", "pipelines.cli", "run", "movielens_100k", "-o", str(output)]
     command += ["--folder", str(movielens_folder), "--epochs", "1", "--compare", "single_task"]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not (output / "data.partial").exists() and killed.poll() is None:
+    while not (output / ".data.tfmtl" / "partial").exists() and killed.poll() is None:
         time.sleep(0.02)
-    assert (output / "data.partial").exists(), "the job never began to write"
+    assert (output / ".data.tfmtl" / "partial").exists(), "the job never began to write"
     os.killpg(killed.pid, signal.SIGKILL)
     killed.wait()
     assert not (output / "data").exists()
@@ -42,7 +42,7 @@ def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
     output, screen = demo
     manifest = json.loads((output / "data" / "manifest.json").read_text())
     assert manifest["rows_in"] == manifest["rows_written"] == 1500
-    assert not (output / "data.partial").exists()
+    assert not (output / ".data.tfmtl").exists()
     for preset in ("dtrn", "single_task"):
         report = json.loads((output / "runs" / preset / "evaluation_test.json").read_text())
         assert set(report) == {"like", "love", "stars"}

@@ -14,7 +14,9 @@ from tests.support.odd_rows import ODD_PROBLEM, canonical, fit, logs
 from tests.support.slow_history import Row
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.fitting.analyze import build_statistics, count_values, merge_counts
-from tfmtl.preprocessing.fitting.split import coarse_times, merge_time_counts, time_counts, time_cuts
+from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts, rounded
+from tfmtl.preprocessing.fitting.split import example_times, time_cuts
+from tfmtl.preprocessing.fitting.time_grid import count_times, merge_time_counts
 from tfmtl.schema import BinaryTask, CategoricalFeature, NumericFeature, Problem, RegressionTask, Split
 
 _SETTINGS = settings(max_examples=60, deadline=None, derandomize=True)
@@ -169,12 +171,92 @@ def _sixteen_bits(values: Sequence[float]) -> np.ndarray:
 @settings(_SETTINGS, max_examples=100)
 @given(values=st.lists(st.floats(-(2.0**99), 2.0**99, width=32), min_size=1, max_size=40))
 def test_moments_are_numpys_of_the_rounded_numbers(values: list[float]) -> None:
+    """Or of the numbers themselves, where rounding shows."""
     statistics = _numbers(values)
-    rounded = _sixteen_bits(values)
-    for name, numbers in {"z": rounded, "lz": np.sign(rounded) * np.log1p(np.abs(rounded))}.items():
-        scale = np.abs(numbers).max()
+    for name, scaled in {"z": lambda x: x, "lz": lambda x: np.sign(x) * np.log1p(np.abs(x))}.items():
+        numbers, exact = scaled(_sixteen_bits(values)), scaled(np.array(values, np.float32).astype(np.float64))
+        scale = np.abs(exact).max()
+        if max(abs(numbers.mean() - exact.mean()), abs(numbers.std() - exact.std())) > exact.std() / 512:
+            numbers = exact
         np.testing.assert_allclose(statistics.means[name], numbers.mean(), rtol=1e-12, atol=1e-12 * scale)
         np.testing.assert_allclose(statistics.deviations[name], numbers.std(), rtol=1e-7, atol=1e-7 * scale)
+
+
+@settings(_SETTINGS, max_examples=100)
+@given(
+    values=st.lists(
+        st.floats(-(2.0**40), 2.0**40, width=32, allow_subnormal=False) | st.integers(2**24 - 30, 2**24),
+        min_size=1,
+        max_size=40,
+    ),
+    cuts=st.lists(st.integers(1, 39), max_size=4),
+    most=st.integers(1, 20),
+    seed=st.integers(0, 9),
+)
+def test_numbers_keep_as_many_bits_as_fit(values: list[float], cuts: list[int], most: int, seed: int) -> None:
+    """In whatever order and parts they are added up; rounded to 16 bits, they are what the numbers themselves are."""
+    numbers = np.array(values, np.float32) + np.float32(0)
+    starts = sorted({0, *(cut for cut in cuts if cut < len(values))})
+    parts = [count_numbers(pa.array(part)) for part in np.split(numbers, starts[1:])]
+    np.random.default_rng(seed).shuffle(parts)
+    half = merge_number_counts(parts[: len(parts) // 2 + 1], most)
+    merged = merge_number_counts([half, *parts[len(parts) // 2 + 1 :]], most)
+    bits = next((n for n in range(24, 16, -1) if len(set(_cut_off(numbers, n).tolist())) <= most), 16)
+    expected = Counter((_sixteen_bits(values) if bits == 16 else _cut_off(numbers, bits)).tolist())
+    found = merged.to_pydict()
+    assert dict(zip(found["value"], found["count"], strict=True)) == expected
+    assert set(found["bits"]) == {bits}
+    coarse = rounded(merged).to_pydict()
+    assert dict(zip(coarse["value"], coarse["count"], strict=True)) == Counter(_sixteen_bits(values).tolist())
+
+
+def _cut_off(numbers: np.ndarray, bits: int) -> np.ndarray:
+    """Numbers cut off after so many significant bits, written from the definition."""
+    fraction, exponent = np.frexp(numbers.astype(np.float64))
+    return np.ldexp(np.trunc(fraction * 2**bits), exponent - bits)
+
+
+# A large offset: what 16 bits of the value throw together, the spread tells apart.
+
+
+def test_dates_written_as_numbers_are_told_apart() -> None:
+    days = [20231101 + day for day in range(30)] * 5
+    statistics = _numbers(days)
+    apart = len(set(np.float32(days).tolist()))  # float32 has steps of two there
+    assert apart == 16
+    assert len(statistics.boundaries["q32"]) == apart - 1
+    in_float32 = np.array(days, np.float32).astype(np.float64)
+    assert statistics.means["z"] == pytest.approx(in_float32.mean(), abs=0.01)
+    assert statistics.deviations["z"] == pytest.approx(in_float32.std(), rel=0.01)
+
+
+def test_six_hours_of_seconds_since_1970() -> None:
+    seconds = np.sort(np.random.default_rng(0).integers(1_700_000_000, 1_700_021_600, 5_000)).astype(np.float32)
+    statistics = _numbers(seconds.tolist())
+    assert len(statistics.boundaries["q32"]) == 31
+    shares = np.bincount(np.searchsorted(statistics.boundaries["q32"], seconds, side="right")) / len(seconds)
+    assert shares.max() < 2 / 32
+    assert statistics.deviations["z"] == pytest.approx(seconds.astype(np.float64).std(), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([20231101, 20231130], "column 'z' lie within 30 of each other at about 20231130, where float32, in which"),
+        (
+            [1.7e12, 1.7e12],
+            "column 'z' lie within 0 of each other at about 1.70000004e+12, where float32, in",
+        ),
+        ([7, 7], None),
+        ([100, 101], None),
+        ([0, 1.7e9], None),
+        ([float("nan")], None),
+    ],
+)
+def test_numbers_that_float32_hardly_tells_apart_are_noted(values: list[float], text: str | None) -> None:
+    notes = [note for note in _numbers(values).notes if "'z'" in note]
+    assert len(notes) == (text is not None)
+    assert text is None or text in notes[0]
 
 
 def test_rounding_costs_a_hundred_thousandth() -> None:
@@ -229,22 +311,53 @@ def test_only_training_rows_count_and_only_examples_for_labels() -> None:
 )
 def test_time_cuts_leave_at_most_the_shares(times: list[int], shares: tuple[float, float]) -> None:
     valid, test = shares
-    counts = pa.table({"time": pa.array(times, pa.int64()), "count": pa.array([1] * len(times), pa.int64())})
-    coarse = counts.set_column(0, "time", coarse_times(counts["time"].combine_chunks()))
-    valid_from, test_from = time_cuts(Split(valid=valid, test=test), merge_time_counts([coarse]))
+    counts = merge_time_counts([count_times(pa.array(times, pa.int64()))])
+    valid_from, test_from = time_cuts(Split(valid=valid, test=test), counts)
     assert valid_from <= test_from
     assert any(time < valid_from for time in times)
     newest, newest_two = (sum(time >= cut for time in times) for cut in (test_from, valid_from))
     assert newest <= len(times) * test + 1e-6
     assert newest_two <= len(times) * (valid + test) + 1e-6
-    if len(set(times)) == len(times) and max(times) < 2**24 > -min(times):  # nothing tied, so nothing is lost
+    if len(set(times)) == len(times):  # nothing tied, so nothing is lost
         assert newest == int(len(times) * test + 1e-6)
         assert newest_two == int(len(times) * (valid + test) + 1e-6)
 
 
-def test_coarse_times_keep_24_bits() -> None:
-    times = pa.array([0, 5, -5, 2**24 - 1, 2**24 + 1, 1_700_000_123, -(2**24) - 1], pa.int64())
-    assert coarse_times(times).to_pylist() == [0, 5, -5, 2**24 - 1, 2**24, 1_700_000_123 // 128 * 128, -(2**24) - 2]
+@settings(_SETTINGS, max_examples=100)
+@given(
+    times=st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(-20, 20), min_size=1, max_size=40),
+    pieces=st.lists(st.integers(1, 39), max_size=4),
+    most=st.integers(4, 12),
+    seed=st.integers(0, 9),
+)
+def test_times_on_the_finest_grid_that_fits(times: list[int], pieces: list[int], most: int, seed: int) -> None:
+    """The smallest power of two whose floors are few enough, in whatever order and parts the counts are added up."""
+    step = next(step for step in (2**n for n in range(64)) if len({t // step for t in times}) <= most)
+    expected = Counter(t // step * step for t in times)
+    starts = sorted({0, *(piece for piece in pieces if piece < len(times))})
+    parts = [
+        count_times(pa.array(times[start:stop], pa.int64()))
+        for start, stop in zip(starts, [*starts[1:], len(times)], strict=True)
+    ]
+    np.random.default_rng(seed).shuffle(parts)
+    half = merge_time_counts(parts[: len(parts) // 2 + 1], most)
+    merged = merge_time_counts([half, *parts[len(parts) // 2 + 1 :]], most)
+    assert merged.to_pydict() == {
+        "time": sorted(expected),
+        "count": [expected[time] for time in sorted(expected)],
+        "step": [step] * len(expected),
+    }
+
+
+@pytest.mark.parametrize("seconds", [120, 3600])
+@pytest.mark.parametrize("first", [1_700_000_000, 1_700_000_000_000])
+def test_a_short_log_of_todays_dates_is_cut_at_its_shares(seconds: int, first: int) -> None:
+    times = first + np.sort(np.random.default_rng(seconds).integers(0, seconds, 6000))
+    cuts = time_cuts(Split(), merge_time_counts([count_times(pa.array(times))]))
+    sizes = np.bincount(np.searchsorted(np.asarray(cuts), times, side="right"), minlength=3)
+    ties = np.bincount(times - first).max()
+    assert np.abs(sizes - [4800, 600, 600]).max() <= 2 * ties
+    assert (sizes[1:] > 0).all()
 
 
 def test_only_examples_are_counted_for_the_cuts() -> None:
@@ -254,9 +367,10 @@ def test_only_examples_are_counted_for_the_cuts() -> None:
         for i in range(6)
     ]
     [batch] = canonical(problem, log)
-    assert merge_time_counts([time_counts(batch)]).to_pydict() == {"time": [1, 3, 5], "count": [1, 1, 1]}
+    counted = merge_time_counts([example_times(batch)])
+    assert counted.to_pydict() == {"time": [1, 3, 5], "count": [1, 1, 1], "step": [1, 1, 1]}
 
 
 def test_no_examples_at_all() -> None:
     assert time_cuts(Split(), None) == (0, 0)
-    assert time_cuts(Split(), pa.table({"time": pa.array([], pa.int64()), "count": pa.array([], pa.int64())})) == (0, 0)
+    assert time_cuts(Split(), merge_time_counts([count_times(pa.array([], pa.int64()))])) == (0, 0)

@@ -283,6 +283,10 @@ def test_conditions(change: dict[str, Any], is_event: bool, is_example: bool) ->
         ("price <= 2", [True, True, False]), ("price > 2", [False, False, True]), ("price < 2", [True, False, False]),
         ("item == 'b'", [False, True, False]), ("item != 'b'", [True, False, True]),
         ("price > 1 and item == 'c' and ts == 5", [False, False, True]),
+        ("price == 1 or item == 'c'", [True, False, True]), ("not price == 1", [False, True, True]),
+        ("item in ('a', 'c')", [True, False, True]), ("item not in ('a', 'x')", [False, True, True]),
+        ("price in (2, 3)", [False, True, True]), ("not (price > 1 and not item == 'c')", [True, False, True]),
+        ("`price` < 2 or `item` == 'b' and price == 3", [True, False, False]),
     ],
 )  # fmt: skip
 def test_every_operator(when: str, expected: list[bool]) -> None:
@@ -290,6 +294,21 @@ def test_every_operator(when: str, expected: list[bool]) -> None:
     rows = [{"price": price, "item": item} for price, item in ((1.0, "a"), (2.0, "b"), (3.0, "c"))]
     batch, _ = _canonical(*rows, problem=problem)
     assert batch.column(columns.IS_EXAMPLE).to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("kind == 'post'", False), ("not kind == 'post'", False), ("kind in ('post')", False),
+        ("kind not in ('post')", False), ("kind == 'post' or price == 2", True),
+        ("kind == 'post' and price == 1", False), ("not (kind == 'post' and price == 1)", True),
+        ("not (kind == 'post' or price == 1)", False),
+    ],
+)  # fmt: skip
+def test_what_is_unknown_does_not_hold(when: str, expected: bool) -> None:
+    problem = Problem("p", PROBLEM.features, PROBLEM.tasks, PROBLEM.keys, split=PROBLEM.split, examples=when)
+    batch, _ = _canonical({"kind": None}, problem=problem)
+    assert batch.column(columns.IS_EXAMPLE).to_pylist() == [expected]
 
 
 def test_the_columns_a_log_must_have() -> None:

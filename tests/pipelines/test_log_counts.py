@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv, write_parquet
-from tfmtl.schema import Keys, Problem, SequenceFeature
+from tfmtl.schema import Keys, Problem, SequenceFeature, Split
 
 ROWS = small_log(80)
 
@@ -54,7 +54,8 @@ def test_a_task_without_labels(tmp_path: Path) -> None:
 
 def _times(factor: float, unit: str) -> tuple[list[dict[str, Any]], Problem]:
     rows = [{**row, "ts": int(row["ts"] * factor)} for row in ROWS]
-    return rows, replace(SMALL_PROBLEM, keys=Keys("user", "ts", group="row", time_unit=unit))
+    keys = Keys("user", "ts", group="row", time_unit=unit)
+    return rows, replace(SMALL_PROBLEM, keys=keys, split=Split(valid=0.0, test=0.0))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_the_job_reads_and_writes_there(bucket: storage.Bucket, tmp_path: Path) 
     [rejected] = written.pop("rejected/file-00000.jsonl").splitlines()
     assert json.loads(rejected)["file"] == "gs://shop/log/a.csv"
     assert written == expected
-    assert _contents(bucket, "out.partial") == {}
+    assert _contents(bucket, "out.tfmtl") == {}
 
 
 def test_an_error_leaves_the_old_output(bucket: storage.Bucket) -> None:
@@ -54,10 +54,10 @@ def test_an_error_leaves_the_old_output(bucket: storage.Bucket) -> None:
         _write(bucket, folder.partial.removeprefix("gs://shop/"), "train/part-00000-of-00002.tfrecord")
         raise KeyboardInterrupt
     assert sorted(_contents(bucket, "kept")) == ["manifest.json", "train/part-00000-of-00001.tfrecord"]
-    assert _contents(bucket, "kept.partial") == {}
+    assert _contents(bucket, "kept.tfmtl") == {}
 
 
-@pytest.mark.parametrize("stop_at", range(9))
+@pytest.mark.parametrize("stop_at", range(11))
 def test_an_exchange_cut_short_is_finished_by_the_next_run(
     bucket: storage.Bucket, monkeypatch: pytest.MonkeyPatch, stop_at: int
 ) -> None:
@@ -65,7 +65,9 @@ def test_an_exchange_cut_short_is_finished_by_the_next_run(
     name = f"cut-{stop_at}"
     old, new = "train/part-00000-of-00001.tfrecord", "train/part-00000-of-00002.tfrecord"
     _write(bucket, name, "manifest.json", old, "requests.jsonl")
-    _write(bucket, name + ".partial", "manifest.json", new)
+    folder = OutputFolder(f"gs://shop/{name}")
+    folder.prepare()
+    _write(bucket, folder.partial.removeprefix("gs://shop/"), "manifest.json", new)
     calls = iter(range(100))
     for function in (files.copy, files.delete):
 
@@ -76,18 +78,31 @@ def test_an_exchange_cut_short_is_finished_by_the_next_run(
 
         monkeypatch.setattr(files, function.__name__, counted)
     whole = ({"manifest.json", old, "requests.jsonl"}, {"manifest.json", new})
-    if stop_at < 8:  # as many steps as there are
+    if stop_at < 10:  # as many steps as there are
         with pytest.raises(KeyboardInterrupt):
-            OutputFolder(f"gs://shop/{name}").put_in_place()
+            folder.put_in_place()
         found = set(_contents(bucket, name))
         assert "manifest.json" not in found or found in whole
     else:
-        OutputFolder(f"gs://shop/{name}").put_in_place()
-        assert next(calls) == 8
+        folder.put_in_place()
+        assert next(calls) == 10
     monkeypatch.undo()
     OutputFolder(f"gs://shop/{name}").prepare()
     assert set(_contents(bucket, name)) == whole[1]
-    assert _contents(bucket, name + ".partial") == {}
+    assert set(_contents(bucket, name + ".tfmtl")) == {"owner"}
+
+
+def test_of_two_jobs_at_once_the_first_stops(bucket: storage.Bucket) -> None:
+    first, second = (OutputFolder("gs://shop/twice") for _ in range(2))
+    first.prepare()
+    second.prepare()
+    _write(bucket, second.partial.removeprefix("gs://shop/"), "manifest.json")
+    _write(bucket, first.partial.removeprefix("gs://shop/"), "train/part-00000-of-00001.tfrecord")
+    with pytest.raises(ValueError, match="`output` must be written by one job at a time"):
+        first.put_in_place()
+    assert _contents(bucket, "twice") == {}
+    second.put_in_place()
+    assert set(_contents(bucket, "twice")) == {"manifest.json"}
 
 
 def test_what_is_no_output_is_never_replaced(bucket: storage.Bucket) -> None:

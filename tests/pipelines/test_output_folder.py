@@ -35,8 +35,8 @@ def test_a_second_run_replaces_the_first(tmp_path: Path, log: Path) -> None:
 @pytest.mark.parametrize("ending", ["", "/"])
 def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, log: Path, ending: str) -> None:
     run(tmp_path / "expected", log)
-    for name in ("out.partial/train/part-9.tfrecord", "out.previous/manifest.json"):
-        (tmp_path / name).parent.mkdir(parents=True)
+    for name in (".out.tfmtl/partial/train/part-9.tfrecord", ".out.tfmtl/previous/manifest.json", ".out.tfmtl/lock"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("left over")
     run(Path(f"{tmp_path}/out{ending}"), log)
     assert contents(tmp_path / "out") == contents(tmp_path / "expected")
@@ -46,7 +46,8 @@ def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path, log: Path, ending
 def test_a_run_killed_during_the_exchange_left_the_old_output(tmp_path: Path, log: Path) -> None:
     run(tmp_path / "out", log)
     before = contents(tmp_path / "out")
-    os.rename(tmp_path / "out", tmp_path / "out.previous")  # the new one was never put in its place
+    (tmp_path / ".out.tfmtl").mkdir()
+    os.rename(tmp_path / "out", tmp_path / ".out.tfmtl" / "previous")  # the new one was never put in its place
     with pytest.raises(InputError, match="not readable"):
         (tmp_path / "bad.csv").write_bytes(b"\xff\xfe")
         run(tmp_path / "out", tmp_path / "bad.csv")
@@ -64,7 +65,7 @@ def test_a_run_that_is_killed_while_it_writes(tmp_path: Path, log: Path) -> None
     command = [sys.executable, "-m", "tests.support.killed_preprocess", str(log), str(tmp_path / "out")]
     killed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    left = contents(tmp_path / "out.partial")
+    left = contents(tmp_path / ".out.tfmtl" / "partial")
     assert any(name.startswith("train/") for name in left)
     assert any(name.startswith("scratch/") for name in left)
     assert contents(tmp_path / "out") == before
@@ -79,6 +80,69 @@ def test_an_error_while_writing_leaves_nothing(tmp_path: Path) -> None:
         (Path(folder.partial) / "manifest.json").write_text("{}")
         raise KeyboardInterrupt
     assert _left(tmp_path) == []
+
+
+# === One job at a time, and nothing of anybody else's ===
+
+
+def test_a_second_job_for_one_folder_stops_at_once(tmp_path: Path, log: Path) -> None:
+    run(tmp_path / "out", log)
+    before = contents(tmp_path / "out")
+    (tmp_path / "link").symlink_to("out")
+    with OutputFolder(str(tmp_path / "out")) as first:
+        written = Path(first.partial, "half")
+        written.touch()
+        for name in ("out", "link", "../" + tmp_path.name + "/out/"):
+            rule = "preprocess: `output` must be a folder that no other job is writing to. Received: output="
+            with pytest.raises(ValueError, match=f"{rule}.* That is process {os.getpid()} on .*: wait for its end"):
+                run(Path(f"{tmp_path}/{name}"), log)
+        assert written.is_file()
+        assert contents(tmp_path / "out") == before
+        written.unlink()
+        (Path(first.partial) / "manifest.json").write_text("{}")
+    assert _left(tmp_path) == ["in", "link", "out"]
+    run(tmp_path / "link", log)
+    assert (tmp_path / "link").is_symlink()
+    assert contents(tmp_path / "out") == before
+
+
+def test_folders_of_the_user_stay(tmp_path: Path, log: Path) -> None:
+    names = ["out.previous", "out.partial", "out.tfmtl", ".out.partial"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("years of work")
+    for _ in range(2):
+        run(tmp_path / "out", log)
+    assert _left(tmp_path) == sorted([*names, "in", "out"])
+    assert all((tmp_path / name / "thesis.txt").is_file() for name in names)
+    (tmp_path / ".out.tfmtl").mkdir()
+    (tmp_path / ".out.tfmtl" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match=r"must have no '.*/\.out\.tfmtl' beside it, which is not preprocessing's own"):
+        run(tmp_path / "out", log)
+    assert (tmp_path / ".out.tfmtl" / "thesis.txt").is_file()
+
+
+def test_what_is_put_into_an_output_while_the_job_runs_is_not_lost(tmp_path: Path, log: Path) -> None:
+    run(tmp_path / "out", log)
+    with (
+        pytest.raises(ValueError, match=r"holds something else that would be lost: \['thesis\.txt'\]"),
+        OutputFolder(str(tmp_path / "out")),
+    ):
+        (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    assert (tmp_path / "out" / "thesis.txt").is_file()
+    assert (tmp_path / "out" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("name", [".", "..", "/proc", "/"])
+def test_folders_that_cannot_be_exchanged_are_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    rule = "must (not be the folder that the command runs in|be a folder inside a mounted one)"
+    with pytest.raises(ValueError, match=f"preprocess: `output` {rule}.* Give a folder below it, such as "):
+        OutputFolder(name).__enter__()
+    assert _left(tmp_path) == ["here"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "input"])

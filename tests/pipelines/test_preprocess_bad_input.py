@@ -24,7 +24,8 @@ from tests.support.small_log import (
     write_csv,
     write_parquet,
 )
-from tfmtl.preprocessing.reading.read import InputError, expand
+from tfmtl.preprocessing import plan
+from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.schema import Split
 
 ROWS = small_log(80)
@@ -108,7 +109,7 @@ def test_ragged_lines(tmp_path: Path) -> None:
 
 def test_rejected_rows_are_numbered_as_in_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a line that is no row lies before them, and where Arrow reads ahead of its batches."""
-    monkeypatch.setattr("tfmtl.preprocessing.reading.read.CSV_BLOCK_BYTES", 1000)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.text_file.CSV_BLOCK_BYTES", 1000)
     rows = [{**row, "age": "old" if i in (2, 5, 33, 79) else row["age"]} for i, row in enumerate(ROWS)]
     lines = write_csv(tmp_path / "log.csv", rows).read_bytes().split(b"\n")[:-1]
     ragged = (0, 4, 5, 30, 60, 82)  # and the last one
@@ -298,6 +299,25 @@ def test_no_training_row_is_left(tmp_path: Path, change: dict[str, object], spli
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "split", "text"),
+    [
+        ({"ts": 7}, Split(), "so nothing for valid and test. Examples of one time stay together"),
+        ({}, Split(valid_from=1_600_000_001, test_from=1_700_000_000), "so nothing for test. Give times inside the"),
+        ({}, Split(by="user", valid=0.001, test=0.001), "Give a larger share, or a share of 0 where none is"),
+    ],
+)
+def test_a_split_that_is_asked_for_is_not_empty(
+    tmp_path: Path, change: dict[str, object], split: Split, text: str
+) -> None:
+    log = write_csv(tmp_path / "log.csv", [{**row, **change} for row in ROWS])
+    rule = "preprocess: `split` must leave examples for every split that it asks for. Received: {'train': "
+    with pytest.raises(InputError, match=re.escape(rule) + ".*" + re.escape(text)):
+        run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, split=split))
+    assert not (tmp_path / "out").exists()
+    run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, split=Split(valid=0.0, test=0.0)))
+
+
 # === Many bad rows, and rows that are very unequal ===
 
 
@@ -334,58 +354,16 @@ def test_counts_that_do_not_add_up_keep_the_old_output(
     tmp_path: Path, old_output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(old_output)
-    monkeypatch.setattr("tfmtl.preprocessing.plan.count_log", lambda *_: {"rows": 81, "event/seen": 1})
-    with pytest.raises(RuntimeError, match=r"rows were lost\. In: 81, written: \d+, history only: \d+, rejected: 0"):
-        run(old_output, write_csv(tmp_path / "log.csv", ROWS))
+    whole = plan.canonicalize
+
+    def lossy(*arguments: Any) -> Any:
+        rows, reasons = whole(*arguments)
+        return rows.slice(1), reasons
+
+    monkeypatch.setattr(plan, "canonicalize", lossy)
+    log = write_csv(tmp_path / "log.csv", ROWS)
+    text = r"rows were lost\. In: 80, written: \d+, history only: \d+, rejected: 0\. Files that do not add up: "
+    with pytest.raises(RuntimeError, match=text + re.escape(str([str(log)]))):
+        run(old_output, log)
     assert contents(old_output) == before
     assert [path.name for path in old_output.parent.iterdir() if path.name.startswith("out")] == ["out"]
-
-
-# === Finding the files ===
-
-
-@pytest.mark.parametrize(
-    ("names", "missing"),
-    [
-        (["part-00000-of-00003.csv", "part-00002-of-00003.csv", "other.csv"], [1]),
-        (["a-00001-of-00002.csv.gz"], [0]),
-        (["a-1-of-3.parquet", "a-3-of-3.parquet"], [2]),
-        (["a-0-of-2.csv", "b-1-of-2.csv"], [1]),
-        (["a-0-of-999999999999.csv"], list(range(1, 11))),
-    ],
-)
-def test_a_missing_shard_is_named(tmp_path: Path, names: list[str], missing: list[int]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    with pytest.raises(InputError, match=rf"must be complete\. Missing: {re.escape(str(missing))}\. Give all"):
-        expand([str(tmp_path)])
-
-
-@pytest.mark.parametrize("names", [["a-0-of-2.csv", "a-1-of-2.csv"], ["a-1-of-2.csv", "a-2-of-2.csv", "b-2-of.csv"]])
-def test_complete_shards(tmp_path: Path, names: list[str]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    assert len(expand([str(tmp_path)])) == len(names)
-
-
-def test_files_folders_and_patterns(tmp_path: Path) -> None:
-    for name in ("b.csv", "a.tsv.gz", "c.PARQUET", "notes.txt", "d.csv.partial", "e.parquet/part-1.parquet", "f/g.csv"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-
-    def found(*patterns: str) -> list[str]:
-        return [str(Path(path).relative_to(tmp_path)) for path in expand([str(tmp_path / p) for p in patterns])]
-
-    assert found(".") == found("./") == ["a.tsv.gz", "b.csv", "c.PARQUET"]
-    assert found("*.csv", "a.*") == ["b.csv", "a.tsv.gz"]
-    assert found("b.csv", ".", "b.csv") == ["b.csv", "a.tsv.gz", "c.PARQUET"]
-    assert found("e.parquet") == ["e.parquet/part-1.parquet"]  # as Spark writes it
-
-
-@pytest.mark.parametrize("name", ["nothing.csv", "*.parquet", "notes.txt", "folder"])
-def test_no_file(tmp_path: Path, name: str) -> None:
-    (tmp_path / "notes.txt").touch()
-    (tmp_path / "folder").mkdir()
-    text = f"preprocess: input '{tmp_path / name}' must match at least one .csv, .tsv or .parquet file"
-    with pytest.raises(InputError, match=re.escape(text)):
-        run(tmp_path / "out", tmp_path / name)

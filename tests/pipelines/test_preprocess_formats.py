@@ -99,8 +99,8 @@ def test_files_without_rows_add_nothing(expected: dict[str, bytes], tmp_path: Pa
 
 
 def test_small_batches(expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tfmtl.preprocessing.reading.read.BATCH_ROWS", 7)
-    monkeypatch.setattr("tfmtl.preprocessing.reading.read.CSV_BLOCK_BYTES", 300)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.parquet_file.BATCH_ROWS", 7)
+    monkeypatch.setattr("tfmtl.preprocessing.reading.text_file.CSV_BLOCK_BYTES", 300)
     monkeypatch.setattr("tfmtl.preprocessing.plan.FEW_ROWS", 3)
     monkeypatch.setattr("tfmtl.preprocessing.writing.pieces.PIECE_BYTES", 3000)
     monkeypatch.setattr("tfmtl.preprocessing.writing.encode._SLICE_ROWS", 11)

@@ -287,7 +287,7 @@ def _to_json(value: Any) -> Any:
 def hostile_http(rng: random.Random) -> bytes:
     """Bytes that are no proper HTTP/1.1 request, or are one that says what is not so."""
     body = b'{"signature_name": "echo", "inputs": ["a"]}'
-    head = b"POST /v1/models/shop:predict HTTP/1.1\r\nHost: x\r\n"
+    head = b"POST /v1/models/shop:predict HTTP/1.1\r\nHost: localhost\r\n"
     length = b"Content-Length: %d\r\n\r\n" % len(body)
     chunked = b"Transfer-Encoding: chunked\r\n\r\n"
     scripts = [
@@ -310,7 +310,7 @@ def hostile_http(rng: random.Random) -> bytes:
         + length
         + body,
         b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
-        b"GET /v1/models/%" + rng.randbytes(3).hex().encode() + b"%00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/models/%" + rng.randbytes(3).hex().encode() + b"%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         rng.choice(
             [b"GET", b"\x16\x03\x01\x02\x00\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"]
         ),
@@ -334,7 +334,7 @@ def hostile_http2(rng: random.Random) -> bytes:
     payload = rng.randbytes(rng.choice([0, 8, 100]))
     scripts = [
         rng.randbytes(rng.choice([1, 40, 3000])),
-        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
         preface[: rng.randrange(len(preface))],
         preface + rng.randbytes(100),
         preface + settings + frame(len(payload), rng.randrange(12), rng.randrange(256), rng.choice([0, 1, 2]), payload),

@@ -83,7 +83,7 @@ def test_sigterm_under_load_answers_what_was_accepted(server):
     def upload_slowly():
         """Half of the body comes when the server already stops."""
         with socket.create_connection(("127.0.0.1", server.rest_port), timeout=60) as connection:
-            connection.sendall(b"POST /v1/models/shop:predict HTTP/1.1\r\nHost: x\r\n")
+            connection.sendall(b"POST /v1/models/shop:predict HTTP/1.1\r\nHost: localhost\r\n")
             connection.sendall(b"Content-Length: %d\r\n\r\n" % len(ECHO_BODY) + ECHO_BODY[:10])
             assert stopping.wait(60)
             time.sleep(0.3)

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
+from serving.server.limits import Limits
 from tests.serving.test_grpc_service import TIMEOUT, refused
 from tests.serving.toy_models import example
 
@@ -160,10 +161,10 @@ def test_rest_refuses_by_name(post, body, message):
 
 
 def test_kinds_of_values_become_the_kinds_of_features():
-    from serving.server.example_json import json_to_examples
+    from serving.server.json_examples import json_to_examples
 
     body = {"examples": [{"i": [1, 2], "f": [1, 2.5], "s": "é", "b": [{"b64": "AP8="}, "a"], "e": []}]}
-    feature = tf.train.Example.FromString(json_to_examples(body)[0]).features.feature
+    feature = tf.train.Example.FromString(json_to_examples(body, Limits())[0]).features.feature
     assert list(feature["i"].int64_list.value) == [1, 2]
     assert list(feature["f"].float_list.value) == [1.0, 2.5]
     assert list(feature["s"].bytes_list.value) == ["é".encode()]

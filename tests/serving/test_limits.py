@@ -1,6 +1,7 @@
 """What one client cannot take from the others: rows, bytes, requests, connections and time."""
 
 import json
+import select
 import socket
 import threading
 import time
@@ -22,7 +23,7 @@ from serving.serving_error import ServingError
 
 LONE = {"x": np.float32([10.0])}
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
-HEAD = b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n"
+HEAD = b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60\r\n\r\n"
 SMALL = Limits(max_message_bytes=20_000, max_rows=5, max_requests=2, max_connections=6, read_seconds=1, idle_seconds=3)
 
 
@@ -185,6 +186,52 @@ class TestSlowClients:
         wait_until(lambda: is_answered(server))
         for connection in idle:
             connection.close()
+
+
+class TestStalledRequests:
+    """Who sends a head and no message holds no place: three requests would fill the two there are."""
+
+    def test_calls_without_a_message(self, server):
+        release = threading.Event()
+
+        def nothing():
+            release.wait(30)
+            yield from ()
+
+        channels = [grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") for _ in range(2)]
+        stalled = [channel.stream_unary(PREDICT).future(nothing(), timeout=30) for channel in channels for _ in "abcd"]
+        try:
+            for _ in range(20):
+                assert ask(clients_of(server)[0]) == 1.5
+            wait_until(lambda: all(call.done() for call in stalled))  # too many, or too late
+            codes = {call.code().name for call in stalled}
+            assert codes <= {"RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"} and "RESOURCE_EXHAUSTED" in codes
+        finally:
+            release.set()
+            for channel in channels:
+                channel.close()
+
+    def test_bodies_that_do_not_come(self, server):
+        stalled = [socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) for _ in range(4)]
+        for connection in stalled:
+            connection.sendall(HEAD + b"{")
+        assert ask(clients_of(server)[1]) == 1.5
+        for connection in stalled:
+            connection.close()
+
+    def test_bodies_that_do_not_end_share_a_limit(self, exported):
+        limits = Limits(max_message_bytes=100_000, read_seconds=10)
+        with LocalServer(exported.parent, "toy", grpc_port=0, rest_port=0, limits=limits) as server:
+            head = HEAD.replace(b"Length: 60", b"Length: 99999")
+            stalled = [socket.create_connection(("127.0.0.1", server.rest_port), timeout=20) for _ in range(18)]
+            for connection in stalled:
+                connection.sendall(head + b" " * 99_998)
+            refused, _, _ = select.select(stalled, [], [], 20)
+            answer = refused[0].recv(1000)
+            assert answer.startswith(b"HTTP/1.1 429 ") and b"must not exceed 16 times 100000 bytes" in answer
+            for connection in stalled:
+                connection.close()
+            assert ask(clients_of(server)[1]) == 1.5
 
 
 def trickle(connection, data):

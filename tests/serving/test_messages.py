@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from google.protobuf import any_pb2, wrappers_pb2
 from google.protobuf.descriptor import FieldDescriptor
+from tensorflow.core.example import example_pb2, feature_pb2
 from tensorflow.core.framework import tensor_pb2, tensor_shape_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
@@ -34,6 +35,12 @@ ORIGINALS = {
         meta_graph_pb2.TensorInfo,
         meta_graph_pb2.SignatureDef,
         get_model_metadata_pb2.SignatureDefMap,
+        feature_pb2.BytesList,
+        feature_pb2.FloatList,
+        feature_pb2.Int64List,
+        feature_pb2.Feature,
+        feature_pb2.Features,
+        example_pb2.Example,
         any_pb2.Any,
         get_model_metadata_pb2.GetModelMetadataRequest,
         get_model_metadata_pb2.GetModelMetadataResponse,

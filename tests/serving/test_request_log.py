@@ -1,6 +1,8 @@
 """Which requests are logged, as what, and that nothing about it touches the requests themselves."""
 
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -185,3 +187,55 @@ def test_arguments_are_checked(tmp_path: Path, options: dict[str, Any], message:
         RequestLog(tmp_path / "log", **options)
     assert str(caught.value).startswith(message)
     assert not (tmp_path / "log").exists()
+
+
+def test_files_are_for_this_user_alone_in_whatever_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with RequestLog(tmp_path, rate=1.0, max_file_seconds=0.01) as log:
+        offer(log, 1)
+        until(lambda: bool(list(tmp_path.glob("requests-*"))))
+        offer(log, 2)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def test_what_a_killed_server_left_is_finished_by_the_next(tmp_path: Path) -> None:
+    """Two that were killed, one whose last record is cut, and one that still runs."""
+    killed = """
+import os, sys
+from tests.serving.test_request_log import RequestLog, offer, until, Path
+folder = Path(sys.argv[1])
+log = RequestLog(folder, rate=1.0).__enter__()
+for number in range(3):
+    offer(log, number)
+until(lambda: log._waiting_bytes == 0)
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", killed, str(tmp_path)], check=False, stderr=subprocess.DEVNULL)
+    (partial,) = tmp_path.glob(".requests-*.partial")
+    cut = partial.read_bytes()[:-5]
+    (tmp_path / ".requests-of-another.tfrecord.partial").write_bytes(cut)
+    (tmp_path / ".requests-empty.tfrecord.partial").write_bytes(b"")
+    (tmp_path / ".foreign.partial").write_bytes(cut)
+    with RequestLog(tmp_path, rate=1.0) as running:
+        offer(running, 7)
+        until(lambda: running._waiting_bytes == 0)
+        with RequestLog(tmp_path, rate=1.0) as second:
+            offer(second, 8)
+            until(lambda: second._waiting_bytes == 0)
+        assert sorted(numbers(tmp_path)) == [0, 0, 1, 1, 2, 8]
+        assert len(list(tmp_path.glob(".*.partial"))) == 2  # the foreign one, and that of the log that runs
+    assert sorted(numbers(tmp_path)) == [0, 0, 1, 1, 2, 7, 8]
+
+
+def test_a_full_folder_takes_no_more_and_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with RequestLog(tmp_path, rate=1.0, max_file_bytes=1, max_folder_bytes=300) as log:
+        for number in range(9):
+            offer(log, number)
+        until(lambda: log._waiting_bytes == 0)
+        assert 0 < log.written < 9 and log.dropped == 9 - log.written
+        assert len([each for each in caplog.messages if "Take files away to go on." in each]) == 1
+        written = log.written
+        for path in tmp_path.glob("requests-*"):
+            path.unlink()
+        offer(log, 9)
+        until(lambda: log.written > written)

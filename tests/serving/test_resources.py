@@ -44,9 +44,14 @@ def server(exported):
 
 
 def post(server, body, **headers):
+    return request_over_rest(server, "/v1/models/shop:predict", body, **headers)
+
+
+def request_over_rest(server, path, body, **headers):
+    """Status and answer of a POST."""
     connection = HTTPConnection("127.0.0.1", server.rest_port, timeout=60)
     try:
-        connection.request("POST", "/v1/models/shop:predict", body, headers)
+        connection.request("POST", path, body, headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     finally:
@@ -100,7 +105,7 @@ class TestLargeBodies:
             with grpc.insecure_channel(server.grpc_address, options) as channel, pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(PREDICT)(body, timeout=60)
             assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-            assert "must not exceed 67108864 bytes (the server's --max-message-bytes)" in caught.value.details()
+            assert "must not exceed 16777216 bytes (the server's --max-message-bytes)" in caught.value.details()
 
         check_flat(server, ask, max_growth_mb=140)
 

@@ -11,6 +11,7 @@ from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from serving.local_server import LocalServer
 from serving.server.security import Security
+from serving.serving_error import ServingError
 from tests.serving.certificates import TOKEN
 
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
@@ -186,3 +187,38 @@ class TestOtherHosts:
     def test_a_server_says_so_when_it_starts(self, exported, caplog):
         with caplog.at_level(logging.WARNING), serve(exported, Security(), host="0.0.0.0"):
             assert any("which is not this machine alone" in message for message in caplog.messages)
+
+
+class TestBrowsers:
+    """A page of another site that a user only looks at must not ask the model on the user's own machine."""
+
+    @pytest.fixture(scope="class")
+    def server(self, exported):
+        with serve(exported, None) as server:
+            yield server
+
+    @pytest.mark.parametrize("origin", ["http://evil.example", "https://127.0.0.1", "null", "http://127.0.0.1:1"])
+    def test_a_foreign_origin_is_refused(self, server, origin):
+        status, answer = ask_rest(server, Origin=origin)
+        assert status == 403 and answer["error"].startswith("A page of another site must not ask this server.")
+
+    def test_a_name_that_stands_for_this_machine_is_refused(self, server):
+        status, answer = ask_rest(server, Host="evil.example", Origin="http://evil.example")
+        assert status == 403 and answer["error"].startswith("The header Host must be localhost or a loopback address.")
+
+    @pytest.mark.parametrize("host", ["localhost", "localhost:8501", "127.0.0.1:1", "[::1]:8501", "127.8.8.8"])
+    def test_this_machine_by_its_own_names_is_answered(self, server, host):
+        assert ask_rest(server, Host=host)[0] == ask_rest(server, Host=host, Origin=f"http://{host}")[0] == 200
+
+    def test_the_option_answers_them_all(self, exported):
+        with serve(exported, Security(allow_any_origin=True)) as server:
+            assert ask_rest(server, Origin="http://evil.example")[0] == 200
+            assert ask_rest(server, Host="models.example")[0] == 200
+
+    def test_on_the_net_a_host_may_have_any_name(self):
+        Security().check_origin("models.example", None, "0.0.0.0")
+        Security().check_origin("models.example:8501", "https://Models.example:8501", "0.0.0.0")
+        with pytest.raises(ServingError, match="PERMISSION_DENIED"):
+            Security().check_origin("models.example", "https://evil.example", "0.0.0.0")
+        with pytest.raises(ServingError, match="PERMISSION_DENIED"):
+            Security().check_origin("[::1", None, "127.0.0.1")

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
+from tensorflow_serving.config import model_server_config_pb2
 
 from serving.local_server import LocalServer
-from serving.server.model_config import ModelConfig
+from serving.server.model_config import ModelConfig, model_configs
+from serving.server.security import Security
 from serving.serving_error import ServingError
 from tests.serving.test_grpc_service import TIMEOUT, make_request, refused
 from tests.serving.toy_models import break_version, export
@@ -45,7 +47,8 @@ A_AND_B = """
 def server(folders, tmp_path):
     path = tmp_path / "models.config"
     path.write_text(config(folders, A_AND_B))
-    with LocalServer.from_config_file(path, grpc_port=0, rest_port=0, poll_seconds=0.05) as running:
+    security = Security(allow_reload=True, reload_base=folders.parent)
+    with LocalServer.from_config_file(path, grpc_port=0, rest_port=0, poll_seconds=0.05, security=security) as running:
         yield running
 
 
@@ -161,6 +164,62 @@ def test_a_bad_configuration_changes_nothing_and_says_why(ask, reload, text, err
     assert str(reload(text)).startswith(error)
     assert [ask("a", label="stable"), ask("a"), ask("b")] == [0.25, 0.5, 0.75]
     assert ask("c").startswith("NOT_FOUND: ")
+
+
+def test_a_model_elsewhere_is_refused_wherever_links_lead(reload, folders, tmp_path):
+    (folders.parent / "link").symlink_to("/")
+    for path in ("/etc", "$/../..", f"{folders.parent}/link/etc", "\\000", "/none", "x"):
+        error = str(reload(f'model_config_list {{ config {{ name: "a" base_path: "{path}" }} }}'))
+        assert error.startswith("PERMISSION_DENIED: Model 'a': base_path must lie below "), path
+    (folders.parent / "link").unlink()
+
+
+@pytest.mark.parametrize("names", [[f"model{number}" for number in range(60_000)], ["a"] * 60_000, ["a" * 10**6] * 2])
+def test_a_configuration_of_many_names_is_refused_at_once(folders, names):
+    """Each compared with each, it would take a minute, and nothing else would be answered."""
+    config = model_server_config_pb2.ModelServerConfig()
+    for name in names:
+        config.model_config_list.config.add(name=name, base_path=str(folders / "a"))
+    with pytest.raises(ServingError, match=r"more than 1000 models. Received: 60000|has model 'aaa.*2 times"):
+        model_configs(config)
+    del config.model_config_list.config[1:]
+    policy = config.model_config_list.config[0].model_version_policy
+    policy.specific.versions.extend(range(2000))
+    with pytest.raises(ServingError, match="more than 1000 versions or labels"):
+        model_configs(config)
+
+
+class TestWhoMayExchangeTheModels:
+    RELOAD = 'model_config_list { config { name: "a" base_path: "$/a" } }'
+
+    def ask(self, folders, security, metadata=()):
+        request = model_management_pb2.ReloadConfigRequest()
+        text_format.Parse(config(folders, self.RELOAD), request.config)
+        with (
+            LocalServer(folders / "a", "a", grpc_port=0, rest_port=0, security=security) as server,
+            grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
+        ):
+            stub = model_service_pb2_grpc.ModelServiceStub(channel)
+            try:
+                stub.HandleReloadConfigRequest(request, timeout=TIMEOUT, metadata=metadata)
+            except grpc.RpcError as error:
+                return f"{error.code().name}: {error.details()}"
+            return "OK"
+
+    def test_nobody_by_default(self, folders):
+        error = self.ask(folders, None)
+        assert error.startswith("PERMISSION_DENIED: This server does not exchange its models. Start it with --allow")
+
+    def test_with_the_option_whoever_may_ask(self, folders):
+        assert self.ask(folders, Security(allow_reload=True)) == "OK"
+
+    def test_with_a_token_of_its_own_whoever_has_that(self, folders, tmp_path):
+        for name in ("general", "special"):
+            (tmp_path / name).write_text(name * 4)
+        security = Security(token_file=tmp_path / "general", reload_token_file=tmp_path / "special")
+        assert self.ask(folders, security, [("authorization", "Bearer " + "special" * 4)]) == "OK"
+        assert self.ask(folders, security, [("authorization", "Bearer " + "general" * 4)]).startswith("UNAUTHENTICATED")
+        assert self.ask(folders, Security(reload_token_file=tmp_path / "special")).startswith("UNAUTHENTICATED")
 
 
 def test_a_configuration_with_a_broken_version_is_refused_with_its_error(ask, reload, folders, tmp_path):

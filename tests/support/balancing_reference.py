@@ -110,8 +110,11 @@ def imtl_g(gradients: np.ndarray) -> np.ndarray:
 def aligned_mtl(gradients: np.ndarray) -> np.ndarray:
     """Senushkin et al. 2023: the orthogonal factor of the gradients times their least singular value, summed."""
     left, values, right = np.linalg.svd(gradients, full_matrices=False)
-    kept = values**2 > 1.2e-7 * len(gradients) * values[0] ** 2  # what float32 products tell from 0
-    return np.ones(len(gradients)) @ left[:, kept] @ right[kept] * values[kept].min()
+    norms = np.linalg.norm(gradients, axis=1)
+    units = gradients[norms > 0] / norms[norms > 0, None]
+    squares = np.linalg.svd(units, compute_uv=False) ** 2
+    rank = int(np.sum(squares > 1.2e-7 * len(gradients) * squares[0]))  # what float32 products tell from 0
+    return np.ones(len(gradients)) @ left[:, :rank] @ right[:rank] * values[:rank].min()
 
 
 def upgrad(gradients: np.ndarray) -> np.ndarray:

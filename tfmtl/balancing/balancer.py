@@ -73,6 +73,9 @@ class Balancer(keras.Operation):
     def weights(self, losses: Tensor, gramian: Tensor | None = None, present: Tensor | None = None) -> Tensor:
         """The weights of this step; moves the state on.
 
+        A loss or a product that is not finite leaves the state as it is: an optimizer that scales the loss skips such
+        a step, and the next ones must not pay for it.
+
         Args:
             losses: float `(T,)`.
             gramian: float `(T, T)`, the products `g_i . g_j` of the tasks' gradients, or None where `uses_gramian` is
@@ -102,7 +105,14 @@ class Balancer(keras.Operation):
                 )
             both = tf.logical_and(present[:, None], present[None, :])
             gramian = tf.where(both, gramian, tf.zeros_like(gramian))
-        weights = tf.cast(self._weights(tf.where(present, losses, 0.0), gramian, present), tf.float32)
+        losses = tf.where(present, losses, 0.0)
+        finite = tf.reduce_all(tf.math.is_finite(losses))
+        if gramian is not None:
+            finite = tf.logical_and(finite, tf.reduce_all(tf.math.is_finite(gramian)))
+        before = [tf.identity(variable.value) for variable in self._state]
+        weights = tf.cast(self._weights(losses, gramian, present), tf.float32)
+        for variable, old in zip(self._state, before, strict=True):
+            variable.assign(tf.where(finite, variable.value, old))
         return tf.where(present, weights, 0.0)
 
     def update(self, losses: Tensor, next_losses: Tensor) -> None:

@@ -52,8 +52,9 @@ class FAMO(Balancer):
 
     def update(self, losses: Tensor, next_losses: Tensor) -> None:
         self._built_tasks()
-        present = self._present.value > 0.0
         losses, next_losses = self._vector("losses", losses), self._vector("next_losses", next_losses)
+        known = tf.logical_and(tf.math.is_finite(losses), tf.math.is_finite(next_losses))
+        present = tf.logical_and(self._present.value > 0.0, known)
         gain = tf.where(present, tf.math.log(_positive(losses)) - tf.math.log(_positive(next_losses)), 0.0)
         logits = tf.identity(self._logits.value)
         shares = _softmax(logits, present)

@@ -105,7 +105,8 @@ def parse_encoded_examples(
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
     """A batch of preprocessed records as `(features, labels, groups)`.
 
-    Labels are float32 `(B,)`, NaN where missing. Groups are strings `(B,)`,
+    Labels are float32 `(B,)`, NaN where missing: one a task, and its further parts and weights as
+    `TaskRecord.label_keys` calls them. Groups are strings `(B,)`,
     empty where the problem names no group.
     """
     signature = encoded_signature(problem)
@@ -115,8 +116,8 @@ def parse_encoded_examples(
             spec[name] = tf.io.RaggedFeature(tf.int64)
         else:
             spec[name] = tf.io.FixedLenFeature((), tf.int64 if tensor.dtype == tf.int32 else tf.float32)
-    for task in problem.tasks:
-        spec[LABEL_PREFIX + task.name] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
+    for key in problem.label_keys:
+        spec[LABEL_PREFIX + key] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
     parsed = tf.io.parse_example(serialized, spec)
     features = {}
     for name, tensor in signature.items():
@@ -124,5 +125,5 @@ def parse_encoded_examples(
         if isinstance(value, tf.RaggedTensor):
             value = value.to_tensor(shape=tensor.shape)
         features[name] = tf.cast(value, tensor.dtype)
-    labels = {task.name: parsed[LABEL_PREFIX + task.name] for task in problem.tasks}
+    labels = {key: parsed[LABEL_PREFIX + key] for key in problem.label_keys}
     return features, labels, parsed[GROUP_KEY]

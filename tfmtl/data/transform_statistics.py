@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tfmtl.schema import ModelInputs, Problem
 
@@ -25,8 +26,11 @@ class TransformStatistics:
         deviations: scaled numeric feature -> standard deviation, likewise.
         label_means: task -> mean of the labels.
         label_deviations: task -> standard deviation of the labels.
+        task_state: task -> what its kind has fitted to the training labels. Defaults to nothing.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
+        notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
+            learned, and not saved. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]
@@ -36,7 +40,9 @@ class TransformStatistics:
     deviations: Mapping[str, float]
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
+    task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extends: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
@@ -48,12 +54,14 @@ class TransformStatistics:
             else:
                 known = feature.hash_buckets or len(self.vocabularies[table])  # type: ignore[union-attr]
             rows[table] = known + RESERVED_IDS
-        return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest)
+        return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest, self.task_state)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name != "extends"}
+        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
+        if not self.task_state:
+            del fitted["task_state"]  # kinds of tasks without one have the digest that they always had
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -71,6 +79,7 @@ class TransformStatistics:
             "label_means": dict(self.label_means),
             "label_deviations": dict(self.label_deviations),
             "extends": list(self.extends),
+            **({"task_state": dict(self.task_state)} if self.task_state else {}),
         }
         (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
@@ -106,6 +115,7 @@ class TransformStatistics:
             deviations=numbers["deviations"],
             label_means=numbers["label_means"],
             label_deviations=numbers["label_deviations"],
+            task_state=numbers.get("task_state", {}),
             extends=tuple(numbers.get("extends", ())),
         )
 

@@ -43,15 +43,15 @@ def write_golden(
         directory: where the files go.
 
     Returns:
-        Signature -> what it has to answer to the requests, output name -> `(rows,)`: to rank them, they are candidates
-        of the first one's user.
+        Signature -> what it has to answer to the requests, output name -> `(rows, *inner)`: to rank them, they are
+        candidates of the first one's user.
     """
     records = tf.constant([request["record"] for request in requests])
     encoded, _, _ = parse_encoded_examples(problem, records)
     raw = [dict(request["features"]) for request in requests]
     responses: Responses = answers.of_arrays(model.predict(encoded, verbose=0))
     lines = [
-        {"features": features, "response": {name: float(values[row]) for name, values in responses.items()}}
+        {"features": features, "response": {name: values[row].tolist() for name, values in responses.items()}}
         for row, features in enumerate(raw)
     ]
     _write(directory / GOLDEN_FILE, lines)

@@ -114,11 +114,13 @@ def _answers(data: PreparedData, options: ExportOptions) -> Answers:
         raise ValueError(error_text("export", "tasks", "be distinct", tasks, "Name each once."))
     if not tasks and not options.scores:
         raise ValueError(error_text("export", "tasks", "leave an output", tasks, "Name a task or a score."))
+    taken = [name for task in data.problem.tasks for name in task.output_names]
     for name in options.scores:
-        if not _NAME.fullmatch(name) or name in known:
+        if not _NAME.fullmatch(name) or name in taken:
             rule = "have a name of letters, digits and underscores that is no task's"
             raise ValueError(error_text("export", "scores", rule, name, "Rename the score, as in 'value=click*buy'."))
-    return Answers(tasks, {name: Score(text, known) for name, text in options.scores.items()})
+    records = tuple(data.problem.task(task) for task in tasks)
+    return Answers(records, {name: Score(text, known) for name, text in options.scores.items()})
 
 
 def _predictions(model: MultiTaskModel, data: PreparedData) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tfmtl.data import RawTransform
 from tfmtl.data.example_spec import candidate_features, parse_raw_examples, rank_signature, raw_signature
 from tfmtl.export.answers import Answers
-from tfmtl.schema import Problem
+from tfmtl.schema import Problem, TaskRecord
+from tfmtl.tasks import behavior_of
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
     from tfmtl.models import MultiTaskModel
@@ -30,8 +31,9 @@ def signature_specs(problem: Problem) -> dict[str, dict[str, tf.TensorSpec]]:
 
 
 def method_signatures(problem: Problem, tasks: Sequence[str]) -> dict[str, str]:
-    """Signature name -> task, of the signatures for TF Serving's Classify (binary tasks) and Regress (the others)."""
-    return {f"{'classify' if problem.task(task).kind == 'binary' else 'regress'}_{task}": task for task in tasks}
+    """Signature name -> task, of the signatures for TF Serving's Classify and Regress, which not every kind has."""
+    methods = {task: problem.task(task).serving_method for task in tasks}
+    return {f"{method}_{task}": task for task, method in methods.items() if method is not None}
 
 
 class ServingModule(tf.Module):
@@ -42,13 +44,13 @@ class ServingModule(tf.Module):
     - `rank`: the features of `serving_default`, those of side `item` with a row for each candidate, all others with one
       row: what is known of the user is looked up, encoded and read once. Only where the problem has such features.
 
-    These answer with one float32 `(B,)` for each name of `answers`.
+    These answer with one float32 `(B,)` for each name of `answers`, or `(B, ...)` of outputs of several numbers a row.
 
-    Then, for TF Serving's Classify and Regress, one for each task that is answered:
+    Then, for TF Serving's Classify and Regress, one for each task that is answered and whose kind has such a method:
 
-    - `classify_<task>`, if binary: `inputs`, as `examples` above, to `classes`, string `(B, 2)`, always `"0"` and
-      `"1"`, and `scores`, float32 `(B, 2)`, their probabilities.
-    - `regress_<task>`, if not: `inputs` to `outputs`, float32 `(B,)`.
+    - `classify_<task>`: `inputs`, as `examples` above, to `classes`, string `(B, C)`, of a binary task `"0"` and `"1"`,
+      and `scores`, float32 `(B, C)`, their probabilities.
+    - `regress_<task>`: `inputs` to `outputs`, float32 `(B,)`.
 
     Args:
         model: `MultiTaskModel`.
@@ -100,17 +102,18 @@ class ServingModule(tf.Module):
         if RANK in specs:
             functions[RANK] = rank.get_concrete_function(**specs[RANK])
         for name, task in self._methods.items():
-            functions[name] = _method_signature(functions[SERVE_EXAMPLES], name, task)
+            functions[name] = _method_signature(functions[SERVE_EXAMPLES], self._problem.task(task))
         return functions
 
 
-def _method_signature(serve_examples: Any, name: str, task: str) -> Any:
+def _method_signature(serve_examples: Any, task: TaskRecord) -> Any:
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.string, "inputs")])
     def infer(inputs: tf.Tensor) -> Mapping[str, tf.Tensor]:
-        values = serve_examples(examples=inputs)[task]
-        if not name.startswith("classify_"):
-            return {"outputs": values}
-        classes = tf.tile(tf.constant([["0", "1"]]), (tf.size(values), 1))
-        return {"classes": classes, "scores": tf.stack((1.0 - values, values), axis=1)}
+        answers = serve_examples(examples=inputs)
+        if task.serving_method == "regress":
+            return {"outputs": answers[task.name]}
+        outputs = {output.suffix: answers[task.key(output.suffix)] for output in task.outputs}
+        classes = tf.tile(tf.constant([task.class_names]), (tf.size(answers[task.name]), 1))
+        return {"classes": classes, "scores": behavior_of(task).class_scores(outputs)}
 
     return infer.get_concrete_function()

@@ -22,7 +22,7 @@ _ROWS = 2
 _WHAT = {
     SERVE: "Raw features by name, a row for each example.",
     SERVE_EXAMPLES: "The same features as serialized `tf.train.Example`s; what is missing is left out.",
-    "classify": "`inputs`, serialized examples, to the classes `0` and `1` with their probabilities.",
+    "classify": "`inputs`, serialized examples, to the classes with their probabilities.",
     "regress": "`inputs`, serialized examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
@@ -111,13 +111,14 @@ def _protoset() -> bytes:
 
 def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
     name = problem.name
+    is_wide = any(answers.inner(key) for key in answers.names)
     lines = [f"# How to ask `{name}`", ""]
     lines += [
         "Every signature but those for Classify and Regress answers with one float32 for each name and row, `(B,)`, "
-        "or `(N,)` for `rank`:",
+        "or `(N,)` for `rank`" + (", and with as many as are said here:" if is_wide else ":"),
         "",
     ]
-    outputs = [[f"`{key}`", _output_text(problem, answers, key)] for key in answers.names]
+    outputs = [[f"`{key}`", _output_text(answers, key)] for key in answers.names]
     lines += table(["output", "what it is"], outputs)
     for signature, specs in inputs.items():
         rows = [
@@ -161,10 +162,10 @@ def _shape(spec: tf.TensorSpec, signature: str) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def _output_text(problem: Problem, answers: Answers, name: str) -> str:
+def _output_text(answers: Answers, name: str) -> str:
     if name in answers.scores:
         return f"score: `{answers.scores[name].text}`"
-    text = "probability" if problem.task(name).kind == "binary" else "value"
+    text = answers.outputs[name].text
     return f"{text}, calibrated ({answers.calibrators[name].method})" if name in answers.calibrators else text
 
 
@@ -199,12 +200,12 @@ def _schema(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]],
     rows = {"type": "array", "items": inputs_schema(problem, inputs[SERVE], 1)}
     by_row = _object({"signature_name": {"const": SERVE}, "instances": rows}, optional=("signature_name",))
     bodies.append(by_row | {"title": f"{SERVE}, row by row", "description": "Lists of a feature must be equally long."})
-    numbers = {"type": "array", "items": {"type": "number"}}
+    outputs = {name: _numbers((None, *answers.inner(name))) for name in answers.names}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"POST /v1/models/{problem.name}:predict",
         "oneOf": bodies,
-        "$defs": {"answer": _object({"outputs": _object(dict.fromkeys(answers.names, numbers))})},
+        "$defs": {"answer": _object({"outputs": _object(outputs)})},
     }
 
 
@@ -221,6 +222,14 @@ def inputs_schema(problem: Problem, specs: Mapping[str, tf.TensorSpec], first_ax
 def _object(properties: Mapping[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
+
+
+def _numbers(shape: Sequence[int | None]) -> dict[str, Any]:
+    """The schema of numbers in nested arrays of this shape."""
+    if not shape:
+        return {"type": "number"}
+    array = {"type": "array", "items": _numbers(shape[1:])}
+    return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}
 
 
 def _items(spec: tf.TensorSpec, shape: Sequence[int | None]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tfmtl.core.folder_lock import locked_folder
 from tfmtl.core.step_folders import EXPORTED, check_output_folder
 from tfmtl.core.validation import check_positive_int, error_text
 
@@ -26,31 +27,33 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
         version: int or None: one above the newest, 1 at first.
 
     Raises:
-        ValueError: the directory is another step's output, or the version is not positive or exists.
+        ValueError: the directory is another step's output, another job writes to it, or the version is not positive
+            or exists.
         TypeError: the version is not an int.
         OSError: the disk is full; what was written has been removed.
     """
     check_output_folder(owner, "directory", directory, EXPORTED)
-    directory.mkdir(parents=True, exist_ok=True)
-    version = max(existing_versions(directory), default=0) + 1 if version is None else version
-    check_positive_int(owner, "version", version, "Leave it out for the next one.")
-    final = directory / str(version)
-    if final.exists():
-        raise ValueError(error_text(owner, "version", "not exist yet", version, f"Remove '{final}' or take another."))
-    partial = directory / f".{version}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
-        yield partial, final
-        os.rename(partial, final)
-    except Exception as error:
-        reason = next((text for text in _FULL_DISK if text in str(error)), None)
-        if reason is None:
-            raise
-        shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
-        raise OSError(
-            f"{owner}: cannot write '{final}': {reason}. Earlier versions are as they were: make room, then run the "
-            "same command again."
-        ) from error
+    with locked_folder(owner, "directory", directory):
+        version = max(existing_versions(directory), default=0) + 1 if version is None else version
+        check_positive_int(owner, "version", version, "Leave it out for the next one.")
+        final = directory / str(version)
+        if final.exists():
+            advice = f"Remove '{final}' or take another."
+            raise ValueError(error_text(owner, "version", "not exist yet", version, advice))
+        partial = directory / f".tfmtl-{version}"  # a name nobody else uses: what a killed run left is removed
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            yield partial, final
+            os.rename(partial, final)
+        except Exception as error:
+            reason = next((text for text in _FULL_DISK if text in str(error)), None)
+            if reason is None:
+                raise
+            shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
+            raise OSError(
+                f"{owner}: cannot write '{final}': {reason}. Earlier versions are as they were: make room, then run "
+                "the same command again."
+            ) from error
 
 
 def existing_versions(directory: Path) -> list[int]:

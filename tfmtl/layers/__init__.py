@@ -1,6 +1,7 @@
 """Keras layers of multi-task ranking models; families are folders."""
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
@@ -28,6 +29,7 @@ from tfmtl.layers.heads.binary_head import BinaryHead
 from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.heads.regression_head import RegressionHead
+from tfmtl.layers.heads.survival_head import SurvivalHead
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
@@ -42,6 +44,7 @@ from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "BehaviorHypernetwork",
     "BilinearInteraction",
     "BinaryHead",
+    "BottomLayer",
     "CompressedInteraction",
     "ConditionalTransformerBlock",
     "ConversionChain",
@@ -77,6 +81,7 @@ __all__ = [
     "SetAttentionBlock",
     "SharedBottom",
     "SharedBottomRepresentation",
+    "SharingLayer",
     "SingleTask",
     "SoftSelectionBottom",
     "SoftSelectionGate",
@@ -84,6 +89,7 @@ __all__ = [
     "SqueezeExcitation",
     "StackedDense",
     "StackedMLP",
+    "SurvivalHead",
     "TargetAttention",
     "TaskRefinement",
     "TowerBank",

@@ -1,7 +1,7 @@
 """The model: embedding -> bottom -> sharing -> towers -> heads."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -18,17 +18,20 @@ from tfmtl.core.validation import (
     check_rate,
     error_text,
 )
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
-from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.models.batch_losses import BatchLosses, label_parts
 from tfmtl.models.distributed_model import DistributedModel
-from tfmtl.models.objectives import OBJECTIVES
 from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.decomposed_gradients import flat_balancer
+from tfmtl.models.steps.representation_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 from tfmtl.sharpness import Sharpness, get_sharpness
+from tfmtl.tasks import behavior_of
 
 SHARED = ("parameters", "representation")
 
@@ -60,8 +63,8 @@ class MultiTaskModel(DistributedModel):
 
     Args:
         inputs: `ModelInputs` or the mapping that its `to_dict` returns.
-        bottom: layer; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
-        sharing: layer; `(B, S, H)` -> `(B, T, H')`.
+        bottom: `BottomLayer`; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
+        sharing: `SharingLayer`; `(B, S, H)` -> `(B, T, H')`.
         tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
         dropout: float in [0, 1). Dropout inside the towers. Defaults to `0.0`.
         embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
@@ -79,10 +82,10 @@ class MultiTaskModel(DistributedModel):
         features: dict of tensors, as `PreparedData` yields them.
 
     Returns:
-        dict: task -> float32 `(B,)`.
+        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number a row.
 
     Raises:
-        TypeError: If a width is not an int.
+        TypeError: If a width is not an int, or a part has another type.
         ValueError: If a width is not positive, `dropout` outside [0, 1), `expectation_weight` negative, `chain`
             unknown, chain or calibrator are asked for and no task has a parent, the calibrator beside a chain, or at
             build if what the heads read has not one representation for each task.
@@ -91,8 +94,8 @@ class MultiTaskModel(DistributedModel):
     def __init__(
         self,
         inputs: ModelInputs | Mapping[str, Any],
-        bottom: keras.layers.Layer,
-        sharing: keras.layers.Layer,
+        bottom: BottomLayer,
+        sharing: SharingLayer,
         tower_units: Sequence[int] = (64,),
         dropout: float = 0.0,
         embedding_dim: int | None = None,
@@ -105,6 +108,10 @@ class MultiTaskModel(DistributedModel):
         if tower_units != () and tower_units != []:
             check_positive_ints("MultiTaskModel", "tower_units", tower_units, "Use widths as in (64,), or () for none.")
         check_rate("MultiTaskModel", "dropout", dropout)  # also without towers, where it says nothing
+        for argument, part, base in (("bottom", bottom, BottomLayer), ("sharing", sharing, SharingLayer)):
+            if not isinstance(part, base):
+                rule, advice = f"be a {base.__name__}", f"Derive your own from tfmtl.layers.{base.__name__}."
+                raise TypeError(error_text("MultiTaskModel", argument, rule, part, advice))
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.bottom = bottom
         self.sharing = sharing
@@ -122,11 +129,10 @@ class MultiTaskModel(DistributedModel):
         self.towers = None
         if self.tower_units:
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
+        self.behaviors = {task.name: behavior_of(task) for task in tasks}
         self.heads = {
-            task.name: OBJECTIVES[task.kind].head(
-                self.inputs, task.name, self.task_chain.prior(self.inputs.label_means, k), policy
-            )
-            for k, task in enumerate(tasks)
+            name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
+            for k, (name, behavior) in enumerate(self.behaviors.items())
         }
         self.balancing: Balancer | None = None
         self.flat_balancing: Balancer | None = None
@@ -134,7 +140,7 @@ class MultiTaskModel(DistributedModel):
         self.sharpness: Sharpness | None = None
         self.max_projected_rows: int | None = None
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
-        self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
+        self.task_metrics = {task.name: self.behaviors[task.name].running_metric() for task in tasks}
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
@@ -180,7 +186,7 @@ class MultiTaskModel(DistributedModel):
             training: bool. Whether dropout is on. Defaults to `False`.
             label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
         """
-        bottom = self.bottom(self.embedding(features), training=training)
+        bottom = self.bottom(self.embedding(features, training=training), training=training)
         return self.head_outputs(self.share(bottom, training, label_correlation), training)
 
     def share(
@@ -210,9 +216,13 @@ class MultiTaskModel(DistributedModel):
         return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
 
     def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Probabilities and values of what `raw_outputs` returned."""
+        """What every task answers to what `raw_outputs` returned: output name -> `(B, *inner)`."""
         marginal = self.task_chain.marginals(raw)
-        return {name: head.predictions(marginal[name]) for name, head in self.heads.items()}
+        answers = {}
+        for task in self.inputs.problem.tasks:
+            found = self.behaviors[task.name].predict(self.heads[task.name], marginal[task.name])
+            answers.update({task.key(output.suffix): found[output.suffix] for output in task.outputs})
+        return answers
 
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         return self.predictions(self.raw_outputs(features, training=training))
@@ -255,6 +265,7 @@ class MultiTaskModel(DistributedModel):
         Raises:
             ValueError: an argument that follows from the problem is given, a name is unknown, or decomposed sharpness
                 is asked for at a representation.
+            NotImplementedError: gradients are to be balanced at a representation that the sharing layer does not name.
         """
         for argument in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if kwargs.get(argument) is not None:
@@ -272,6 +283,7 @@ class MultiTaskModel(DistributedModel):
         self.max_projected_rows = max_projected_rows
         self.sharpness = None if sharpness is None else get_sharpness(sharpness)
         self.flat_balancing = flat_balancer(self.balancing, self.sharpness, shared)
+        check_place(self.sharing, self.balancing, shared)
         for balancer in (self.balancing, self.flat_balancing):
             if balancer is not None:
                 balancer.build(len(self.inputs.problem.tasks))
@@ -320,8 +332,8 @@ class MultiTaskModel(DistributedModel):
             raw = self.task_chain.marginals(raw)
         losses = {}
         for task, own in zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True):
-            objective = OBJECTIVES[task.kind]
-            losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], own)
+            parts = label_parts(task, labels)
+            losses[task.name] = self.behaviors[task.name].loss(self.heads[task.name], parts, raw[task.name], own)
         return losses
 
     def weights_by_task(self, weights: Any) -> dict[str, Tensor | None]:
@@ -366,15 +378,13 @@ class MultiTaskModel(DistributedModel):
         """
         if self.connects_tasks:
             return []
-        layers = [self.sharing, *([self.bottom] if getattr(self.sharing, "keeps_streams", False) else [])]
-        return [weight for layer in layers for weight in getattr(layer, "private_weights", [])]
+        bottoms = self.bottom.private_weights if self.sharing.keeps_streams else []
+        return [*self.sharing.private_weights, *bottoms]
 
     def representation_shape(self) -> Shape | None:
         """Shape of the last representation that all tasks read inside the sharing layer; `None` if there is none."""
         bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
-        if bottom[1] != 1 or not hasattr(self.sharing, "representation_shape"):
-            return None
-        return cast("Shape | None", self.sharing.representation_shape(bottom))
+        return self.sharing.representation_shape(bottom) if bottom[1] == 1 else None
 
     # === Keras ===
 
@@ -386,7 +396,7 @@ class MultiTaskModel(DistributedModel):
             metric = self.task_metrics[task.name]
             result[f"{task.name}/loss"] = self.loss_metrics[task.name].result()
             result[f"{task.name}/{metric.name}"] = metric.result()
-            if task.kind == "binary":
+            if task.monitor[0] == "auc":
                 aucs.append(result[f"{task.name}/auc"])
                 defined.append(tf.cast(metric.is_defined(), aucs[-1].dtype))
         if aucs:

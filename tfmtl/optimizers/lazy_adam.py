@@ -15,7 +15,8 @@ from tfmtl.optimizers.row_optimizer import RowOptimizer
 class LazyAdam(RowOptimizer):
     """Adam whose moments stay put for rows that a batch does not read.
 
-    On touched rows the rule is that of `keras.optimizers.Adam`, equal to it where every row is touched at every step.
+    On touched rows the rule is that of `keras.optimizers.Adam` on the summed gradient of a row, equal to it where
+    every row is touched once at every step; of a row that a batch reads several times Keras squares each part.
     Adam proper goes on moving a row by its old momentum, and lets its moments fade, at every step without it; here a
     row's moments are averages over the batches that held it. Two slots of the table's size.
 
@@ -59,7 +60,8 @@ class LazyAdam(RowOptimizer):
         self, gradient: Tensor, rows: Tensor, slots: Sequence[Tensor], learning_rate: Tensor
     ) -> tuple[Tensor, list[Tensor]]:
         step = tf.cast(self.iterations + 1, rows.dtype)
-        correction = tf.sqrt(1.0 - tf.pow(self.beta_2, step)) / (1.0 - tf.pow(self.beta_1, step))
+        beta_1, beta_2 = (tf.constant(beta, rows.dtype) for beta in (self.beta_1, self.beta_2))
+        correction = tf.sqrt(1.0 - tf.pow(beta_2, step)) / (1.0 - tf.pow(beta_1, step))
         momentum = slots[0] + (gradient - slots[0]) * (1.0 - self.beta_1)
         velocity = slots[1] + (tf.square(gradient) - slots[1]) * (1.0 - self.beta_2)
         change = momentum * (learning_rate * correction) / (tf.sqrt(velocity) + self.epsilon)

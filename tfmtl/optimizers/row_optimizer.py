@@ -31,6 +31,9 @@ class RowOptimizer(keras.optimizers.Optimizer):
     reads keep their value and their slots to the last bit, also under `l2`. A gradient that is no `tf.IndexedSlices`
     updates all rows, as in Keras.
 
+    A table of bfloat16 or float16 has slots of float32, and its rows are read, changed in float32 and rounded back: the
+    mean of small squares would vanish in 16 bits.
+
     Under `tf.distribute` gradients are summed over replicas first, so clipping sees the gradient of the whole batch.
     Runs outside XLA: a compiled step would copy the tables. Fit with `jit_compile=False`, the default on CPU, or
     compile the forward and backward pass alone.
@@ -122,7 +125,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
             return self.add_variable(
                 shape=shape,
                 initializer=keras.initializers.Constant(value),
-                dtype=variable.dtype,
+                dtype=_computed_in(variable.dtype),
                 name=f"{variable_path(variable).replace('/', '_')}_{name}",
             )
 
@@ -162,17 +165,17 @@ class RowOptimizer(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         """Updates one variable; a sparse gradient has distinct ids by now."""
         slots = [slot.value for slot in self._slots[self._get_variable_index(variable)]]
-        learning_rate = tf.cast(learning_rate, variable.dtype)
+        learning_rate = tf.cast(learning_rate, _computed_in(variable.dtype))
         if isinstance(gradient, tf.IndexedSlices):
             self._update_touched_rows(gradient, variable, slots, learning_rate)
             return
-        rows = tf.convert_to_tensor(variable)
+        rows = tf.cast(tf.convert_to_tensor(variable), learning_rate.dtype)
         gradient = tf.cast(gradient, rows.dtype) + self.l2 * rows if self.l2 else tf.cast(gradient, rows.dtype)
         new_rows, new_slots = self.update_rows(
             gradient, rows, [tf.convert_to_tensor(slot) for slot in slots], learning_rate
         )
         for target, value in zip((variable, *slots), (new_rows, *new_slots), strict=True):
-            target.assign(value)
+            target.assign(tf.cast(value, target.dtype))
 
     def _update_touched_rows(
         self, slices: tf.IndexedSlices, variable: tf.Variable, slots: Sequence[tf.Variable], learning_rate: Tensor
@@ -183,14 +186,14 @@ class RowOptimizer(keras.optimizers.Optimizer):
         # The first operation changes nothing, but counts as a write, which waits for every read before it.
         with tf.control_dependencies([slices.values]):
             tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
-            rows = _read(variable, ids)
+            rows = tf.cast(_read(variable, ids), learning_rate.dtype)
         gradient = tf.cast(slices.values, rows.dtype)
         if self.l2:
             gradient += self.l2 * rows
         new_rows, new_slots = self.update_rows(gradient, rows, [_read(slot, ids) for slot in slots], learning_rate)
         for target, value in zip((variable, *slots), (new_rows, *new_slots), strict=True):
             # The methods of tf.Variable would put a read of the whole into the graph beside it.
-            tf.raw_ops.ResourceScatterUpdate(resource=target.handle, indices=ids, updates=value)
+            tf.raw_ops.ResourceScatterUpdate(resource=target.handle, indices=ids, updates=tf.cast(value, target.dtype))
         # Gather and scatter put a variable into a mode in which every read of the whole copies it, such as the next
         # forward pass's. This ends it.
         tf.raw_ops.DisableCopyOnRead(resource=variable.handle)
@@ -205,8 +208,15 @@ def _with_distinct_rows(gradient: Any, variable: Any) -> Any:
         return gradient
     # Gathered from several machines, values have forgotten how wide they are.
     values = tf.ensure_shape(gradient.values, (None, *variable.shape[1:]))
+    values = tf.cast(values, _computed_in(variable.dtype))
     ids, values = sum_duplicates(tf.IndexedSlices(values, gradient.indices, gradient.dense_shape))
     return tf.IndexedSlices(values, ids, gradient.dense_shape)
+
+
+def _computed_in(dtype: Any) -> tf.DType:
+    """The type of slots and arithmetic for a variable of this type."""
+    dtype = tf.as_dtype(dtype)
+    return tf.float32 if dtype.size < 4 else dtype
 
 
 def _read(variable: tf.Variable, ids: Tensor) -> Tensor:

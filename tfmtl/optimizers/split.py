@@ -38,7 +38,8 @@ class Split(keras.optimizers.Optimizer):
 
     Raises:
         TypeError: If a part is no Keras optimizer, or `select` no sequence of strings.
-        ValueError: If both parts are one object or a part scales the loss; in `build`, if `select` fits no weight.
+        ValueError: If both parts are one object, a part scales the loss, or the parts accumulate gradients over
+            different numbers of steps; in `build`, if `select` fits no weight.
 
     Example:
 
@@ -63,6 +64,11 @@ class Split(keras.optimizers.Optimizer):
             if isinstance(part, keras.optimizers.LossScaleOptimizer) or part.loss_scale_factor is not None:
                 advice = "Give it to LossScaleOptimizer(Split(...)) instead."
                 raise ValueError(error_text("Split", argument, "not scale the loss", part, advice))
+        steps, others = rest.gradient_accumulation_steps, tables.gradient_accumulation_steps
+        if steps != others:
+            rule = f"accumulate over as many steps as `tables`, {others}: one would step where the other waits"
+            advice = "Leave it out and use larger batches, or give both parts the same number."
+            raise ValueError(error_text("Split", "rest.gradient_accumulation_steps", rule, steps, advice))
         if tables is rest:
             raise ValueError(error_text("Split", "rest", "be another object than `tables`", rest, "Make two."))
         if select is not None and (isinstance(select, str) or not all(isinstance(text, str) for text in select)):

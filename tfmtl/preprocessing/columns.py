@@ -15,9 +15,9 @@ TIME = "key:time"
 GROUP = "key:group"
 
 
-def label(task: str) -> str:
-    """Column with the task's parsed label, float32, null where missing."""
-    return f"label:{task}"
+def label(key: str) -> str:
+    """Column with a parsed label, or a part of one (`TaskRecord.label_keys`), float32, null where missing."""
+    return f"label:{key}"
 
 
 def event(sequence: str) -> str:
@@ -44,9 +44,9 @@ def match(problem: Problem, name: str) -> str:
 def number_columns(problem: Problem) -> set[str]:
     """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
     numbers = {feature.column_name for feature in problem.features if not isinstance(feature, CategoricalFeature)}
-    numbers |= {task.label_column for task in problem.tasks if task.label_column is not None}
+    numbers |= {column for task in problem.tasks for column in task.number_columns}
     names = {feature.column_name for feature in problem.features if isinstance(feature, CategoricalFeature)}
-    names |= {task.label_window.same for task in problem.late_tasks if task.label_window and task.label_window.same}
+    names |= {task.late_window.same for task in problem.late_tasks if task.late_window and task.late_window.same}
     return numbers - names - {problem.keys.user, problem.group_column, problem.split.column}
 
 
@@ -61,8 +61,9 @@ def column_uses(problem: Problem) -> dict[str, str]:
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
     named += [(problem.split.column, "split.column")]
     named += [(feature.column_name, f"feature '{feature.name}'") for feature in problem.features]
-    named += [(task.label_column, f"label of task '{task.name}'") for task in problem.tasks]
-    windows = [(task.label_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]
+    named += [(column, f"label of task '{task.name}'") for task in problem.tasks for column in task.label_columns]
+    named += [(keys.weight, "keys.weight")]
+    windows = [(task.late_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]
     named += [(window.same, place) for window, place in windows if window]
     conditions = [(problem.examples_condition, "examples")]
     conditions += [(sequence.condition, f"condition of sequence '{sequence.name}'") for sequence in problem.sequences]

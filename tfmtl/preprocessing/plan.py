@@ -22,9 +22,9 @@ import pyarrow as pa
 from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting import analyze, label_windows, split
+from tfmtl.preprocessing.fitting import analyze, label_windows, split, time_grid
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
-from tfmtl.preprocessing.fitting.log_counts import count_log
+from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
 from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
 from tfmtl.preprocessing.fitting.value_warnings import value_warnings
 from tfmtl.preprocessing.reading.canonical import canonicalize
@@ -155,17 +155,23 @@ class Plan:
     def find_files(self, patterns: Sequence[str]) -> FoundFiles:
         """Every input file, its columns checked."""
         paths = expand(patterns)
-        warnings = check_columns(paths, columns.column_uses(self.problem), columns.number_columns(self.problem))
+        uses, numbers = columns.column_uses(self.problem), columns.number_columns(self.problem)
+        warnings = check_columns(paths, uses, numbers, self.problem.dialect)
         return FoundFiles(list(enumerate(paths)), tuple(warnings))
 
     def read(self, number: int, path: str, place: str | None = None) -> Iterator[ReadBatch]:
         """Reads and checks one file, batch by batch; `place` is where it lies, if `path` is not."""
         names = columns.raw_columns(self.problem)
-        for numbers, batch, unreadable in read_batches(place or path, names):
+        for raw in read_batches(place or path, names, self.problem.dialect):
             noticed = Noticed()
-            rows, reasons = canonicalize(self.problem, batch, number, numbers, noticed)
-            rejected = rejected_table(path, numbers, batch, unreadable, reasons)
-            counts = {"rows": batch.num_rows + len(unreadable), **count_log(self.problem, rows), **noticed.counts}
+            rows, reasons = canonicalize(self.problem, raw.rows, number, raw.numbers, noticed)
+            rejected = rejected_table(path, raw.numbers, raw.rows, raw.unreadable, reasons)
+            counts = {
+                "rows": raw.rows.num_rows + len(raw.unreadable),
+                **count_log(self.problem, rows),
+                **noticed.counts,
+            }
+            counts |= count_file(number, raw.counts, len(raw.unreadable) + len(reasons))
             yield ReadBatch(rows, rejected, counts)
 
     # === Split ===
@@ -179,14 +185,14 @@ class Plan:
         """Tables to merge for `find_cuts`."""
         counted = []
         if self.problem.split.needs_time_shares:
-            counted.append((_TIMES, split.time_counts(rows)))
+            counted.append((_TIMES, split.example_times(rows)))
         if self.problem.late_tasks:
             counted.append((_NEWEST, label_windows.newest_time(rows)))
         return counted
 
     def merge_times(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_times` with one key."""
-        return split.merge_time_counts(tables)
+        return time_grid.merge_time_counts(tables)
 
     def find_cuts(self, times: KeyedTables) -> Cuts:
         """Where the log is cut; from the merged tables of `count_times` where it `counts_times`."""
@@ -252,7 +258,7 @@ class Plan:
         """Writes what was fitted, the requests and, last, the manifest.
 
         Raises:
-            InputError: no row is left for training.
+            InputError: no row is left for training, or none for another split that is asked for.
         """
         shards, read_counts = sorted(shards, key=lambda shard: int(shard["bucket"])), list(read_counts)
         if self.transform_from is None:
@@ -270,5 +276,6 @@ class Plan:
                 f"preprocess: no training example is left of {manifest['rows_in']} rows. "
                 f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
             )
+        split.check_asked_for(self.problem.split, manifest["splits"])
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

@@ -4,9 +4,10 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from tfmtl.schema.strict import is_name
+from tfmtl.schema.strict import is_argument, is_name
 
 _TRANSLITERATED = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "€": "EUR", "$": "USD", "%": "percent"}
+_LONGEST = 80
 _LETTERS = str.maketrans(_TRANSLITERATED)
 
 
@@ -29,8 +30,8 @@ def plain_names(columns: Sequence[str]) -> dict[str, str]:
 
 def _plain(column: str) -> str:
     """`Preis (€)` is `Preis_EUR`; a text without a letter or digit that can be kept is empty."""
-    if is_name(column):
+    if is_name(column) and is_argument(column):
         return column
     letters = unicodedata.normalize("NFKD", column.translate(_LETTERS)).encode("ascii", "ignore").decode()
-    name = re.sub(r"[^A-Za-z0-9]+", "_", letters).strip("_")
-    return f"n_{name}" if name[:1].isdigit() else name
+    name = re.sub(r"[^A-Za-z0-9]+", "_", letters)[:_LONGEST].strip("_")
+    return f"n_{name}" if name[:1].isdigit() or not is_argument(name) else name

@@ -105,7 +105,10 @@ def _read_text(path: str, num_rows: int) -> tuple[pa.Table, float]:
     delimiter = "\t" if ".tsv" in os.path.basename(path).lower() else ","
     blocks, num_bytes = _packed_blocks(path) if path.lower().endswith(".gz") else _plain_blocks(path)
     header, rest = _first_line(blocks[0])
-    names = next(text_csv.reader([header.decode()], delimiter=delimiter), [])
+    if delimiter == "\t":  # marks are text there, as the job reads them
+        names = header.decode().split("\t")
+    else:
+        names = next(text_csv.reader([header.decode()], delimiter=delimiter), [])
     _check_header(path, names)
     tables = [_parse(block, names, delimiter) for block in (rest, *blocks[1:])]
     rows, size = sum(table.num_rows for table in tables), sum(len(block) for block in (rest, *blocks[1:]))
@@ -192,7 +195,13 @@ def _parse(block: bytes, names: Sequence[str], delimiter: str) -> pa.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=True,
     )
-    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=lambda row: "skip")
+    quotes = delimiter != "\t"  # as the job reads them
+    parse = csv.ParseOptions(
+        delimiter=delimiter,
+        quote_char='"' if quotes else False,
+        newlines_in_values=quotes,
+        invalid_row_handler=lambda row: "skip",
+    )
     try:
         return csv.read_csv(
             io.BytesIO(block),

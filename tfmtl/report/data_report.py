@@ -109,7 +109,7 @@ def _facts(data: PreparedData, samples: Mapping[str, SplitSample], rows: int) ->
 
 def _cooccurrence(data: PreparedData, sample: SplitSample) -> dict[str, Any]:
     """`shares[i][j]`: P(task j = 1 | task i = 1) over the rows that have both labels, `None` without any."""
-    tasks = [task.name for task in data.problem.tasks if task.kind == "binary"]
+    tasks = [task.name for task in data.problem.tasks if task.can_be_parent]
     shares: list[list[float | None]] = []
     for given in tasks:
         positive = sample.labels[given] == 1.0

@@ -1,12 +1,61 @@
-"""One comparison inside a row condition."""
+"""The parts of a row condition."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Clause:
-    """`column operator value`; `value` is text or a number and decides how the column is read."""
+    """`column operator value`.
+
+    Attributes:
+        column: str.
+        operator: `==`, `!=`, `>=`, `<=`, `>`, `<` or `in`.
+        value: text or a number, which decides how the column is read; with `in` a tuple of one of the two.
+    """
 
     column: str
     operator: str
-    value: str | float
+    value: str | float | tuple[str | float, ...]
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the column is read as text, and not as a number."""
+        return isinstance(self.value[0] if isinstance(self.value, tuple) else self.value, str)
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Holds where every part does."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class AnyOf:
+    """Holds where a part does."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Not:
+    """Holds where its part is known not to."""
+
+    part: Expression
+
+
+Expression = Clause | AllOf | AnyOf | Not
+
+
+def clauses_of(expression: Expression) -> Iterator[Clause]:
+    """The comparisons of an expression, from left to right."""
+    if isinstance(expression, Clause):
+        yield expression
+    elif isinstance(expression, Not):
+        yield from clauses_of(expression.part)
+    else:
+        for part in expression.parts:
+            yield from clauses_of(part)

@@ -9,25 +9,22 @@ from typing import Any
 
 import yaml
 
-from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
-from tfmtl.schema.keys import Keys
+from tfmtl.schema.dialect import Dialect
+from tfmtl.schema.keys import ROW_WEIGHT, Keys
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_checks import check_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
-from tfmtl.schema.regression_task import RegressionTask
+from tfmtl.schema.registry import FEATURES, TASKS, Registry
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
-from tfmtl.schema.strict import check_choice, check_types, did_you_mean, plain, read_list, read_record
-from tfmtl.schema.task import Task
+from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.tasks.task_record import TaskRecord
 
 Feature = CategoricalFeature | NumericFeature
-
-FEATURE_KINDS: dict[str, type[Feature]] = {cls.kind: cls for cls in (CategoricalFeature, NumericFeature)}
-TASK_KINDS: dict[str, type[Task]] = {cls.kind: cls for cls in (BinaryTask, RegressionTask)}
 
 
 @dataclass(frozen=True)
@@ -37,12 +34,13 @@ class Problem:
     Args:
         name: str. The problem, and the default name of the served model.
         features: tuple of `CategoricalFeature` and `NumericFeature`.
-        tasks: tuple of `BinaryTask` and `RegressionTask`.
+        tasks: tuple of `TaskRecord`, such as `BinaryTask` and `RegressionTask`.
         keys: `Keys`. Defaults to no keys (a table without users or times).
         sequences: tuple of `SequenceFeature`. Defaults to none.
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
 
     Raises:
         ProblemError: a name occurs twice, a parent is unknown or circular, a
@@ -51,11 +49,12 @@ class Problem:
 
     name: str
     features: tuple[Feature, ...]
-    tasks: tuple[Task, ...]
+    tasks: tuple[TaskRecord, ...]
     keys: Keys = field(default_factory=Keys)
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
     examples: str | None = None
+    dialect: Dialect = field(default_factory=Dialect)
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -71,7 +70,7 @@ class Problem:
         names = [feature.name for feature in self.features]
         raise KeyError(f"Problem: no feature '{name}'. Known features: {names}.{did_you_mean(name, names)}")
 
-    def task(self, name: str) -> Task:
+    def task(self, name: str) -> TaskRecord:
         """The task called `name`."""
         for task in self.tasks:
             if task.name == name:
@@ -85,9 +84,15 @@ class Problem:
         return Condition(self.examples) if self.examples is not None else None
 
     @property
-    def late_tasks(self) -> tuple[BinaryTask, ...]:
+    def late_tasks(self) -> tuple[TaskRecord, ...]:
         """The tasks whose label is told by later events."""
-        return tuple(task for task in self.tasks if isinstance(task, BinaryTask) and task.label_window is not None)
+        return tuple(task for task in self.tasks if task.late_window is not None)
+
+    @property
+    def label_keys(self) -> tuple[str, ...]:
+        """The names of all labels of a batch, and of its rows' weights."""
+        common = [ROW_WEIGHT] if self.keys.weight is not None else []
+        return (*(key for task in self.tasks for key in task.label_keys.values()), *common)
 
     @property
     def group_column(self) -> str | None:
@@ -109,9 +114,9 @@ class Problem:
         return tables
 
     def what_differs(self, other: "Problem") -> list[str]:
-        """The parts in which two problems would not give one model: all but `split` and `examples`.
+        """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
-        These two only say which rows are learnt from, and may be others for another day's log.
+        These only say which rows are learnt from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys") if mine.get(name) != others.get(name)]
@@ -138,6 +143,8 @@ class Problem:
             result["split"] = plain(self.split)
         if self.examples is not None:
             result["examples"] = self.examples
+        if plain(self.dialect):
+            result["dialect"] = plain(self.dialect)
         return result
 
     @classmethod
@@ -145,7 +152,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "dialect")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -158,7 +165,7 @@ class Problem:
             name=mapping["name"],
             keys=read_record(Keys, mapping.get("keys", {}), "keys"),
             features=tuple(
-                _read_kind(FEATURE_KINDS, item, f"features[{i}]")
+                _read_kind(FEATURES, item, f"features[{i}]")
                 for i, item in enumerate(read_list(mapping["features"], "features"))
             ),
             sequences=tuple(
@@ -166,11 +173,11 @@ class Problem:
                 for i, item in enumerate(read_list(mapping.get("sequences", []), "sequences"))
             ),
             tasks=tuple(
-                _read_kind(TASK_KINDS, item, f"tasks[{i}]")
-                for i, item in enumerate(read_list(mapping["tasks"], "tasks"))
+                _read_kind(TASKS, item, f"tasks[{i}]") for i, item in enumerate(read_list(mapping["tasks"], "tasks"))
             ),
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
+            dialect=read_record(Dialect, mapping.get("dialect", {}), "dialect"),
         )
 
     @classmethod
@@ -201,10 +208,10 @@ class Problem:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _read_kind(kinds: Mapping[str, type[Any]], item: object, where: str) -> Any:
+def _read_kind(kinds: Registry, item: object, where: str) -> Any:
     if not isinstance(item, Mapping) or "kind" not in item:
         raise ProblemError(
-            f"{where}: must be a mapping with the key 'kind', one of {list(kinds)}. Received: {shown(item)}."
+            f"{where}: must be a mapping with the key 'kind', one of {list(kinds.names)}. Received: {shown(item)}."
         )
-    check_choice(where, "kind", item["kind"], kinds)
-    return read_record(kinds[item["kind"]], {k: v for k, v in item.items() if k != "kind"}, where)
+    record = kinds.record(item["kind"], where)
+    return read_record(record, {k: v for k, v in item.items() if k != "kind"}, where)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tfmtl.schema.binary_task import BinaryTask
 from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_name, did_you_mean
+from tfmtl.schema.strict import check_argument, check_name, did_you_mean
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -23,6 +22,10 @@ def check_problem(problem: Problem) -> None:
         raise ProblemError("Problem: `features` must name at least one feature. Received: none.")
     if not problem.tasks:
         raise ProblemError("Problem: `tasks` must name at least one task. Received: none.")
+    for feature in problem.features:
+        check_argument(f"Feature '{feature.name}'", "name", feature.name)
+    if problem.keys.time is not None:
+        check_argument("Keys", "time", problem.keys.time, "Rename the column in the log.")
     _check_unique("feature", [feature.name for feature in problem.features])
     _check_unique("task", [task.name for task in problem.tasks])
     _check_unique("sequence", [sequence.name for sequence in problem.sequences])
@@ -50,11 +53,12 @@ def _check_unique(what: str, names: Iterable[str]) -> None:
 def _check_labels(problem: Problem) -> None:
     features = {feature.column_name for feature in problem.features}
     for task in problem.tasks:
-        if task.label_column in features:
-            raise ProblemError(
-                f"Problem: column '{task.label_column}' is the label of task '{task.name}' and also a feature. "
-                "A model that reads its label learns nothing: remove the feature."
-            )
+        for column in task.label_columns:
+            if column in features and column != task.weight_column:  # what a row counts may well be known of a request
+                raise ProblemError(
+                    f"Problem: column '{column}' is the label of task '{task.name}' and also a feature. "
+                    "A model that reads its label learns nothing: remove the feature."
+                )
     if problem.keys.time is not None and problem.keys.time in features:
         raise ProblemError(
             f"Problem: the time column '{problem.keys.time}' must not be a feature: later times never occur in "
@@ -72,7 +76,7 @@ def _check_parents(problem: Problem) -> None:
                 f"Problem: task '{task.name}' names parent '{task.parent}', which is not a task. "
                 f"Known tasks: {sorted(tasks)}.{did_you_mean(task.parent, tasks)}"
             )
-        if not isinstance(tasks[task.parent], BinaryTask):
+        if not tasks[task.parent].can_be_parent:
             raise ProblemError(
                 f"Problem: task '{task.name}' names parent '{task.parent}', which is not binary. "
                 "Only a yes/no event can be a precondition."
@@ -89,11 +93,9 @@ def _check_parents(problem: Problem) -> None:
 def _check_label_windows(problem: Problem) -> None:
     tasks = {task.name: task for task in problem.tasks}
     for task in problem.tasks:
-        if not isinstance(task, BinaryTask):
-            continue
-        if task.label_window is None:
+        if task.late_window is None:
             parent = tasks.get(task.parent or "")
-            if isinstance(parent, BinaryTask) and parent.label_window is not None:
+            if task.can_be_parent and parent is not None and parent.late_window is not None:
                 raise ProblemError(
                     f"Problem: task '{task.name}' reads its label from column '{task.label_column}' and must not have "
                     f"the parent '{parent.name}', whose label is known only later. Give it a `label_window`, too."
@@ -104,12 +106,12 @@ def _check_label_windows(problem: Problem) -> None:
                 f"Problem: the label_window of task '{task.name}' needs `keys.user` and `keys.time`. "
                 f"Received: user={problem.keys.user!r}, time={problem.keys.time!r}."
             )
-        if task.label_window.ticks(problem.keys.ticks_per_second) < 1:
+        if task.late_window.ticks(problem.keys.ticks_per_second) < 1:
             raise ProblemError(
                 f"Problem: the label_window of task '{task.name}' must be at least one step of the time column. "
-                f"Received: hours={task.label_window.hours!r}, time_unit={problem.keys.time_unit!r}."
+                f"Received: hours={task.late_window.hours!r}, time_unit={problem.keys.time_unit!r}."
             )
-        same = task.label_window.same
+        same = task.late_window.same
         if same in {each.column_name for each in problem.features if getattr(each, "multi_valued", False)}:
             raise ProblemError(
                 f"Problem: the label_window of task '{task.name}' names column '{same}' in `same`, which is "

@@ -15,8 +15,8 @@ class Split:
     - `by="time"`: the newest `test` share of the examples is the test split,
       the `valid` share before it the validation split; or give the first times
       of both, `valid_from` and `test_from`. Rows of one time stay together.
-      Shares are cut at a time of 24 significant bits (about two minutes for
-      today's dates).
+      Shares are cut exactly where the log has up to a million different
+      times; more are taken together, two, four, ... neighbors at a time.
     - `by="user"`: a hash of the user and the seed, shares `valid` and `test` of the users.
     - `by="row"`: a hash of the row's place in the log and the seed, for tables without users or times.
     - `by="column"`: `column` holds the words train, valid, test.
@@ -69,3 +69,12 @@ class Split:
     def needs_time_shares(self) -> bool:
         """Whether the boundaries have to be found from the rows' times."""
         return self.by == "time" and self.valid_from is None
+
+    @property
+    def asked_for(self) -> tuple[str, ...]:
+        """The splits beside training that must not stay empty; which ones a column names is the log's affair."""
+        if self.by == "column":
+            return ()
+        if self.valid_from is not None:
+            return ("valid", "test") if self.valid_from != self.test_from else ("test",)
+        return tuple(name for name, share in (("valid", self.valid), ("test", self.test)) if share > 0)

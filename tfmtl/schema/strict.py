@@ -6,6 +6,7 @@ keys and wrong types are errors that name the place and the nearest valid key.
 
 import dataclasses
 import difflib
+import keyword
 import re
 import types
 import typing
@@ -19,6 +20,8 @@ Record = TypeVar("Record")
 
 JOINT = "__"  # joins the two names of an event column; TensorFlow's argument names allow letters, digits and _ only
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MOST_CHARACTERS = 200  # a file's name has 255 at most, its ending included
+_OTHER_NAME = "Use another one; a feature's `column` and a task's `label` say what the log calls it."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -30,16 +33,34 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def is_name(text: str) -> bool:
     """Whether a text is a plain identifier, which can be a file's, a tensor's and a metric's name."""
     # A name that ends with an underscore could be cut from its joint in two ways.
-    return _NAME.fullmatch(text) is not None and JOINT not in f"{text}_"
+    return _NAME.fullmatch(text) is not None and JOINT not in f"{text}_" and len(text) <= _MOST_CHARACTERS
+
+
+def is_argument(text: str) -> bool:
+    """Whether a plain name can be an argument of the exported signature: a word of Python's own cannot."""
+    return not keyword.iskeyword(text) and text != "self"
+
+
+def check_argument(owner: str, argument: str, name: str, advice: str = "") -> None:
+    """Raises unless `name`, a plain one, can be an argument of the exported signature; else only the export would."""
+    if not is_argument(name):
+        raise ProblemError(
+            f"{owner}: `{argument}` must not be a word of Python's own: it is an argument of the exported model. "
+            f"Received: {argument}={name!r}. {advice or _OTHER_NAME}"
+        )
 
 
 def check_name(owner: str, argument: str, name: object) -> None:
     """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
+    if isinstance(name, str) and len(name) > _MOST_CHARACTERS:
+        raise ProblemError(
+            f"{owner}: `{argument}` must have at most {_MOST_CHARACTERS} characters, since it becomes a file's name. "
+            f"Received: {argument}={shown(name)}. {_OTHER_NAME}"
+        )
     if not isinstance(name, str) or not is_name(name):
         raise ProblemError(
             f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
-            f"ending with an underscore. Received: {argument}={shown(name)}. "
-            "Use another one; a feature's `column` and a task's `label` say what the log calls it."
+            f"ending with an underscore. Received: {argument}={shown(name)}. {_OTHER_NAME}"
         )
 
 

@@ -1,6 +1,7 @@
 """Arithmetic of lifetimes: estimates from censored times, cut points, curves and what follows from them.
 
-Needs NumPy alone: preprocessing, metrics and reports use it. What runs inside a graph is in `tfmtl.losses.survival`.
+Needs NumPy alone: preprocessing, metrics and reports use it. What turns raw outputs into curves inside a graph is in
+`tfmtl.survival.raw_curves`, which is not loaded here.
 """
 
 from tfmtl.survival.breslow import breslow_baseline

@@ -117,8 +117,7 @@ def _measurements(model: MultiTaskModel, features: Mapping[str, Tensor], labels:
         losses = BatchLosses(model, features, labels, None)
         task_gradients(ForwardPass(model, features, losses, jit_compile=False), looks)
         embedded = model.embedding(features)
-        gates = model.sharing.gate_weights(model.bottom(embedded)) if hasattr(model.sharing, "gate_weights") else []
-        fields = model.bottom.field_weights(embedded) if hasattr(model.bottom, "field_weights") else None
+        gates, fields = model.sharing.gate_weights(model.bottom(embedded)), model.bottom.field_weights(embedded)
         norms = {}
         for feature in model.inputs.problem.features:
             rows = model.embedding.plan.feature_rows(feature.name)
@@ -156,7 +155,7 @@ def _report(model: MultiTaskModel, found: Mapping[str, Any]) -> dict[str, Any]:
             task: {"entropy": float(entropy), **{f"expert {k}": float(share) for k, share in enumerate(shares)}}
             for task, entropy, shares in zip(tasks, entropies, use, strict=True)
         }
-        warned += _collapses(tasks, level, use, entropies, getattr(model.sharing, "num_specific_experts", 0))
+        warned += _collapses(tasks, level, use, entropies, model.sharing.num_specific_experts)
     fields: dict[str, Any] = {}
     if len(found["fields"]):
         names = [*model.embedding.field_names, *(sequence.name for sequence in model.inputs.problem.sequences)]

@@ -3,7 +3,7 @@
 import os
 import platform
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.optimizers import LazyAdam
+from tfmtl.schema import Problem
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
-from tfmtl.training.keep_best import KeepBest, save_model
+from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.progress import Progress
@@ -71,8 +72,9 @@ def fit(
 
     Raises:
         ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
-            prepared data or exported models, or cannot be written to; the tables do not fit into memory; there is no
-            training example; `options.init_from` is no finished run of this preset, or of data with other ids.
+            prepared data or exported models, is being written by another run, or cannot be written to; the tables do
+            not fit into memory; there is no training example; `options.init_from` is no finished run of this preset,
+            or of data with other ids.
         TypeError: `options.preset_options` holds something that the preset does not know.
         TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
@@ -81,7 +83,21 @@ def fit(
     alone = not is_one_of_several(strategy)
     verbose = verbose if is_chief(strategy) else 0
     folder = RunFolder(own_folder(strategy, Path(output)), options, data)
-    fresh = fresh or not alone
+    with folder.locked():
+        return _fit(data, folder, options, strategy, callbacks, verbose, fresh or not alone)
+
+
+def _fit(
+    data: PreparedData,
+    folder: RunFolder,
+    options: TrainOptions,
+    strategy: tf.distribute.Strategy,
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: Any,
+    fresh: bool,
+) -> MultiTaskModel:
+    """`fit` in a folder that no other run is writing to."""
+    alone = not is_one_of_several(strategy)
     progress = Progress() if fresh else folder.progress() or Progress()
     resumes = bool(progress.epoch or progress.step)
     if folder.is_finished() and not resumes and not fresh:
@@ -139,10 +155,19 @@ def fit(
             average.swap()
         save_model(model, folder.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
+    _say(verbose, _what_is_kept(data.problem, monitor, progress.history))
     model.load_weights(folder.model)
     if average:
         del model.weight_average
     return model
+
+
+def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]]) -> str:
+    epochs = len(history["loss"])
+    if monitor is None:
+        return f"Kept epoch {epochs}, the last: there is no validation to choose by."
+    epoch = best_epoch(_direction(problem, monitor), history[monitor])
+    return f"Kept epoch {epoch + 1} of {epochs}: {monitor} {history[monitor][epoch]:.4f} is the best."
 
 
 def _say(verbose: Any, sentence: str) -> None:
@@ -169,7 +194,7 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
             raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
         return None
     known = [f"val_{name}" for name in model.get_metrics_result()]
-    with_auc = [name for name in labeled if tasks[name].kind == "binary" and data.has_both_classes("valid", name)]
+    with_auc = [name for name in labeled if tasks[name].monitor[0] == "auc" and data.has_both_classes("valid", name)]
     chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
     check_one_of("fit", "monitor", chosen, known)
     task = chosen.removeprefix("val_").rpartition("/")[0]
@@ -178,6 +203,13 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
         rule = "be a metric that the validation split has the labels for"
         raise ValueError(error_text("fit", "monitor", rule, chosen, f"Tasks with such labels: {measurable}."))
     return chosen
+
+
+def _direction(problem: Problem, monitor: str) -> str:
+    """Whether a metric is better the larger (`"max"`) or the smaller (`"min"`) it is."""
+    task, _, metric = monitor.removeprefix("val_").rpartition("/")
+    known = {"mean_auc": "max"} if not task else dict([problem.task(task).monitor])
+    return known.get(metric, "min")  # all else are losses
 
 
 def _callbacks(
@@ -209,7 +241,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.best, monitor, options.patience))
+        own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     others = [*own, *further]

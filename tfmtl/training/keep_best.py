@@ -1,6 +1,6 @@
 """Keeps the model of the best epoch, and ends a run that improves no more."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,8 @@ import keras
 
 from tfmtl.training.faults import weight_faults
 from tfmtl.training.training_error import TrainingError, written
+
+_SIGNS = {"max": 1.0, "min": -1.0}
 
 
 class KeepBest(keras.callbacks.Callback):
@@ -18,7 +20,8 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         path: where the best model goes, a `.keras` file.
-        monitor: str. Metric, as in the logs; `auc` in its end means that more is better.
+        monitor: str. Metric, as in the logs.
+        direction: str. `"max"` or `"min"`: which way the metric is better.
         patience: int. Epochs without improvement before training stops.
 
     Raises:
@@ -26,12 +29,12 @@ class KeepBest(keras.callbacks.Callback):
             cannot be written.
     """
 
-    def __init__(self, path: Path, monitor: str, patience: int) -> None:
+    def __init__(self, path: Path, monitor: str, direction: str, patience: int) -> None:
         super().__init__()
         self._path = path
         self._monitor = monitor
         self._patience = patience
-        self._sign = 1.0 if monitor.endswith("auc") else -1.0
+        self._sign = _SIGNS[direction]
         self._best: float | None = None
         self._waited = 0
 
@@ -51,6 +54,11 @@ class KeepBest(keras.callbacks.Callback):
             return
         self._best, self._waited = value, 0
         save_model(self.model, self._path)
+
+
+def best_epoch(direction: str, values: Sequence[float]) -> int:
+    """The epoch, from 0, whose model is kept: the first of the best ones."""
+    return max(range(len(values)), key=lambda epoch: (_SIGNS[direction] * values[epoch], -epoch))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

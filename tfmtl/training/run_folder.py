@@ -4,10 +4,12 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tfmtl.core.folder_lock import locked_folder
 from tfmtl.core.step_folders import TRAINED, check_output_folder
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
@@ -20,6 +22,8 @@ from tfmtl.training.training_error import written
 from tfmtl.training.training_state import read_progress
 
 _UNFINISHED = "unfinished_"
+_UNFINISHED_RUN = f"{_UNFINISHED}{'[0-9a-f]' * 12}"  # as a pattern: no other folder is one
+_CURVES = ("train", "validation")  # Keras's names
 _DATA = "data_digest"
 _INITIAL = "initial_digest"
 _NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
@@ -39,7 +43,7 @@ class RunFolder:
         data: `PreparedData`.
 
     Raises:
-        ValueError: `path` holds prepared data or exported models, or cannot be written to; `options.init_from` is the
+        ValueError: `path` holds prepared data, exported models or a model of no run; `options.init_from` is the
             same folder, no finished run, or one of another preset.
     """
 
@@ -48,6 +52,10 @@ class RunFolder:
         if options.init_from is not None and Path(options.init_from).resolve() == path.resolve():
             rule = "be another folder than `init_from`, whose model it would replace"
             raise ValueError(error_text("fit", "output", rule, str(path), "Give a new folder."))
+        is_a_runs = (path / "run.json").is_file() or any(True for _ in path.glob(_UNFINISHED_RUN))
+        if (path / "model.keras").exists() and not is_a_runs:
+            rule = "be a new folder or that of an earlier run, but its model.keras is no run's and would be lost"
+            raise ValueError(error_text("fit", "output", rule, str(path), "Give another folder, or move that file."))
         self.path = path
         self._origin = {_DATA: data.digest, _INITIAL: initial_digest(options)}
         self._facts = _plain({**options.what_decides(), **self._origin})
@@ -59,6 +67,18 @@ class RunFolder:
         self.record = path / "run.json"
         self.history = path / "history.csv"
         self.tensorboard = path / "tensorboard"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps other runs from the folder until the block ends.
+
+        Raises:
+            ValueError: another one is writing to it.
+        """
+        with ExitStack() as stack:
+            with suppress(OSError):  # who cannot write here needs no lock; `check_writable` says so in time
+                stack.enter_context(locked_folder("fit", "output", self.path))
+            yield
 
     def check_writable(self) -> None:
         """Raises `ValueError` unless files can be made here; makes the folder."""
@@ -95,7 +115,7 @@ class RunFolder:
         return None if record is None else {**record.get("options", {}), **{name: record.get(name) for name in _NAMES}}
 
     def _unfinished_facts(self) -> dict[str, Any] | None:
-        states = self.path.glob(f"{_UNFINISHED}*/{self.state.name}")
+        states = self.path.glob(f"{_UNFINISHED_RUN}/{self.state.name}")
         return next((_read_json(state.with_name(_FACTS)) for state in states if state != self.state), None)
 
     def _differences(self, before: Mapping[str, Any] | None) -> list[str] | None:
@@ -115,12 +135,13 @@ class RunFolder:
         self.unfinished.mkdir()
         with written(self.unfinished / _FACTS) as partial:
             partial.write_text(json.dumps(self._facts))
-        for events in self.tensorboard.glob("*/events.out.tfevents.*"):  # else two runs share one curve
-            events.unlink()
+        for curve in _CURVES:  # else two runs share one
+            for events in (self.tensorboard / curve).glob("events.out.tfevents.*"):
+                events.unlink()
 
     def drop_other_runs(self) -> None:
         """Removes what runs of other options left unfinished: called when this one has a state of its own."""
-        for folder in self.path.glob(f"{_UNFINISHED}*"):
+        for folder in self.path.glob(_UNFINISHED_RUN):
             if folder != self.unfinished:
                 shutil.rmtree(folder, ignore_errors=True)
 

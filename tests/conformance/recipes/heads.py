@@ -6,12 +6,24 @@ from tfmtl.layers.heads.binary_head import BinaryHead
 from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.heads.regression_head import RegressionHead
+from tfmtl.layers.heads.survival_head import SurvivalHead
 from tfmtl.layers.heads.tower_bank import TowerBank
 
 RECIPES = (
     LayerRecipe(TowerBank, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(BinaryHead, normal(BATCH, 5), {"prior": 0.2}, output_dtype="float32"),
     LayerRecipe(RegressionHead, normal(BATCH, 5), {"mean": 3.0, "standard_deviation": 2.0}, output_dtype="float32"),
+    LayerRecipe(SurvivalHead, normal(BATCH, 5), {"edges": (1.0, 2.5, 6.0)}, output_dtype="float32"),
+    *(
+        LayerRecipe(SurvivalHead, normal(BATCH, 5), {"edges": (1.0, 2.5), "model": model}, output_dtype="float32")
+        for model in ("piecewise_hazard", "mtlr", "cox", "aft")
+    ),
+    LayerRecipe(
+        SurvivalHead,
+        normal(BATCH, 5),
+        {"edges": (1.0, 2.5), "num_causes": 2, "hazards": ((0.1, 0.2), (0.3, 0.1))},
+        output_dtype="float32",
+    ),
     LayerRecipe(ConversionChain, normal(BATCH, 3), {"parents": (None, 0, 1)}, output_dtype="float32"),
     LayerRecipe(ConversionChain, normal(BATCH, 4), {"parents": (2, None, 1, 1)}, output_dtype="float32"),
     LayerRecipe(InformationTransfer, PER_TASK, {"parents": (None, 0, 1)}),
@@ -27,6 +39,16 @@ ALTERNATIVES = {
     },
     BinaryHead: {"prior": 0.3},
     RegressionHead: {"mean": 4.0, "standard_deviation": 3.0},
+    SurvivalHead: {
+        "edges": (1.0, 2.5),
+        "hazards": (0.3, 0.2, 0.1),
+        "model": "cox",
+        "interpolation": "constant_hazard",
+        "num_causes": 2,
+        "distribution": LayerRecipe(
+            SurvivalHead, normal(BATCH, 5), {"edges": (1.0, 2.5, 6.0), "model": "aft", "distribution": "extreme"}
+        ),
+    },
     ConversionChain: {"parents": (None, 0, 0)},
     InformationTransfer: {"parents": (None, 0, 0), "dropout": 0.5},
 }

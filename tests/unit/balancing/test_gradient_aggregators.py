@@ -277,6 +277,61 @@ def test_aligned_matrix_has_condition_one() -> None:
     assert checked >= 10
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_aligned_mtl_does_not_lose_short_gradients_beside_a_long_one(compiled: bool) -> None:
+    """Orthogonal gradients become those of the shortest one's norm, whatever the others' norms."""
+    balancer = BALANCERS["aligned_mtl"]()
+    balancer.build(3)
+    weigh = tf.function(balancer.weights, autograph=False, jit_compile=compiled)
+    for factor in (1e3, 2e3, 1e6, 1e12, 1e20):
+        weights = weigh(tf.zeros(3), tf.constant(np.diag([factor**2, 1.0, 1.0]))).numpy()
+        np.testing.assert_allclose(weights, [1 / min(factor, 1e14), 1.0, 1.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("factor", [1e4, 1e8, 1e12])
+def test_aligned_mtl_of_norms_far_apart_goes_on_as_it_began(factor: float) -> None:
+    """As a gradient grows, the weights of the others approach a limit, and so does its own share of the step."""
+    matrix = np.random.default_rng(0).normal(size=(4, 6))
+    shares = []
+    for times in (factor, 30 * factor):
+        long = matrix * np.array([[1.0], [np.sqrt(times)], [times], [1.0]])
+        balancer = BALANCERS["aligned_mtl"]()
+        balancer.build(4)
+        shares.append(balancer.weights(tf.zeros(4), long @ long.T).numpy() * np.linalg.norm(long, axis=1))
+    np.testing.assert_allclose(shares[0], shares[1], rtol=1e-3 if factor > 1e4 else 0.02)
+
+
+def test_aligned_mtl_of_dependent_gradients_far_apart() -> None:
+    """Two parallel gradients, one of them very long, and a third: the aligned matrix has rank two."""
+    matrix = np.array([[1.0, 1.0, 1.0, 1.0], [1e5, 1e5, 1e5, 1e5], [5.0, 1.0, 1.0, 1.0]])
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    expected = np.ones(3) @ left[:, :2] @ right[:2] * values[1]
+    np.testing.assert_allclose(step_of("aligned_mtl", matrix), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e3, 1e6])
+def test_cagrad_finds_the_ideal_gain_of_the_worst_task_at_any_scale(factor: float) -> None:
+    """Of two tasks, where the weights of the worst case are a matter of one number."""
+    random = np.random.default_rng(3)
+    tried = 0
+    for _ in range(6):
+        matrix = random.normal(size=(2, 3)) * np.array([[factor], [1.0]])
+        mean = matrix.mean(axis=0)
+
+        def worst(log_odds: float, matrix: np.ndarray = matrix) -> float:
+            shares = 1 / (1 + np.exp(-np.array([log_odds, -log_odds])))
+            return reference.cagrad_objective(matrix, shares, 0.4)
+
+        grid = np.linspace(-40.0, 40.0, 20_001)
+        ideal = min(map(worst, grid))
+        step = step_of("cagrad", matrix) * (1 + 0.4**2)
+        assert np.linalg.norm(step - mean) <= 0.4 * np.linalg.norm(mean) * (1 + 1e-4)
+        short = np.linalg.norm(matrix, axis=1).min()
+        assert (matrix @ step).min() == pytest.approx(ideal, rel=1e-3, abs=1e-4 * short * np.linalg.norm(mean))
+        tried += ideal > 0
+    assert tried >= 2
+
+
 @pytest.mark.parametrize("name", ["pcgrad", "gradvac"])
 def test_without_conflict_the_step_is_the_plain_sum(name: str) -> None:
     matrix = np.abs(np.random.default_rng(3).normal(size=(4, 6)))

@@ -142,9 +142,10 @@ def test_figure(wrong: tuple, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "method", "message"),
     [
-        ("clik", "platt", "`task` must be one of ['click', 'buy']. Received: task='clik'. Use one of these. "
+        ("clik", "platt", "`task` must be one of ['click', 'buy', 'watch']. Received: task='clik'. Use one of these. "
                           "Did you mean 'click'?"),
-        ("watch", "platt", "`task` must be one of ['click', 'buy']. Received: task='watch'."),
+        ("watch", "platt", "`task` must be a task whose score is a probability, which kind 'regression' has not. "
+                           "Received: task='watch'. Tasks to calibrate: ['click', 'buy']."),
         ("click", "plat", "`method` must be one of ['platt', 'isotonic', 'negatives']. Received: method='plat'."),
         ("click", "platt:2", "`method` must have nothing after its name. Received: method='platt:2'."),
         ("click", "negatives", "`method` must say a share in (0, 1]. Received: method='negatives'."),
@@ -160,3 +161,28 @@ def test_errors(task: str, method: str, message: str) -> None:
     with pytest.raises(ValueError) as caught:
         calibrate(tiny_problem(), {task: method}, labels, scores)
     assert str(caught.value).startswith("calibrate: " + message)
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("platt", "PlattScaling: `slope` must come out positive: the higher this model predicts, the rarer"),
+        ("isotonic", "IsotonicCalibration: `labels` must rise with the model's probability"),
+    ],
+)
+def test_a_model_that_is_the_wrong_way_round_is_refused(method: str, reason: str) -> None:
+    generator = np.random.default_rng(5)
+    scores = generator.random(2000)
+    labels = (generator.random(2000) < 1.0 - scores).astype(np.float64)
+    with pytest.raises(ValueError) as caught:
+        calibrate(tiny_problem(), {"click": method}, {"click": labels}, {"click": scores})
+    assert str(caught.value).startswith(f"calibrate: task 'click' cannot be calibrated by '{method}'. {reason}")
+    right = calibrate(tiny_problem(), {"click": method}, {"click": 1.0 - labels}, {"click": scores})
+    assert np.ptp(right["click"].of_array(scores)) > 0.1
+
+
+def test_equal_probabilities_are_shifted_alone() -> None:
+    labels = np.repeat([0.0, 1.0], [90, 10])
+    fitted = PlattScaling.fit(labels, np.full(100, 0.98))
+    assert fitted.slope == 1.0
+    assert fitted.of_array(np.array([0.98]))[0] == pytest.approx(0.1, abs=0.02)

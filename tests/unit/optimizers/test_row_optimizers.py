@@ -273,3 +273,41 @@ def test_a_step_inside_xla_is_refused() -> None:
 def test_a_missing_row_is_an_error_of_the_step() -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="not in"):
         SGD(0.1).apply([sparse([ROWS])], [table()])
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+@pytest.mark.parametrize("optimizer_class", OURS)
+def test_tables_of_every_type(optimizer_class: type[RowOptimizer], dtype: str, compiled: bool) -> None:
+    """As on a float32 table, to what the type can hold; steps long enough to be seen in 8 bits."""
+
+    def after(dtype: str) -> np.ndarray:
+        variable = keras.Variable(np.full((6, 2), 0.5), dtype=dtype)
+        optimizer = optimizer_class(1.0 if optimizer_class is SGD else 0.1)
+        optimizer.build([variable])
+
+        def step() -> None:
+            values = tf.cast([[0.25, -0.5], [0.125, 0.25], [0.25, 0.5]], dtype)
+            optimizer.apply([tf.IndexedSlices(values, tf.constant([1, 4, 1]), tf.constant([6, 2]))], [variable])
+
+        step = tf.function(step, autograph=False) if compiled else step
+        for _ in range(3):
+            step()
+        return tf.cast(variable.value, tf.float64).numpy()
+
+    found, expected = after(dtype), after("float32")
+    tolerance = {"bfloat16": 0.02, "float16": 2e-3, "float64": 1e-5}[dtype]
+    np.testing.assert_allclose(found, expected, atol=tolerance)
+    assert np.all(found[[0, 2, 3, 5]] == 0.5)
+    assert np.any(found[[1, 4]] != 0.5)
+
+
+def test_small_squares_do_not_vanish_in_half_precision() -> None:
+    """The mean square of a gradient of 1e-3 is below what float16 can hold; the step would be infinite."""
+    variable = keras.Variable(np.ones((3, 2)), dtype="float16")
+    optimizer = LazyAdam(0.01)
+    optimizer.build([variable])
+    values = tf.fill((1, 2), tf.constant(1e-3, tf.float16))
+    optimizer.apply([tf.IndexedSlices(values, tf.constant([1]), tf.constant([3, 2]))], [variable])
+    np.testing.assert_allclose(tf.cast(variable.value[1], tf.float32), 0.99, atol=1e-3)
+    assert {tf.as_dtype(slot.dtype) for slot in optimizer.variables if len(slot.shape)} == {tf.float32}

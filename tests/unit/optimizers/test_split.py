@@ -219,6 +219,9 @@ def test_errors_are_explained() -> None:
         Split(SGD(), keras.optimizers.LossScaleOptimizer(adam))
     with pytest.raises(ValueError, match="Split: `rest` must not scale the loss"):
         Split(SGD(), keras.optimizers.Adam(loss_scale_factor=8.0))
+    text = "Split: `rest.gradient_accumulation_steps` must accumulate over as many steps as `tables`, None"
+    with pytest.raises(ValueError, match=text):
+        Split(SGD(), keras.optimizers.Adam(gradient_accumulation_steps=2))
     with pytest.raises(TypeError, match=r"Split: `select` must be a sequence of strings\. Received: select='items'"):
         Split(SGD(), adam, select="items")
     text = "Split: `select` must hold a part of some weight's path. Received: select=('itms',). The weights are ['"
@@ -226,6 +229,19 @@ def test_errors_are_explained() -> None:
         Split(SGD(), adam, select=["itms"]).build(foreign_model().trainable_variables)
     with pytest.raises(ValueError, match="Split: `trainable_variables` must be given"):
         Split(SGD(), adam).apply([tf.ones(2)])
+
+
+def test_parts_that_accumulate_over_the_same_steps_wait_together() -> None:
+    tables, rest = (keras.optimizers.SGD(0.1, gradient_accumulation_steps=2) for _ in range(2))
+    optimizer, model = Split(tables, rest), foreign_model()
+    optimizer.build(model.trainable_variables)
+    moved = []
+    for _ in range(2):
+        before = [weight.numpy() for weight in model.trainable_variables]
+        optimizer.apply([tf.ones(weight.shape) for weight in model.trainable_variables])
+        moved.append([bool(np.any(old != w.numpy())) for old, w in zip(before, model.trainable_variables, strict=True)])
+    assert not any(moved[0])
+    assert all(moved[1])
 
 
 def peak_megabytes(optimizer: keras.optimizers.Optimizer) -> float:

@@ -56,16 +56,17 @@ def test_the_good_problem_is_good() -> None:
 
 
 WRONG_KEYS = [
-    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['examples', 'features', 'keys', 'name', "
+    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', 'name', "
      "'sequences', 'split', 'tasks']. Did you mean 'features'?"),
-    ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'time', 'time_unit', 'user']. "
+    ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'time', 'time_unit', 'user', 'weight']. "
      "Did you mean 'user'?"),
     ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'hash_buckets',"),
     ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'column', 'dim', 'name', "
      "'side', 'transform']. Did you mean 'buckets'?"),
     ("sequences.0.max_len", 8, "sequences[0]: unknown key 'max_len'. "),
     ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'label_window', 'name', "
-     "'parent', 'sample_space', 'weight']. Did you mean 'parent'?"),
+     "'parent', 'sample_space', 'weight', 'weight_column', 'weight_offset', 'weighted_metrics']. "
+     "Did you mean 'parent'?"),
     ("split.valid_form", 3, "split: unknown key 'valid_form'. "),
     ("name", ..., "Problem: key 'name' is missing. Add it."),
     ("features", ..., "Problem: key 'features' is missing. Add it."),
@@ -239,6 +240,22 @@ def test_names_are_plain_identifiers(place: str, value: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["class", "from", "self", "None"])
+def test_words_of_python_are_no_features(name: str) -> None:
+    """The export would fail on them, after all the work."""
+    text = (
+        f"`name` must not be a word of Python's own: it is an argument of the exported model. Received: name='{name}'"
+    )
+    _refused(_changed("features.0.name", name), f"{text}. Use another one; a feature")
+    _refused(_changed("keys.time", name), "`time` must not be a word of Python's own: it is an argument")
+
+
+def test_names_fit_into_files_names() -> None:
+    _refused(
+        _changed("features.0.name", "x" * 260), "`name` must have at most 200 characters, since it becomes a file's"
+    )
+
+
 @pytest.mark.parametrize(("place", "value", "text"), WRONG_TOGETHER)
 def test_parts_that_do_not_fit_together(place: str, value: object, text: str) -> None:
     _refused(_changed(place, value), text)
@@ -314,7 +331,7 @@ def test_tensor_names_of_two_sequences_never_meet() -> None:
     ("name", "wrong", "text"),
     [
         ("features", (BinaryTask("x"),), "`features[0]` must be CategoricalFeature or NumericFeature."),
-        ("tasks", ("click",), "`tasks[0]` must be Task. Received: tasks[0]='click' (str)."),
+        ("tasks", ("click",), "`tasks[0]` must be TaskRecord. Received: tasks[0]='click' (str)."),
         ("keys", {"user": "u"}, "`keys` must be Keys. Received: keys={'user': 'u'} (dict)."),
         ("split", None, "`split` must be Split. Received: split=None (NoneType)."),
         ("sequences", SequenceFeature("s", ("item",)), "`sequences` must be a list of SequenceFeature."),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from tfmtl.schema import Problem, ProblemError
+from tfmtl.schema.read_yaml import read_yaml
+from tfmtl.schema.shown import shown
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,16 @@ from tfmtl.schema import Problem, ProblemError
         (b"name: a\x00b", "not readable as YAML: unacceptable character #x0000: special characters are not allowed"),
         (b"name: a\nkeys: {}\nname: b", "key 'name' stands twice, in lines 1 and 3. Remove one of them."),
         (b"name: a\nfeatures:\n- name: x\n  dim: 3\n  dim: 4", "key 'dim' stands twice, in lines 4 and 5."),
-        (b"name: &x [*x]\nfeatures: []\ntasks: []", "Problem: `name` must be text. Received: name=[[...]] (list)."),
+        (b"name: &x [*x]\nfeatures: []\ntasks: []", "the value in line 1 holds itself by an alias. Write it out."),
+        (b"name: &x [a]\nkeys: &y {a: *x}\nsplit: {b: {c: *y, d: &z [*z]}}", "the value in line 3 holds itself by"),
+        (
+            b"a: &a0 ["
+            + b"x," * 9
+            + b"x]\n"
+            + b"".join(f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n".encode() for i in range(1, 9)),
+            "the value in line 5 has more than 100,000 parts, aliases written out. Use fewer.",
+        ),
+        (b"name: " + b"[" * 2000, "the value in line 1 is nested more than 50 times. Use fewer brackets."),
     ],
 )
 def test_unreadable_files(tmp_path: Path, content: bytes, text: str) -> None:
@@ -41,6 +52,22 @@ def test_unreadable_files(tmp_path: Path, content: bytes, text: str) -> None:
     path.write_bytes(content)
     with pytest.raises(ProblemError, match="^" + re.escape(f"{path}: {text}")):
         Problem.load(path)
+
+
+def test_aliases_are_allowed(tmp_path: Path) -> None:
+    assert read_yaml("x: &x [1]\ny: [*x, *x]\nz: *x") == {"x": [1], "y": [[1], [1]], "z": [1]}
+    assert read_yaml("") is None
+
+
+def test_a_value_of_very_many_parts_is_shown_without_writing_it_out() -> None:
+    value: list[object] = ["x"] * 10
+    for _ in range(20):
+        value = [value] * 10
+    text = shown(value)
+    assert text.endswith("... (more than 10,000 values)")
+    assert len(text) < 400
+    assert shown({"a": [1, "b"]}) == "{'a': [1, 'b']}"
+    assert shown("x" * 1000).endswith("... (1,002 characters)")
 
 
 def test_an_error_of_yaml_is_one_line(tmp_path: Path) -> None:

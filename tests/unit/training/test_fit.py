@@ -14,6 +14,7 @@ import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
 from tests.support.tiny_problem import keyless_problem, prepare, tiny_problem
+from tfmtl.core.folder_lock import locked_folder
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.schema import BinaryTask
@@ -212,11 +213,32 @@ def test_an_interrupted_run_leaves_no_half_model_and_goes_on(
     assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "tensorboard", unfinished.name}
     assert {path.name for path in unfinished.iterdir()} == {"facts.json", "best.keras", "state.zip"}
     model = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
-    assert "Resumed at epoch 2, step 0 of 3.\n" in capsys.readouterr().out
+    screen = capsys.readouterr().out
+    assert "Resumed at epoch 2, step 0 of 3.\n" in screen
+    values = json.loads((tmp_path / "run.json").read_text())["history"]["val_mean_auc"]
+    best = values.index(max(values))
+    assert f"Kept epoch {best + 1} of 2: val_mean_auc {values[best]:.4f} is the best.\n" in screen
     assert not unfinished.exists()
     again = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
     assert "Nothing to do: " in capsys.readouterr().out
     assert_same_weights(again, model)
+
+
+def test_two_runs_at_once_and_what_is_no_runs(tiny_data: PreparedData, tmp_path: Path) -> None:
+    with (
+        locked_folder("fit", "output", tmp_path),
+        pytest.raises(ValueError, match="fit: `output` must be a folder that no other job is writing to"),
+    ):
+        fit(tiny_data, tmp_path, options(), verbose=0)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "unfinished_thesis").mkdir()
+    (tmp_path / "model.keras").write_text("the user's")
+    with pytest.raises(ValueError, match=r"but its model\.keras is no run's and would be lost"):
+        fit(tiny_data, tmp_path, options(), verbose=0)
+    assert (tmp_path / "model.keras").read_text() == "the user's"
+    (tmp_path / "model.keras").unlink()
+    fit(tiny_data, tmp_path, options(epochs=1), verbose=0)
+    assert (tmp_path / "unfinished_thesis").is_dir()
 
 
 def test_other_options_train_anew_and_say_why(

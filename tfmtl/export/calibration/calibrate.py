@@ -31,12 +31,17 @@ def calibrate(
         predictions: likewise, the model's probabilities.
 
     Raises:
-        ValueError: a task is unknown or not binary, a method unknown, or the split has not both labels.
+        ValueError: a task is unknown or its score no probability, a method unknown, the split has not both labels, or
+            the model puts negatives above positives.
     """
-    binary = [task.name for task in problem.tasks if task.kind == "binary"]
+    known = {task.name: task for task in problem.tasks}
     calibrators: dict[str, Calibrator] = {}
     for task, method in methods.items():
-        check_one_of("calibrate", "task", task, binary)
+        check_one_of("calibrate", "task", task, list(known))
+        if not known[task].calibrates:
+            able = [name for name, each in known.items() if each.calibrates]
+            rule = f"be a task whose score is a probability, which kind '{known[task].kind}' has not"
+            raise ValueError(error_text("calibrate", "task", rule, task, f"Tasks to calibrate: {able}."))
         calibrators[task] = _calibrator(task, method, labels[task], predictions[task])
     return calibrators
 
@@ -57,7 +62,10 @@ def _calibrator(task: str, method: str, labels: Floats, predictions: Floats) -> 
     if len(set(rows.tolist())) < 2:
         rule = "have positive and negative labels in the validation split"
         raise ValueError(error_text("calibrate", "task", rule, task, "Leave it as it is, or validate on more."))
-    return _FITTED[name].fit(rows, probabilities)
+    try:
+        return _FITTED[name].fit(rows, probabilities)
+    except ValueError as error:
+        raise ValueError(f"calibrate: task '{task}' cannot be calibrated by '{name}'. {error}") from error
 
 
 def calibration_report(

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.core.validation import error_text
 from tfmtl.export.calibration.calibrator import Floats
 
 
@@ -34,7 +35,12 @@ class IsotonicCalibration:
 
     @classmethod
     def fit(cls, labels: Floats, probabilities: Floats) -> "IsotonicCalibration":
-        """The fit, over at least one row."""
+        """The fit, over at least one row.
+
+        Raises:
+            ValueError: the best non-decreasing function of several probabilities is a constant: the model tells
+                nothing, or puts negatives above positives.
+        """
         # In float32, as the graph has them, so that both sides see the same knots.
         column = np.asarray(probabilities, np.float32)
         inputs, places, counts = np.unique(column, return_inverse=True, return_counts=True)
@@ -51,6 +57,10 @@ class IsotonicCalibration:
             values.append(value)
             weights.append(weight)
             sizes.append(size)
+        if len(values) == 1 and len(inputs) > 1 and np.ptp(labels) > 0.0:
+            rule = "rise with the model's probability; the best fit that does not fall is one constant"
+            advice = "Every candidate would tie. Look for a flipped label, or a model that learned nothing"
+            raise ValueError(error_text("IsotonicCalibration", "labels", rule, values[0], advice))
         # Platt's bounds: a few rows at an end that share their label do not prove a probability of 0 or 1.
         bound = 1.0 / (len(column) + 2.0)
         outputs = np.clip(np.repeat(values, sizes), bound, 1.0 - bound)

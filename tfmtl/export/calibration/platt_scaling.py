@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.core.validation import error_text
 from tfmtl.export.calibration.calibrator import Floats
 
 _SMALLEST = 1e-7  # about what float32 can tell from 1
@@ -35,9 +36,17 @@ class PlattScaling:
 
     @classmethod
     def fit(cls, labels: Floats, probabilities: Floats) -> "PlattScaling":
-        """The maximum-likelihood fit; `labels` of 0 and 1, both of which occur."""
+        """The maximum-likelihood fit; `labels` of 0 and 1, both of which occur.
+
+        Where all probabilities are equal nothing is known of the slope, and it is 1.
+
+        Raises:
+            ValueError: the fitted slope is not positive: the model puts negatives above positives.
+        """
         positives, negatives = float(np.sum(labels == 1.0)), float(np.sum(labels == 0.0))
         targets = np.where(labels == 1.0, (positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0))
+        if np.ptp(probabilities) == 0.0:
+            return cls(1.0, float((_logits(np.full(1, targets.mean())) - _logits(probabilities[:1]))[0]))
         design = np.stack([_logits(probabilities), np.ones_like(probabilities)], axis=1)  # (B, 2)
         weights = np.array([1.0, 0.0])
         for _ in range(_STEPS):
@@ -51,6 +60,10 @@ class PlattScaling:
             while scale > 1e-10 and _loss(design @ (weights - scale * step), targets) > now:
                 scale /= 2.0
             weights = weights - scale * step
+        if weights[0] <= 0.0:
+            rule = "come out positive: the higher this model predicts, the rarer the positives are"
+            advice = "Calibration would turn the order round. Look for a flipped label, or a model that learned nothing"
+            raise ValueError(error_text("PlattScaling", "slope", rule, float(weights[0]), advice))
         return cls(float(weights[0]), float(weights[1]))
 
     def of_array(self, probabilities: Floats) -> Floats:

@@ -8,13 +8,14 @@ from keras import ops
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.pattern_selector import PatternSelector, check_selector_arguments
 from tfmtl.layers.fields.group_transformer import GroupTransformer, check_transformer_arguments
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class APEMBottom(keras.layers.Layer):
+class APEMBottom(BottomLayer):
     """Finds patterns in what is known of an example (DGT) and lets every task select its own (PS).
 
     Every behavior sequence is pooled to one vector, which is a field like the others; `GroupTransformer` enriches

@@ -9,6 +9,7 @@ from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool, check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence.behavior_hypernetwork import check_condition_dims
@@ -17,7 +18,7 @@ from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class DTRNBottom(keras.layers.Layer):
+class DTRNBottom(BottomLayer):
     """Gives every task its own interests (TIM) and its own weighting of everything it sees (TRM).
 
     `HyperSequenceEncoder` makes an interest vector per task and behavior; these join the fields, which all tasks
@@ -120,6 +121,7 @@ class DTRNBottom(keras.layers.Layer):
     def build(self, input_shape: Shapes) -> None:
         check_bottom_shapes(type(self).__name__, input_shape)
         batch, _, width = input_shape["fields"]
+        self.interests: Any = None
         if "events" in input_shape:
             self.interests = self._interests()
             self.interests.build(input_shape)
@@ -172,7 +174,7 @@ class DTRNBottom(keras.layers.Layer):
     def private_weights(self) -> list[keras.Variable]:
         """The weights in which every task has a part that only its own representation depends on."""
         # A shared encoder's one row of task embeddings is every task's.
-        has_own_interests = hasattr(self, "interests") and self.encoder != "shared"
+        has_own_interests = self.interests is not None and self.encoder != "shared"
         interests = self.interests.private_weights if has_own_interests else []
         return [*self.refinement.trainable_weights, *interests]
 

@@ -9,6 +9,7 @@ from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_one_of, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.fields.bilinear_interaction import BilinearInteraction
 from tfmtl.layers.fields.compressed_interaction import CompressedInteraction
 from tfmtl.layers.fields.cross_network import CrossNetwork
@@ -24,7 +25,7 @@ _HEAD_DIM, _NUM_HEADS = 8, 2
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class InteractionBottom(keras.layers.Layer):
+class InteractionBottom(BottomLayer):
     """Lets the fields and the pooled behavior sequences interact, once for all tasks.
 
     With V the F + J vectors, the representation is, by `interaction`:

@@ -8,11 +8,12 @@ from keras import ops
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SharedBottomRepresentation(keras.layers.Layer):
+class SharedBottomRepresentation(BottomLayer):
     """Concatenates the fields and the pooled behavior sequences.
 
     Shapes: B batch, F fields, J behaviors, L sequence length, D embedding width.

@@ -9,12 +9,13 @@ from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.core.validation import check_bool, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.gates.soft_selection_gate import SoftSelectionGate
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SoftSelectionBottom(keras.layers.Layer):
+class SoftSelectionBottom(BottomLayer):
     """Gives the private experts of each task, and the public ones, a soft selection of their own.
 
     The fields and the pooled behavior sequences go through `SoftSelectionGate` with a group for each task and, last,

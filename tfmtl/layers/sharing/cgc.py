@@ -20,10 +20,11 @@ from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate
 from tfmtl.layers.sharing._mixture import mix_experts
 from tfmtl.layers.sharing._streams import check_streams, shared_stream, task_streams
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class CGC(keras.layers.Layer):
+class CGC(SharingLayer):
     """Mixes, for every task, its own experts and the shared ones: one extraction level of `PLE`.
 
     Task k's experts and its gate, `softmax(W_k x_k)`, read its representation `x_k`; no other task mixes its experts.
@@ -47,7 +48,7 @@ class CGC(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: float `(B, S, H)`.
+        inputs: float `(B, S, H)`, or `(B, H)` for S = 1.
         offset: float of `representation_shape`, or None. Added to what the shared experts put out, for a caller that
             differentiates with respect to it. Defaults to `None`.
 

@@ -14,6 +14,7 @@ from tfmtl.layers.experts.cross_expert import CrossExpert
 from tfmtl.layers.experts.field_interaction_expert import FieldInteractionExpert
 from tfmtl.layers.gates.virtual_gradient_gate import VirtualGradientGate, check_scaling_function
 from tfmtl.layers.sharing._streams import check_streams, shared_stream, task_streams
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 _MAPPINGS = {"identity": lambda outputs: outputs, "sin": ops.sin, "cos": ops.cos}
 
@@ -28,7 +29,7 @@ def _check_mappings(owner: str, mappings: object) -> None:
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class HeterogeneousExperts(keras.layers.Layer):
+class HeterogeneousExperts(SharingLayer):
     """Joins what all tasks share, seen through several mappings, with each task's own feature interactions.
 
     Public experts e_k, networks that read what belongs to all tasks, are seen through P fixed mappings f_p and weighed
@@ -196,6 +197,10 @@ class HeterogeneousExperts(keras.layers.Layer):
 
     def _private_width(self, width: int) -> int:
         return self.num_private_experts * (self.hidden_units[-1] if self.private_experts == "mlp" else 2 * width)
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """`None`: public and private experts side by side read the inputs, and tasks read all of them."""
+        return None
 
     @property
     def private_weights(self) -> list[keras.Variable]:

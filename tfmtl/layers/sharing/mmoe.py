@@ -12,10 +12,11 @@ from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate, check_gate_arguments
 from tfmtl.layers.sharing._mixture import mix_experts
 from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class MMoE(keras.layers.Layer):
+class MMoE(SharingLayer):
     """Mixes shared experts by a gate of each task's own: `h_k = sum_i softmax(W_k x)_i f_i(x)`.
 
     Where every task has its own representation (S = T) the experts are evaluated on each of them, and a task's gate
@@ -36,7 +37,7 @@ class MMoE(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: float `(B, S, H)`.
+        inputs: float `(B, S, H)`, or `(B, H)` for S = 1.
         offset: float of `representation_shape`, or None. Added to what the experts put out, for a caller that
             differentiates with respect to it. Defaults to `None`.
 

@@ -10,10 +10,11 @@ from tfmtl.core.validation import check_count, check_positive_int, check_positiv
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.sharing._streams import check_streams
 from tfmtl.layers.sharing.cgc import CGC
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class PLE(keras.layers.Layer):
+class PLE(SharingLayer):
     """Stacks levels of `CGC`; between levels what is shared stays apart from what belongs to each task.
 
     Every level but the last also returns the shared stream, which the shared experts of the next level read. With one

@@ -11,10 +11,11 @@ from tfmtl.core.validation import check_positive_int, check_positive_ints, check
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SharedBottom(keras.layers.Layer):
+class SharedBottom(SharingLayer):
     """Sends every task through the same network.
 
     Where all tasks have one representation (S = 1) all get the same result; where each has its own (S = T) the one
@@ -30,7 +31,7 @@ class SharedBottom(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: float `(B, S, H)`.
+        inputs: float `(B, S, H)`, or `(B, H)` for S = 1.
         offset: float of `representation_shape`, or None. Added to what the network put out, for a caller that
             differentiates with respect to it. Defaults to `None`.
 

@@ -10,10 +10,11 @@ from tfmtl.core.validation import check_positive_int, check_positive_ints, check
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SingleTask(keras.layers.Layer):
+class SingleTask(SharingLayer):
     """Gives every task a private network.
 
     Shapes: B batch, T tasks, S = 1 or T, H and H' widths.
@@ -26,7 +27,7 @@ class SingleTask(keras.layers.Layer):
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
-        inputs: float `(B, S, H)`.
+        inputs: float `(B, S, H)`, or `(B, H)` for S = 1.
 
     Returns:
         float `(B, T, H')` with H' = `hidden_units[-1]`.
@@ -64,6 +65,10 @@ class SingleTask(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.networks(inputs)
+
+    def representation_shape(self, input_shape: Shape) -> Shape | None:
+        """`None`: inside, tasks share nothing."""
+        return None
 
     @property
     def input_layers(self) -> list[StackedDense]:

@@ -1,21 +1,21 @@
 """Loss of models in which features stretch time."""
 
 import math
-from typing import Any, Literal, TypeAlias
 
-import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_one_of
 from tfmtl.losses.survival._rows import read_rows
 from tfmtl.losses.survival.interval_censored import interval_losses
-
-Distribution: TypeAlias = Literal["normal", "logistic", "extreme"]
-DISTRIBUTIONS = ("normal", "logistic", "extreme")
-_LEAST_SCALE = 1e-3
-_LEAST_TIME = 1e-6
-_LARGE = 15.0
+from tfmtl.survival.raw_curves import (
+    DISTRIBUTIONS,
+    LEAST_TIME,
+    Distribution,
+    location_and_scale,
+    log_survival_of_deviation,
+    steep_exp,
+)
 
 
 def aft_loss(
@@ -68,81 +68,27 @@ def aft_loss(
     check_one_of(owner, "distribution", distribution, DISTRIBUTIONS)
     rows = read_rows(owner, times, events, outputs, output_shape=(2,), entries=entries, weights=weights)
     location, scale = location_and_scale(rows.logits)
-    logs = ops.log(ops.maximum(rows.times, _LEAST_TIME))
+    logs = ops.log(ops.maximum(rows.times, LEAST_TIME))
     deviation = (logs - location) / scale
-    alive = log_survival(deviation, distribution)
+    alive = log_survival_of_deviation(deviation, distribution)
     density = _log_density(deviation, distribution) - ops.log(scale) - logs
     entered = rows.entries > 0.0
     entry = (ops.log(ops.where(entered, rows.entries, 1.0)) - location) / scale
-    at_entry = ops.where(entered, log_survival(ops.where(entered, entry, 0.0), distribution), 0.0)
+    at_entry = ops.where(entered, log_survival_of_deviation(ops.where(entered, entry, 0.0), distribution), 0.0)
     losses = at_entry - ops.where(rows.events > 0.0, density, alive)
     if upper is not None:
         bound = ops.cast(upper, "float32")
         known = (bound < math.inf) & (rows.weights > 0.0)  # False for NaN
-        end = (ops.log(ops.maximum(ops.where(known, bound, 1.0), _LEAST_TIME)) - location) / scale
+        end = (ops.log(ops.maximum(ops.where(known, bound, 1.0), LEAST_TIME)) - location) / scale
         started = ops.where(rows.times > 0.0, alive, 0.0)  # left censoring: all live at time 0
-        between = interval_losses(at_entry, started, log_survival(end, distribution), known)
+        between = interval_losses(at_entry, started, log_survival_of_deviation(end, distribution), known)
         losses = ops.where(known, between, losses)
     return rows.mean(losses, factors)
-
-
-def location_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns mu and sigma of log time, each float32 `(B,)`, of raw outputs `(B, 2)`.
-
-    Example:
-
-    >>> location, scale = location_and_scale([[1.0, 0.0]])
-    >>> round(float(location[0]), 4), round(float(scale[0]), 4)
-    (1.0, 0.6941)
-    """
-    outputs = ops.cast(outputs, "float32")
-    return outputs[:, 0], ops.softplus(outputs[:, 1]) + _LEAST_SCALE
-
-
-def log_survival_of_aft(outputs: Tensor, times: Any, distribution: Distribution) -> Tensor:
-    """Returns log S at `times` `(K,)` or `(B, K)`, float32 `(B, K)`, of raw outputs `(B, 2)`.
-
-    Example:
-
-    >>> round(float(log_survival_of_aft([[0.0, 0.0]], [[1.0]], "logistic")[0, 0]), 4)
-    -0.6931
-    """
-    location, scale = location_and_scale(outputs)
-    logs = ops.log(ops.maximum(ops.cast(times, "float32"), _LEAST_TIME))
-    return log_survival((logs - location[:, None]) / scale[:, None], distribution)
-
-
-def log_survival(deviation: Tensor, distribution: Distribution) -> Tensor:
-    """Returns log P(z > deviation), elementwise.
-
-    Example:
-
-    >>> round(float(log_survival(ops.zeros(()), "extreme")), 4)
-    -1.0
-    """
-    if distribution == "logistic":
-        return -ops.softplus(deviation)
-    if distribution == "extreme":
-        return -_steep_exp(deviation)
-    # Below, the complement of the error function keeps its digits; above, it underflows and a series is exact.
-    far = deviation > 8.0
-    z = ops.where(far, deviation, 8.0)
-    inverse = 1.0 / ops.square(z)
-    series = 1.0 - inverse * (1.0 - inverse * (3.0 - 15.0 * inverse))
-    tail = -0.5 * ops.square(z) - ops.log(z) - 0.5 * math.log(2.0 * math.pi) + ops.log(series)
-    near = ops.log(0.5 * tf.math.erfc(ops.where(far, 0.0, deviation) / math.sqrt(2.0)))
-    return ops.where(far, tail, near)
 
 
 def _log_density(deviation: Tensor, distribution: Distribution) -> Tensor:
     if distribution == "logistic":
         return -deviation - 2.0 * ops.softplus(-deviation)
     if distribution == "extreme":
-        return deviation - _steep_exp(deviation)
+        return deviation - steep_exp(deviation)
     return -0.5 * ops.square(deviation) - 0.5 * math.log(2.0 * math.pi)
-
-
-def _steep_exp(deviation: Tensor) -> Tensor:
-    """Returns e^z, from 15 on its tangent: finite with a gradient, for rows that a young model finds impossible."""
-    bounded = ops.minimum(deviation, _LARGE)
-    return ops.exp(bounded) * (1.0 + ops.maximum(deviation - _LARGE, 0.0))

@@ -8,7 +8,7 @@ from tfmtl.core.types import Tensor
 from tfmtl.core.validation import error_text
 from tfmtl.losses.survival._grid import ended_in, lived_through, not_yet_seen
 from tfmtl.losses.survival._rows import read_edges, read_rows
-from tfmtl.losses.survival.log_survival import log_hazards_of_causes
+from tfmtl.survival.raw_curves import log_hazards_of_causes
 
 
 def competing_causes_loss(

@@ -7,7 +7,7 @@ from keras import ops
 from tfmtl.core.types import Tensor
 from tfmtl.losses.survival._grid import ended_in, not_yet_seen
 from tfmtl.losses.survival._rows import SurvivalRows, read_edges, read_rows
-from tfmtl.losses.survival.log_survival import log_mass, mtlr_scores
+from tfmtl.survival.raw_curves import log_mass, mtlr_scores
 
 _NEVER = -1e30
 

@@ -118,5 +118,5 @@ def _weigh(
     found = []
     for method, (dense, rows) in ((balancer, losses), (flat_balancing, flat)):
         shared = [matrix for matrix, counts in zip(dense, is_shared, strict=True) if counts]
-        found.append(method.weights(contributions, gramian(shared, rows, forward.row_ids), present))
+        found.append(method.weights(contributions, gramian(forward, shared, rows), present))
     return found[0], found[1], ones

@@ -69,6 +69,7 @@ class ForwardPass:
         self.model = model
         self.losses = losses
         self.row_ids = model.embedding.row_ids(features)
+        self.rows = tf.shape(next(iter(features.values())))[0]
         self._features = features
         self._correlation = losses.correlation()
         self._jit_compile = jit_compile
@@ -102,6 +103,15 @@ class ForwardPass:
             ids[projected.width] = projected.other_ids(ids[projected.width])
         return dict(self.model.embedding.lookup(ids))
 
+    def unscaled(self, gradient: Tensor) -> Tensor:
+        """A gradient of a scaled loss as it is without the optimizer's loss scale, float32 at least.
+
+        Balancers see gradients so: a step whose length is the method's own would otherwise be divided by the scale.
+        """
+        one = tf.ones((), tf.float32)
+        scale = self.model.optimizer.scale_loss(one)
+        return gradient if scale is one else tf.cast(gradient, tf.float32) / scale
+
     def compiled(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The function, compiled with XLA if the model is."""
         return tf.function(function, jit_compile=True, autograph=False) if self._jit_compile else function
@@ -130,7 +140,7 @@ class ForwardPass:
 
     def _run(self, vectors: Vectors, offset: Tensor | None) -> Outputs:
         model = self.model
-        bottom = model.bottom(model.embedding(self._features, vectors), training=True)
+        bottom = model.bottom(model.embedding(self._features, vectors, training=True), training=True)
         hidden = model.share(bottom, training=True, label_correlation=self._correlation, offset=offset)
         raw = model.head_outputs(hidden, training=True)
         contributions, rest, means = self.losses.of(raw, list(model.losses))

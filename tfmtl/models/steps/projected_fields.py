@@ -45,7 +45,7 @@ class ProjectedFields:
         plan = model.embedding.plan
         self._dim = plan.dim
         self.width = str(plan.dim)
-        self.layers: list[StackedDense] = list(model.sharing.input_layers)
+        self.layers: list[StackedDense] = list(model.sharing.input_layers or ())
         self.fields = _small_fields(model, max_rows)
         self._shape = (plan.table_rows.get(plan.dim, 0), plan.dim)
         self._counts = [field.count for field in self.fields]
@@ -164,8 +164,8 @@ def projected_fields(model: "MultiTaskModel", batch_size: int | None) -> Project
         max_rows = 0 if batch_size is None else rows_worth_projecting(batch_size)
     possible = (
         max_rows > 0
-        and getattr(model.bottom, "starts_with_fields", False)
-        and hasattr(model.sharing, "input_layers")
+        and model.bottom.starts_with_fields
+        and model.sharing.input_layers is not None
         and model.compute_dtype == "float32"
         and not tf.config.list_physical_devices("GPU")
         and not isinstance(model.distribute_strategy, tf.distribute.ParameterServerStrategy)

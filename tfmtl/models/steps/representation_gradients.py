@@ -7,9 +7,24 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
+from tfmtl.core.validation import error_text
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
+
+
+def check_place(sharing: SharingLayer, balancer: Balancer | None, shared: str) -> None:
+    """Raises `NotImplementedError` if the sharing layer does not say where the gradients that are to be balanced meet.
+
+    Args:
+        sharing: `SharingLayer`.
+        balancer: `Balancer` or `None`.
+        shared: str. `"parameters"` or `"representation"`.
+    """
+    reads_there = shared == "representation" and balancer is not None and balancer.uses_gramian
+    if reads_there and type(sharing).representation_shape is SharingLayer.representation_shape:
+        sharing.representation_shape((None, 1, 1))
 
 
 def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
@@ -23,9 +38,8 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
     own, below = forward.task_weights(), forward.weights_below()
 
     def differentiate(vectors: Vectors) -> tuple[Any, ...]:
-        rows = tf.shape(next(iter(vectors.values())))[0]
         shape = model.representation_shape()
-        offset = None if shape is None else tf.zeros((rows, *shape[1:]), model.compute_dtype)
+        offset = None if shape is None else tf.zeros((forward.rows, *shape[1:]), model.compute_dtype)
         with tf.GradientTape(persistent=True) as tape:
             tape.watch(vectors)
             if offset is not None:
@@ -34,6 +48,9 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
         where: Any = offset
         if offset is None:
             where = out.bottom if out.bottom.shape[1] == 1 else vectors
+        if isinstance(where, dict) and not where:
+            rule = "be 'parameters' where a bottom gives each task a representation and there are no embedding tables"
+            raise ValueError(error_text("MultiTaskModel", "shared", rule, model.shared, "Tasks meet nowhere else."))
         own_gradients = tape.gradient(out.scaled_losses, own)
         added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
         cotangents = task_cotangents(tape, forward, out)
@@ -42,7 +59,7 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
             tf.nest.flatten(tape.gradient(out.hidden, where, cotangent, unconnected_gradients=zero))
             for cotangent in cotangents
         ]
-        gramian = sum_over_replicas(tf.add_n([_gramian(parts) for parts in zip(*reached, strict=True)]))
+        gramian = sum_over_replicas(tf.add_n([_gramian(forward, parts) for parts in zip(*reached, strict=True)]))
         weights = balancer.weights(sum_over_replicas(out.contributions), gramian, forward.losses.present)
         weighted = tf.add_n(
             [tf.cast(weight, part.dtype) * part for weight, part in zip(tf.unstack(weights), cotangents, strict=True)]
@@ -57,6 +74,6 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
     return StepGradients(*forward.compiled(differentiate)(forward.vectors()))
 
 
-def _gramian(parts: tuple[Tensor, ...]) -> Tensor:
-    matrix = tf.stack([tf.reshape(tf.cast(part, tf.float32), (-1,)) for part in parts])
+def _gramian(forward: ForwardPass, parts: tuple[Tensor, ...]) -> Tensor:
+    matrix = tf.stack([tf.reshape(forward.unscaled(tf.cast(part, tf.float32)), (-1,)) for part in parts])
     return tf.matmul(matrix, matrix, transpose_b=True)

@@ -43,7 +43,7 @@ def task_gradients(forward: ForwardPass, balancer: Balancer) -> StepGradients:
         forward.vectors()
     )
     shared = [matrix for weight, matrix in zip(below, matrices, strict=True) if id(weight) not in private]
-    products = gramian(shared, rows, forward.row_ids)
+    products = gramian(forward, shared, rows)
     weights = balancer.weights(sum_over_replicas(contributions), products, forward.losses.present)
     ones = tf.ones_like(weights)
     combined = {

@@ -2,25 +2,25 @@
 
 Every column, categorical or numeric, is reduced to counts of its values.
 Counts add up exactly in any order, so the result does not depend on how rows
-were spread over workers. Numbers are counted at 16 significant bits: integers
-up to 65,536 exactly, all others within 0.001 %, in bounded memory.
+were spread over workers. Numbers are counted as finely as memory allows, at 16
+significant bits at least: integers up to 65,536 exactly, all others within
+0.001 %.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
+from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts
+from tfmtl.preprocessing.fitting.number_facts import NumberFacts
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
 
 TABLE, FEATURE, LABEL = "table", "feature", "label"
 Column = tuple[str, str]  # one of the three above, and the name
-
-_DROPPED_BITS = np.uint32(8)  # of float32's 24
 
 
 def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, pa.Table]]:
@@ -30,7 +30,7 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     for feature in problem.features:
         values = batch.column(feature.name)
         if isinstance(feature, NumericFeature):
-            counted.append(((FEATURE, feature.name), _count(_coarse(values))))
+            counted.append(((FEATURE, feature.name), count_numbers(values)))
         elif feature.hash_buckets is None:
             flat = pc.list_flatten(values) if feature.multi_valued else values
             counted.append(((TABLE, feature.table_name), _count(flat)))
@@ -38,28 +38,23 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
-        counted.append(((LABEL, task.name), _count(_coarse(examples.column(columns.label(task.name))))))
+        counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     """One table with the counts of equal values added up."""
-    merged = pa.concat_tables(list(tables))
-    return merged.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+    tables = list(tables)
+    if "bits" in tables[0].column_names:
+        return merge_number_counts(tables)
+    merged = pa.concat_tables(tables)
+    keys = [name for name in merged.column_names if name != "count"]
+    return merged.group_by(keys).aggregate([("count", "sum")]).rename_columns([*keys, "count"])
 
 
 def _count(values: pa.Array) -> pa.Table:
     counted = pc.value_counts(values.drop_null())
     return pa.table({"value": counted.field("values"), "count": counted.field("counts")})
-
-
-def _coarse(values: pa.Array) -> pa.Array:
-    """float32 rounded to 16 significant bits, infinities left as they are."""
-    numbers = values.drop_null().to_numpy(zero_copy_only=False).astype(np.float32) + np.float32(0.0)  # -0 becomes 0
-    bits = numbers.view(np.uint32)
-    half = np.uint32(1) << (_DROPPED_BITS - np.uint32(1))
-    rounded = ((bits + half) >> _DROPPED_BITS << _DROPPED_BITS).view(np.float32)
-    return pa.array(np.where(np.isfinite(numbers), rounded, numbers))
 
 
 def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> TransformStatistics:
@@ -71,24 +66,31 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
             known = ranked_values(feature, counts.get((TABLE, table)))[: feature.max_size]
             vocabularies[table] = tuple(value for value, _ in known)
             vocabulary_counts[table] = tuple(count for _, count in known)
-    boundaries, means, deviations = {}, {}, {}
+    boundaries, means, deviations, notes = {}, {}, {}, []
     for feature in problem.features:
         if isinstance(feature, NumericFeature):
-            values, weights = _numbers(counts.get((FEATURE, feature.name)))
+            facts = NumberFacts(counts.get((FEATURE, feature.name)))
             if feature.is_bucketized:
-                boundaries[feature.name] = _quantiles(values, weights, feature.buckets)
+                boundaries[feature.name] = facts.boundaries(feature.buckets)
             else:
-                scaled = np.sign(values) * np.log1p(np.abs(values)) if feature.transform == "log_z_score" else values
-                means[feature.name], deviations[feature.name] = moments(scaled, weights)
-    labels = {task.name: moments(*_numbers(counts.get((LABEL, task.name)))) for task in problem.tasks}
+                is_log = feature.transform == "log_z_score"
+                means[feature.name], deviations[feature.name] = facts.moments(is_log)
+            if facts.narrow() is not None:
+                notes.append(
+                    f"the numbers in column '{feature.column_name}' {facts.narrow()}. Subtract an offset in the log, "
+                    "or take it out of the features if it is a time."
+                )
+    labels = {task.name: LabelFacts(task, counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
         boundaries=boundaries,
         means=means,
         deviations=deviations,
-        label_means={name: mean for name, (mean, _) in labels.items()},
-        label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        label_means={name: facts.moments[0] for name, facts in labels.items()},
+        label_deviations={name: facts.moments[1] for name, facts in labels.items()},
+        task_state={name: facts.state for name, facts in labels.items() if facts.state},
+        notes=tuple(notes),
     )
 
 
@@ -101,53 +103,3 @@ def ranked_values(feature: CategoricalFeature, counts: pa.Table | None) -> list[
     known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
     known = known.sort_by([("count", "descending"), ("value", "ascending")])
     return list(zip(known["value"].to_pylist(), known["count"].to_pylist(), strict=True))
-
-
-def _numbers(counts: pa.Table | None) -> tuple[np.ndarray, np.ndarray]:
-    """Finite values in rising order, and their counts."""
-    if counts is None:
-        return np.empty(0), np.empty(0, np.int64)
-    values, weights = counts["value"].to_numpy().astype(np.float64), counts["count"].to_numpy()
-    order = np.argsort(values)
-    values, weights = values[order], weights[order]
-    finite = np.isfinite(values)
-    return values[finite], weights[finite]
-
-
-def _quantiles(values: np.ndarray, weights: np.ndarray, buckets: int) -> tuple[float, ...]:
-    """Inner boundaries of at most `buckets` buckets; a value equal to a boundary belongs above it.
-
-    Buckets are equally frequent, but for values that alone fill one: those get a bucket of their own and the others
-    share what is left. Plain quantiles of a column that is 95 % zeros would put nearly all other values together.
-    """
-    for target in range(buckets, 1, -1):  # a frequent value may cut a bucket in two, so the first try can be too many
-        boundaries = _cut(values, weights, target)
-        if len(boundaries) < buckets:
-            break
-    return tuple(boundaries[: buckets - 1].tolist())
-
-
-def _cut(values: np.ndarray, weights: np.ndarray, target: int) -> np.ndarray:
-    frequent = np.zeros(len(values), bool)
-    while True:
-        rest = target - int(frequent.sum())
-        left = weights[~frequent].sum()
-        size = left / rest if left else np.inf
-        more = ~frequent & (weights >= size)
-        if not more.any():
-            break
-        frequent |= more
-    ordinary = np.where(frequent, 0, weights)
-    bucket = np.floor((np.cumsum(ordinary) - ordinary) / size)
-    starts = (bucket[1:] != bucket[:-1]) | frequent[1:] | frequent[:-1]
-    return np.asarray(values[1:][starts])
-
-
-def moments(values: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation; (0, 1) without values. Summed exactly, so in any order alike."""
-    if len(values) == 0:
-        return 0.0, 1.0
-    total = int(weights.sum())
-    mean = math.fsum(values * weights) / total
-    variance = math.fsum((values - mean) ** 2 * weights) / total
-    return mean, math.sqrt(variance)

@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.analyze import moments
+from tfmtl.preprocessing.fitting.number_facts import moments
 from tfmtl.preprocessing.fitting.split import TimeCuts
-from tfmtl.schema import SPLITS, BinaryTask, Problem
+from tfmtl.preprocessing.fitting.time_grid import count_times
+from tfmtl.schema import SPLITS, Problem, TaskRecord
 
 KnownUntil = tuple[int, ...]  # by split: the newest time of which a label of it may know
 
@@ -20,10 +21,9 @@ _LATEST = np.iinfo(np.int64).max
 
 
 def newest_time(batch: pa.RecordBatch) -> pa.Table:
-    """The largest time of a batch, as a table of `split.time_counts`; merged as those, it keeps one a batch at most."""
+    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one a batch at most."""
     newest = pc.max(batch.column(columns.TIME)).as_py()
-    times = [] if newest is None else [newest]
-    return pa.table({"time": pa.array(times, pa.int64()), "count": pa.array([1] * len(times), pa.int64())})
+    return count_times(pa.array([] if newest is None else [newest], pa.int64()))
 
 
 def known_until(problem: Problem, newest: pa.Table | None, cuts: TimeCuts) -> KnownUntil:
@@ -75,7 +75,7 @@ def join_labels(problem: Problem, table: pa.Table) -> tuple[pa.Table, dict[str, 
     splits = table[columns.SPLIT].to_numpy()
     labels = {}
     for task in problem.late_tasks:
-        window = task.label_window
+        window = task.late_window
         assert window is not None
         groups, matches = users, np.ones(len(times), bool)
         if window.same is not None:
@@ -135,10 +135,10 @@ def add_label_moments(
     return replace(statistics, label_means=means, label_deviations=deviations)
 
 
-def _window_ends(problem: Problem, task: BinaryTask, times: np.ndarray) -> np.ndarray:
+def _window_ends(problem: Problem, task: TaskRecord, times: np.ndarray) -> np.ndarray:
     """The last moments of a late task's windows, int64 `(n,)`."""
-    assert task.label_window is not None  # that is what makes a task late
-    ticks = task.label_window.ticks(problem.keys.ticks_per_second)
+    assert task.late_window is not None  # that is what makes a task late
+    ticks = task.late_window.ticks(problem.keys.ticks_per_second)
     return np.asarray(np.minimum(times, _LATEST - ticks) + ticks)
 
 
@@ -155,7 +155,7 @@ def _pairs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _without_other_parents(
-    problem: Problem, task: BinaryTask, table: pa.Table, labels: Mapping[str, np.ndarray]
+    problem: Problem, task: TaskRecord, table: pa.Table, labels: Mapping[str, np.ndarray]
 ) -> np.ndarray:
     """A task's labels, 0 where an ancestor's label is 0: what follows is then not this example's doing."""
     own = labels[task.name]

@@ -1,6 +1,6 @@
 """What a log's rows show about the problem file: conditions that never hold, times in another unit."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
+from tfmtl.preprocessing.reading.raw_batch import QUOTED, SPANNING
 from tfmtl.schema import SPLITS, Problem
 
 _DAY = 86_400
@@ -26,6 +27,33 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
         for unit in TICKS:
             counts[f"time/{unit}"] = int(np.count_nonzero(are_plausible(times, unit)))
     return counts
+
+
+def count_file(number: int, counts: Mapping[str, int], num_rejected: int) -> dict[str, int]:
+    """What was counted of one file's rows, by its number: `lines/<number>` and the like, and `rejected/<number>`."""
+    return {f"{what}/{number}": count for what, count in {**counts, "rejected": num_rejected}.items() if count}
+
+
+def file_warnings(files: Sequence[str], log: Mapping[str, int]) -> list[str]:
+    """A sentence or two for every file whose quotation marks may mean something else.
+
+    Args:
+        files: their paths, by number.
+        log: what `count_file` counted.
+    """
+    found = []
+    for number, path in enumerate(files):
+        if log.get(f"{QUOTED}/{number}"):
+            found.append(
+                f"file '{path}': {log[f'{QUOTED}/{number}']:,} values begin and end with a quotation mark, which was "
+                "read as part of them. If it is none, set `dialect: {quote: double}`."
+            )
+        if log.get(f"{SPANNING}/{number}"):
+            found.append(
+                f"file '{path}': {log[f'{SPANNING}/{number}']:,} quoted values go over several lines. If marks are "
+                "nothing but text, set `dialect: {quote: none}`."
+            )
+    return found
 
 
 def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> dict[str, int]:

@@ -1,7 +1,8 @@
 """Which split each row belongs to."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,34 +10,19 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from tfmtl.preprocessing import columns
-from tfmtl.schema import Problem, Split
+from tfmtl.preprocessing.fitting.time_grid import count_times
+from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.schema import SPLITS, Problem, Split
 
 TimeCuts = tuple[int, int]  # first time of the validation split, first time of the test split
 
 _HASH_RANGE = 1_000_000
-_TIME_BITS = 24
 _NEVER = np.iinfo(np.int64).max
 
 
-def coarse_times(times: pa.Array) -> pa.Array:
-    """Times cut to 24 significant bits, so that counting distinct ones stays small however long the log."""
-    values = times.to_numpy(zero_copy_only=False)
-    bits = np.frexp(np.abs(values).astype(np.float64))[1]
-    shift = np.maximum(bits - _TIME_BITS, 0).astype(np.int64)
-    return pa.array((values >> shift) << shift)
-
-
-def time_counts(batch: pa.RecordBatch) -> pa.Table:
-    """Table `(time, count)` of the batch's examples."""
-    counted = pc.value_counts(coarse_times(batch.filter(batch.column(columns.IS_EXAMPLE)).column(columns.TIME)))
-    return pa.table({"time": counted.field("values"), "count": counted.field("counts")})
-
-
-def merge_time_counts(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table with the counts of equal times added up, in order of time."""
-    merged = pa.concat_tables(list(tables))
-    summed = merged.group_by("time").aggregate([("count", "sum")]).rename_columns(["time", "count"])
-    return summed.sort_by("time")
+def example_times(batch: pa.RecordBatch) -> pa.Table:
+    """Table to merge of the times of the batch's examples."""
+    return count_times(batch.filter(batch.column(columns.IS_EXAMPLE)).column(columns.TIME))
 
 
 def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
@@ -51,6 +37,32 @@ def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
         before = np.searchsorted(cumulative, total - newest, side="left")
         cuts.append(int(times[before + 1]) if before + 1 < len(times) else _NEVER)
     return cuts[0], cuts[1]
+
+
+def check_asked_for(split: Split, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises `InputError` where a split that the problem asks for has no example: nothing would be measured on it.
+
+    Args:
+        split: the rule.
+        facts: split -> at least its number of `examples`.
+    """
+    numbers = {name: int(facts[name]["examples"]) for name in SPLITS}
+    empty = [name for name in split.asked_for if not numbers[name]]
+    if not empty:
+        return
+    if split.valid_from is not None:
+        advice = "Give times inside the log as `valid_from` and `test_from`; with both alike there is no validation."
+    elif split.by == "time":
+        advice = (
+            "Examples of one time stay together, so the newest ones may be too many for a share: give a larger share, "
+            "`valid_from` and `test_from`, or a share of 0 where none is meant."
+        )
+    else:
+        advice = "Give a larger share, or a share of 0 where none is meant."
+    raise InputError(
+        f"preprocess: `split` must leave examples for every split that it asks for. Received: {numbers}, so nothing "
+        f"for {' and '.join(empty)}. {advice}"
+    )
 
 
 def assign_split(problem: Problem, batch: pa.RecordBatch, seed: int, cuts: TimeCuts) -> pa.RecordBatch:

@@ -5,20 +5,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.reading.conditions import holds
+from tfmtl.preprocessing.reading.labels import add_labels
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
-from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Condition, Problem
-
-_COMPARE = {
-    "==": pc.equal,
-    "!=": pc.not_equal,
-    ">=": pc.greater_equal,
-    "<=": pc.less_equal,
-    ">": pc.greater,
-    "<": pc.less,
-}
-_NO_LABEL = pa.scalar(None, pa.float32())
+from tfmtl.schema import SPLITS, CategoricalFeature, Problem
 
 
 def canonicalize(
@@ -57,60 +49,14 @@ def canonicalize(
             out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values)
         else:
             out[feature.name] = raw.text(feature.column_name)
-    out[columns.IS_EXAMPLE] = _holds(problem.examples_condition, raw, batch.num_rows)
+    out[columns.IS_EXAMPLE] = holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
-        out[columns.event(sequence.name)] = _holds(sequence.condition, raw, batch.num_rows)
-    _add_labels(problem, raw, out, rejections)
+        out[columns.event(sequence.name)] = holds(sequence.condition, raw, batch.num_rows)
+    add_labels(problem, raw, out, rejections)
     if problem.split.column is not None:
         out[columns.SPLIT] = _split_index(raw.text(problem.split.column), rejections)
     kept = pa.RecordBatch.from_arrays(list(out.values()), names=list(out)).filter(pa.array(rejections.kept))
     return kept, rejections.reasons
-
-
-def _holds(condition: Condition | None, raw: RawColumns, num_rows: int) -> pa.Array:
-    """Where the condition holds; `None` holds everywhere, a missing value satisfies nothing."""
-    result = pa.array(np.ones(num_rows, bool))
-    for clause in condition.clauses if condition else ():
-        column = raw.text(clause.column) if isinstance(clause.value, str) else raw.number(clause.column)
-        result = pc.and_(result, pc.fill_null(_COMPARE[clause.operator](column, clause.value), False))
-    return result
-
-
-def _add_labels(problem: Problem, raw: RawColumns, out: dict[str, pa.Array], rejections: Rejections) -> None:
-    for task in problem.tasks:
-        name = task.label_column
-        if name is None:
-            continue
-        numbers = raw.number(name)
-        labels = pc.cast(numbers, pa.float32(), safe=False)
-        if isinstance(task, BinaryTask):
-            bad = pc.invert(pc.is_in(numbers, pa.array([0.0, 1.0, None])))
-            rejections.add(bad, f"label '{name}' is neither 0 nor 1", numbers)
-        else:
-            bad = pc.fill_null(pc.is_inf(labels), False)
-            rejections.add(bad, f"label '{name}' is not finite in float32", numbers)
-        counts = _holds(task.condition, raw, len(labels))
-        out[columns.label(task.name)] = pc.if_else(counts, labels, _NO_LABEL)
-    for task in problem.late_tasks:
-        _add_late_task(problem, task, raw, out)
-    for task in problem.tasks:
-        if task.parent is not None and isinstance(task, BinaryTask) and task not in problem.late_tasks:
-            child, parent = out[columns.label(task.name)], out[columns.label(task.parent)]
-            contradiction = pc.and_(pc.equal(child, 1.0), pc.equal(parent, 0.0))
-            reason = f"label of task '{task.name}' is 1 while its parent '{task.parent}' is 0"
-            rejections.add(pc.fill_null(contradiction, False), reason)
-
-
-def _add_late_task(problem: Problem, task: BinaryTask, raw: RawColumns, out: dict[str, pa.Array]) -> None:
-    """What the join of its labels needs; until then the label is 0 where the row counts."""
-    assert task.label_window is not None
-    num_rows = len(out[columns.ROW])
-    out[columns.later(task.name)] = _holds(task.label_window.condition, raw, num_rows)
-    same = task.label_window.same
-    if same is not None and columns.match(problem, same) not in out:
-        out[columns.match(problem, same)] = raw.text(same)
-    counts = _holds(task.condition, raw, num_rows)
-    out[columns.label(task.name)] = pc.if_else(counts, pa.scalar(0.0, pa.float32()), _NO_LABEL)
 
 
 def _split_index(column: pa.Array, rejections: Rejections) -> pa.Array:

@@ -1,6 +1,7 @@
 """Files on any file system that Beam knows (local, gs://, s3://, hdfs://), on every engine alike."""
 
 import os
+import re
 import shutil
 import tempfile
 import uuid
@@ -15,14 +16,31 @@ def match(patterns: Sequence[str]) -> list[str]:
     return [metadata.path for found in _file_systems().match(list(patterns)) for metadata in found.metadata_list]
 
 
+def exists(path: str) -> bool:
+    """Whether a file or, on this machine, a folder has exactly this name, whatever patterns it may be read as."""
+    return os.path.exists(path) if is_local(path) else bool(_file_systems().exists(path))
+
+
+def is_local(path: str) -> bool:
+    """Whether a path is one of this machine."""
+    return "://" not in path
+
+
+def literal(path: str) -> str:
+    """The pattern that matches `path` alone."""
+    return re.sub(r"([*?[])", r"[\1]", path)
+
+
 def size(path: str) -> int:
     """Bytes of one file."""
-    return int(_file_systems().match([path])[0].metadata_list[0].size_in_bytes)
+    if is_local(path):
+        return os.path.getsize(path)
+    return int(_file_systems().match([literal(path)])[0].metadata_list[0].size_in_bytes)
 
 
 def absolute(path: str) -> str:
     """The path as any process finds it: workers have working folders of their own."""
-    return path if "://" in path else os.path.abspath(path)
+    return os.path.abspath(path) if is_local(path) else path
 
 
 def join(folder: str, *names: str) -> str:

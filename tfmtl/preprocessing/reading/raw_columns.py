@@ -76,6 +76,10 @@ class RawColumns:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=len(column)))])
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.filter(pa.array(kept)))
 
+    def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
+        """Rejects rows for a value that was readable and is wrong; null in `where` is no fault."""
+        self._rejections.add(pc.fill_null(where, False), reason, values)
+
     # === Values ===
 
     def _strings(self, name: str, values: pa.Array, rows: np.ndarray) -> pa.Array:

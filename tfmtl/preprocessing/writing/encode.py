@@ -25,6 +25,7 @@ from tfmtl.preprocessing.writing.example_writer import (
 from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import Windows, event_windows
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
 _SLICE_VALUES = 1 << 19  # of lists and sequences; what a slice needs does not grow with a user's history
@@ -98,8 +99,8 @@ class _ExampleEncoder:
             else:
                 self.encoded[feature.name] = _encode(problem, transform, table, feature.name)
         self.labels = {
-            task.name: pc.fill_null(table[columns.label(task.name)], float("nan")).to_numpy()[examples]
-            for task in problem.tasks
+            key: pc.fill_null(table[columns.label(key)], float("nan")).to_numpy()[examples]
+            for key in problem.label_keys
         }
         self.windows = _windows(problem, table, self.encoded, examples)
         self._events = {
@@ -140,8 +141,8 @@ class _ExampleEncoder:
                 gaps = np.repeat(self._times[rows], lengths) - self._times[window.rows][events]
                 ids = pack_ints(self._transform.encode_gap(sequence, gaps).numpy())
                 parts.append(int_list_column(sequence.gap_key, ids, ends - lengths, ends))
-        for task in self._problem.tasks:
-            parts.append(float_column(LABEL_PREFIX + task.name, self.labels[task.name][chosen]))
+        for key, labels in self.labels.items():
+            parts.append(float_column(LABEL_PREFIX + key, labels[chosen]))
         if self._problem.group_column is not None:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
@@ -202,16 +203,18 @@ def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
+    files, rows_of_each = np.unique(table[columns.FILE].to_numpy(), return_counts=True)
+    counts |= {f"file/{file}": count for file, count in zip(files.tolist(), rows_of_each.tolist(), strict=True)}
     if problem.keys.time is not None:
         times = table[columns.TIME].to_numpy()[examples]
         counts |= count_days(times, splits, problem.keys.ticks_per_second)
     for index, split in enumerate(SPLITS):
         rows = splits == index
         counts[f"{split}/examples"] = int(rows.sum())
-        for task, values in encoder.labels.items():
-            present = values[rows & ~np.isnan(values)]
-            counts[f"{split}/labels/{task}"] = len(present)
-            counts[f"{split}/label_sum/{task}"] = float(present.astype(np.float64).sum())
+        for task in problem.tasks:
+            labels = {part: encoder.labels[key][rows] for part, key in task.label_keys.items()}
+            for what, count in behavior_of(task).label_counts(labels).items():
+                counts[f"{split}/{what}/{task.name}"] = count
         for name, values in encoder.encoded.items():
             if isinstance(problem.feature(name), CategoricalFeature):
                 ids = values[examples][rows]

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.preprocessing.fitting.log_counts import examples_per_day, log_warnings
+from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnings, log_warnings
+from tfmtl.preprocessing.reading.raw_batch import LINES
 from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.schema.shown import shown
 
 FORMAT = 1
 
@@ -38,10 +40,16 @@ def build_manifest(
         log.update(counts)
     rows_in = log["rows"]
     written = sum(int(totals[f"{split}/examples"]) for split in SPLITS)
-    if rows_in != written + totals["history_only"] + rejected.total():
+    lost = [
+        path
+        for number, path in enumerate(inputs)  # lines and rows that the files say they have, whoever read them
+        if log[f"{LINES}/{number}"] != totals[f"file/{number}"] + log[f"rejected/{number}"]
+    ]
+    if rows_in != written + totals["history_only"] + rejected.total() or lost:
         raise RuntimeError(
             f"preprocess: rows were lost. In: {rows_in}, written: {written}, history only: "
-            f"{totals['history_only']}, rejected: {rejected.total()}. The output is not kept."
+            f"{totals['history_only']}, rejected: {rejected.total()}. Files that do not add up: {shown(lost)}. "
+            "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
     return {
@@ -55,7 +63,13 @@ def build_manifest(
         "rows_history_only": int(totals["history_only"]),
         "rows_rejected": dict(sorted(rejected.items())),
         "events": {sequence.name: log[f"event/{sequence.name}"] for sequence in problem.sequences},
-        "warnings": [*log_warnings(problem, log), *_unlabeled(problem, splits["train"]), *_open(problem, splits)],
+        "warnings": [
+            *log_warnings(problem, log),
+            *file_warnings(inputs, log),
+            *statistics.notes,
+            *_unlabeled(problem, splits["train"]),
+            *_open(problem, splits),
+        ],
         "tables": dict(statistics.model_inputs(problem).table_rows),
         "splits": splits,
         "files": dict(sorted(files.items())),

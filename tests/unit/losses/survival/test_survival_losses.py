@@ -23,13 +23,13 @@ from tfmtl.losses.survival import (
     pmf_loss,
     row_factors,
 )
-from tfmtl.losses.survival.log_survival import (
+from tfmtl.survival import kaplan_meier
+from tfmtl.survival.raw_curves import (
     cumulative_incidence,
     log_survival_of_hazards,
     log_survival_of_mass,
     mtlr_scores,
 )
-from tfmtl.survival import kaplan_meier
 
 EDGES = [2.0, 4.0, 7.0]
 GRID = np.append(0.0, EDGES)

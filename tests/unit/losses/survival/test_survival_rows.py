@@ -18,7 +18,7 @@ from tfmtl.losses.survival import (
     piecewise_hazard_loss,
     pmf_loss,
 )
-from tfmtl.losses.survival.log_survival import log_survival_of_hazards
+from tfmtl.survival.raw_curves import log_survival_of_hazards
 
 EDGES = [2.0, 4.0, 7.0]
 NAN = math.nan

@@ -5,9 +5,20 @@ Always as a logarithm, added up: products of many small numbers underflow in flo
 Shapes: B batch, K intervals, C causes.
 """
 
+import math
+from typing import Any, Literal, TypeAlias
+
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Tensor
+
+Distribution: TypeAlias = Literal["normal", "logistic", "extreme"]
+DISTRIBUTIONS = ("normal", "logistic", "extreme")
+LEAST_TIME = 1e-6
+"""What a time of 0 counts as where its logarithm is taken."""
+_LEAST_SCALE = 1e-3
+_LARGE = 15.0
 
 
 def log_survival_of_hazards(logits: Tensor) -> Tensor:
@@ -91,3 +102,57 @@ def cumulative_incidence(logits: Tensor) -> Tensor:
     alive, hazards = log_hazards_of_causes(logits)
     before = ops.cumsum(alive, axis=1) - alive  # log S at the start of each interval
     return ops.cumsum(ops.exp(hazards + before[..., None]), axis=1)
+
+
+def location_and_scale(outputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns mu and sigma of log time, each float32 `(B,)`, of raw outputs `(B, 2)`.
+
+    Example:
+
+    >>> location, scale = location_and_scale([[1.0, 0.0]])
+    >>> round(float(location[0]), 4), round(float(scale[0]), 4)
+    (1.0, 0.6941)
+    """
+    outputs = ops.cast(outputs, "float32")
+    return outputs[:, 0], ops.softplus(outputs[:, 1]) + _LEAST_SCALE
+
+
+def log_survival_of_aft(outputs: Tensor, times: Any, distribution: Distribution) -> Tensor:
+    """Returns log S at `times` `(K,)` or `(B, K)`, float32 `(B, K)`, of raw outputs `(B, 2)`.
+
+    Example:
+
+    >>> round(float(log_survival_of_aft([[0.0, 0.0]], [[1.0]], "logistic")[0, 0]), 4)
+    -0.6931
+    """
+    location, scale = location_and_scale(outputs)
+    logs = ops.log(ops.maximum(ops.cast(times, "float32"), LEAST_TIME))
+    return log_survival_of_deviation((logs - location[:, None]) / scale[:, None], distribution)
+
+
+def log_survival_of_deviation(deviation: Tensor, distribution: Distribution) -> Tensor:
+    """Returns log P(z > deviation), elementwise.
+
+    Example:
+
+    >>> round(float(log_survival_of_deviation(ops.zeros(()), "extreme")), 4)
+    -1.0
+    """
+    if distribution == "logistic":
+        return -ops.softplus(deviation)
+    if distribution == "extreme":
+        return -steep_exp(deviation)
+    # Below, the complement of the error function keeps its digits; above, it underflows and a series is exact.
+    far = deviation > 8.0
+    z = ops.where(far, deviation, 8.0)
+    inverse = 1.0 / ops.square(z)
+    series = 1.0 - inverse * (1.0 - inverse * (3.0 - 15.0 * inverse))
+    tail = -0.5 * ops.square(z) - ops.log(z) - 0.5 * math.log(2.0 * math.pi) + ops.log(series)
+    near = ops.log(0.5 * tf.math.erfc(ops.where(far, 0.0, deviation) / math.sqrt(2.0)))
+    return ops.where(far, tail, near)
+
+
+def steep_exp(deviation: Tensor) -> Tensor:
+    """Returns e^z, from 15 on its tangent: finite with a gradient, for rows that a young model finds impossible."""
+    bounded = ops.minimum(deviation, _LARGE)
+    return ops.exp(bounded) * (1.0 + ops.maximum(deviation - _LARGE, 0.0))

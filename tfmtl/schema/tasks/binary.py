@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from tfmtl.schema.label_window import LabelWindow
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.task import Task
+from tfmtl.schema.tasks.label_window import LabelWindow
+from tfmtl.schema.tasks.output import Output
+from tfmtl.schema.tasks.task_record import TaskRecord
 
 
 @dataclass(frozen=True)
-class BinaryTask(Task):
-    """A task whose label is 0 or 1; the model answers with a probability. Further arguments: see `Task`.
+class BinaryTask(TaskRecord):
+    """A task whose label is 0 or 1; the model answers with a probability. Further arguments: see `TaskRecord`.
 
     Args:
         label_window: `LabelWindow` or None. Takes the label from the user's later events in place of a column: 1 if
@@ -21,6 +22,10 @@ class BinaryTask(Task):
     """
 
     kind: ClassVar[str] = "binary"
+    can_be_parent: ClassVar[bool] = True
+    calibrates: ClassVar[bool] = True
+    serving_method: ClassVar[str | None] = "classify"
+    monitor: ClassVar[tuple[str, str]] = ("auc", "max")
 
     label_window: LabelWindow | None = None
 
@@ -36,3 +41,18 @@ class BinaryTask(Task):
     def label_column(self) -> str | None:
         """The column that holds the label; `None` where later events tell it."""
         return None if self.label_window is not None else super().label_column
+
+    @property
+    def late_window(self) -> LabelWindow | None:
+        """`label_window`."""
+        return self.label_window
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """The probability of a 1."""
+        return (Output(text="probability"),)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """`"0"` and `"1"`."""
+        return ("0", "1")
