@@ -16,7 +16,7 @@ class CategoricalBehavior(FeatureBehavior):
     def read(self, raw: RawColumns) -> dict[str, pa.Array]:
         record = self.record
         if record.multi_valued:
-            return {self.name: raw.lists(record.column_name, record.separator, record.max_values)}
+            return {self.name: raw.lists(record.column_name, record.separator, record.max_values, record.format)}
         return {self.name: raw.text(record.column_name)}
 
     def table_rows(self, statistics: Any) -> dict[str, int]:

@@ -22,7 +22,7 @@ class RawColumns(Protocol):
     def number(self, name: str) -> pa.Array:
         """The column as float64."""
 
-    def lists(self, name: str, separator: str, max_values: int) -> pa.Array:
+    def lists(self, name: str, separator: str, max_values: int, form: str = ...) -> pa.Array:
         """A column of lists, or of joined text, as lists of strings."""
 
 

@@ -12,6 +12,7 @@ SPLIT = "row:split"  # index into tfmtl.schema.SPLITS
 IS_EXAMPLE = "row:example"
 USER = "key:user"
 TIME = "key:time"
+ORDER = "key:order"
 GROUP = "key:group"
 
 
@@ -45,6 +46,7 @@ def number_columns(problem: Problem) -> set[str]:
     """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
     read_as = _read_as(problem).values()
     numbers = {column for column, dtype in read_as if dtype != "string"}
+    numbers |= {problem.keys.order} if problem.keys.order is not None else set()
     numbers |= {column for task in problem.tasks for column in task.number_columns}
     names = {column for column, dtype in read_as if dtype == "string"}
     names |= {task.late_window.same for task in problem.late_tasks if task.late_window and task.late_window.same}
@@ -60,6 +62,16 @@ def _read_as(problem: Problem) -> dict[str, tuple[str, str]]:
     }
 
 
+def missing_texts(problem: Problem) -> dict[str, tuple[str, ...]]:
+    """Column -> the texts that mean missing in it, for columns that have any."""
+    own: dict[str, tuple[str, ...]] = {}
+    for feature in problem.features:
+        for column in feature.columns:
+            own[column] = own.get(column, ()) + feature.missing
+    texts = {column: tuple(dict.fromkeys(problem.missing + own.get(column, ()))) for column in column_uses(problem)}
+    return {column: found for column, found in texts.items() if found}
+
+
 def raw_columns(problem: Problem) -> tuple[str, ...]:
     """Every column the log must have, in order of first use."""
     return tuple(column_uses(problem))
@@ -69,6 +81,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     """Every column the log must have -> the first place in the problem file that names it."""
     keys = problem.keys
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
+    named += [(keys.order, "keys.order")]
     named += [(problem.split.column, "split.column")]
     named += [(column, f"feature '{feature.name}'") for feature in problem.features for column in feature.columns]
     named += [(column, f"label of task '{task.name}'") for task in problem.tasks for column in task.label_columns]

@@ -24,6 +24,7 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, split, time_grid
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
+from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
 from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
 from tfmtl.preprocessing.fitting.value_warnings import value_warnings
@@ -258,7 +259,7 @@ class Plan:
         """Writes what was fitted, the requests and, last, the manifest.
 
         Raises:
-            InputError: no row is left for training, or none for another split that is asked for.
+            InputError: no row is left for training or another split that is asked for, or none of a task's two classes.
         """
         shards, read_counts = sorted(shards, key=lambda shard: int(shard["bucket"])), list(read_counts)
         if self.transform_from is None:
@@ -271,11 +272,11 @@ class Plan:
             manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
         manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
         manifest["warnings"] += self.warnings
-        if not manifest["splits"]["train"]["examples"]:
-            raise InputError(
-                f"preprocess: no training example is left of {manifest['rows_in']} rows. "
-                f"Rejected: {manifest['rows_rejected']}. Check the split and the rejected rows' reasons."
-            )
+        check_examples(manifest, self.directory)
         split.check_asked_for(self.problem.split, manifest["splits"])
+        one_class = one_class_tasks(self.problem, manifest, read_counts, self.directory)
+        if one_class and self.transform_from is None:
+            raise InputError(f"preprocess: {' '.join(one_class)}")
+        manifest["warnings"] += one_class
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

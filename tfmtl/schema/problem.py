@@ -41,6 +41,8 @@ class Problem:
         plugins: tuple of str. Installed modules that register kinds of their own, imported before the rest is read.
             Defaults to none.
         dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
+        missing: tuple of str. Texts that mean missing in any column, such as `\\N` and `NULL`. Defaults to none: only
+            the empty text does.
 
     Raises:
         ProblemError: a name occurs twice, a parent is unknown or circular, a
@@ -56,6 +58,7 @@ class Problem:
     examples: str | None = None
     plugins: tuple[str, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -142,7 +145,7 @@ class Problem:
         These only say which rows are learnt from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
-        names = [name for name in ("name", "keys") if mine.get(name) != others.get(name)]
+        names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]
         for part in ("features", "sequences", "tasks"):
             here, there = ({item["name"]: item for item in found.get(part, [])} for found in (mine, others))
             changed = [name for name in {**here, **there} if here.get(name) != there.get(name)]
@@ -170,6 +173,8 @@ class Problem:
             result["plugins"] = list(self.plugins)
         if plain(self.dialect):
             result["dialect"] = plain(self.dialect)
+        if self.missing:
+            result["missing"] = list(self.missing)
         return result
 
     @classmethod
@@ -177,7 +182,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins", "dialect")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins", "dialect", "missing")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -206,6 +211,7 @@ class Problem:
             examples=mapping.get("examples"),
             plugins=plugins,
             dialect=read_record(Dialect, mapping.get("dialect", {}), "dialect"),
+            missing=tuple(read_list(mapping.get("missing", []), "missing")),
         )
 
     @classmethod

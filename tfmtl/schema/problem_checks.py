@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_argument, check_name, did_you_mean
+from tfmtl.schema.strict import check_argument, check_missing, check_name, did_you_mean
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def check_problem(problem: Problem) -> None:
     """Raises `ProblemError` at the first rule that `problem` breaks."""
     check_name("Problem", "name", problem.name)
+    check_missing("Problem", problem.missing)
     if not problem.features:
         raise ProblemError("Problem: `features` must name at least one feature. Received: none.")
     if not problem.tasks:

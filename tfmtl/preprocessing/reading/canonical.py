@@ -30,7 +30,7 @@ def canonicalize(
         The canonical batch of the good rows, and `(row in the batch, reason)` of the others.
     """
     rejections = Rejections(batch.num_rows)
-    raw = RawColumns(batch, rejections, noticed)
+    raw = RawColumns(batch, rejections, noticed, columns.missing_texts(problem))
     out: dict[str, pa.Array] = {
         columns.FILE: pa.array(np.full(batch.num_rows, file, np.int32)),
         columns.ROW: pa.array(numbers, pa.int64()),
@@ -40,7 +40,10 @@ def canonicalize(
         out[columns.USER] = raw.text(keys.user)
         rejections.add(pc.is_null(out[columns.USER]), f"column '{keys.user}' (the user) is missing")
     if keys.time is not None:
-        out[columns.TIME] = raw.time(keys.time, keys.ticks_per_second)
+        out[columns.TIME] = raw.time(keys.time, keys)
+    if keys.order is not None:
+        out[columns.ORDER] = raw.number(keys.order)
+        rejections.add(pc.is_null(out[columns.ORDER]), f"column '{keys.order}' (the order) is missing")
     if problem.group_column is not None:
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:

@@ -12,6 +12,7 @@ from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
+from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.example_writer import (
     PackedInts,
@@ -168,9 +169,10 @@ class _ExampleEncoder:
 
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
-    """Rows by user, time, file, row: the same whatever the order in which they arrived."""
+    """Rows by user, time, order, file, row: the same whatever the order in which they arrived."""
     keys = [columns.USER] if problem.keys.user else []
     keys += [columns.TIME] if problem.keys.time else []
+    keys += [columns.ORDER] if problem.keys.order else []
     return table.combine_chunks().sort_by([(key, "ascending") for key in (*keys, columns.FILE, columns.ROW)])
 
 
@@ -181,7 +183,7 @@ def _windows(
     if not problem.sequences:
         return {}
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    times = table[columns.TIME].to_numpy()
+    times = moments_in_order(table)[1]
     windows = {}
     for sequence in problem.sequences:
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)

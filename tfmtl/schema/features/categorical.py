@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
+
+FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,13 @@ class CategoricalFeature(FeatureRecord):
         multi_valued: bool. The column holds several values a row, joined by
             `separator`. Defaults to `False`.
         separator: str. Defaults to `"|"`.
+        format: `"text"` or `"json"`: how text holds several values. `"json"` is a list such as `["a", "b"]`, also with
+            single quotes, as Python writes it. Defaults to `"text"`: joined by `separator`.
         max_values: int. Values kept per row of a multi-valued column. Defaults to `8`.
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
         column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
             Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
     """
 
     kind: ClassVar[str] = "categorical"
@@ -53,6 +58,8 @@ class CategoricalFeature(FeatureRecord):
     max_values: int = 8
     side: str = "context"
     column: str | None = None
+    format: str = "text"
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"CategoricalFeature '{self.name}'"
@@ -62,6 +69,13 @@ class CategoricalFeature(FeatureRecord):
             check_name(owner, "table", self.table)
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
+        check_choice(owner, "format", self.format, FORMATS)
+        if self.format != "text" and not self.multi_valued:
+            raise ProblemError(
+                f"{owner}: `format` must be 'text' where a row holds one value. Received: format={self.format!r}. "
+                "Set `multi_valued: true`."
+            )
         for argument in ("dim", "min_count", "max_values", "max_size", "hash_buckets"):
             if getattr(self, argument) is not None:
                 check_minimum(owner, argument, getattr(self, argument), 1)

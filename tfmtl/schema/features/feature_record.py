@@ -19,11 +19,13 @@ class FeatureRecord(ABC):
     Attributes:
         kind: str. The name in the file.
         name: str. The feature's name everywhere.
+        missing: tuple of str. Texts that mean missing in its column.
     """
 
     kind: ClassVar[str]
 
     name: str
+    missing: tuple[str, ...] = ()
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
 from tfmtl.schema.forms import EncodedTensor, RequestInput
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -33,6 +33,7 @@ class NumericFeature(FeatureRecord):
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
         column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
             Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -43,6 +44,7 @@ class NumericFeature(FeatureRecord):
     dim: int = 16
     side: str = "context"
     column: str | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"NumericFeature '{self.name}'"
@@ -51,6 +53,7 @@ class NumericFeature(FeatureRecord):
         check_choice(owner, "transform", self.transform, TRANSFORMS)
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
         check_minimum(owner, "buckets", self.buckets, 2)
         check_minimum(owner, "dim", self.dim, 1)
 
