@@ -224,6 +224,7 @@ PUBLIC = {
         "SequenceFeature",
         "Split",
         "Output",
+        "SurvivalTask",
         "TaskRecord",
     },
     "tfmtl.sharpness": {"ASAM", "SAM", "SHARPNESS", "Sharpness", "get_sharpness"},

@@ -15,6 +15,7 @@ from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
 from tfmtl.schema.tasks.output import Output
 from tfmtl.schema.tasks.regression import RegressionTask
+from tfmtl.schema.tasks.survival import SurvivalTask
 from tfmtl.schema.tasks.task_record import TaskRecord
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "RegressionTask",
     "SequenceFeature",
     "Split",
+    "SurvivalTask",
     "TaskRecord",
 ]

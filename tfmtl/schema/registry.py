@@ -98,6 +98,7 @@ FEATURES.add("categorical", "tfmtl.schema.categorical_feature:CategoricalFeature
 FEATURES.add("numeric", "tfmtl.schema.numeric_feature:NumericFeature")
 TASKS.add("binary", "tfmtl.schema.tasks.binary:BinaryTask", "tfmtl.tasks.binary:BinaryBehavior")
 TASKS.add("regression", "tfmtl.schema.tasks.regression:RegressionTask", "tfmtl.tasks.regression:RegressionBehavior")
+TASKS.add("survival", "tfmtl.schema.tasks.survival:SurvivalTask", "tfmtl.tasks.survival:SurvivalBehavior")
 
 
 def register_feature(kind: str, record: str, behavior: str) -> None:
