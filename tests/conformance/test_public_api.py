@@ -231,6 +231,7 @@ PUBLIC = {
         "View",
         "register_feature",
         "Output",
+        "SurvivalTask",
         "TaskRecord",
     },
     "tfmtl.sharpness": {"ASAM", "SAM", "SHARPNESS", "Sharpness", "get_sharpness"},

@@ -20,6 +20,7 @@ from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
 from tfmtl.export.export_options import ExportOptions
 from tfmtl.export.golden import write_golden
+from tfmtl.export.own_warmup import write_own_warmup
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
@@ -104,6 +105,7 @@ def export(
         raw = [request["features"] for request in requests]
         write_signature_files(data.problem, answers, raw, extra)
         write_warmup(data.problem, raw, golden, extra)
+        write_own_warmup(data.problem, answers, raw, golden, extra)
         if check is not None:
             check(partial)
     return final

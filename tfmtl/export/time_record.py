@@ -39,7 +39,7 @@ class TimeRecord:
             last = int(end * _DAY * problem.keys.ticks_per_second)
         else:
             last = max((int(request["features"][time]) for request in data.requests()), default=0)
-        events = tuple(sequence.time_key for sequence in problem.sequences if sequence.time_gap_buckets)
+        events = tuple(sequence.time_key for sequence in problem.sequences if sequence.needs_times(problem))
         return cls(time, events, last)
 
     def save(self, directory: Path) -> None:

@@ -21,6 +21,7 @@ from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
 from tfmtl.schema.tasks.output import Output
 from tfmtl.schema.tasks.regression import RegressionTask
+from tfmtl.schema.tasks.survival import SurvivalTask
 from tfmtl.schema.tasks.task_record import TaskRecord
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "RequestInput",
     "SequenceFeature",
     "Split",
+    "SurvivalTask",
     "TaskRecord",
     "TimePartFeature",
     "View",

@@ -41,6 +41,8 @@ def check_problem(problem: Problem) -> None:
         feature.check(problem)
     _check_keys(problem)
     _check_split(problem)
+    for task in problem.tasks:
+        task.check(problem)
 
 
 def _check_unique(what: str, names: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnin
 from tfmtl.preprocessing.reading.raw_batch import LINES
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
+from tfmtl.tasks import behavior_of
 
 FORMAT = 1
 
@@ -52,6 +53,7 @@ def build_manifest(
             "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
+    facts, doubts = _fitted_labels(problem, statistics)
     return {
         "format": FORMAT,
         "problem": problem.name,
@@ -69,11 +71,25 @@ def build_manifest(
             *statistics.notes,
             *_unlabeled(problem, splits["train"]),
             *_open(problem, splits),
+            *doubts,
         ],
+        **({"fitted_labels": facts} if facts else {}),
         "tables": dict(statistics.model_inputs(problem).table_rows),
         "splits": splits,
         "files": dict(sorted(files.items())),
     }
+
+
+def _fitted_labels(problem: Problem, statistics: TransformStatistics) -> tuple[dict[str, Any], list[str]]:
+    """What kinds of tasks tell of what was fitted to their labels, and their warnings."""
+    facts, warnings = {}, []
+    for task in problem.tasks:
+        state = statistics.task_state.get(task.name)
+        if state:
+            behavior = behavior_of(task)
+            facts[task.name] = behavior.label_facts(state)
+            warnings += behavior.label_warnings(state)
+    return {name: found for name, found in facts.items() if found}, warnings
 
 
 def _unlabeled(problem: Problem, facts: Mapping[str, Any]) -> list[str]:
