@@ -61,7 +61,7 @@ def named_texts(owner: str, option: str, settings: Sequence[str]) -> dict[str, s
 
 
 def task_methods(owner: str, problem: Problem, settings: Sequence[str]) -> dict[str, str]:
-    """Task -> method of `--calibrate`: `task=method`, or a method alone for all binary tasks without one of their own.
+    """Task -> method of `--calibrate`: `task=method`, or a method alone for all other tasks that have one.
 
     Raises:
         ValueError: a task, or what is for all, is given twice.
@@ -70,8 +70,8 @@ def task_methods(owner: str, problem: Problem, settings: Sequence[str]) -> dict[
     common = [setting.strip() for setting in settings if "=" not in setting]
     if len(common) > 1:
         raise ValueError(f"{owner}: `--calibrate` must name one method for all tasks. Received: {common}.")
-    binary = [task.name for task in problem.tasks if task.kind == "binary"]
-    return {task: method for method in common for task in binary} | own
+    calibrated = [task.name for task in problem.tasks if task.calibrates]
+    return {task: method for method in common for task in calibrated} | own
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ _HEADINGS = {
 
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table per kind of task: a row per task and model, a column per metric.
+    """One table per kind of task: a row per task and model, and one for what a constant scores; a column per metric.
 
     Args:
         console: where to print.
@@ -40,6 +40,8 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
         for task in members:
             for model, report in reports.items():
                 table.add_row(task, model, *[_number(report[task][name]) for name in shown])
+            if "baseline" in tasks[task]:
+                table.add_row(task, "a constant", *[_number(tasks[task]["baseline"].get(name)) for name in shown])
             table.add_section()
         console.print(table)
     for task, metrics in tasks.items():

@@ -71,7 +71,8 @@ def test_an_export_says_the_same_of_itself(data: PreparedData, tmp_path: Path) -
     before = GOLDEN / "export" / "1" / "assets.extra"
     fitted = json.loads((before / "calibration.json").read_text())["click"]["parameters"]
     score = Score("click * 0.3 + buy * 5", data.inputs.task_names)
-    answers = Answers(("click", "watch"), {"value": score}, {"click": PlattScaling(**fitted)})
+    tasks = (data.problem.task("click"), data.problem.task("watch"))
+    answers = Answers(tasks, {"value": score}, {"click": PlattScaling(**fitted)})
     write_signature_files(data.problem, answers, [request["features"] for request in data.requests()], tmp_path)
     now, then = (_without_prose(json.loads((folder / SCHEMA_FILE).read_text())) for folder in (tmp_path, before))
     assert now == then

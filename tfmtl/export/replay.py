@@ -10,9 +10,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.export.answers import Answers
 from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE, GOLDEN_RECOMMEND_FILE
+from tfmtl.export.own_requests import own_requests
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
+from tfmtl.export.serving_module import own_signatures
 from tfmtl.export.verify import Verification
+from tfmtl.schema import Problem, TaskRecord
+from tfmtl.tasks import behavior_of
 
 
 def replay(version: Path) -> Verification:
@@ -26,6 +31,7 @@ def replay(version: Path) -> Verification:
         raise ValueError(f"'{version / 'assets.extra' / GOLDEN_FILE}' holds no request")
     requests = [item["features"] for item in golden]
     expected = {name: [item["response"][name] for item in golden] for name in golden[0]["response"]}
+    problem = Problem.load(version / "assets.extra" / "problem.yaml")
     loaded = tf.saved_model.load(str(version))
     serve, serve_examples = loaded.signatures["serving_default"], loaded.signatures["serve_examples"]
     signature: dict[str, Any] = serve.structured_input_signature[1]
@@ -38,8 +44,13 @@ def replay(version: Path) -> Verification:
         method, _, task = name.partition("_")
         if method in ("classify", "regress"):
             outputs = function(inputs=examples)
-            values = outputs["scores"][:, 1] if method == "classify" else outputs["outputs"]
-            differences[name] = _difference({task: values}, {task: expected[task]})
+            differences[name] = _method_difference(outputs, problem.task(task), expected)
+    records = [task for task in problem.tasks if task.name in expected]
+    own = own_signatures(Answers(tuple(records)))
+    for request in own_requests(problem, own, requests, version / "assets.extra"):
+        known = {output: expected[name] for output, name in request.known.items() if name in expected}
+        outputs = loaded.signatures[request.signature](**request.tensors)
+        differences[request.signature] = _difference(outputs, known)
     if "rank" in loaded.signatures:
         rank = loaded.signatures["rank"]
         signature = rank.structured_input_signature[1]
@@ -88,6 +99,14 @@ def _list_difference(recommend: Any, lists: Sequence[Mapping[str, Any]]) -> floa
             scores = {name: tf.constant(values[order]) for name, values in outputs.items() if name != ids}
             gaps.append(_difference(scores, {name: values for name, values in expected.items() if name != ids}))
     return float(np.max(gaps))
+
+
+def _method_difference(outputs: Mapping[str, tf.Tensor], task: TaskRecord, expected: Mapping[str, Any]) -> float:
+    """Of an answer to Classify or Regress."""
+    if task.serving_method == "regress":
+        return _difference({task.name: outputs["outputs"]}, {task.name: expected[task.name]})
+    answers = {output.suffix: np.asarray(expected[task.key(output.suffix)]) for output in task.outputs}
+    return _difference(outputs, {"scores": behavior_of(task).class_scores(answers)})
 
 
 def _difference(outputs: Mapping[str, tf.Tensor], expected: Mapping[str, Any]) -> float:

@@ -10,9 +10,18 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, method_signatures, signature_specs
+from tfmtl.export.own_requests import own_requests
+from tfmtl.export.serving_module import (
+    RANK,
+    SERVE,
+    SERVE_EXAMPLES,
+    method_signatures,
+    own_signatures,
+    signature_specs,
+)
 from tfmtl.export.warmup import predict_request, request_tensors
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
+from tfmtl.tasks.signature import Signature
 
 PAGE_FILE = "signature.md"
 SCHEMA_FILE = "signature.json"
@@ -22,7 +31,7 @@ _ROWS = 2
 _WHAT = {
     SERVE: "Raw features by name, a row for each example.",
     SERVE_EXAMPLES: "The same features as serialized `tf.train.Example`s; what is missing is left out.",
-    "classify": "`inputs`, serialized examples, to the classes `0` and `1` with their probabilities.",
+    "classify": "`inputs`, serialized examples, to the classes with their probabilities.",
     "regress": "`inputs`, serialized examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
@@ -40,10 +49,13 @@ def write_signature_files(
         directory: where the files go.
     """
     inputs = signature_specs(problem)
+    own = own_signatures(answers)
     (directory / SCHEMA_FILE).write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
-    (directory / PAGE_FILE).write_text(_page(problem, inputs, answers), encoding="utf-8")
+    page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
+    (directory / PAGE_FILE).write_text(page, encoding="utf-8")
     (directory / PROTOSET_FILE).write_bytes(_protoset())
     _write_requests(problem, list(inputs), requests, directory / REQUESTS)
+    _write_own_requests(problem, own, requests, directory)
 
 
 def _write_requests(
@@ -53,6 +65,32 @@ def _write_requests(
     chosen = without_nan(requests)[:_ROWS]
     for name in signatures:
         write_request(problem, name, request_tensors(problem, name, chosen), directory)
+
+
+def _write_own_requests(
+    problem: Problem,
+    own: Mapping[str, tuple[str, Signature]],
+    requests: Sequence[Mapping[str, Any]],
+    directory: Path,
+) -> None:
+    """A request for every signature of a kind's own, with the inputs of its example."""
+    for request in own_requests(problem, own, without_nan(requests)[:_ROWS], directory):
+        write_request(problem, request.signature, request.tensors, directory / REQUESTS)
+
+
+def own_signature_page(model: str, own: Mapping[str, tuple[str, Signature]]) -> str:
+    """The part of the page on signatures that kinds of tasks have of their own."""
+    lines: list[str] = []
+    for name, (_, signature) in own.items():
+        lines += ["", f"## {name}", "", f"{signature.text} Takes the inputs of `{SERVE}` and these:", ""]
+        rows = [
+            [f"`{key}`", spec.dtype.name, "`(B,)`" if len(spec.shape) == 1 else "`(B, M)`", signature.texts[key]]
+            for key, spec in signature.inputs.items()
+        ]
+        lines += table(["input", "dtype", "shape", "what it is"], rows)
+        lines += ["", *table(["output", "what it is"], [[f"`{key}`", text] for key, text in signature.outputs.items()])]
+        lines += ["", *commands(model, name)]
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def without_nan(requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -111,13 +149,14 @@ def _protoset() -> bytes:
 
 def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
     name = problem.name
+    is_wide = any(answers.inner(key) for key in answers.names)
     lines = [f"# How to ask `{name}`", ""]
     lines += [
         "Every signature but those for Classify and Regress answers with one float32 for each name and row, `(B,)`, "
-        "or `(N,)` for `rank`:",
+        "or `(N,)` for `rank`" + (", and with as many as are said here:" if is_wide else ":"),
         "",
     ]
-    outputs = [[f"`{key}`", _output_text(problem, answers, key)] for key in answers.names]
+    outputs = [[f"`{key}`", _output_text(answers, key)] for key in answers.names]
     lines += table(["output", "what it is"], outputs)
     for signature, specs in inputs.items():
         rows = [
@@ -161,10 +200,10 @@ def _shape(spec: tf.TensorSpec, signature: str) -> str:
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
 
-def _output_text(problem: Problem, answers: Answers, name: str) -> str:
+def _output_text(answers: Answers, name: str) -> str:
     if name in answers.scores:
         return f"score: `{answers.scores[name].text}`"
-    text = "probability" if problem.task(name).kind == "binary" else "value"
+    text = answers.outputs[name].text
     return f"{text}, calibrated ({answers.calibrators[name].method})" if name in answers.calibrators else text
 
 
@@ -172,19 +211,7 @@ def input_text(problem: Problem, key: str) -> str:
     """What an input holds."""
     if key == "examples":
         return "serialized examples"
-    if key == problem.keys.time:
-        return "when the request is made, in the log's unit"
-    for sequence in problem.sequences:
-        if key == sequence.time_key:
-            return f"times of the events of `{sequence.name}`, in the log's unit"
-        if key in map(sequence.column_key, sequence.columns):
-            return f"events of `{sequence.name}` before the request, oldest first; the last {sequence.max_length} count"
-    feature = problem.feature(key)
-    if not isinstance(feature, CategoricalFeature):
-        return f"number of side `{feature.side}`, `NaN` where missing"
-    if feature.multi_valued:
-        return f"texts of side `{feature.side}`, the first {feature.max_values} count; `[]` where missing"
-    return f'text of side `{feature.side}`, `""` where missing'
+    return next(each.text for each in problem.inputs if each.key == key)
 
 
 # === The schema ===
@@ -199,12 +226,12 @@ def _schema(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]],
     rows = {"type": "array", "items": inputs_schema(problem, inputs[SERVE], 1)}
     by_row = _object({"signature_name": {"const": SERVE}, "instances": rows}, optional=("signature_name",))
     bodies.append(by_row | {"title": f"{SERVE}, row by row", "description": "Lists of a feature must be equally long."})
-    numbers = {"type": "array", "items": {"type": "number"}}
+    outputs = {name: _numbers((None, *answers.inner(name))) for name in answers.names}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"POST /v1/models/{problem.name}:predict",
         "oneOf": bodies,
-        "$defs": {"answer": _object({"outputs": _object(dict.fromkeys(answers.names, numbers))})},
+        "$defs": {"answer": _object({"outputs": _object(outputs)})},
     }
 
 
@@ -221,6 +248,14 @@ def inputs_schema(problem: Problem, specs: Mapping[str, tf.TensorSpec], first_ax
 def _object(properties: Mapping[str, Any], optional: Sequence[str] = ()) -> dict[str, Any]:
     required = [name for name in properties if name not in optional]
     return {"type": "object", "properties": dict(properties), "required": required, "additionalProperties": False}
+
+
+def _numbers(shape: Sequence[int | None]) -> dict[str, Any]:
+    """The schema of numbers in nested arrays of this shape."""
+    if not shape:
+        return {"type": "number"}
+    array = {"type": "array", "items": _numbers(shape[1:])}
+    return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}
 
 
 def _items(spec: tf.TensorSpec, shape: Sequence[int | None]) -> dict[str, Any]:

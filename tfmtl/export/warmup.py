@@ -28,7 +28,7 @@ def write_warmup(
     Args:
         problem: `Problem`; its name is the model's.
         requests: raw features of real examples.
-        golden: signature -> output name -> the right answers to the requests, `(rows,)`.
+        golden: signature -> output name -> the right answers to the requests, `(rows, *inner)`.
         directory: where the file goes.
     """
     with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:

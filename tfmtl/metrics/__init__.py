@@ -12,7 +12,7 @@ from tfmtl.metrics.log_loss import log_loss
 from tfmtl.metrics.normalized_entropy import normalized_entropy
 from tfmtl.metrics.regression_error import mae, rmse
 from tfmtl.metrics.roc_auc import roc_auc
-from tfmtl.metrics.task_report import TaskReport, evaluate_task
+from tfmtl.metrics.task_report import TaskReport, binary_report, regression_report
 
 if TYPE_CHECKING:
     from tfmtl.metrics.histogram_auc import HistogramAUC
@@ -24,12 +24,13 @@ __all__ = [
     "MaskedRMSE",
     "ReliabilityBin",
     "TaskReport",
-    "evaluate_task",
+    "binary_report",
     "expected_calibration_error",
     "grouped_auc",
     "log_loss",
     "mae",
     "normalized_entropy",
+    "regression_report",
     "reliability_table",
     "rmse",
     "roc_auc",

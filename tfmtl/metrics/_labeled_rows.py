@@ -1,6 +1,7 @@
 """Reads and checks the columns every exact metric takes, and drops the rows without a label."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -21,12 +22,21 @@ class LabeledRows:
     Attributes:
         present: bool `(N,)`. Which of the given rows have a label.
         labels: float64 `(M,)`. Their labels.
-        predictions: float64 `(M,)`. What was predicted for them.
+        predictions: float64 `(M,)`, or `(M, K)` of several numbers a row. What was predicted for them.
+        weights: float64 `(M,)` or None. How much they count; all the same without.
     """
 
     present: Booleans
     labels: Floats
     predictions: Floats
+    weights: Floats | None = None
+
+    def mean(self, values: Floats) -> float:
+        """The mean over the labeled rows by weight; NaN without any."""
+        if self.weights is None:
+            return float(np.mean(values)) if len(values) else math.nan
+        total = self.weights.sum()
+        return float(np.sum(self.weights * values) / total) if total else math.nan
 
     def check(self, owner: str, argument: str, values: Floats, valid: Booleans, rule: str, advice: str) -> None:
         """Raises unless all of `valid` holds; the error names the first bad row as it was given."""
@@ -68,9 +78,11 @@ def check_length(owner: str, argument: str, length: int, num_labels: int) -> Non
         )
 
 
-def binary_rows(owner: str, labels: ArrayLike, argument: str, scores: ArrayLike) -> LabeledRows:
+def binary_rows(
+    owner: str, labels: ArrayLike, argument: str, scores: ArrayLike, weights: ArrayLike | None = None
+) -> LabeledRows:
     """Labeled rows of a binary task; scores are any numbers but NaN (infinities have a rank)."""
-    rows = _read_rows(owner, labels, argument, scores)
+    rows = _read_rows(owner, labels, argument, scores, weights)
     binary = (rows.labels == 0) | (rows.labels == 1)
     rows.check(
         owner,
@@ -91,9 +103,11 @@ def binary_rows(owner: str, labels: ArrayLike, argument: str, scores: ArrayLike)
     return rows
 
 
-def probability_rows(owner: str, labels: ArrayLike, probabilities: ArrayLike) -> LabeledRows:
+def probability_rows(
+    owner: str, labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None
+) -> LabeledRows:
     """Labeled rows of a binary task whose predictions are probabilities."""
-    rows = binary_rows(owner, labels, "probabilities", probabilities)
+    rows = binary_rows(owner, labels, "probabilities", probabilities, weights)
     in_range = (rows.predictions >= 0) & (rows.predictions <= 1)
     rows.check(
         owner, "probabilities", rows.predictions, in_range, "lie in [0, 1]", "Apply the sigmoid to logits first."
@@ -101,9 +115,11 @@ def probability_rows(owner: str, labels: ArrayLike, probabilities: ArrayLike) ->
     return rows
 
 
-def regression_rows(owner: str, labels: ArrayLike, predictions: ArrayLike) -> LabeledRows:
+def regression_rows(
+    owner: str, labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None
+) -> LabeledRows:
     """Labeled rows of a regression task; labels and predictions are finite."""
-    rows = _read_rows(owner, labels, "predictions", predictions)
+    rows = _read_rows(owner, labels, "predictions", predictions, weights)
     rows.check(
         owner,
         "labels",
@@ -123,9 +139,24 @@ def regression_rows(owner: str, labels: ArrayLike, predictions: ArrayLike) -> La
     return rows
 
 
-def _read_rows(owner: str, labels: ArrayLike, argument: str, predictions: ArrayLike) -> LabeledRows:
+def _read_rows(
+    owner: str, labels: ArrayLike, argument: str, predictions: ArrayLike, weights: ArrayLike | None
+) -> LabeledRows:
     label_column = read_column(owner, "labels", labels)
     prediction_column = read_column(owner, argument, predictions)
     check_length(owner, argument, len(prediction_column), len(label_column))
-    present = ~np.isnan(label_column)
-    return LabeledRows(present, label_column[present], prediction_column[present])
+    return labeled_rows(owner, label_column, prediction_column, weights)
+
+
+def labeled_rows(owner: str, labels: Floats, predictions: Floats, weights: ArrayLike | None) -> LabeledRows:
+    """The rows whose label is there, of columns of one length; raises where a weight of theirs is none."""
+    present = ~np.isnan(labels)
+    rows = LabeledRows(present, labels[present], predictions[present])
+    if weights is None:
+        return rows
+    column = read_column(owner, "weights", weights)
+    check_length(owner, "weights", len(column), len(present))
+    own = column[present]
+    valid = np.isfinite(own) & (own >= 0)
+    rows.check(owner, "weights", own, valid, "be finite and at least 0", "Use 0 to drop a row.")
+    return replace(rows, weights=own)

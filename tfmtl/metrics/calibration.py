@@ -59,7 +59,7 @@ def reliability_table(
         ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, a labeled row's probability is outside
             [0, 1], `num_bins` is less than 1, or the strategy is unknown.
     """
-    return _reliability_table("reliability_table", labels, probabilities, num_bins, strategy)
+    return _reliability_table("reliability_table", labels, probabilities, num_bins, strategy, None)[0]
 
 
 def expected_calibration_error(
@@ -67,6 +67,7 @@ def expected_calibration_error(
     probabilities: ArrayLike,
     num_bins: int = 10,
     strategy: Literal["quantile", "uniform"] = "quantile",
+    weights: ArrayLike | None = None,
 ) -> float:
     """Returns the mean over examples of |observed rate - mean probability| of the example's bin.
 
@@ -78,6 +79,8 @@ def expected_calibration_error(
         probabilities: As for `reliability_table`.
         num_bins: As for `reliability_table`. Defaults to `10`.
         strategy: As for `reliability_table`. Defaults to `"quantile"`.
+        weights: `(N,)` or None. How much a row counts in rates and mean; bins are cut by rows. Defaults to `None`,
+            every row counts once.
 
     Returns:
         The error, in [0, 1]. NaN where no row has a label.
@@ -96,37 +99,42 @@ def expected_calibration_error(
         Guo et al. 2017, https://arxiv.org/abs/1706.04599, eq. 3, for the half-open uniform bins. Quantile bins as
         in Nixon et al. 2019, https://arxiv.org/abs/1904.01685, except that ties are never split over bins here.
     """
-    table = _reliability_table("expected_calibration_error", labels, probabilities, num_bins, strategy)
+    table, totals = _reliability_table("expected_calibration_error", labels, probabilities, num_bins, strategy, weights)
     if not table:
         return math.nan
     gaps = [abs(row.mean_observed - row.mean_predicted) for row in table]
-    return float(np.average(gaps, weights=[row.count for row in table]))
+    return float(np.average(gaps, weights=totals))
 
 
 def _reliability_table(
-    owner: str, labels: ArrayLike, probabilities: ArrayLike, num_bins: int, strategy: str
-) -> tuple[ReliabilityBin, ...]:
+    owner: str, labels: ArrayLike, probabilities: ArrayLike, num_bins: int, strategy: str, weights: ArrayLike | None
+) -> tuple[tuple[ReliabilityBin, ...], Floats]:
+    """The bins, and the weight of each."""
     check_positive_int(owner, "num_bins", num_bins, "Use 10 to 20.")
     check_one_of(owner, "strategy", strategy, STRATEGIES)
-    rows = probability_rows(owner, labels, probabilities)
+    rows = probability_rows(owner, labels, probabilities, weights)
     if rows.labels.size == 0:
-        return ()
+        return (), np.empty(0)
     edges = _edges(rows.predictions, num_bins, strategy)
     # side="left" puts a probability equal to an edge below it, whichever rows share it.
     bins = np.searchsorted(edges[1:-1], rows.predictions, side="left")
+    counted = np.ones_like(rows.labels) if rows.weights is None else rows.weights
     counts = np.bincount(bins, minlength=num_bins)
-    predicted = np.bincount(bins, weights=rows.predictions, minlength=num_bins)
-    observed = np.bincount(bins, weights=rows.labels, minlength=num_bins)
-    return tuple(
+    totals: Floats = np.asarray(np.bincount(bins, weights=counted, minlength=num_bins), np.float64)
+    predicted = np.bincount(bins, weights=counted * rows.predictions, minlength=num_bins)
+    observed = np.bincount(bins, weights=counted * rows.labels, minlength=num_bins)
+    kept = np.flatnonzero(totals)
+    table = tuple(
         ReliabilityBin(
             lower=float(edges[index]),
             upper=float(edges[index + 1]),
             count=int(counts[index]),
-            mean_predicted=float(predicted[index] / counts[index]),
-            mean_observed=float(observed[index] / counts[index]),
+            mean_predicted=float(predicted[index] / totals[index]),
+            mean_observed=float(observed[index] / totals[index]),
         )
-        for index in np.flatnonzero(counts)
+        for index in kept
     )
+    return table, totals[kept]
 
 
 def _edges(probabilities: Floats, num_bins: int, strategy: str) -> Floats:

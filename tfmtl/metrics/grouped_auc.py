@@ -34,7 +34,9 @@ class GroupedAUC:
     num_skipped_examples: int
 
 
-def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> GroupedAUC:
+def grouped_auc(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None
+) -> GroupedAUC:
     """Returns the AUC among the rows of one group, averaged over groups: does the model rank well for a user?
 
     AUC over all rows also rewards telling active users from inactive ones, which no ranking within a user's
@@ -46,6 +48,7 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
         labels: `(N,)`, 0, 1 or NaN. A row whose label is NaN (missing) is dropped.
         scores: `(N,)`. Anything increasing with the belief in a positive.
         groups: `(N,)` of str, bytes or integers. Rows of equal value form a group, wherever they stand.
+        weights: `(N,)` or None. A row of weight w counts as w rows. Defaults to `None`, every row counts once.
 
     Returns:
         A `GroupedAUC`.
@@ -63,7 +66,7 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
         Zhou et al. 2018 (Deep Interest Network), https://arxiv.org/abs/1706.06978: the impression-weighted AUC over
         users which its experiments report.
     """
-    rows = binary_rows("grouped_auc", labels, "scores", scores)
+    rows = binary_rows("grouped_auc", labels, "scores", scores, weights)
     group_column = np.asarray(groups)
     check_one_dimensional("grouped_auc", "groups", group_column.shape)
     check_length("grouped_auc", "groups", len(group_column), len(rows.present))
@@ -71,9 +74,10 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
 
     order = np.lexsort((rows.predictions, row_groups))
     is_positive = rows.labels[order].astype(np.int64)
+    counted = np.ones_like(is_positive) if rows.weights is None else rows.weights[order]
     tie = _starts_of_runs(row_groups[order], rows.predictions[order])
-    positives = np.add.reduceat(is_positive, tie)  # (ties,): rows of one group with one score
-    negatives = np.add.reduceat(1 - is_positive, tie)
+    positives = np.add.reduceat(counted * is_positive, tie)  # (ties,): rows of one group with one score
+    negatives = np.add.reduceat(counted * (1 - is_positive), tie)
 
     group = _starts_of_runs(row_groups[order][tie])
     group_positives = np.add.reduceat(positives, group)  # (groups,)
@@ -84,15 +88,16 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
     pairs_won = np.add.reduceat(positives * (negatives_below + negatives / 2), group)
 
     sizes = group_positives + group_negatives
+    rows_a_group = np.diff(np.append(_starts_of_runs(row_groups[order]), len(order)))
     has_both = (group_positives > 0) & (group_negatives > 0)
     aucs = pairs_won[has_both] / (group_positives[has_both] * group_negatives[has_both])
     return GroupedAUC(
         value=float(np.average(aucs, weights=sizes[has_both])) if aucs.size else math.nan,
         macro=float(np.mean(aucs)) if aucs.size else math.nan,
         num_groups=int(aucs.size),
-        num_examples=int(sizes[has_both].sum()),
+        num_examples=int(rows_a_group[has_both].sum()),
         num_skipped_one_class=int(np.sum(~has_both)),
-        num_skipped_examples=int(sizes[~has_both].sum()),
+        num_skipped_examples=int(rows_a_group[~has_both].sum()),
     )
 
 

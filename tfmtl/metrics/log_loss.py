@@ -1,14 +1,12 @@
 """Log loss of probabilities."""
 
-import math
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tfmtl.metrics._labeled_rows import probability_rows
 
 
-def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
+def log_loss(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Returns the mean negative log-likelihood of binary labels, in nats.
 
     Probabilities are clipped to [eps, 1 - eps], with eps the precision of float64 (2.2e-16) for 8-byte numbers, plain
@@ -21,6 +19,7 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Args:
         labels: `(N,)`, 0, 1 or NaN. A row whose label is NaN (missing) is dropped.
         probabilities: `(N,)`, in [0, 1].
+        weights: `(N,)` or None. A row of weight w counts as w rows. Defaults to `None`, every row counts once.
 
     Returns:
         The log loss, at least 0. NaN where no row has a label.
@@ -28,18 +27,16 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Raises:
         TypeError: a column does not hold numbers.
         ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labeled row's probability is outside
-            [0, 1].
+            [0, 1], or its weight is negative or not finite.
 
     Example:
 
     >>> round(log_loss([1, 0], [0.5, 0.5]), 4)
     0.6931
     """
-    rows = probability_rows("log_loss", labels, probabilities)
-    if rows.labels.size == 0:
-        return math.nan
+    rows = probability_rows("log_loss", labels, probabilities, weights)
     is_double = np.asarray(probabilities).dtype.itemsize == 8
     eps = np.finfo(np.float64 if is_double else np.float32).eps
     clipped = np.clip(rows.predictions, eps, 1 - eps)
     # log1p keeps what 1 - p would round away for the small probabilities of rare events.
-    return float(-np.mean(np.where(rows.labels == 1, np.log(clipped), np.log1p(-clipped))))
+    return -rows.mean(np.where(rows.labels == 1, np.log(clipped), np.log1p(-clipped)))

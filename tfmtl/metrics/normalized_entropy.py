@@ -9,7 +9,7 @@ from tfmtl.metrics._labeled_rows import probability_rows
 from tfmtl.metrics.log_loss import log_loss
 
 
-def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike) -> float:
+def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Returns the log loss divided by the entropy of the labels' base rate.
 
     1 is what answering the base rate for every row gives, less is better. Dividing makes tasks and data sets of
@@ -20,6 +20,7 @@ def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Args:
         labels: `(N,)`, 0, 1 or NaN. A row whose label is NaN (missing) is dropped.
         probabilities: `(N,)`, in [0, 1]; clipped as in `log_loss`.
+        weights: `(N,)` or None. A row of weight w counts as w rows. Defaults to `None`, every row counts once.
 
     Returns:
         The normalized entropy, at least 0. NaN where the labeled rows hold one class or there are none: the entropy
@@ -28,7 +29,7 @@ def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Raises:
         TypeError: a column does not hold numbers.
         ValueError: a column is not `(N,)`, a label is not 0, 1 or NaN, or a labeled row's probability is outside
-            [0, 1].
+            [0, 1], or its weight is negative or not finite.
 
     Example:
 
@@ -38,10 +39,9 @@ def normalized_entropy(labels: ArrayLike, probabilities: ArrayLike) -> float:
     Reference:
         He et al. 2014, "Practical lessons from predicting clicks on ads at Facebook", eq. 1.
     """
-    rows = probability_rows("normalized_entropy", labels, probabilities)
-    num_positives = int(rows.labels.sum())
-    if num_positives in (0, rows.labels.size):
+    rows = probability_rows("normalized_entropy", labels, probabilities, weights)
+    base_rate = rows.mean(rows.labels)
+    if not 0.0 < base_rate < 1.0:
         return math.nan
-    base_rate = num_positives / rows.labels.size
     entropy = -(base_rate * np.log(base_rate) + (1 - base_rate) * np.log1p(-base_rate))
-    return float(log_loss(labels, probabilities) / entropy)
+    return float(log_loss(labels, probabilities, weights) / entropy)

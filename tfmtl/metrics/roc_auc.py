@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.metrics._labeled_rows import binary_rows, check_length, read_column
+from tfmtl.metrics._labeled_rows import binary_rows
 
 
 def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -38,14 +38,8 @@ def roc_auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = No
         Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve": the area is the Mann-Whitney
         statistic.
     """
-    rows = binary_rows("roc_auc", labels, "scores", scores)
-    row_weights = np.ones_like(rows.labels)
-    if weights is not None:
-        column = read_column("roc_auc", "weights", weights)
-        check_length("roc_auc", "weights", len(column), len(rows.present))
-        row_weights = column[rows.present]
-        valid = np.isfinite(row_weights) & (row_weights >= 0)
-        rows.check("roc_auc", "weights", row_weights, valid, "be finite and at least 0", "Use 0 to drop a row.")
+    rows = binary_rows("roc_auc", labels, "scores", scores, weights)
+    row_weights = np.ones_like(rows.labels) if rows.weights is None else rows.weights
 
     order = np.argsort(rows.predictions, kind="stable")
     ordered_scores = rows.predictions[order]

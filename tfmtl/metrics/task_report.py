@@ -3,10 +3,8 @@
 import math
 from typing import TypeAlias
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.metrics._labeled_rows import LabeledRows, probability_rows, regression_rows
 from tfmtl.metrics.calibration import expected_calibration_error
 from tfmtl.metrics.grouped_auc import grouped_auc
@@ -15,68 +13,84 @@ from tfmtl.metrics.normalized_entropy import normalized_entropy
 from tfmtl.metrics.regression_error import mae, rmse
 from tfmtl.metrics.roc_auc import roc_auc
 
-TASK_KINDS = ("binary", "regression")
 TaskReport: TypeAlias = dict[str, float | int | None]
 
 
-def evaluate_task(kind: str, labels: ArrayLike, predictions: ArrayLike, groups: ArrayLike | None = None) -> TaskReport:
-    """Returns every metric of one task; an undefined value (NaN) is None, since JSON has no NaN.
+def binary_report(
+    labels: ArrayLike, probabilities: ArrayLike, groups: ArrayLike | None = None, weights: ArrayLike | None = None
+) -> TaskReport:
+    """Returns every metric of a yes/no task; an undefined value (NaN) is None, since JSON has no NaN.
 
-    Keys of a binary task: `auc`, `gauc`, `gauc_groups`, `gauc_groups_skipped` (these three only where `groups` is
-    given), `log_loss`, `normalized_entropy`, `ece` (ten quantile bins), `mean_prediction`, `mean_label`, `examples`,
-    `missing_labels`. Keys of a regression task: `rmse`, `mae`, `mean_prediction`, `mean_label`, `examples`,
-    `missing_labels`. `examples` counts the labeled rows, and every mean is over them alone.
+    Keys: `auc`, `gauc`, `gauc_groups`, `gauc_groups_skipped` (these three only where `groups` is given), `log_loss`,
+    `normalized_entropy`, `ece` (ten quantile bins), `mean_prediction`, `mean_label`, `examples`, `missing_labels`.
+    `examples` counts the labeled rows, and every mean is over them alone.
 
     Shapes: N rows.
 
     Args:
-        kind: `"binary"` or `"regression"`.
-        labels: `(N,)`, NaN where the label is missing; otherwise 0 or 1 for a binary task, finite for a regression.
-        predictions: `(N,)`, probabilities for a binary task, values for a regression.
-        groups: `(N,)` of str, bytes or integers, or None. Whose impression a row is, for `gauc`; a regression task
-            has no use for it. Defaults to `None`.
+        labels: `(N,)`, 0, 1 or NaN. A row whose label is NaN (missing) is dropped.
+        probabilities: `(N,)`, in [0, 1].
+        groups: `(N,)` of str, bytes or integers, or None. Whose impression a row is, for `gauc`. Defaults to `None`.
+        weights: `(N,)` or None. A row of weight w counts as w rows. Defaults to `None`, every row counts once.
 
     Raises:
         TypeError: a column does not hold what it should.
-        ValueError: the kind is unknown, a column is not `(N,)`, or a value is out of its range.
+        ValueError: a column is not `(N,)`, or a value is out of its range.
 
     Example:
 
-    >>> evaluate_task("regression", [1.0, float("nan")], [3.0, 5.0])["mae"]
-    2.0
+    >>> binary_report([0, 1, float("nan")], [0.2, 0.7, 0.5])["auc"]
+    1.0
     """
-    check_one_of("evaluate_task", "kind", kind, TASK_KINDS)
-    if kind == "binary":
-        report = _evaluate_binary(labels, predictions, groups)
-    else:
-        report = _evaluate_regression(labels, predictions)
-    return {key: None if value is None or math.isnan(value) else value for key, value in report.items()}
-
-
-def _evaluate_binary(labels: ArrayLike, probabilities: ArrayLike, groups: ArrayLike | None) -> TaskReport:
-    rows = probability_rows("evaluate_task", labels, probabilities)
-    report: TaskReport = {"auc": roc_auc(labels, probabilities)}
+    rows = probability_rows("binary_report", labels, probabilities, weights)
+    report: TaskReport = {"auc": roc_auc(labels, probabilities, weights)}
     if groups is not None:
-        grouped = grouped_auc(labels, probabilities, groups)
+        grouped = grouped_auc(labels, probabilities, groups, weights)
         report["gauc"] = grouped.value
         report["gauc_groups"] = grouped.num_groups
         report["gauc_groups_skipped"] = grouped.num_skipped_one_class
-    report["log_loss"] = log_loss(labels, probabilities)
-    report["normalized_entropy"] = normalized_entropy(labels, probabilities)
-    report["ece"] = expected_calibration_error(labels, probabilities)
-    return report | _means_and_counts(rows)
+    report["log_loss"] = log_loss(labels, probabilities, weights)
+    report["normalized_entropy"] = normalized_entropy(labels, probabilities, weights)
+    report["ece"] = expected_calibration_error(labels, probabilities, weights=weights)
+    return without_nan(report | means_and_counts(rows))
 
 
-def _evaluate_regression(labels: ArrayLike, predictions: ArrayLike) -> TaskReport:
-    rows = regression_rows("evaluate_task", labels, predictions)
-    return {"rmse": rmse(labels, predictions), "mae": mae(labels, predictions)} | _means_and_counts(rows)
+def regression_report(labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> TaskReport:
+    """Returns every metric of a task that predicts a number; an undefined value (NaN) is None.
+
+    Keys: `rmse`, `mae`, `mean_prediction`, `mean_label`, `examples`, `missing_labels`, as in `binary_report`.
+
+    Shapes: N rows.
+
+    Args:
+        labels: `(N,)`, finite or NaN. A row whose label is NaN (missing) is dropped.
+        predictions: `(N,)`, finite.
+        weights: `(N,)` or None. A row of weight w counts as w rows. Defaults to `None`, every row counts once.
+
+    Raises:
+        TypeError: a column does not hold what it should.
+        ValueError: a column is not `(N,)`, or a value is out of its range.
+
+    Example:
+
+    >>> regression_report([1.0, float("nan")], [3.0, 5.0])["mae"]
+    2.0
+    """
+    rows = regression_rows("regression_report", labels, predictions, weights)
+    report: TaskReport = {"rmse": rmse(labels, predictions, weights), "mae": mae(labels, predictions, weights)}
+    return without_nan(report | means_and_counts(rows))
 
 
-def _means_and_counts(rows: LabeledRows) -> TaskReport:
-    num_examples = int(rows.labels.size)
+def without_nan(report: TaskReport) -> TaskReport:
+    """The report with None in place of NaN, which JSON has not."""
+    return {key: None if value is None or math.isnan(value) else value for key, value in report.items()}
+
+
+def means_and_counts(rows: LabeledRows) -> TaskReport:
+    """What every report ends with."""
     return {
-        "mean_prediction": float(np.mean(rows.predictions)) if num_examples else None,
-        "mean_label": float(np.mean(rows.labels)) if num_examples else None,
-        "examples": num_examples,
-        "missing_labels": int(rows.present.size) - num_examples,
+        "mean_prediction": rows.mean(rows.predictions),
+        "mean_label": rows.mean(rows.labels),
+        "examples": int(rows.labels.size),
+        "missing_labels": int(rows.present.size - rows.labels.size),
     }

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from tfmtl.core.label_correlation import label_correlation, label_moments
 from tfmtl.core.replicas import sum_over_replicas
+from tfmtl.core.row_weights import metric_weights, row_weights
 from tfmtl.core.types import Tensor
+from tfmtl.schema import TaskRecord
 
 if TYPE_CHECKING:
     from tfmtl.models.multi_task_model import MultiTaskModel
@@ -26,7 +28,8 @@ class BatchLosses:
         model: `MultiTaskModel`.
         features: dict of tensors, the batch.
         labels: task -> `(B,)`, NaN where missing.
-        weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once.
+        weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once. Weights that the
+            problem names come on top.
     """
 
     def __init__(
@@ -34,13 +37,14 @@ class BatchLosses:
     ) -> None:
         self._model = model
         self._tasks = model.inputs.problem.tasks
-        self._weights = weights
-        self._own_weights = model.weights_by_task(weights)
-        self.labels = {name: tf.cast(labels[name], tf.float32) for name in model.heads}
+        self.labels = {key: tf.cast(labels[key], tf.float32) for key in model.inputs.problem.label_keys}
+        given, problem = model.weights_by_task(weights), model.inputs.problem
+        self._own_weights = _product(given, row_weights(problem, self.labels))
+        self._metric_weights = _product(given, metric_weights(problem, self.labels))
         chain = model.task_chain
         read, counted = chain.loss_labels(self.labels), chain.counted_labels(self.labels)
-        self._counts = [_label_weight(read[task.name], self._own_weights[task.name]) for task in self._tasks]
-        shares = [_label_weight(counted[task.name], self._own_weights[task.name]) for task in self._tasks]
+        self._counts = [self._label_weight(task, read) for task in self._tasks]
+        shares = [self._label_weight(task, counted) for task in self._tasks]
         rows = tf.cast(tf.shape(next(iter(features.values())))[0], tf.float32)
         self._chain_weights = chain.row_weights(self._own_weights)
         chain_rows = rows if self._chain_weights is None else tf.reduce_sum(self._chain_weights)
@@ -76,7 +80,7 @@ class BatchLosses:
         Returns:
             tuple: `(T,)`, scalar or `None` if nothing is added to the tasks' losses, `(T,)`.
         """
-        losses = self._model.task_losses(raw, self.labels, self._weights)
+        losses = self._model.task_losses(raw, self.labels, self._own_weights)
         means = tf.stack([losses[task.name] for task in self._tasks])
         rest = []
         if self._model.expectation_weight:
@@ -98,12 +102,32 @@ class BatchLosses:
         self._model.loss_tracker.update_state(loss * self._replicas, sample_weight=self._all_rows / self._replicas)
         for task, mean, count in zip(self._tasks, tf.unstack(means), self._counts, strict=True):
             self._model.loss_metrics[task.name].update_state(mean, sample_weight=count)
-            self._model.task_metrics[task.name].update_state(
-                self.labels[task.name], predictions[task.name], sample_weight=self._own_weights[task.name]
+            outputs = {output.suffix: predictions[task.key(output.suffix)] for output in task.outputs}
+            self._model.behaviors[task.name].update_metric(
+                self._model.task_metrics[task.name],
+                label_parts(task, self.labels),
+                outputs,
+                self._metric_weights[task.name],
             )
 
+    def _label_weight(self, task: TaskRecord, labels: Mapping[str, Tensor]) -> Tensor:
+        """How many labels a task has, or the sum of their weights."""
+        known = self._model.behaviors[task.name].known(label_parts(task, labels))
+        weights = self._own_weights[task.name]
+        weights = tf.ones_like(labels[task.name]) if weights is None else tf.cast(weights, tf.float32)
+        return tf.reduce_sum(tf.where(known, weights, 0.0))
 
-def _label_weight(labels: Tensor, weights: Tensor | None) -> Tensor:
-    """How many labels there are, or the sum of their weights."""
-    weights = tf.ones_like(labels) if weights is None else weights
-    return tf.reduce_sum(tf.where(tf.math.is_nan(labels), 0.0, tf.cast(weights, tf.float32)))
+
+def _product(one: Mapping[str, Tensor | None], other: Mapping[str, Tensor | None]) -> dict[str, Tensor | None]:
+    """Task -> the product of both weights, or the one that there is."""
+    found: dict[str, Tensor | None] = {}
+    for name, first in one.items():
+        second = other[name]
+        both = first is not None and second is not None
+        found[name] = tf.cast(first, tf.float32) * second if both else second if first is None else first
+    return found
+
+
+def label_parts(task: TaskRecord, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Part of a task's label -> `(B,)`, of the labels of a batch."""
+    return {part: labels[key] for part, key in task.label_keys.items()}

@@ -22,9 +22,8 @@ from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
-from tfmtl.models.batch_losses import BatchLosses
+from tfmtl.models.batch_losses import BatchLosses, label_parts
 from tfmtl.models.distributed_model import DistributedModel
-from tfmtl.models.objectives import OBJECTIVES
 from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.decomposed_gradients import flat_balancer
 from tfmtl.models.steps.representation_gradients import check_place
@@ -32,6 +31,7 @@ from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 from tfmtl.sharpness import Sharpness, get_sharpness
+from tfmtl.tasks import behavior_of
 
 SHARED = ("parameters", "representation")
 
@@ -82,7 +82,7 @@ class MultiTaskModel(DistributedModel):
         features: dict of tensors, as `PreparedData` yields them.
 
     Returns:
-        dict: task -> float32 `(B,)`.
+        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number a row.
 
     Raises:
         TypeError: If a width is not an int, or a part has another type.
@@ -124,16 +124,20 @@ class MultiTaskModel(DistributedModel):
         self.task_chain = TaskChain(self.inputs.problem, chain)
         self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
+        unfit = [task.name for task in tasks if not task.correlates]
+        if unfit and getattr(sharing, "uses_label_correlation", False):
+            rule = f"not ask how labels correlate beside tasks whose label is more than a number, {unfit}"
+            advice = "Use another preset, or a sharing layer without a virtual gradient."
+            raise ValueError(error_text("MultiTaskModel", "sharing", rule, type(sharing).__name__, advice))
         policy = self.dtype_policy
         self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
         self.towers = None
         if self.tower_units:
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
+        self.behaviors = {task.name: behavior_of(task).fitted(self.inputs) for task in tasks}
         self.heads = {
-            task.name: OBJECTIVES[task.kind].head(
-                self.inputs, task.name, self.task_chain.prior(self.inputs.label_means, k), policy
-            )
-            for k, task in enumerate(tasks)
+            name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
+            for k, (name, behavior) in enumerate(self.behaviors.items())
         }
         self.balancing: Balancer | None = None
         self.flat_balancing: Balancer | None = None
@@ -141,7 +145,7 @@ class MultiTaskModel(DistributedModel):
         self.sharpness: Sharpness | None = None
         self.max_projected_rows: int | None = None
         self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
-        self.task_metrics = {task.name: OBJECTIVES[task.kind].metric() for task in tasks}
+        self.task_metrics = {task.name: self.behaviors[task.name].running_metric() for task in tasks}
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
@@ -217,9 +221,13 @@ class MultiTaskModel(DistributedModel):
         return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
 
     def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Probabilities and values of what `raw_outputs` returned."""
+        """What every task answers to what `raw_outputs` returned: output name -> `(B, *inner)`."""
         marginal = self.task_chain.marginals(raw)
-        return {name: head.predictions(marginal[name]) for name, head in self.heads.items()}
+        answers = {}
+        for task in self.inputs.problem.tasks:
+            found = self.behaviors[task.name].predict(self.heads[task.name], marginal[task.name])
+            answers.update({task.key(output.suffix): found[output.suffix] for output in task.outputs})
+        return answers
 
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         return self.predictions(self.raw_outputs(features, training=training))
@@ -272,6 +280,14 @@ class MultiTaskModel(DistributedModel):
                     "Set a task's `weight` in the problem to change its share."
                 )
         check_one_of("MultiTaskModel", "shared", shared, SHARED)
+        compare = [task.name for task in self.inputs.problem.tasks if task.compares_rows]
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if compare and replicas > 1:
+            raise ValueError(
+                f"MultiTaskModel: the strategy must be one replica for tasks {compare}, whose loss compares the rows "
+                f"of a batch with each other: the parts of a divided batch do not add up. Received: {replicas} "
+                "replicas. Train on one device, or use a `model` of single rows such as 'hazard'."
+            )
         if max_projected_rows is not None:
             check_count("MultiTaskModel", "max_projected_rows", max_projected_rows)
         kwargs.setdefault("jit_compile", False)
@@ -329,8 +345,8 @@ class MultiTaskModel(DistributedModel):
             raw = self.task_chain.marginals(raw)
         losses = {}
         for task, own in zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True):
-            objective = OBJECTIVES[task.kind]
-            losses[task.name] = objective.loss(self.heads[task.name], labels[task.name], raw[task.name], own)
+            parts = label_parts(task, labels)
+            losses[task.name] = self.behaviors[task.name].loss(self.heads[task.name], parts, raw[task.name], own)
         return losses
 
     def weights_by_task(self, weights: Any) -> dict[str, Tensor | None]:
@@ -393,7 +409,7 @@ class MultiTaskModel(DistributedModel):
             metric = self.task_metrics[task.name]
             result[f"{task.name}/loss"] = self.loss_metrics[task.name].result()
             result[f"{task.name}/{metric.name}"] = metric.result()
-            if task.kind == "binary":
+            if task.monitor[0] == "auc":
                 aucs.append(result[f"{task.name}/auc"])
                 defined.append(tf.cast(metric.is_defined(), aucs[-1].dtype))
         if aucs:

@@ -15,9 +15,9 @@ CHAINS = ("none", "entire_space", "dependence")
 
 
 def task_parents(problem: Problem) -> tuple[int | None, ...]:
-    """For every binary task the index of its `parent`; `None` where it has none, and for tasks of other kinds."""
+    """For every yes/no task the index of its `parent`; `None` where it has none, and for tasks of other kinds."""
     names = [task.name for task in problem.tasks]
-    return tuple(names.index(task.parent) if task.parent and task.kind == "binary" else None for task in problem.tasks)
+    return tuple(names.index(task.parent) if task.parent and task.can_be_parent else None for task in problem.tasks)
 
 
 class TaskChain:
@@ -48,18 +48,24 @@ class TaskChain:
         if kind != "none" and not any(parent is not None for parent in self.parents):
             advice = "Name the parent of a task in the problem, as in buy: {parent: click}."
             raise ValueError(error_text("MultiTaskModel", "chain", "be 'none' without parents", kind, advice))
-        self.products = ConversionChain(self.parents) if kind != "none" else None
+        # Only yes/no tasks have logits to multiply and probabilities to compare.
+        self._steps = [k for k, task in enumerate(problem.tasks) if task.can_be_parent]
+        self._step_parents = [
+            None if parent is None else self._steps.index(parent) for parent in (self.parents[k] for k in self._steps)
+        ]
+        self.products = ConversionChain(self._step_parents) if kind != "none" else None
 
     def marginals(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The heads' outputs with conditional logits replaced by those of the product along the chain."""
         if self.products is None:
             return dict(raw)
-        logits = self.products(tf.stack([raw[task.name] for task in self.tasks], axis=1))
-        # Outputs that are in no chain are passed by, not through: they may be no logits at all.
-        return {
-            task.name: raw[task.name] if parent is None else logits[:, k]
-            for k, (task, parent) in enumerate(zip(self.tasks, self.parents, strict=True))
-        }
+        logits = self.products(tf.stack([raw[self.tasks[k].name] for k in self._steps], axis=1))
+        # A task without a parent is passed by, not through, so that its logits keep every bit.
+        found = dict(raw)
+        for place, (k, parent) in enumerate(zip(self._steps, self._step_parents, strict=True)):
+            if parent is not None:
+                found[self.tasks[k].name] = logits[:, place]
+        return found
 
     def loss_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The labels the losses read.
@@ -117,5 +123,5 @@ class TaskChain:
 
     def excess(self, predictions: Mapping[str, Tensor], weights: Tensor | None) -> Tensor:
         """By how much tasks are predicted above their parents, AITM's Behavioral Expectation Calibrator; a scalar."""
-        probabilities = tf.stack([predictions[task.name] for task in self.tasks], axis=1)
-        return behavioral_expectation(probabilities, self.parents, weights)
+        probabilities = tf.stack([predictions[self.tasks[k].name] for k in self._steps], axis=1)
+        return behavioral_expectation(probabilities, self._step_parents, weights)

@@ -46,7 +46,9 @@ def recommend_by_hand(
     found = retrieve(**tensors, k=tf.constant(max(k, candidates)))
     kept = np.flatnonzero(found[item][0].numpy() != b"")
     items = {name: tf.gather(found[name][0], kept) for name in candidate_features(problem)}
-    outputs = {name: values.numpy().astype(np.float64) for name, values in rank(**tensors, **items).items()}
+    outputs = {
+        name: values.numpy().astype(np.float64) for name, values in rank(**tensors, **items).items() if values.ndim == 1
+    }
     logits = found[SCORE][0].numpy()[kept].astype(np.float64)
     shares = np.exp(logits - logits.max(initial=-np.inf))
     outputs[SCORE] = shares / shares.sum()

@@ -20,7 +20,7 @@ from tfmtl.export.versions import new_version, newest_version
 from tfmtl.retrieval.by_hand import recommend_by_hand, write_golden_recommendations
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.fit_retrieval import RECORD_FILE
-from tfmtl.retrieval.recommend_module import ORDER, RecommendModule
+from tfmtl.retrieval.recommend_module import ORDER, RecommendModule, score_names
 from tfmtl.retrieval.recommend_page import add_recommend_page
 from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
 from tfmtl.schema import Problem
@@ -68,7 +68,7 @@ def compose(
     item = str(record["item"])
     loaded = {name: tf.saved_model.load(str(path)) for name, path in sources.items()}
     retrieve, rank = _functions(loaded, sources, options)
-    order_by = _order(problem, item, list(rank.structured_outputs), options)
+    order_by = _order(problem, item, score_names(rank), options)
     for argument, path in sources.items():
         if Path(directory).resolve() in (path.resolve(), path.parent.resolve()):
             rule = f"be another folder than that of the {argument} model"

@@ -16,6 +16,11 @@ ORDER = "order"
 _Function = Callable[..., Mapping[str, tf.Tensor]]
 
 
+def score_names(rank: Any) -> list[str]:
+    """The outputs of a ranking that are one number a candidate: what a list can show and be ordered by."""
+    return [name for name, spec in rank.structured_outputs.items() if spec.shape.rank == 1]
+
+
 class RecommendModule(tf.Module):
     """A retrieval index and a ranking model in one graph.
 
@@ -43,7 +48,7 @@ class RecommendModule(tf.Module):
         self.retrieval, self.ranking = retrieval, ranking
         self._retrieve: _Function = retrieval.signatures[retrieve]
         self._rank: _Function = ranking.signatures["rank"]
-        self._outputs = tuple(ranking.signatures["rank"].structured_outputs)
+        self._outputs = tuple(score_names(self._rank))
         self._features = candidate_features(problem)
         self._item, self._order_by, self._candidates = item, order_by, candidates
 

@@ -10,7 +10,7 @@ from tfmtl.core.validation import (
     check_positive_number,
     error_text,
 )
-from tfmtl.schema import BinaryTask, CategoricalFeature, Problem
+from tfmtl.schema import CategoricalFeature, Problem
 
 RESERVED = ("k", "order", "retrieval")
 """Names that the signatures of two stages use for themselves."""
@@ -63,7 +63,7 @@ class RetrievalOptions:
             if name in taken:
                 rule = f"have no feature or task called {', '.join(RESERVED)}"
                 raise ValueError(error_text("retrieve", "problem", rule, name, "Rename it in log and problem file."))
-        tasks = [task.name for task in problem.tasks if isinstance(task, BinaryTask)]
+        tasks = [task.name for task in problem.tasks if task.can_be_parent]
         items = [feature.name for feature in problem.features if _identifies(feature)]
         if not tasks:
             advice = "Add one, such as click: its positive rows are what retrieval learns to find."

@@ -1,7 +1,7 @@
 """What a model must know about its data: the problem and the sizes found in the training split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tfmtl.schema.problem import Problem
@@ -18,6 +18,8 @@ class ModelInputs:
         label_deviations: task -> their standard deviation.
         digest: hexadecimal digits that change with anything fitted, the vocabularies included: a model serves right
             only behind the very transformation it was trained with.
+        task_state: task -> what its kind has fitted to the training labels, such as the shares of classes. Defaults to
+            nothing.
     """
 
     problem: Problem
@@ -25,6 +27,7 @@ class ModelInputs:
     label_means: Mapping[str, float]
     label_deviations: Mapping[str, float]
     digest: str = ""
+    task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """The mapping that `from_dict` reads back."""
@@ -34,6 +37,11 @@ class ModelInputs:
             "label_means": dict(self.label_means),
             "label_deviations": dict(self.label_deviations),
             "digest": self.digest,
+            **(
+                {"task_state": {task: dict(state) for task, state in self.task_state.items()}}
+                if self.task_state
+                else {}
+            ),
         }
 
     @classmethod
@@ -45,6 +53,7 @@ class ModelInputs:
             label_means=dict(mapping["label_means"]),
             label_deviations=dict(mapping["label_deviations"]),
             digest=mapping["digest"],
+            task_state=dict(mapping.get("task_state", {})),
         )
 
     @property

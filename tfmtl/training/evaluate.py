@@ -4,17 +4,21 @@ from typing import Any
 
 import numpy as np
 
+from tfmtl.core.row_weights import metric_weights
 from tfmtl.data import PreparedData
-from tfmtl.metrics import evaluate_task
 from tfmtl.models import MultiTaskModel
+from tfmtl.models.batch_losses import label_parts
+from tfmtl.schema import Problem
+from tfmtl.tasks import behavior_of
 
 _BATCH = 4096
 
 
 def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, Any]:
-    """Predictions and labels of a split: `{"groups": (N,), "labels": {task: (N,)}, "predictions": {task: (N,)}}`.
+    """Predictions and labels of a split: `{"groups": (N,), "labels": {key: (N,)}, "predictions": {name: (N, ...)}}`.
 
-    Groups are bytes; missing labels are NaN. Rows are in the order of the files.
+    Groups are bytes; missing labels are NaN. Rows are in the order of the files. Labels and predictions are called as
+    `TaskRecord.label_keys` and `output_names` say: label and score as the task, what else there is `<task>__<part>`.
 
     Raises:
         ValueError: the model was trained on other data, or there is no such split.
@@ -22,17 +26,17 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
     data.check_fitted_for("predict", model.inputs)
     batches = data.split(split, _BATCH)
     groups: list[np.ndarray] = []
-    labels: dict[str, list[np.ndarray]] = {task: [] for task in data.inputs.task_names}
+    labels: dict[str, list[np.ndarray]] = {key: [] for key in data.problem.label_keys}
     for _, batch_labels, batch_groups in batches:
         groups.append(batch_groups.numpy())
-        for task, parts in labels.items():
-            parts.append(batch_labels[task].numpy())
+        for key, parts in labels.items():
+            parts.append(batch_labels[key].numpy())
     # A second pass, for the model's own function: it is compiled once, and divides batches among replicas.
     features = batches.map(lambda features, labels, groups: features)
-    predictions = model.predict(features, verbose=0) if groups else {task: _joined([]) for task in labels}
+    predictions = model.predict(features, verbose=0) if groups else _no_predictions(data.problem)
     return {
         "groups": _joined(groups),
-        "labels": {task: _joined(parts) for task, parts in labels.items()},
+        "labels": {key: _joined(parts) for key, parts in labels.items()},
         "predictions": predictions,
     }
 
@@ -41,8 +45,11 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     """Exact metrics per task of a split.
 
     Binary tasks: ROC AUC, AUC grouped by the problem's group (with what was skipped), log loss, normalized entropy,
-    expected calibration error. Regression tasks: root mean squared and mean absolute error. A metric that is
-    undefined, such as the AUC of one class, is `None`.
+    expected calibration error. Regression tasks: root mean squared and mean absolute error. Other kinds: see
+    docs/problem_file.md. A metric that is undefined, such as the AUC of one class, is `None`.
+
+    Beside them stands `baseline`: the same metrics of a constant that knows the training labels alone, such as their
+    mean. A model that does not beat it has learnt nothing.
 
     Returns:
         dict: task -> metric -> value, ready for JSON.
@@ -53,9 +60,24 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     data.check_fitted_for("evaluate", model.inputs)
     result = predict(model, data, split)
     groups = result["groups"] if data.problem.group_column is not None else None
+    report: dict[str, dict[str, Any]] = {}
+    weights = metric_weights(data.problem, result["labels"])
+    for task in data.problem.tasks:
+        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, result["labels"])
+        outputs = {output.suffix: result["predictions"][task.key(output.suffix)] for output in task.outputs}
+        report[task.name] = {
+            **behavior.exact_metrics(labels, outputs, groups, weights[task.name]),
+            "baseline": behavior.baseline(data.inputs, labels, groups, weights[task.name]),
+        }
+    return report
+
+
+def _no_predictions(problem: Problem) -> dict[str, np.ndarray]:
+    """Of no rows."""
     return {
-        task.name: evaluate_task(task.kind, result["labels"][task.name], result["predictions"][task.name], groups)
-        for task in data.problem.tasks
+        task.key(output.suffix): np.empty((0, *(size or 0 for size in output.inner)), np.float32)
+        for task in problem.tasks
+        for output in task.outputs
     }
 
 

@@ -14,6 +14,8 @@ from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.optimizers import LazyAdam
+from tfmtl.schema import Problem
+from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
@@ -153,19 +155,21 @@ def _fit(
         if average:
             average.swap()
         save_model(model, folder.best)
+    if finish_heads(model, data, folder.best):
+        save_model(model, folder.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
-    _say(verbose, _what_is_kept(monitor, progress.history))
+    _say(verbose, _what_is_kept(data.problem, monitor, progress.history))
     model.load_weights(folder.model)
     if average:
         del model.weight_average
     return model
 
 
-def _what_is_kept(monitor: str | None, history: Mapping[str, Sequence[float]]) -> str:
+def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]]) -> str:
     epochs = len(history["loss"])
     if monitor is None:
         return f"Kept epoch {epochs}, the last: there is no validation to choose by."
-    epoch = best_epoch(monitor, history[monitor])
+    epoch = best_epoch(_direction(problem, monitor), history[monitor])
     return f"Kept epoch {epoch + 1} of {epochs}: {monitor} {history[monitor][epoch]:.4f} is the best."
 
 
@@ -193,7 +197,7 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
             raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
         return None
     known = [f"val_{name}" for name in model.get_metrics_result()]
-    with_auc = [name for name in labeled if tasks[name].kind == "binary" and data.has_both_classes("valid", name)]
+    with_auc = [name for name in labeled if tasks[name].monitor[0] == "auc" and data.has_both_classes("valid", name)]
     chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
     check_one_of("fit", "monitor", chosen, known)
     task = chosen.removeprefix("val_").rpartition("/")[0]
@@ -202,6 +206,13 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
         rule = "be a metric that the validation split has the labels for"
         raise ValueError(error_text("fit", "monitor", rule, chosen, f"Tasks with such labels: {measurable}."))
     return chosen
+
+
+def _direction(problem: Problem, monitor: str) -> str:
+    """Whether a metric is better the larger (`"max"`) or the smaller (`"min"`) it is."""
+    task, _, metric = monitor.removeprefix("val_").rpartition("/")
+    known = {"mean_auc": "max"} if not task else dict([problem.task(task).monitor])
+    return known.get(metric, "min")  # all else are losses
 
 
 def _callbacks(
@@ -233,7 +244,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.best, monitor, options.patience))
+        own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     others = [*own, *further]

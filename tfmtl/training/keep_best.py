@@ -9,6 +9,8 @@ import keras
 from tfmtl.training.faults import weight_faults
 from tfmtl.training.training_error import TrainingError, written
 
+_SIGNS = {"max": 1.0, "min": -1.0}
+
 
 class KeepBest(keras.callbacks.Callback):
     """Saves the model at every epoch that is better than all before; stops after `patience` epochs that are not.
@@ -18,7 +20,8 @@ class KeepBest(keras.callbacks.Callback):
 
     Args:
         path: where the best model goes, a `.keras` file.
-        monitor: str. Metric, as in the logs; `auc` in its end means that more is better.
+        monitor: str. Metric, as in the logs.
+        direction: str. `"max"` or `"min"`: which way the metric is better.
         patience: int. Epochs without improvement before training stops.
 
     Raises:
@@ -26,12 +29,12 @@ class KeepBest(keras.callbacks.Callback):
             cannot be written.
     """
 
-    def __init__(self, path: Path, monitor: str, patience: int) -> None:
+    def __init__(self, path: Path, monitor: str, direction: str, patience: int) -> None:
         super().__init__()
         self._path = path
         self._monitor = monitor
         self._patience = patience
-        self._sign = _sign(monitor)
+        self._sign = _SIGNS[direction]
         self._best: float | None = None
         self._waited = 0
 
@@ -53,13 +56,9 @@ class KeepBest(keras.callbacks.Callback):
         save_model(self.model, self._path)
 
 
-def best_epoch(monitor: str, values: Sequence[float]) -> int:
+def best_epoch(direction: str, values: Sequence[float]) -> int:
     """The epoch, from 0, whose model is kept: the first of the best ones."""
-    return max(range(len(values)), key=lambda epoch: (_sign(monitor) * values[epoch], -epoch))
-
-
-def _sign(monitor: str) -> float:
-    return 1.0 if monitor.endswith("auc") else -1.0
+    return max(range(len(values)), key=lambda epoch: (_SIGNS[direction] * values[epoch], -epoch))
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 
 from tfmtl.data import PreparedData
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem
+from tfmtl.data.feature_counts import FeatureViews, length_name
+from tfmtl.models.batch_losses import label_parts
+from tfmtl.schema import Problem
+from tfmtl.tasks import behavior_of
 
 _ROWS = 100_000
 _BATCH = 4096
@@ -43,7 +46,9 @@ class LabelLeak:
 
 
 def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _THRESHOLD) -> list[LabelLeak]:
-    """The features whose single-feature AUC exceeds a threshold for a binary task, the highest first.
+    """The features whose single-feature AUC exceeds a threshold for a task's event, the highest first.
+
+    The event is the label itself of a binary task; of others what their kind says, such as a label above the median.
 
     A number is scored by its value, in the better of both directions, and as an id of 200 equally frequent bins, since
     a model also sees that it is missing or lies in the middle. An id is scored by the mean label of its rows in the
@@ -57,14 +62,18 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
         threshold: float. Defaults to `0.98`.
     """
     features, labels = _sample(data, rows)
+    targets = {
+        task.name: target
+        for task in data.problem.tasks
+        if (target := behavior_of(task).leak_target(label_parts(task, labels))) is not None
+    }
     best: dict[tuple[str, str], float] = {}
     for name, values in _columns(data.problem, features):
-        for task in data.problem.tasks:
-            if task.kind == "binary":
-                known = ~np.isnan(labels[task.name])
-                auc = single_feature_auc(values[known], labels[task.name][known] > 0.5)
-                if auc is not None and auc > threshold:
-                    best[name, task.name] = max(auc, best.get((name, task.name), 0.0))
+        for task, target in targets.items():
+            known = ~np.isnan(target)
+            auc = single_feature_auc(values[known], target[known] > 0.5)
+            if auc is not None and auc > threshold:
+                best[name, task] = max(auc, best.get((name, task), 0.0))
     return sorted((LabelLeak(*names, auc) for names, auc in best.items()), key=lambda leak: -leak.auc)
 
 
@@ -131,14 +140,12 @@ def _joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            yield f"{feature.name} (length)", np.count_nonzero(features[feature.name], axis=1)
-            yield feature.name, features[feature.name]
-        elif isinstance(feature, NumericFeature | CategoricalFeature):
-            yield feature.name, features[feature.name]
-            if features[feature.name].dtype.kind == "f":
-                yield feature.name, _bins(features[feature.name])
+    for name, view in FeatureViews(problem).of(features).items():
+        if view.form == "lists":
+            yield length_name(name), np.count_nonzero(view.values, axis=1)
+        yield name, view.values
+        if view.form == "numbers":
+            yield name, _bins(view.values)
     for sequence in problem.sequences:
         ids = features[sequence.column_key(sequence.columns[0])]
-        yield f"{sequence.name} (length)", np.count_nonzero(ids, axis=1)
+        yield length_name(sequence.name), np.count_nonzero(ids, axis=1)

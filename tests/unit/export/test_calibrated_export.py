@@ -142,9 +142,10 @@ def test_figure(wrong: tuple, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "method", "message"),
     [
-        ("clik", "platt", "`task` must be one of ['click', 'buy']. Received: task='clik'. Use one of these. "
+        ("clik", "platt", "`task` must be one of ['click', 'buy', 'watch']. Received: task='clik'. Use one of these. "
                           "Did you mean 'click'?"),
-        ("watch", "platt", "`task` must be one of ['click', 'buy']. Received: task='watch'."),
+        ("watch", "platt", "`task` must be a task whose score is a probability, which kind 'regression' has not. "
+                           "Received: task='watch'. Tasks to calibrate: ['click', 'buy']."),
         ("click", "plat", "`method` must be one of ['platt', 'isotonic', 'negatives']. Received: method='plat'."),
         ("click", "platt:2", "`method` must have nothing after its name. Received: method='platt:2'."),
         ("click", "negatives", "`method` must say a share in (0, 1]. Received: method='negatives'."),

@@ -1,4 +1,4 @@
-"""evaluate_task: its keys, its None for undefined values, and that metrics load no TensorFlow."""
+"""The reports of tasks: their keys, None for undefined values, and that metrics load no TensorFlow."""
 
 import json
 import math
@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics
 
 import tfmtl.metrics
-from tfmtl.metrics import evaluate_task
+from tfmtl.metrics import binary_report, regression_report
 
 BINARY_KEYS = [
     "auc",
@@ -34,7 +34,7 @@ def test_binary_report() -> None:
     known = (generator.random(400) < probabilities).astype(float)
     missing = generator.random(400) < 0.25
     groups = generator.integers(0, 40, 400).astype(str)
-    report = evaluate_task("binary", np.where(missing, np.nan, known), probabilities, groups)
+    report = binary_report(np.where(missing, np.nan, known), probabilities, groups)
     assert list(report) == BINARY_KEYS
     assert report["auc"] == pytest.approx(sklearn.metrics.roc_auc_score(known[~missing], probabilities[~missing]))
     assert report["log_loss"] == pytest.approx(sklearn.metrics.log_loss(known[~missing], probabilities[~missing]))
@@ -47,15 +47,15 @@ def test_binary_report() -> None:
 
 def test_groups_add_their_keys_alone() -> None:
     labels, probabilities = [0, 1, 1, 0], [0.2, 0.6, 0.3, 0.4]
-    without = evaluate_task("binary", labels, probabilities)
-    with_groups = evaluate_task("binary", labels, probabilities, ["a", "a", "b", "b"])
+    without = binary_report(labels, probabilities)
+    with_groups = binary_report(labels, probabilities, ["a", "a", "b", "b"])
     assert {**with_groups, **without} == with_groups
     assert set(with_groups) - set(without) == {"gauc", "gauc_groups", "gauc_groups_skipped"}
     assert (without["auc"], with_groups["gauc"]) == (0.75, 0.5)
 
 
 def test_regression_report() -> None:
-    report = evaluate_task("regression", [1.0, math.nan, 3.0], [2.0, 9.0, 5.0], ["a", "b", "c"])
+    report = regression_report([1.0, math.nan, 3.0], [2.0, 9.0, 5.0])
     assert list(report) == REGRESSION_KEYS
     assert report == {
         "rmse": pytest.approx(math.sqrt(2.5)),
@@ -69,14 +69,15 @@ def test_regression_report() -> None:
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])
 def test_undefined_values_are_none(kind: str) -> None:
-    report = evaluate_task(kind, [math.nan, math.nan], [0.5, 0.5], ["a", "b"])
+    columns = ([math.nan, math.nan], [0.5, 0.5])
+    report = binary_report(*columns, ["a", "b"]) if kind == "binary" else regression_report(*columns)
     counts = {"examples": 0, "missing_labels": 2, "gauc_groups": 0, "gauc_groups_skipped": 0}
     assert report == {key: counts.get(key) for key in (BINARY_KEYS if kind == "binary" else REGRESSION_KEYS)}
     json.dumps(report, allow_nan=False)
 
 
 def test_one_class_leaves_the_rest_defined() -> None:
-    report = evaluate_task("binary", [1, 1], [0.5, 0.5])
+    report = binary_report([1, 1], [0.5, 0.5])
     assert report["auc"] is None
     assert report["normalized_entropy"] is None
     assert report["log_loss"] == pytest.approx(math.log(2))
@@ -84,13 +85,8 @@ def test_one_class_leaves_the_rest_defined() -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError) as caught:
-        evaluate_task("regresion", [1.0], [1.0])
-    assert "evaluate_task: `kind` must be one of ['binary', 'regression']. Received: kind='regresion'." in str(
-        caught.value
-    )
-    with pytest.raises(ValueError, match=r"evaluate_task: `probabilities` must lie in \[0, 1\]. .* probabilities=4.0"):
-        evaluate_task("binary", [1, 0], [0.5, 4.0])
+    with pytest.raises(ValueError, match=r"binary_report: `probabilities` must lie in \[0, 1\]. .* probabilities=4.0"):
+        binary_report([1, 0], [0.5, 4.0])
 
 
 def test_exact_metrics_load_neither_keras_nor_tensorflow() -> None:

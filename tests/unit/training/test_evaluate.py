@@ -10,8 +10,8 @@ import pytest
 from tests.support.layer_checks import randomize_weights
 from tests.support.tiny_problem import keyless_problem, prepare, tiny_model
 from tfmtl.data import PreparedData
-from tfmtl.metrics import evaluate_task
 from tfmtl.models import MultiTaskModel
+from tfmtl.tasks import behavior_of
 from tfmtl.training import evaluate, predict
 
 
@@ -55,8 +55,18 @@ def test_evaluate_equals_the_exact_metrics(tiny_data: PreparedData, model: Multi
     report = evaluate(model, tiny_data)
     assert list(report) == ["click", "buy", "watch"]
     for task in tiny_data.problem.tasks:
-        expected = evaluate_task(task.kind, labels[task.name], predictions[task.name], groups)
+        behavior = behavior_of(task)
+        expected = behavior.exact_metrics({"": labels[task.name]}, {"": predictions[task.name]}, groups)
+        baseline = report[task.name].pop("baseline")
         assert report[task.name] == pytest.approx(expected, rel=1e-5)
+        known = labels[task.name][~np.isnan(labels[task.name])].astype(np.float64)
+        mean = tiny_data.inputs.label_means[task.name]
+        assert baseline["mean_prediction"] == pytest.approx(mean)
+        if task.kind == "binary":
+            assert baseline["auc"] == 0.5
+            assert baseline["log_loss"] == pytest.approx(-np.mean(known * np.log(mean) + (1 - known) * np.log1p(-mean)))
+        else:
+            assert baseline["rmse"] == pytest.approx(np.sqrt(np.mean((known - mean) ** 2)))
     assert report["click"]["gauc_groups"] > 0
     assert report["buy"]["missing_labels"] + report["buy"]["examples"] == 120
     assert json.loads(json.dumps(report, allow_nan=False)) == report
@@ -68,18 +78,10 @@ def test_without_users_there_are_no_groups(tmp_path: Path) -> None:
     report = evaluate(tiny_model(data.inputs), data)
     assert "auc" in report["click"]
     assert "gauc" not in report["click"]
-    assert evaluate(tiny_model(data.inputs), data, "valid") == {
-        "click": {
-            "auc": None,
-            "log_loss": None,
-            "normalized_entropy": None,
-            "ece": None,
-            "mean_prediction": None,
-            "mean_label": None,
-            "examples": 0,
-            "missing_labels": 0,
-        }
-    }
+    undefined = dict.fromkeys(
+        ("auc", "log_loss", "normalized_entropy", "ece", "mean_prediction", "mean_label"), None
+    ) | {"examples": 0, "missing_labels": 0}
+    assert evaluate(tiny_model(data.inputs), data, "valid") == {"click": {**undefined, "baseline": undefined}}
 
 
 @pytest.mark.parametrize("measure", [evaluate, predict])

@@ -31,13 +31,17 @@ def calibrate(
         predictions: likewise, the model's probabilities.
 
     Raises:
-        ValueError: a task is unknown or not binary, a method unknown, the split has not both labels, or
+        ValueError: a task is unknown or its score no probability, a method unknown, the split has not both labels, or
             the model puts negatives above positives.
     """
-    binary = [task.name for task in problem.tasks if task.kind == "binary"]
+    known = {task.name: task for task in problem.tasks}
     calibrators: dict[str, Calibrator] = {}
     for task, method in methods.items():
-        check_one_of("calibrate", "task", task, binary)
+        check_one_of("calibrate", "task", task, list(known))
+        if not known[task].calibrates:
+            able = [name for name, each in known.items() if each.calibrates]
+            rule = f"be a task whose score is a probability, which kind '{known[task].kind}' has not"
+            raise ValueError(error_text("calibrate", "task", rule, task, f"Tasks to calibrate: {able}."))
         calibrators[task] = _calibrator(task, method, labels[task], predictions[task])
     return calibrators
 

@@ -13,7 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts
 from tfmtl.preprocessing.fitting.number_facts import NumberFacts
 from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature, Problem
@@ -27,17 +29,17 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     batch = batch.filter(pc.equal(batch.column(columns.SPLIT), SPLITS.index("train")))
     counted = []
     for feature in problem.features:
-        values = batch.column(feature.name)
         if isinstance(feature, NumericFeature):
-            counted.append(((FEATURE, feature.name), count_numbers(values)))
-        elif feature.hash_buckets is None:
+            counted.append(((FEATURE, feature.name), count_numbers(batch.column(feature.name))))
+        elif isinstance(feature, CategoricalFeature) and feature.hash_buckets is None:
+            values = batch.column(feature.name)
             flat = pc.list_flatten(values) if feature.multi_valued else values
             counted.append(((TABLE, feature.table_name), _count(flat)))
     examples = batch.filter(batch.column(columns.IS_EXAMPLE))
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
-        counted.append(((LABEL, task.name), count_numbers(examples.column(columns.label(task.name)))))
+        counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
 
 
@@ -47,7 +49,8 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     if "bits" in tables[0].column_names:
         return merge_number_counts(tables)
     merged = pa.concat_tables(tables)
-    return merged.group_by("value").aggregate([("count", "sum")]).rename_columns(["value", "count"])
+    keys = [name for name in merged.column_names if name != "count"]
+    return merged.group_by(keys).aggregate([("count", "sum")]).rename_columns([*keys, "count"])
 
 
 def _count(values: pa.Array) -> pa.Table:
@@ -78,15 +81,18 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                     f"the numbers in column '{feature.column_name}' {facts.narrow()}. Subtract an offset in the log, "
                     "or take it out of the features if it is a time."
                 )
-    labels = {task.name: NumberFacts(counts.get((LABEL, task.name))).moments() for task in problem.tasks}
+    states = {feature.name: behavior_of(feature, problem).fit_state() for feature in problem.features}
+    labels = {task.name: LabelFacts(task, counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
         vocabulary_counts=vocabulary_counts,
         boundaries=boundaries,
         means=means,
         deviations=deviations,
-        label_means={name: mean for name, (mean, _) in labels.items()},
-        label_deviations={name: deviation for name, (_, deviation) in labels.items()},
+        label_means={name: facts.moments[0] for name, facts in labels.items()},
+        label_deviations={name: facts.moments[1] for name, facts in labels.items()},
+        task_state={name: facts.state for name, facts in labels.items() if facts.state},
+        states={name: state for name, state in states.items() if state is not None},
         notes=tuple(notes),
     )
 

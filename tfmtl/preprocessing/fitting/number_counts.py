@@ -49,13 +49,13 @@ def rounded(table: pa.Table) -> pa.Table:
 
 def _at_bits(table: pa.Table, bits: int) -> pa.Table:
     if bits < _ALL_BITS:
-        values = pa.array(_shortened(table["value"].to_numpy(), bits))
+        values = pa.array(shortened(table["value"].to_numpy(), bits))
         table = table.set_column(0, "value", values)
     summed = table.group_by("value").aggregate([("count", "sum")])
     return _with_bits(summed["value"], summed["count_sum"], bits)
 
 
-def _shortened(numbers: np.ndarray, bits: int) -> np.ndarray:
+def shortened(numbers: np.ndarray, bits: int) -> np.ndarray:
     """float32 cut off after so many bits, rounded at 16; infinities stay as they are."""
     dropped = np.uint32(_ALL_BITS - bits)
     half = np.uint32(1) << (dropped - np.uint32(1)) if bits == ROUNDED_BITS else np.uint32(0)

@@ -1,0 +1,41 @@
+"""Where a condition of the problem file holds."""
+
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tfmtl.preprocessing.reading.raw_columns import RawColumns
+from tfmtl.schema import Condition
+from tfmtl.schema.clause import AllOf, AnyOf, Expression, Not
+
+_COMPARE = {
+    "==": pc.equal,
+    "!=": pc.not_equal,
+    ">=": pc.greater_equal,
+    "<=": pc.less_equal,
+    ">": pc.greater,
+    "<": pc.less,
+}
+
+
+def holds(condition: Condition | None, raw: RawColumns, num_rows: int) -> pa.Array:
+    """Where the condition holds; `None` holds everywhere, what is unknown does not."""
+    if condition is None:
+        return pa.array(np.ones(num_rows, bool))
+    return pc.fill_null(_truth(condition.expression, raw), False)
+
+
+def _truth(expression: Expression, raw: RawColumns) -> pa.Array:
+    """True, false, or null where a missing value leaves it unknown."""
+    if isinstance(expression, Not):
+        return pc.invert(_truth(expression.part, raw))
+    if isinstance(expression, AllOf | AnyOf):
+        join = pc.and_kleene if isinstance(expression, AllOf) else pc.or_kleene
+        return reduce(join, [_truth(part, raw) for part in expression.parts])
+    column = raw.text(expression.column) if expression.reads_text else raw.number(expression.column)
+    if expression.operator == "in":
+        known = pc.is_in(column, pa.array(expression.value, column.type))
+        return pc.if_else(pc.is_valid(column), known, pa.scalar(None, pa.bool_()))
+    return _COMPARE[expression.operator](column, expression.value)
