@@ -12,8 +12,10 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Dialect,
+    HistoryFeature,
     Keys,
     LabelWindow,
+    MatchFeature,
     MulticlassTask,
     NumericFeature,
     OrdinalTask,
@@ -21,6 +23,7 @@ from tfmtl.schema import (
     QuantileTask,
     SequenceFeature,
     Split,
+    TimePartFeature,
 )
 from tfmtl.schema.registry import FEATURES, TASKS
 from tfmtl.schema.strict import plain
@@ -33,6 +36,9 @@ SECTIONS: dict[str, type[Any]] = {
     "A categorical feature": CategoricalFeature,
     "A numeric feature": NumericFeature,
     "A sequence": SequenceFeature,
+    "History": HistoryFeature,
+    "Match": MatchFeature,
+    "Time part": TimePartFeature,
     "A task": BinaryTask,
     "A multiclass task": MulticlassTask,
     "An ordinal task": OrdinalTask,
