@@ -12,14 +12,17 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Dialect,
+    HistoryFeature,
     Keys,
     LabelWindow,
+    MatchFeature,
     NumericFeature,
     Problem,
     SequenceFeature,
     Split,
     SurvivalTask,
     TaskRecord,
+    TimePartFeature,
 )
 from tfmtl.schema.registry import FEATURES, TASKS
 from tfmtl.schema.strict import plain
@@ -32,6 +35,9 @@ SECTIONS: dict[str, type[Any]] = {
     "A categorical feature": CategoricalFeature,
     "A numeric feature": NumericFeature,
     "A sequence": SequenceFeature,
+    "History": HistoryFeature,
+    "Match": MatchFeature,
+    "Time part": TimePartFeature,
     "A task": BinaryTask,
     "A survival task": SurvivalTask,
     "A label window": LabelWindow,

@@ -97,7 +97,7 @@ def export(
         profile = FeatureProfile.of_split(data, "train")
         (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
         requests = data.requests()
-        golden = write_golden(model, data.problem, requests, answers, extra)
+        golden = write_golden(model, data.problem, module.transform, requests, answers, extra)
         if answers.calibrators:
             report = calibration_report(answers.calibrators, splits)
             (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfmtl.data import RawTransform
-from tfmtl.data.example_spec import candidate_features, parse_raw_examples, rank_signature, raw_signature
+from tfmtl.data.example_spec import (
+    candidate_features,
+    candidate_tensors,
+    parse_raw_examples,
+    rank_signature,
+    raw_signature,
+)
 from tfmtl.export.answers import Answers
 from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
@@ -97,7 +103,7 @@ class ServingModule(tf.Module):
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""
-        candidates = candidate_features(self._problem)
+        candidates = candidate_tensors(self._problem)
         specs = signature_specs(self._problem)
 
         @tf.function(autograph=False)  # nothing here depends on a tensor's value

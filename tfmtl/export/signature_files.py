@@ -20,7 +20,7 @@ from tfmtl.export.serving_module import (
     signature_specs,
 )
 from tfmtl.export.warmup import predict_request, request_tensors
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
 from tfmtl.tasks.signature import Signature
 
 PAGE_FILE = "signature.md"
@@ -211,19 +211,7 @@ def input_text(problem: Problem, key: str) -> str:
     """What an input holds."""
     if key == "examples":
         return "serialized examples"
-    if key == problem.keys.time:
-        return "when the request is made, in the log's unit"
-    for sequence in problem.sequences:
-        if key == sequence.time_key:
-            return f"times of the events of `{sequence.name}`, in the log's unit"
-        if key in map(sequence.column_key, sequence.columns):
-            return f"events of `{sequence.name}` before the request, oldest first; the last {sequence.max_length} count"
-    feature = problem.feature(key)
-    if not isinstance(feature, CategoricalFeature):
-        return f"number of side `{feature.side}`, `NaN` where missing"
-    if feature.multi_valued:
-        return f"texts of side `{feature.side}`, the first {feature.max_values} count; `[]` where missing"
-    return f'text of side `{feature.side}`, `""` where missing'
+    return next(each.text for each in problem.inputs if each.key == key)
 
 
 # === The schema ===

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnings, log_warnings
+from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnings, log_warnings, names_with_rates
 from tfmtl.preprocessing.reading.raw_batch import LINES
-from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
 from tfmtl.tasks import behavior_of
 
@@ -123,12 +123,11 @@ def _split_facts(problem: Problem, totals: Mapping[str, float], split: str) -> d
         if task in problem.late_tasks:
             tasks[task.name]["undecided"] = int(totals[f"{split}/undecided/{task.name}"])
     rates = {}
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and not feature.multi_valued:
-            rates[feature.name] = {
-                "out_of_vocabulary": _share(totals[f"{split}/out_of_vocabulary/{feature.name}"], examples),
-                "missing": _share(totals[f"{split}/missing/{feature.name}"], examples),
-            }
+    for name in names_with_rates(problem):
+        rates[name] = {
+            "out_of_vocabulary": _share(totals[f"{split}/out_of_vocabulary/{name}"], examples),
+            "missing": _share(totals[f"{split}/missing/{name}"], examples),
+        }
     days = {"days": examples_per_day(totals, split)} if problem.keys.time is not None else {}
     return {"examples": examples, **days, "tasks": tasks, "features": rates}
 
