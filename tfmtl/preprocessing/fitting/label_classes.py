@@ -40,7 +40,7 @@ def one_class_tasks(
     found = []
     for task in problem.tasks:
         facts = manifest["splits"]["train"]["tasks"][task.name]
-        if not isinstance(task, BinaryTask) or not facts["labels"] or 0.0 < facts["mean"] < 1.0:
+        if not task.can_be_parent or not facts["labels"] or 0.0 < facts["mean"] < 1.0:
             continue
         only = int(facts["mean"])
         sentence = f"task '{task.name}' has one class in the training split: all {facts['labels']} labels are {only}."
