@@ -15,11 +15,14 @@ PUBLIC = {
         "models",
         "operators",
         "optimizers",
+        "register_bottom",
+        "register_sharing",
         "report",
         "retrieval",
         "schema",
         "sharpness",
         "survival",
+        "testing",
         "training",
     },
     "tfmtl.balancing": {
@@ -43,6 +46,7 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
+    "tfmtl.testing": {"check_balancer", "check_bottom_layer", "check_sharing_layer"},
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {

@@ -125,7 +125,7 @@ class MultiTaskModel(DistributedModel):
         self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
         unfit = [task.name for task in tasks if not task.correlates]
-        if unfit and getattr(sharing, "uses_label_correlation", False):
+        if unfit and sharing.uses_label_correlation:
             rule = f"not ask how labels correlate beside tasks whose label is more than a number, {unfit}"
             advice = "Use another preset, or a sharing layer without a virtual gradient."
             raise ValueError(error_text("MultiTaskModel", "sharing", rule, type(sharing).__name__, advice))
