@@ -12,12 +12,15 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Dialect,
+    HistoryFeature,
     Keys,
     LabelWindow,
+    MatchFeature,
     NumericFeature,
     Problem,
     SequenceFeature,
     Split,
+    TimePartFeature,
 )
 from tfmtl.schema.registry import FEATURES, TASKS
 from tfmtl.schema.strict import plain
@@ -30,6 +33,9 @@ SECTIONS: dict[str, type[Any]] = {
     "A categorical feature": CategoricalFeature,
     "A numeric feature": NumericFeature,
     "A sequence": SequenceFeature,
+    "History": HistoryFeature,
+    "Match": MatchFeature,
+    "Time part": TimePartFeature,
     "A task": BinaryTask,
     "A label window": LabelWindow,
     "Split": Split,

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import resource
 import shutil
 import socket
 import subprocess
@@ -170,6 +171,26 @@ def test_versions_that_come_and_go(server, exported):
     for version in range(7, 19):
         swap(version)
     assert_flat(before, server.resources(), max_growth_mb=80)
+
+
+def test_descriptors_that_run_out_are_a_line_and_no_traceback(server):
+    """And the server is there again when they are back."""
+    pid = server.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    in_use = server.resources().descriptors
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (in_use + 20, limits[1]))
+    crowd = []
+    try:
+        for _ in range(60):
+            crowd.append(socket.create_connection(("127.0.0.1", server.rest_port), timeout=20))
+        wait_until(lambda: "A connection cannot be taken: Too many open files." in server.log.read_text())
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        for connection in crowd:
+            connection.close()
+    wait_until(lambda: post(server, b"{}")[0] == 400)
+    log = server.log.read_text()
+    assert log.count("A connection cannot be taken") <= 3 and "Traceback" not in log
 
 
 def wait_until(condition):

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "sharpness")
+_MATHEMATICS = ("losses", "metrics", "optimizers", "balancing", "sharpness")
+_FEATURES = ("features", "data", "layers", *_MATHEMATICS)
 _KINDS = ("tasks",)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -14,10 +15,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),
     "tfmtl.survival": ("schema", "core"),
-    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _FEATURES},
+    "tfmtl.features": ("schema", "core"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _MATHEMATICS},
+    **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("data", "layers")},
+    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
-    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data", "tasks"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
+    "tfmtl.testing": ("core", "layers", "balancing"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),

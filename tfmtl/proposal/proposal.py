@@ -304,8 +304,8 @@ def _guess_features(
             codes = column.counts[0].tolist()
             proposal.notes.append(
                 f"what do the codes of column '{name}' mean ({', '.join(codes[:6])})? If they say what happened, "
-                f'histories may be made of them, as in when: "{_quoted(name)} == {codes[0]}"; if they are known before, '
-                "add the column as a categorical feature"
+                f'histories may be made of them, as in when: "{_quoted(name)} == {codes[0]}"; if they are known '
+                "before, add the column as a categorical feature"
             )
             continue
         if user and time and roles.is_time_to_next(column, columns[user], columns[time]):

@@ -59,7 +59,7 @@ def test_the_good_problem_is_good() -> None:
 
 WRONG_KEYS = [
     ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', "
-     "'missing', 'name', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
+     "'missing', 'name', 'plugins', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
     ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'order', 'time', 'time_unit', 'user', "
      "'weight']. "
      "Did you mean 'user'?"),
@@ -79,10 +79,8 @@ WRONG_KEYS = [
     ("tasks.2.name", ..., "tasks[2]: key 'name' is missing. Add it."),
     ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression']. "
      "Received: {'name': 'watch', 'label': 'seconds'}."),
-    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric']. "
-     "Received: 'item'."),
-    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric']. "
-     "Received: kind='categoric'. Did you mean 'categorical'?"),
+    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric', "),
+    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric', "),
     ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression']. "
      "Received: kind=['binary']."),
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
@@ -338,7 +336,7 @@ def test_tensor_names_of_two_sequences_never_meet() -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "text"),
     [
-        ("features", (BinaryTask("x"),), "`features[0]` must be CategoricalFeature or NumericFeature."),
+        ("features", (BinaryTask("x"),), "`features[0]` must be FeatureRecord."),
         ("tasks", ("click",), "`tasks[0]` must be TaskRecord. Received: tasks[0]='click' (str)."),
         ("keys", {"user": "u"}, "`keys` must be Keys. Received: keys={'user': 'u'} (dict)."),
         ("split", None, "`split` must be Split. Received: split=None (NoneType)."),

@@ -1,16 +1,22 @@
 """A feature whose values are numbers."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-from tfmtl.schema.categorical_feature import SIDES
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score")
 
 
 @dataclass(frozen=True)
-class NumericFeature:
+class NumericFeature(FeatureRecord):
     """A numeric column, scaled or cut into buckets by training statistics.
 
     - `quantiles`: ids of `buckets` equally frequent buckets, 2 and up; 0 for a
@@ -65,3 +71,23 @@ class NumericFeature:
     def table_name(self) -> str:
         """The embedding table the bucket ids index."""
         return self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def not_in_events(self) -> str | None:
+        if self.is_bucketized:
+            return None
+        return f"whose transform is {self.transform!r}. Use transform 'quantiles' for a number inside events"
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        text = f"number of side `{self.side}`, `NaN` where missing"
+        return (RequestInput(self.name, "float32", (), self.side, text),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        if self.is_bucketized:
+            table = self.table_name
+            return (EncodedTensor(self.name, "id", self.name, (), table, None, self.dim, True, self.side),)
+        return (EncodedTensor(self.name, "number", self.name, dim=self.dim, side=self.side),)
