@@ -78,11 +78,11 @@ WRONG_KEYS = [
     ("features.1.name", ..., "features[1]: key 'name' is missing. Add it."),
     ("sequences.0.columns", ..., "sequences[0]: key 'columns' is missing. Add it."),
     ("tasks.2.name", ..., "tasks[2]: key 'name' is missing. Add it."),
-    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression']. "
-     "Received: {'name': 'watch', 'label': 'seconds'}."),
+    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression', "
+     "'survival']. Received: {'name': 'watch', 'label': 'seconds'}."),
     ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric', "),
     ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric', "),
-    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression']. "
+    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression', 'survival']. "
      "Received: kind=['binary']."),
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
     ("tasks", None, "tasks: must be a list. Received: None."),
@@ -116,7 +116,7 @@ WRONG_TYPES = [
     ("features.1.max_values", 0, "`max_values` must be an int of at least 1. Received: max_values=0."),
     ("features.2.buckets", 1, "features[2]: NumericFeature 'price': `buckets` must be an int of at least 2. "
      "Received: buckets=1."),
-    ("features.2.transform", "zscore", "`transform` must be one of ['quantiles', 'z_score', 'log_z_score']. "
+    ("features.2.transform", "zscore", "`transform` must be one of ['quantiles', 'z_score', 'log_z_score', 'both']. "
      "Received: transform='zscore'. Did you mean 'z_score'?"),
     ("sequences.0.columns", "item", "sequences[0]: SequenceFeature 'bought': `columns` must be a list of text. "
      "Received: columns='item' (str)."),
