@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from tfmtl.schema.problem_error import ProblemError
@@ -31,8 +31,8 @@ class SurvivalTask(TaskRecord):
     any it is 20 survival quantiles. Further arguments: see `TaskRecord`.
 
     Args:
-        time: str. Column with the time from a row's start until it ended or was last seen, at least 0. Required.
-        event: str. Column that is 1 where the row ended at that time, 0 where it was still running. Required.
+        time: str. Column with the time from a row's start until it ended or was last seen, at least 0.
+        event: str. Column that is 1 where the row ended at that time, 0 where it was still running.
         unit: str or None. Of `time`: `"seconds"`, `"minutes"`, `"hours"`, `"days"` or `"weeks"`. Needed in a split by
             time, where rows that were running when the next split begins are censored there. Defaults to `None`.
         intervals: list of numbers. Right edges of the intervals, ascending; the first starts at 0. Defaults to `()`.
@@ -62,8 +62,8 @@ class SurvivalTask(TaskRecord):
     needs_known_until: ClassVar[bool] = True
     correlates: ClassVar[bool] = False
 
-    time: str = ""
-    event: str = ""
+    time: str = field(kw_only=True)
+    event: str = field(kw_only=True)
     unit: str | None = None
     intervals: tuple[float, ...] = ()
     quantiles: int | None = None
