@@ -13,9 +13,10 @@ MODULES = {
     ConditionalTransformerBlock ConversionChain CrossExpert CrossNetwork DTRNBottom EventPositions ExpertBank
     FactorizationMachine FeatureEmbedding FieldInteractionExpert GroupTransformer HeterogeneousExperts
     HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE MaskedSelfAttention
-    MeanPooling PLE PairSequenceEncoder PatternSelector RegressionHead SetAttentionBlock SharedBottom
-    SharedBottomRepresentation SingleTask SoftSelectionBottom SoftSelectionGate SoftmaxGate SqueezeExcitation
-    StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank VirtualGradientGate
+    MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead RegressionHead
+    SetAttentionBlock SharedBottom SharedBottomRepresentation SingleTask SoftSelectionBottom SoftSelectionGate
+    SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
+    VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """
     ASAM Adagrad AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG

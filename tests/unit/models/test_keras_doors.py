@@ -57,7 +57,7 @@ def test_every_registered_class_is_known_by_name() -> None:
     assert {tfmtl.metrics.HistogramAUC, tfmtl.metrics.MaskedRMSE}
     listed = {name for names in MODULES.values() for name in names.split()}
     registered = {key.split(">")[1] for key in keras.saving.get_custom_objects() if key.startswith("tfmtl>")}
-    assert listed == registered
+    assert listed == registered, f"bring tfmtl/keras_classes.py up to date: {listed ^ registered}"
 
 
 def test_keras_export(fitted: tuple, tmp_path: Path) -> None:
