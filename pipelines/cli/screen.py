@@ -19,6 +19,12 @@ _HEADINGS = {
     "ece_calibrated": "ECE calibrated",
     "rmse": "RMSE",
     "mae": "MAE",
+    "harrell": "Harrell c",
+    "antolini": "Antolini c",
+    "uno": "Uno c",
+    "ibs": "IBS",
+    "nll": "NLL",
+    "d_calibration_p": "D-calibration p",
 }
 
 
