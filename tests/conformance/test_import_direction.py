@@ -66,6 +66,10 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/values/a.py", "import tensorflow as tf", "standard library, numpy and pyarrow, not tensorflow"),
         ("tfmtl/values/a.py", "from tfmtl.core import b", "tfmtl.values may import schema, not tfmtl.core.b"),
         ("tfmtl/novel/a.py", "import math", "tfmtl.novel has no place in the order of imports"),
+        ("serving/protocol/a.py", "from serving.server.limits import B", "protocol must not import serving.server"),
+        ("serving/protocol/a.py", "import serving.client.b", "serving.protocol must not import serving.client"),
+        ("serving/client/a.py", "from serving.server import b", "serving.client must not import serving.server"),
+        ("serving/server/a.py", "from serving.client import b", "serving.server must not import serving.client"),
         (
             "serving/a.py",
             "from tfmtl.core import b",

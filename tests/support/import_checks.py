@@ -36,6 +36,13 @@ SCHEMA_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"yaml"})
 VALUES_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"numpy", "pyarrow"})
 SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values")  # neither loads TensorFlow; a client spells values as the log's
 
+# What server and client both speak knows neither, and a client never needs the server.
+SERVING_PARTS_UNKNOWN_TO = {
+    "serving.protocol": ("serving.server", "serving.client", "serving.deployment"),
+    "serving.client": ("serving.server", "serving.deployment"),
+    "serving.server": ("serving.client", "serving.deployment"),
+}
+
 
 def import_errors(root: Path) -> list[str]:
     """Every import under `root` that goes the wrong way, as `file:line: reason`."""
@@ -70,6 +77,9 @@ def _objection(module: str, imported: str) -> str | None:
     if module.startswith("serving"):
         if top in PROJECT and top != "serving" and not imported.startswith(SERVING_MAY_IMPORT):
             return f"serving may import only {' and '.join(SERVING_MAY_IMPORT)}, not {imported}"
+        part, other = (".".join(name.split(".")[:2]) for name in (module, imported))
+        if other in SERVING_PARTS_UNKNOWN_TO.get(part, ()):
+            return f"{part} must not import {other}"
         return None
     box = ".".join(module.split(".")[:2])
     if box not in ALLOWED:
