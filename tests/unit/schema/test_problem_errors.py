@@ -14,9 +14,10 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     ProblemError,
+    RegressionTask,
     SequenceFeature,
 )
-from tfmtl.schema.problem_checks import check_histories
+from tfmtl.schema.problem_checks import check_histories, check_meaningful_parents
 
 GOOD: dict[str, Any] = {
     "name": "shop",
@@ -380,3 +381,13 @@ def test_a_history_of_a_label_that_comes_later() -> None:
         check_histories(problem())
     with pytest.raises(ProblemError, match="`known_at_event` must be false with `label_window`"):
         BinaryTask("late", label_window=LabelWindow("buy == 1", hours=1.0), known_at_event=True)
+
+
+def test_a_parent_that_means_nothing() -> None:
+    tasks = (BinaryTask("click"), RegressionTask("watch", parent="click"))
+    problem = Problem("p", (CategoricalFeature("item"),), tasks, Keys("u", "t"))
+    with pytest.raises(ProblemError, match=r"task 'watch' must not have a `parent`, .* such as \"click == 1\""):
+        check_meaningful_parents(problem)
+    check_meaningful_parents(
+        Problem("p", problem.features, (tasks[0], BinaryTask("buy", parent="click")), problem.keys)
+    )
