@@ -21,12 +21,14 @@ from serving.server.limits import Limits
 from serving.server.model_config import ModelConfig, read_model_config_file
 from serving.server.model_manager import ModelManager
 from serving.server.monitoring import Monitoring
+from serving.server.odd_times import OddTimes
 from serving.server.request_batcher import RequestBatcher
 from serving.server.request_log import RequestLog
 from serving.server.rest_guard import RestGuard, http_logger
 from serving.server.rest_service import RestService
 from serving.server.security import Security
 from serving.server.server_metrics import ServerMetrics
+from serving.server.shortages import ShortageHandler, warn_of_few_files
 from serving.version_folders import find_versions
 
 logger = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class LocalServer:
         security: Security or None. TLS, tokens, what browsers and HandleReloadConfigRequest may do. Defaults to None,
             `Security()`.
         request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
+        refuse_odd_times: bool. Whether a request is refused whose time is in another unit than training's, or before an
+            event of its own; else its rows are counted. Defaults to `False`.
 
     Attributes:
         grpc_port: int. While the server runs, the port it listens on.
@@ -89,6 +93,7 @@ class LocalServer:
         limits: Limits | None = None,
         security: Security | None = None,
         request_log: RequestLog | None = None,
+        refuse_odd_times: bool = False,
     ) -> None:
         _check_base_dir(Path(base_dir))
         config = ModelConfig(model_name, Path(base_dir), num_versions)
@@ -112,6 +117,7 @@ class LocalServer:
         self._limits = limits or Limits()
         self._security = security or Security()
         self._request_log = request_log
+        self._refuse_odd_times = refuse_odd_times
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop
         self._stopping: asyncio.Event
@@ -204,6 +210,8 @@ class LocalServer:
         """Loads, opens both ports, and closes everything in the reverse order."""
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._loop.set_exception_handler(ShortageHandler())
+        warn_of_few_files(self._limits)
         models, metrics = ModelManager(self._configs), ServerMetrics()
         async with AsyncExitStack() as stack:
             if self._request_log is not None:
@@ -212,7 +220,9 @@ class LocalServer:
             loader = stack.enter_context(ThreadPoolExecutor(1, "model-loader"))
             await self._loop.run_in_executor(loader, models.start)
             pool = stack.enter_context(ThreadPoolExecutor(thread_name_prefix="convert"))
-            batcher = stack.enter_context(RequestBatcher(self._batching, metrics))
+            batcher = stack.enter_context(
+                RequestBatcher(self._batching, metrics, OddTimes(metrics, self._refuse_odd_times))
+            )
             common = pool, self._limits, self._request_log
             drains = [
                 await self._open_grpc(

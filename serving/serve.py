@@ -23,6 +23,7 @@ from serving.server.server_options import (
     MaxRequests,
     MaxRows,
     ReadSeconds,
+    RefuseOddTimes,
     ReloadBase,
     ReloadTokenFile,
     TlsCertificate,
@@ -68,6 +69,7 @@ def serve(
     reload_token_file: ReloadTokenFile = None,
     reload_base: ReloadBase = None,
     allow_any_origin: AllowAnyOrigin = False,
+    refuse_odd_times: RefuseOddTimes = False,
     log_requests: Annotated[
         Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
     ] = None,
@@ -104,6 +106,7 @@ def serve(
         if log_requests is None
         else RequestLog(log_requests, log_rate, log_seed, max_folder_bytes=log_folder_bytes),
     }
+    options["refuse_odd_times"] = refuse_odd_times
     if (base_dir is None) == (model_config_file is None):
         raise ValueError("LocalServer: give a directory or a `model_config_file`, one of them.")
     if base_dir is not None:

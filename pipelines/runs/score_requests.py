@@ -1,5 +1,6 @@
 """Raw requests from a file through an exported model."""
 
+import gzip
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,8 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
-        requests: JSON lines, one object of raw features a line, or such an object under the key `features`.
+        requests: JSON lines, one object of raw features a line, or such an object under the key `features`; packed if
+            the name ends in `.gz`.
 
     Raises:
         FileNotFoundError: there is no version, or no file of requests.
@@ -48,8 +50,13 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    with path.open(encoding="utf-8") as lines:
-        yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    # A byte order mark, which editors of Windows write, is no part of the first line.
+    open_ = gzip.open if path.suffix == ".gz" else open
+    try:
+        with open_(path, "rt", encoding="utf-8-sig") as lines:
+            yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    except (EOFError, gzip.BadGzipFile) as error:
+        raise ValueError(f"predict: '{path}' is not whole gzip: {error}. Pack it again, or rename it.") from error
 
 
 def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any]:

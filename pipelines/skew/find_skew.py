@@ -14,6 +14,7 @@ from pipelines.skew.exported_model import ExportedModel
 from pipelines.skew.logged_requests import LogFolder, LoggedRequest
 from pipelines.skew.score_check import ScoreCheck
 from pipelines.skew.served_features import Arrays, ServedFeatures, repeat_user
+from serving.server.request_times import RequestTimes
 from tfmtl.core import drift
 from tfmtl.data.feature_profile import ColumnDrift
 from tfmtl.export.saved_model import CALIBRATION_FILE, EXTRA
@@ -59,6 +60,7 @@ class Skew:
         foreign: int. Requests whose features are not the model's.
         logged: first and last second in the logs, or None.
         times: first and last time that requests say they were made, in the log's unit, or None.
+        odd_times: what cannot be meant so of the requests' times -> rows: `wrong_unit`, `event_after_request`.
         warnings: list of str.
     """
 
@@ -73,6 +75,7 @@ class Skew:
     foreign: int = 0
     logged: tuple[int, int] | None = None
     times: tuple[int, int] | None = None
+    odd_times: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
 
     def shifted(self, max_psi: float) -> list[ColumnDrift]:
@@ -93,6 +96,7 @@ class Skew:
             "foreign_requests": self.foreign,
             "logged": self.logged,
             "request_times": self.times,
+            "odd_time_rows": dict(self.odd_times),
             "reference": {"version": self.reference, "rows": self.reference_rows},
             "columns": {
                 each.name: {
@@ -135,6 +139,7 @@ def find_skew(logs: Path, model: Path, options: SkewOptions) -> Skew:
     graphs = _Graphs(exported, skew, options.max_difference)
     training = None if options.run is None else _TrainingGraph(exported, features, options)
     time_key = exported.inputs.problem.keys.time
+    times = RequestTimes.load(exported.versions[exported.version])
     for request in folder.requests():
         if skew.requests == options.max_requests:
             break
@@ -151,6 +156,8 @@ def find_skew(logs: Path, model: Path, options: SkewOptions) -> Skew:
             skew.logged = _widened(skew.logged, np.array([request.seconds]))
         if time_key in raw:
             skew.times = _widened(skew.times, raw[time_key])
+            if times is not None:
+                skew.odd_times += Counter({what: int(rows.sum()) for what, rows in times.odd_rows(raw).items()})
     if not skew.rows:
         raise ValueError(
             f"skew: '{logs}' must hold Predict requests to this model. Received: {skew.foreign} of another one, "

@@ -8,8 +8,13 @@ from rich.table import Table
 
 from pipelines.skew.find_skew import Skew, SkewOptions
 from pipelines.skew.score_check import ScoreCheck
+from serving.server.request_times import FUTURE_EVENT, WRONG_UNIT
 
 _MOST_COLUMNS = 25
+_ODD_TIMES = {
+    WRONG_UNIT: "were asked for at a time in another unit than training's",
+    FUTURE_EVENT: "hold an event that is later than the request",
+}
 
 
 def print_skew(console: Console, skew: Skew, options: SkewOptions) -> None:
@@ -21,6 +26,8 @@ def print_skew(console: Console, skew: Skew, options: SkewOptions) -> None:
     )
     if skew.times is not None:
         console.print(f"The requests say they were made at {skew.times[0]} to {skew.times[1]}, in the log's unit.")
+    for what, rows in sorted(skew.odd_times.items()):
+        console.print(f"[yellow]warning:[/yellow] {rows:,} rows {_ODD_TIMES[what]}.")
     table = Table(title="Features", title_justify="left")
     table.add_column("column", overflow="fold")
     for name in ("rows", "PSI", "by chance", "missing", "OOV", "length"):

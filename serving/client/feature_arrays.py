@@ -98,10 +98,12 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], wh
 
 def _cast(name: str, array: npt.NDArray[Any], spec: TensorSpec, where: Where) -> npt.NDArray[Any]:
     """Numbers in the model's dtype."""
+    if array.size == 0:
+        # A frame without rows does not say what its columns hold.
+        shape = array.shape + tuple([size or 0 for size in (spec.shape or ())[array.ndim :]])
+        return np.empty(shape, _numpy_dtype(spec.dtype))
     if dtype_name(array) == spec.dtype:
         return array
-    if array.size == 0:
-        return np.empty(array.shape, object if spec.dtype == "string" else spec.dtype)
     kind = "string" if spec.dtype == "string" else np.dtype(spec.dtype).kind
 
     def refuse(is_wrong: npt.NDArray[Any]) -> NoReturn:

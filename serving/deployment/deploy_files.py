@@ -1,6 +1,9 @@
 """Writing what an operator needs to run exported models under TF Serving."""
 
+import json
+import logging
 import math
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +15,15 @@ from tensorflow_serving.config import model_server_config_pb2
 from serving.deployment.batching import choose_batching, measure_batches
 from serving.version_folders import find_versions
 
+logger = logging.getLogger(__name__)
+
 TEMPLATES = Path(__file__).parent / "templates"
 _MODELS = "/models"  # where the containers see the exports
 _MEBIBYTE = 2**20
 _SERVER_MEBIBYTES = 512
+# Both stand in YAML, in addresses and in a shell's command.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,8 @@ class DeployOptions:
             newest is `stable`. Defaults to `False`.
         budget: float. Milliseconds from a request's arrival to its answer, for batching. Defaults to `50.0`.
         cpus: int. Cores of one server. Defaults to `2`.
-        image: str. The container image. Defaults to `"tensorflow/serving:2.21.0"`.
+        image: str. The container image, best with its digest, `name:tag@sha256:...`, since a tag can be moved.
+            Defaults to `"tensorflow/serving:2.21.0"`.
     """
 
     canary: bool = False
@@ -42,6 +51,11 @@ class DeployOptions:
                     f"DeployOptions: `{argument}` must be a positive number. Received: {argument}={value!r}. "
                     "Use 1 or more."
                 )
+        if not _IMAGE.fullmatch(self.image):
+            raise ValueError(
+                f"DeployOptions: `image` must be a container image. Received: image={self.image!r}. "
+                "Give it as name:tag, or as name:tag@sha256:... with its digest."
+            )
 
 
 def write_deploy_files(models: Mapping[str, Path], output: Path, options: DeployOptions) -> dict[int, float]:
@@ -58,8 +72,17 @@ def write_deploy_files(models: Mapping[str, Path], output: Path, options: Deploy
 
     Raises:
         FileNotFoundError: a folder holds no version.
-        ValueError: there is only one version to choose a canary and a stable one from, or the budget is too small.
+        ValueError: there is only one version to choose a canary and a stable one from, the budget is too small, or a
+            model's name is no plain name.
     """
+    for name in models:
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                "deploy-files: a model's name must be of letters, digits, '.', '_' and '-'. "
+                f"Received: {name!r}. Set `name` in its problem file and export it again."
+            )
+    if "@sha256:" not in options.image:
+        logger.warning("The image %s has no digest, so it may change; the runbook says how to pin it.", options.image)
     labels = {name: _labels(folder, options.canary) for name, folder in models.items()}
     first = next(iter(models))
     times = measure_batches(_exports(models[first])[max(labels[first].values())])
@@ -78,7 +101,7 @@ def write_deploy_files(models: Mapping[str, Path], output: Path, options: Deploy
         "cpus": str(options.cpus),
         "mebibytes": str(_mebibytes(list(models.values()))),
         "mounts": "\n".join(
-            f"    - {{type: bind, source: {folder.resolve()}, target: {_MODELS}/{name}, read_only: true}}"
+            f"    - {{type: bind, source: {_quoted(folder.resolve())}, target: {_MODELS}/{name}, read_only: true}}"
             for name, folder in models.items()
         ),
         "folders": "\n".join(f"- `{_MODELS}/{name}/<version>/`" for name in models),
@@ -90,6 +113,11 @@ def write_deploy_files(models: Mapping[str, Path], output: Path, options: Deploy
         # Only $name and ${name} of ours are filled in; a shell's own variables stay.
         path.write_text(string.Template(template.read_text(encoding="utf-8")).safe_substitute(values), encoding="utf-8")
     return times
+
+
+def _quoted(path: Path) -> str:
+    """A path in YAML, in which Compose would fill in what begins with a dollar sign."""
+    return json.dumps(str(path), ensure_ascii=False).replace("$", "$$")
 
 
 def _exports(folder: Path) -> dict[int, Path]:

@@ -13,6 +13,7 @@ from serving.protocol.feature_error import FeatureError
 from serving.protocol.messages import MESSAGES
 from serving.protocol.tensor_proto import data_type_name, dtype_name
 from serving.serving_error import ServingError, invalid_argument, quote
+from tfmtl.schema.strict import JOINT
 
 # SavedModels list their own initialization among the signatures; nobody can call it.
 LOADER_SIGNATURE = "__saved_model_init_op"
@@ -144,6 +145,31 @@ class Signature:
                 f"Received: {sizes[odd]} rows of {odd!r}, {usual} of {others}.",
                 odd,
             )
+
+    def check_events(self, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Raises `FeatureError` unless the columns of a sequence, `<sequence>__<column>`, have as many events.
+
+        Args:
+            arrays: as `check_inputs` has passed them.
+        """
+        for first, name in self._joint:
+            wanted, length = arrays[first].shape[1], arrays[name].shape[1]
+            if length != wanted:
+                raise FeatureError(
+                    f"Signature {self.name!r}: input {name!r} must have a value for each of the {wanted} events of "
+                    f"{first!r}. Received: {length} values.",
+                    name,
+                )
+
+    @cached_property
+    def _joint(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of inputs whose lists belong together: the first column of a sequence, and each other."""
+        columns: dict[str, list[str]] = {}
+        for name, spec in self.inputs.items():
+            sequence, joint, _ = name.partition(JOINT)
+            if joint and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None:
+                columns.setdefault(sequence, []).append(name)
+        return tuple((names[0], name) for names in columns.values() for name in names[1:])
 
     def check_output_names(self, names: Iterable[str]) -> None:
         """Raises `ServingError` (`INVALID_ARGUMENT`) unless `names` are distinct outputs of this signature."""

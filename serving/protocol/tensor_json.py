@@ -138,6 +138,9 @@ def json_to_array(name: str, value: Json, spec: TensorSpec) -> npt.NDArray[Any]:
         leaves = [read(item, spec.dtype) for item in values]
     except ValueError as error:
         raise invalid_argument(f"Input {name!r} must have dtype {spec.dtype}. Received: {error}.") from error
+    if shape and shape[-1] == 0 and spec.shape is not None:
+        # An empty list says nothing of what would be in it: no row of lists is written as no row of values.
+        shape += tuple([size or 0 for size in spec.shape[len(shape) :]])
     array = np.empty(math.prod(shape), object if spec.dtype == "string" else spec.dtype)
     array[:] = leaves
     return array.reshape(shape)

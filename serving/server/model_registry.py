@@ -182,6 +182,7 @@ class ModelRegistry:
         self._report(VersionStatus(version, "LOADING"))
         try:
             model = ServedModel(directory, version)
+            model.name = name
             num_requests = warm_up(model, directory)
         # An export can be broken in as many ways as there are exception types; none may end the server.
         except Exception as error:

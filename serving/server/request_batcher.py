@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
 from serving.server.batching_options import BatchingOptions
+from serving.server.odd_times import OddTimes
 from serving.server.queued_request import Deliver, Outputs, QueuedRequest
 from serving.server.served_model import ServedModel
 from serving.server.server_metrics import ServerMetrics
@@ -63,11 +64,13 @@ class RequestBatcher:
     Args:
         options: BatchingOptions. `max_batch_size=1` computes every request alone.
         metrics: ServerMetrics. Told about batches and the queue.
+        odd_times: OddTimes or None. What to do about times that cannot be meant so. Defaults to None, count them.
     """
 
-    def __init__(self, options: BatchingOptions, metrics: ServerMetrics) -> None:
+    def __init__(self, options: BatchingOptions, metrics: ServerMetrics, odd_times: OddTimes | None = None) -> None:
         self._options = options
         self._metrics = metrics
+        self._odd_times = odd_times or OddTimes(metrics)
         self._waiting: deque[_Batch] = deque()  # oldest first
         # Weak, for a batcher must not hold a version that is unloaded.
         self._flows: WeakKeyDictionary[ServedModel, dict[str, _Flow]] = WeakKeyDictionary()
@@ -150,9 +153,11 @@ class RequestBatcher:
         """
         signature = model.signature(signature_name)
         key: Hashable = None
-        if self._options.max_batch_size > 1 and model.is_batchable(signature.name):
-            signature.check_inputs(inputs)
-            signature.check_output_names(output_filter)
+        is_batchable = self._options.max_batch_size > 1 and model.is_batchable(signature.name)
+        if is_batchable or self._odd_times.refuses:
+            model.check(signature, inputs, output_filter)
+            self._odd_times.check(model, inputs)
+        if is_batchable:
             key = batch_key(inputs, model.fills_lists(signature.name))
         rows = next((len(array) for array in inputs.values() if array.ndim), 1)
         request = QueuedRequest(inputs, output_filter, rows, deadline, deliver)
@@ -263,13 +268,15 @@ class RequestBatcher:
             self._metrics.observe_batch(len(asked), sum(request.rows for request in asked))
         together = self._predict_together(batch, asked) if len(asked) > 1 else None
         for index, request in enumerate(asked):
-            answers.append((request, together[index] if together else _predict_alone(batch, request)))
+            answers.append((request, together[index] if together else self._predict_alone(batch, request)))
         return answers
 
     def _predict_together(self, batch: _Batch, requests: Sequence[QueuedRequest]) -> list[Outputs] | None:
         """The answers, or None if the batch fails."""
         try:
-            outputs = batch.model.predict(batch.signature_name, merge_rows([each.inputs for each in requests]))
+            inputs = merge_rows([each.inputs for each in requests])
+            outputs = batch.model.predict(batch.signature_name, inputs)
+            self._note_times(batch.model, inputs)
             answers = split_rows(outputs, [request.rows for request in requests])
         # Whatever it is, the requests that are to blame will fail again when they are alone.
         except Exception as error:
@@ -280,12 +287,18 @@ class RequestBatcher:
             for request, rows in zip(requests, answers, strict=True)
         ]
 
+    def _predict_alone(self, batch: _Batch, request: QueuedRequest) -> Outputs | Exception:
+        try:
+            outputs = batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
+            self._note_times(batch.model, request.inputs)
+            return outputs
+        except Exception as error:  # it belongs to whoever waits for the answer
+            return error
 
-def _predict_alone(batch: _Batch, request: QueuedRequest) -> Outputs | Exception:
-    try:
-        return batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
-    except Exception as error:  # it belongs to whoever waits for the answer
-        return error
+    def _note_times(self, model: ServedModel, inputs: Arrays) -> None:
+        """Once a batch and not once a request: it is a tenth of the work around a small model."""
+        if not self._odd_times.refuses:
+            self._odd_times.note(model, inputs)
 
 
 def _alive_and_dead(requests: Sequence[QueuedRequest], now: float) -> tuple[list[QueuedRequest], list[QueuedRequest]]:

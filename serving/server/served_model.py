@@ -12,6 +12,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 from serving.protocol.signature import Signature, choose_signature, signatures_of
 from serving.served_name import PROBLEM_FILE
 from serving.server.batch_rows import is_batchable, is_fillable
+from serving.server.request_times import RequestTimes
 from serving.server.signature_call import SignatureCall
 from serving.serving_error import STATUS_CODES, ServingError
 
@@ -31,6 +32,8 @@ class ServedModel:
 
     Attributes:
         version: int.
+        name: str. What the model is called; empty until whoever serves it sets it.
+        times: RequestTimes or None. What its requests' times can be, as the export says.
         signatures: signature name -> Signature, of those that can be asked.
         signature_def_map: `SignatureDefMap` message, as `GetModelMetadata` returns it.
 
@@ -48,10 +51,12 @@ class ServedModel:
         self._calls = {name: SignatureCall(function) for name, function in self._saved_model.signatures.items()}
         known = signatures_of(self.signature_def_map.SerializeToString())
         self.signatures = {name: signature for name, signature in known.items() if name in self._calls}
+        self.name = ""
+        self.times = RequestTimes.load(directory)
         self._batchable = {name for name in self._calls if is_batchable(self.signatures[name])}
         # An export of ours reads lists that were filled up as it reads shorter ones; another model may not.
-        is_ours = (directory / PROBLEM_FILE).is_file()
-        self._filling = {name for name in self._batchable if is_ours and is_fillable(self.signatures[name])}
+        self._is_ours = (directory / PROBLEM_FILE).is_file()
+        self._filling = {name for name in self._batchable if self._is_ours and is_fillable(self.signatures[name])}
 
     def signature(self, name: str = "") -> Signature:
         """Returns the named signature, `serving_default` for an empty name.
@@ -74,6 +79,16 @@ class ServedModel:
         """Whether the shorter lists of such requests can be filled up with missing values without another answer."""
         return name in self._filling
 
+    def check(self, signature: Signature, inputs: Mapping[str, npt.NDArray[Any]], output_filter: Sequence[str]) -> None:
+        """Raises `ServingError` (`INVALID_ARGUMENT`) unless the signature takes and answers this.
+
+        In an export of ours the columns of a sequence must have as many entries in each row: an entry is an event.
+        """
+        signature.check_inputs(inputs)
+        if self._is_ours:
+            signature.check_events(inputs)
+        signature.check_output_names(output_filter)
+
     def predict(
         self,
         signature_name: str,
@@ -95,8 +110,7 @@ class ServedModel:
                 not fit it, and TensorFlow's own code if the graph itself rejects the values.
         """
         signature = self.signature(signature_name)
-        signature.check_inputs(inputs)
-        signature.check_output_names(output_filter)
+        self.check(signature, inputs, output_filter)
         try:
             return self._calls[signature.name](inputs, output_filter)
         except tf.errors.OpError as error:

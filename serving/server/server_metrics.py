@@ -20,6 +20,7 @@ class ServerMetrics:
     - `serving_requests_total{protocol, method, model, status}`: answered requests; `status` is gRPC's name for both.
     - `serving_request_seconds{protocol, method, model}`: from the request's arrival to its answer, a histogram.
     - `serving_batch_rows`, `serving_batch_requests`: of each computed batch, histograms.
+    - `serving_odd_time_rows_total{model, what}`: rows whose time is in another unit, or before an event of theirs.
     - `serving_queued_batches`: batches that wait.
     - `serving_model_version{model, version, state}`: 1 for the state of each version known.
     - `process_*`: memory, processor time and open files.
@@ -44,6 +45,12 @@ class ServerMetrics:
         self._batched = Histogram(
             "serving_batch_requests", "Requests of a batch.", buckets=_ROWS, registry=self._registry
         )
+        self._odd_times = Counter(
+            "serving_odd_time_rows",
+            "Rows whose time is in another unit than training's, or before an event of theirs.",
+            ("model", "what"),
+            registry=self._registry,
+        )
         self._queued = Gauge("serving_queued_batches", "Batches that wait.", registry=self._registry)
         ProcessCollector(registry=self._registry)
         self._series: dict[tuple[str, str, str, str], tuple[Counter, Histogram]] = {}
@@ -60,6 +67,10 @@ class ServerMetrics:
         """Counts a batch that is about to be computed."""
         self._batched.observe(requests)
         self._rows.observe(rows)
+
+    def observe_odd_times(self, model: str, what: str, rows: int) -> None:
+        """Counts rows whose times cannot be meant so."""
+        self._odd_times.labels(model, what).inc(rows)
 
     def observe_request(self, protocol: str, method: str, model: str, status: str, seconds: float) -> None:
         """Counts an answered request.

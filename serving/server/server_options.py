@@ -31,6 +31,10 @@ AllowAnyOrigin = Annotated[
     bool, typer.Option("--allow-any-origin", help="Answer web pages of other sites, and any Host on loopback.")
 ]
 
+RefuseOddTimes = Annotated[
+    bool, typer.Option("--refuse-odd-times", help="Refuse times in another unit than training's, or before an event.")
+]
+
 
 def choose_batching(is_enabled: bool, file: Path | None) -> BatchingOptions | None:
     """The options of the command line: a file enables batching too.

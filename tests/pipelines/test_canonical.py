@@ -26,6 +26,7 @@ from tfmtl.schema import (
 )
 
 B = pa.binary()
+SECONDS = Keys("u", "c")
 
 
 def _read(column: pa.Array, what: str, *arguments: Any) -> tuple[list[Any], dict[int, str]]:
@@ -88,20 +89,36 @@ _MOMENT = datetime.datetime(2020, 1, 1, 0, 0, 1, 567_890)
 
 
 @pytest.mark.parametrize(
-    ("column", "ticks", "expected"),
+    ("column", "unit", "expected"),
     [
-        (pa.array([b"1577836801", b" 5 ", b"-7", b"1.9", b"-1.1"], B), 1, [1577836801, 5, -7, 1, -2]),
-        (pa.array([str(2**53 + 1).encode(), b"x"], B)[:1], 1, [2**53 + 1]),
-        (pa.array([5, -7], pa.int16()), 1, [5, -7]),
-        (pa.array([5], pa.uint64()), 1, [5]),
-        (pa.array([1.7e9 + 0.5, -0.5]), 1, [1_700_000_000, -1]),
-        (pa.array([_MOMENT]), 1, [1577836801]),
-        (pa.array([_MOMENT]), 1000, [1577836801567]),
-        (pa.array([_MOMENT], pa.timestamp("ns", "UTC")), 1000, [1577836801567]),
+        (pa.array([b"1577836801", b" 5 ", b"-7", b"1.9", b"-1.1"], B), "s", [1577836801, 5, -7, 1, -2]),
+        (pa.array([str(2**53 + 1).encode(), b"x"], B)[:1], "s", [2**53 + 1]),
+        (pa.array([5, -7], pa.int16()), "s", [5, -7]),
+        (pa.array([5], pa.uint64()), "s", [5]),
+        (pa.array([1.7e9 + 0.5, -0.5]), "s", [1_700_000_000, -1]),
+        (pa.array([_MOMENT]), "s", [1577836801]),
+        (pa.array([_MOMENT]), "ms", [1577836801567]),
+        (pa.array([_MOMENT], pa.timestamp("ns", "UTC")), "ms", [1577836801567]),
+        (pa.array([_MOMENT]), "us", [1577836801567890]),
+        (pa.array([_MOMENT], pa.timestamp("s")), "ns", [1577836801 * 10**9]),
+        (pa.array([-1500], pa.timestamp("ms")), "s", [-2]),
+        (pa.array([_MOMENT.date()]), "s", [1577836800]),
+        (pa.array([_MOMENT.date()], pa.date64()), "ms", [1577836800000]),
+        (pa.array([18262, -1], pa.int32()), "d", [1577836800, -86400]),
+        (pa.array([b"18262", b"18262.9"], B), "d", [1577836800, 1577836800]),
+        (pa.array([_MOMENT]), "d", [1577836800]),
+        (
+            pa.array([b"2020-01-01", b"2020-01-01T00:00:01", b" 2020-01-01 00:00:01.9 "], B),
+            "s",
+            [1577836800, 1577836801, 1577836801],
+        ),
+        (pa.array(["2020-01-01T02:00:01+02:00", "2020-01-01T00:00:01Z", "1577836801"]), "s", [1577836801] * 3),
+        (pa.array(["2020-01-01T00:00:01.567890123"]), "ns", [1577836801567890000]),
+        (pa.array(["2020-01-01T00:00:01.567"]).dictionary_encode(), "ms", [1577836801567]),
     ],
 )
-def test_time(column: pa.Array, ticks: int, expected: list[int]) -> None:
-    assert _read(column, "time", ticks) == (expected, {})
+def test_time(column: pa.Array, unit: str, expected: list[int]) -> None:
+    assert _read(column, "time", Keys("u", "c", time_unit=unit)) == (expected, {})
 
 
 @pytest.mark.parametrize(
@@ -142,16 +159,21 @@ _NESTED = "column 'c' holds a list or a record where one value is expected"
         (pa.array([b"1", b"one", b"1,5", b"1_0", b"0x10", b" ", b"- 1"], B), ("number",),
          {i: f"column 'c' is not a number: {text!r}" for i, text in enumerate(
              ["", "one", "1,5", "1_0", "0x10", " ", "- 1"]) if i}),
-        (pa.array([b"5", b"", None, b"soon", b"nan"], B), ("time", 1),
+        (pa.array([b"5", b"", None, b"soon", b"nan"], B), ("time", SECONDS),
          {1: "column 'c' (the time) is missing", 2: "column 'c' (the time) is missing",
           3: "column 'c' is not a number: 'soon'", 4: "column 'c' (the time) is missing"}),
-        (pa.array([b"9223372036854775807", b"9223372036854775808", b"-1e30", b"inf"], B), ("time", 1),
+        (pa.array([b"9223372036854775807", b"9223372036854775808", b"-1e30", b"inf"], B), ("time", SECONDS),
          {1: "column 'c' (the time) is out of range: '9223372036854775808'",
           2: "column 'c' (the time) is out of range: '-1e30'", 3: "column 'c' (the time) is out of range: 'inf'"}),
-        (pa.array([2**63], pa.uint64()), ("time", 1), {0: "column 'c' (the time) is out of range: "
+        (pa.array([2**63], pa.uint64()), ("time", SECONDS), {0: "column 'c' (the time) is out of range: "
                                                           "'9223372036854775808'"}),
-        (pa.array([None], pa.timestamp("us")), ("time", 1), {0: "column 'c' (the time) is missing"}),
-        (pa.array([datetime.date(2020, 1, 1)]), ("time", 1), {0: "column 'c' is not a number: '2020-01-01'"}),
+        (pa.array([None], pa.timestamp("us")), ("time", SECONDS), {0: "column 'c' (the time) is missing"}),
+        (pa.array([datetime.date(2020, 1, 1)]), ("time", SECONDS), {}),
+        (pa.array(["2020-13-01", "2020-01-01T25:00:00", "01.02.2020"]), ("time", SECONDS),
+         {0: "column 'c' is not a time: '2020-13-01'", 1: "column 'c' is not a time: '2020-01-01T25:00:00'",
+          2: "column 'c' is not a number: '01.02.2020'"}),
+        (pa.array([b"99999999999999999"], B), ("time", Keys("u", "c", time_unit="d")),
+         {0: "column 'c' (the time) is out of range: '99999999999999999'"}),
     ],
 )  # fmt: skip
 def test_values_that_cannot_be_read(column: pa.Array, what: tuple[Any, ...], reasons: dict[int, str]) -> None:
@@ -160,18 +182,64 @@ def test_values_that_cannot_be_read(column: pa.Array, what: tuple[Any, ...], rea
 
 _SPELLINGS = st.sampled_from(
     [b"1", b"2.5", b" 3", b"+4", b"nan", b"nan(ind)", b"inf", b"0x10", b"1_0", b"9007199254740993", b"x", b"", b"1e30",
-     b"-1.5", b"\xff", b" ", "４".encode(), b"1d", b"infinity", b"9223372036854775807", None]
+     b"-1.5", b"\xff", b" ", "４".encode(), b"1d", b"infinity", b"9223372036854775807",
+     b"2020-01-01", b"2020-01-01T00:00:00Z", b"2020-13-01", None]
 )  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(values=st.lists(_SPELLINGS | st.binary(max_size=4), min_size=1, max_size=8))
-@pytest.mark.parametrize("what", [("text",), ("number",), ("time", 1), ("lists", "|", 3)])
+@pytest.mark.parametrize("what", [("text",), ("number",), ("time", SECONDS), ("lists", "|", 3)])
 def test_a_value_is_read_alike_whatever_stands_beside_it(what: tuple[Any, ...], values: list[bytes | None]) -> None:
     together, reasons = _read(pa.array(values, B), *what)
     alone = [_read(pa.array([value], B), *what) for value in values]
     assert together == [read for [read], _ in alone]
     assert reasons == {row: own[0] for row, (_, own) in enumerate(alone) if own}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('["new", 7, null, 1.0, true]', ["new", "7", "1"]),
+        ("['new', 'red']", ["new", "red"]),
+        ("['it\\'s' \"x\"]", ["it's", "x"]),
+        ("[]", []),
+        ("[nan, 1.50, 10000000001.0]", ["1.5", "10000000001"]),
+        ("", []),
+    ],
+)
+def test_written_lists(text: str, expected: list[str]) -> None:
+    assert _read(pa.array([text, None, "[1]"]), "lists", "|", 3, "json") == ([expected, [], ["1"]], {})
+
+
+def test_what_is_no_written_list() -> None:
+    texts = ["new", '{"a": 1}', "[['a']]", "['a'b]", "[a", "7", "[" * 100_000]
+    reasons = _read(pa.array(texts), "lists", "|", 3, "json")[1]
+    assert list(reasons) == list(range(7))
+    assert reasons[0] == "column 'c' is not a list of single values: 'new'"
+
+
+def test_blanks_beside_the_separator() -> None:
+    assert _read(pa.array(["a, b ,  c", " "]), "lists", ",", 5) == ([["a", "b", "c"], []], {})
+    assert _read(pa.array(["a b"]), "lists", " ", 5) == ([["a", "b"]], {})
+
+
+@pytest.mark.parametrize(
+    ("column", "what", "expected"),
+    [
+        (pa.array(["\\N", "-1", "a"]), ("text",), [None, None, "a"]),
+        (pa.array([b"\\N", b"-1", b"5"], B), ("number",), [None, None, 5.0]),
+        (pa.array([-1, 5]), ("number",), [None, 5.0]),
+        (pa.array([-1.0, 5.0]), ("text",), [None, "5"]),
+        (pa.array(["-1|a", "\\N"]), ("lists", "|", 3), [["a"], []]),
+        (pa.array([["-1", "a"], None]), ("lists", "|", 3), [["a"], []]),
+    ],
+)
+def test_texts_that_mean_missing(column: pa.Array, what: tuple[Any, ...], expected: list[Any]) -> None:
+    rejections = Rejections(len(column))
+    batch = pa.RecordBatch.from_arrays([column], ["c"])
+    raw = RawColumns(batch, rejections, missing={"c": ("\\N", "-1")})
+    assert (getattr(raw, what[0])("c", *what[1:]).to_pylist(), rejections.reasons) == (expected, [])
 
 
 # === Rows ===
@@ -309,6 +377,15 @@ def test_what_is_unknown_does_not_hold(when: str, expected: bool) -> None:
     problem = Problem("p", PROBLEM.features, PROBLEM.tasks, PROBLEM.keys, split=PROBLEM.split, examples=when)
     batch, _ = _canonical({"kind": None}, problem=problem)
     assert batch.column(columns.IS_EXAMPLE).to_pylist() == [expected]
+
+
+def test_a_label_of_words() -> None:
+    tasks = (BinaryTask("click", positive="yes"),)
+    problem = Problem("p", PROBLEM.features, tasks, PROBLEM.keys, split=PROBLEM.split, missing=("?",))
+    answers = ["yes", "no", "?", None, "YES"]
+    batch, rejected = _canonical(*({"click": answer} for answer in answers), problem=problem)
+    assert rejected == []
+    assert batch.column(columns.label("click")).to_pylist() == [1.0, 0.0, None, None, 0.0]
 
 
 def test_the_columns_a_log_must_have() -> None:

@@ -65,9 +65,10 @@ def _times(factor: float, unit: str) -> tuple[list[dict[str, Any]], Problem]:
         (1_000, "ms", None),
         (1_000, "s", "when read as s, the time_unit. As ms they lie inside: set `time_unit: ms`."),
         (1, "ms", "when read as ms, the time_unit. As s they lie inside: set `time_unit: s`."),
-        (1_000_000, "ms", "As us they lie inside: divide them in the log and set `time_unit: ms`."),
-        (1_000_000_000, "s", "As ns they lie inside: divide them in the log and set `time_unit: ms`."),
-        (1 / 86_400, "s", "Time gaps and the split are right only if one step of this column is one such unit."),
+        (1_000_000, "ms", "As us they lie inside: set `time_unit: us`."),
+        (1_000_000_000, "s", "As ns they lie inside: set `time_unit: ns`."),
+        (1 / 86_400, "s", "As d they lie inside: set `time_unit: d`."),
+        (1 / 864_000, "s", "Time gaps and the split are right only if one step of this column is one such unit."),
     ],
 )
 def test_units_of_time(tmp_path: Path, factor: float, unit: str, advice: str | None) -> None:

@@ -285,7 +285,8 @@ def test_a_header_alone_is_no_training_data(tmp_path: Path, content: bytes) -> N
         (
             {"age": "x"},
             Split(),
-            "of 80 rows. Rejected: {\"column 'age' is not a number\": 80}. Check the split and",
+            "of 80 rows. Rejected: {\"column 'age' is not a number\": 80}. Most were rejected because: column 'age' is "
+            "not a number: 'x' (80 rows). Check the split and",
         ),
         ({"shown": 0}, Split(), "of 80 rows. Rejected: {}."),
         ({}, Split(valid_from=5, test_from=5), "of 80 rows. Rejected: {}."),

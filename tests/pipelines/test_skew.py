@@ -212,6 +212,21 @@ def test_planted_skew_is_found_and_nothing_else(
     assert all(facts["off"] == 0 for facts in found["scores"]["1"].values())
 
 
+def test_times_in_another_unit_and_events_to_come_are_told(
+    data: PreparedData, served: ServedModel, model: Path, quiet: Path, rows: list[Row], tmp_path: Path
+) -> None:
+    assert skew(quiet, model)[1]["odd_time_rows"] == {}
+    time = str(data.problem.keys.time)
+    odd = [change(**{time: lambda value: 1000 * value})(row) for row in rows[:20]]
+    odd += [change(clicked__time=each(lambda value: value + 10**8))(row) for row in rows[20:50]]
+    write(tmp_path / "log", data, served, odd)
+    result, found = skew(tmp_path / "log", model)
+    assert found["odd_time_rows"]["wrong_unit"] == 20
+    late = sum(bool(row["clicked__time"]) for row in rows[20:50])
+    assert found["odd_time_rows"]["event_after_request"] == late > 10
+    assert "20 rows were asked for at a time in another unit than training's." in " ".join(result.out.split())
+
+
 def test_rates_tell_what_happened(
     data: PreparedData, served: ServedModel, model: Path, rows: list[Row], tmp_path: Path
 ) -> None:

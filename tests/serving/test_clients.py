@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+import pandas
 import pytest
 
 from serving.async_grpc_client import AsyncGrpcClient
@@ -287,3 +288,21 @@ assert predict_pb2.PredictRequest.FromString(request.SerializeToString()) == req
 assert grpc_client.rank(user, items)["score"].tolist() == first == [2.0, 4.0]
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class TestNoRows:
+    """A frame without rows is answered without rows, whatever its empty columns seem to hold."""
+
+    @pytest.mark.parametrize("dtype", [object, np.float64, np.int64])
+    def test_empty_columns(self, client, dtype):
+        answer = client.predict({name: np.array([], dtype) for name in FEATURES})
+        assert {name: array.shape for name, array in answer.items()} == {"click": (0,), "watch": (0, 2)}
+        assert answer["watch"].dtype == np.int64
+
+    def test_empty_lists_and_frames(self, client):
+        for empty in ({name: [] for name in FEATURES}, pandas.DataFrame({name: [] for name in FEATURES})):
+            assert client.predict(empty)["click"].shape == (0,)
+
+    def test_a_list_of_no_rows_is_refused_alike(self, client):
+        with pytest.raises(ServingError, match=r"predict: there must be at least one row\. Received: an empty list"):
+            client.predict([])

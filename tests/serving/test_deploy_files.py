@@ -121,11 +121,87 @@ def test_compose_runs_the_server_on_these_files(written: Path, models: dict[str,
         assert "GET /v1/models/shop HTTP/1.0" in service["healthcheck"]["test"][-1]
 
 
+def test_compose_is_open_to_this_machine_alone_and_has_no_rights(written: Path) -> None:
+    [compose] = documents(written / "docker-compose.yml")
+    for service in compose["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+        assert service["user"] == "65532:65532" and "no-new-privileges:true" in service["security_opt"]
+        assert service["cpus"] == 4 and service["mem_limit"] == "520m"
+
+
+@pytest.mark.parametrize("folder", ["a b", "a: b", "{a}, b", 'it\'s "so"', "$HOME ${x}", "é, # no", "a\nb", "- a"])
+def test_folders_of_any_name_arrive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    export = tmp_path / folder / "1"
+    export.mkdir(parents=True)
+    (export / "saved_model.pb").write_bytes(b"")
+    monkeypatch.setattr(deploy_files, "measure_batches", lambda version: TIMES)
+    write_deploy_files({"shop": tmp_path / folder}, tmp_path / "out", DeployOptions())
+    [compose] = documents(tmp_path / "out" / "docker-compose.yml")
+    source = compose["services"]["server"]["volumes"][1]["source"]
+    assert source.replace("$$", "$") == str(tmp_path / folder)
+    assert "$" not in source.replace("$$", "")
+
+
+@pytest.mark.parametrize("name", ["a b", "a'; rm -rf /; '", "../a", "", "a\nb", "${a}"])
+def test_a_name_that_a_shell_would_read_is_refused(models: dict[str, Path], tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="deploy-files: a model's name must be of letters, digits"):
+        write_deploy_files({name: models["shop"]}, tmp_path / "out", DeployOptions())
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_is_one_and_best_has_a_digest(
+    models: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ValueError, match=r"DeployOptions: `image` must be a container image\. Received: image='a b'"):
+        DeployOptions(image="a b")
+    monkeypatch.setattr(deploy_files, "measure_batches", lambda version: TIMES)
+    pinned = "registry.example:5000/serving:2.21.0@sha256:" + "0" * 64
+    write_deploy_files({"shop": models["shop"]}, tmp_path, DeployOptions(image=pinned))
+    assert caplog.messages == []
+    [deployment, *_] = documents(tmp_path / "kubernetes" / "server.yaml")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == pinned
+    write_deploy_files({"shop": models["shop"]}, tmp_path, DeployOptions())
+    assert ["has no digest" in message for message in caplog.messages] == [True]
+
+
+def test_kubernetes_gives_the_servers_no_rights(written: Path) -> None:
+    by_kind = {item["kind"]: item for item in documents(written / "kubernetes" / "server.yaml")}
+    pod = by_kind["Deployment"]["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    context = pod["securityContext"]
+    assert context["runAsNonRoot"] is True and context["runAsUser"] > 0 and context["runAsGroup"] > 0
+    assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"] == {"cpu": "4", "memory": "520Mi"}
+        for mount in container["volumeMounts"]:
+            assert mount.get("readOnly") or mount["mountPath"] == "/tmp"
+    policy = by_kind["NetworkPolicy"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= by_kind["Service"]["spec"]["selector"].items()
+    assert set(policy["policyTypes"]) == {"Ingress", "Egress"} and policy["egress"] == []
+    ports = {port["containerPort"] for port in pod["containers"][0]["ports"]}
+    for rule in policy["ingress"]:
+        assert rule["from"] and {port["port"] for port in rule["ports"]} <= ports
+
+
+def test_the_image_of_dataflow_workers_has_no_rights() -> None:
+    text = (Path(__file__).parents[2] / "pipelines" / "dataflow" / "Dockerfile").read_text()
+    users = re.findall(r"^USER (\d+)", text, re.MULTILINE)
+    assert users and int(users[-1]) > 0
+    assert "RUN" not in text[text.rindex("USER ") :], "what is installed later would be the worker's to change"
+
+
 def test_kubernetes_has_what_it_needs(written: Path) -> None:
     [kustomization] = documents(written / "kustomization.yaml")
     by_kind = {item["kind"]: item for name in kustomization["resources"] for item in documents(written / name)}
     assert set(by_kind) == {
         *("Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "PersistentVolumeClaim"),
+        "NetworkPolicy",
     }
     [generated] = kustomization["configMapGenerator"]
     assert all((written / name).is_file() for name in generated["files"])
@@ -139,7 +215,7 @@ def test_kubernetes_has_what_it_needs(written: Path) -> None:
     assert "--enable_batching=true" not in container["args"]
     assert container["resources"]["requests"] == {"cpu": "4", "memory": "520Mi"}  # 512 and four times two exports
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert mounts == {"config": "/config", "models": "/models"}
+    assert mounts == {"config": "/config", "models": "/models", "scratch": "/tmp"}
     volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
     assert volumes["config"]["configMap"]["name"] == generated["name"]
     claim = volumes["models"]["persistentVolumeClaim"]["claimName"]

@@ -20,9 +20,11 @@ from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
 from tfmtl.export.export_options import ExportOptions
 from tfmtl.export.golden import write_golden
+from tfmtl.export.own_warmup import write_own_warmup
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
+from tfmtl.export.time_record import TimeRecord
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
@@ -51,8 +53,9 @@ def export(
 
     The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
     `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted,
-    for `compose`; `golden.jsonl` and `golden_rank.jsonl`, real requests with the answers of the training graph, for
-    `verify`; `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
+    for `compose`; `times.json`, training's last time, by which a server knows times in another unit; `golden.jsonl` and
+    `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
+    `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
     `statistics.json` and `training_profile.json`, what the transformation was fitted to and how the training features
     are distributed, for `tfmtl skew`; of a calibrated model `calibration.json` and `reliability.png`. Written under
     another name and renamed, so that a server that watches the directory never sees half a version.
@@ -87,11 +90,14 @@ def export(
         extra.mkdir()
         data.problem.save(extra / PROBLEM_FILE)
         TransformRecord.of(data).save(extra)
+        times = TimeRecord.of(data)
+        if times is not None:
+            times.save(extra)
         shutil.copyfile(data.directory / "transform" / STATISTICS_FILE, extra / STATISTICS_FILE)
         profile = FeatureProfile.of_split(data, "train")
         (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
         requests = data.requests()
-        golden = write_golden(model, data.problem, requests, answers, extra)
+        golden = write_golden(model, data.problem, module.transform, requests, answers, extra)
         if answers.calibrators:
             report = calibration_report(answers.calibrators, splits)
             (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
@@ -99,6 +105,7 @@ def export(
         raw = [request["features"] for request in requests]
         write_signature_files(data.problem, answers, raw, extra)
         write_warmup(data.problem, raw, golden, extra)
+        write_own_warmup(data.problem, answers, raw, golden, extra)
         if check is not None:
             check(partial)
     return final

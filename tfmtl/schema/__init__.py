@@ -1,20 +1,27 @@
 """The problem file: what is predicted, from which columns. Needs PyYAML and nothing else."""
 
-from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
+from tfmtl.schema.features.categorical import CategoricalFeature
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.match import MatchFeature
+from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.time_part import TimePartFeature
+from tfmtl.schema.forms import EncodedTensor, RequestInput, View
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.model_inputs import ModelInputs
-from tfmtl.schema.numeric_feature import NumericFeature
-from tfmtl.schema.problem import Feature, Problem
+from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.registry import register_feature
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
 from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
 from tfmtl.schema.tasks.output import Output
 from tfmtl.schema.tasks.regression import RegressionTask
+from tfmtl.schema.tasks.survival import SurvivalTask
 from tfmtl.schema.tasks.task_record import TaskRecord
 
 __all__ = [
@@ -24,16 +31,24 @@ __all__ = [
     "Clause",
     "Condition",
     "Dialect",
-    "Feature",
+    "EncodedTensor",
+    "FeatureRecord",
+    "HistoryFeature",
     "Keys",
     "LabelWindow",
+    "MatchFeature",
     "ModelInputs",
     "NumericFeature",
     "Output",
     "Problem",
     "ProblemError",
     "RegressionTask",
+    "RequestInput",
     "SequenceFeature",
     "Split",
+    "SurvivalTask",
     "TaskRecord",
+    "TimePartFeature",
+    "View",
+    "register_feature",
 ]

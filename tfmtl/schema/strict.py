@@ -70,6 +70,15 @@ def check_column(owner: str, argument: str, column: str | None) -> None:
         raise ProblemError(f"{owner}: `{argument}` must not be empty. Received: {argument}=''. Leave it out.")
 
 
+def check_missing(owner: str, texts: tuple[str, ...]) -> None:
+    """Raises unless the texts that mean missing are distinct, and none is the empty one, which always does."""
+    if "" in texts or len(set(texts)) != len(texts):
+        raise ProblemError(
+            f"{owner}: `missing` must be distinct texts that are not empty. Received: missing={list(texts)!r}. "
+            "An empty value is missing anyway."
+        )
+
+
 def check_choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> None:
     """Raises unless `value` is one of `choices`."""
     known = list(choices)

@@ -23,6 +23,9 @@ class BinaryBehavior(TaskBehavior[BinaryTask]):
 
     def read_labels(self, raw: LabelColumns) -> dict[str, pa.Array]:
         name = str(self.record.label_column)
+        if self.record.positive is not None:
+            raw.notice_texts(f"label_text/{self.record.name}", name)
+            return {"": pc.cast(pc.equal(raw.text(name), self.record.positive), pa.float32())}
         numbers = raw.number(name)
         bad = pc.invert(pc.is_in(numbers, pa.array([0.0, 1.0, None])))
         raw.reject(bad, f"label '{name}' is neither 0 nor 1", numbers)

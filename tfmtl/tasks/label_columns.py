@@ -14,6 +14,9 @@ class LabelColumns(Protocol):
     def number(self, name: str) -> pa.Array:
         """The column as float64, null where missing; rows that hold something else are rejected."""
 
+    def notice_texts(self, what: str, name: str) -> None:
+        """Counts the most frequent texts of a column as `what`, to be shown where a label is hardly meant so."""
+
     def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
         """Sends rows to `rejected/`.
 

@@ -56,16 +56,17 @@ def test_the_good_problem_is_good() -> None:
 
 
 WRONG_KEYS = [
-    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', 'name', "
-     "'sequences', 'split', 'tasks']. Did you mean 'features'?"),
-    ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'time', 'time_unit', 'user', 'weight']. "
+    ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', "
+     "'missing', 'name', 'plugins', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
+    ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'order', 'time', 'time_unit', 'user', "
+     "'weight']. "
      "Did you mean 'user'?"),
-    ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'hash_buckets',"),
-    ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'column', 'dim', 'name', "
-     "'side', 'transform']. Did you mean 'buckets'?"),
+    ("features.0.dimension", 8, "features[0]: unknown key 'dimension'. Known keys: ['column', 'dim', 'format',"),
+    ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'column', 'dim', 'missing', "
+     "'name', 'side', 'transform']. Did you mean 'buckets'?"),
     ("sequences.0.max_len", 8, "sequences[0]: unknown key 'max_len'. "),
     ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'label_window', 'name', "
-     "'parent', 'sample_space', 'weight', 'weight_column', 'weight_offset', 'weighted_metrics']. "
+     "'parent', 'positive', 'sample_space', 'weight', 'weight_column', 'weight_offset', 'weighted_metrics']. "
      "Did you mean 'parent'?"),
     ("split.valid_form", 3, "split: unknown key 'valid_form'. "),
     ("name", ..., "Problem: key 'name' is missing. Add it."),
@@ -76,10 +77,8 @@ WRONG_KEYS = [
     ("tasks.2.name", ..., "tasks[2]: key 'name' is missing. Add it."),
     ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression']. "
      "Received: {'name': 'watch', 'label': 'seconds'}."),
-    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric']. "
-     "Received: 'item'."),
-    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric']. "
-     "Received: kind='categoric'. Did you mean 'categorical'?"),
+    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric', "),
+    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric', "),
     ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression']. "
      "Received: kind=['binary']."),
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
@@ -145,8 +144,13 @@ WRONG_TYPES = [
     ("keys.user", "", "keys: Keys: `user` must not be empty. Received: user=''. Leave it out."),
     ("keys.group", "", "keys: Keys: `group` must not be empty. Received: group=''. Leave it out."),
     ("tasks.0.label_window", {"when": "buy", "hours": 2}, "tasks[0].label_window: Condition: cannot read"),
-    ("keys.time_unit", "us", "keys: Keys: `time_unit` must be one of ['s', 'ms']. Received: time_unit='us'. "
-     "Did you mean 's'?"),
+    ("keys.time_unit", "mss", "keys: Keys: `time_unit` must be one of ['s', 'ms', 'us', 'ns', 'd']. Received: "
+     "time_unit='mss'. Did you mean 'ms'?"),
+    ("missing", ["NULL", ""], "Problem: `missing` must be distinct texts that are not empty. Received: "
+     "missing=['NULL', '']."),
+    ("features.0.missing", ["-", "-"], "`missing` must be distinct texts that are not empty."),
+    ("features.0.format", "json", "`format` must be 'text' where a row holds one value. Received: format='json'."),
+    ("tasks.0.positive", True, "`positive` must be text. Received: positive=True. YAML reads yes, no, on, off"),
     ("keys.user", 5, "keys: Keys: `user` must be text or nothing. Received: user=5 (int)."),
     ("split.valid", "a tenth", "split: Split: `valid` must be a number. Received: valid='a tenth' (str)."),
     ("split.valid_from", 1.5, "`valid_from` must be an int or nothing. Received: valid_from=1.5 (float)."),
@@ -330,7 +334,7 @@ def test_tensor_names_of_two_sequences_never_meet() -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "text"),
     [
-        ("features", (BinaryTask("x"),), "`features[0]` must be CategoricalFeature or NumericFeature."),
+        ("features", (BinaryTask("x"),), "`features[0]` must be FeatureRecord."),
         ("tasks", ("click",), "`tasks[0]` must be TaskRecord. Received: tasks[0]='click' (str)."),
         ("keys", {"user": "u"}, "`keys` must be Keys. Received: keys={'user': 'u'} (dict)."),
         ("split", None, "`split` must be Split. Received: split=None (NoneType)."),

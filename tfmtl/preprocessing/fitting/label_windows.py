@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
 from tfmtl.preprocessing.fitting.number_facts import moments
 from tfmtl.preprocessing.fitting.split import TimeCuts
 from tfmtl.preprocessing.fitting.time_grid import count_times
@@ -82,7 +83,7 @@ def join_labels(problem: Problem, table: pa.Table) -> tuple[pa.Table, dict[str, 
             same = table[columns.match(problem, window.same)]
             groups, matches = _pairs(users, _codes(same)), pc.is_valid(same).to_numpy()
         is_event = table[columns.later(task.name)].to_numpy() & matches
-        happens = follows_within(groups, times, _window_ends(problem, task, times), is_event)
+        happens = follows_within(groups, moments_in_order(table), _window_ends(problem, task, times), is_event)
         counted = pc.is_valid(table[columns.label(task.name)]).to_numpy() & matches
         decided = ~table[columns.still_open(task.name)].to_numpy()
         for index, split in enumerate(SPLITS):
@@ -97,21 +98,23 @@ def join_labels(problem: Problem, table: pa.Table) -> tuple[pa.Table, dict[str, 
     return table, counts
 
 
-def follows_within(groups: np.ndarray, times: np.ndarray, ends: np.ndarray, is_event: np.ndarray) -> np.ndarray:
-    """Whether an event of the row's own group follows it: after its time, and not after its end.
+def follows_within(
+    groups: np.ndarray, moments_of_log: tuple[np.ndarray, np.ndarray], ends: np.ndarray, is_event: np.ndarray
+) -> np.ndarray:
+    """Whether an event of the row's own group follows it: at a later moment, and not after its end.
 
     Args:
         groups: int `(n,)`, from 0: the user, or the user and item, of each row. Rows in any order.
-        times: int `(n,)`.
-        ends: int `(n,)`, the last moments of the rows' windows, not before `times`.
+        moments_of_log: as `moments_in_order` returns them.
+        ends: int `(n,)`, the last times of the rows' windows, not before their own.
         is_event: bool `(n,)`.
 
     Returns:
         bool `(n,)`.
     """
-    moments_of_log, ranks = np.unique(times, return_inverse=True)
-    last_ranks = np.searchsorted(moments_of_log, ends, side="right") - 1  # of the last moment inside the window
-    first_keys = groups.astype(np.int64) * len(moments_of_log)
+    times, ranks = moments_of_log
+    last_ranks = np.searchsorted(times, ends, side="right") - 1  # of the last moment inside the window
+    first_keys = groups.astype(np.int64) * len(times)
     events = np.sort((first_keys + ranks)[is_event])
     return np.asarray(
         np.searchsorted(events, first_keys + last_ranks, side="right")

@@ -10,8 +10,7 @@ from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
 from tfmtl.preprocessing.reading.raw_batch import QUOTED, SPANNING
 from tfmtl.schema import SPLITS, Problem
-
-_DAY = 86_400
+from tfmtl.schema.keys import SECONDS_PER_DAY
 
 
 def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
@@ -26,7 +25,14 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
         counts["time/any"] = len(times)
         for unit in TICKS:
             counts[f"time/{unit}"] = int(np.count_nonzero(are_plausible(times, unit)))
+        counts["time/d"] = int(np.count_nonzero(are_plausible(times.astype(np.float64) * SECONDS_PER_DAY, "s")))
     return counts
+
+
+def names_with_rates(problem: Problem) -> list[str]:
+    """The features of one name a row, whose rates of missing and unknown values are counted."""
+    tensors = {each.key: each for each in problem.field_tensors if each.role == "id" and not each.is_ordered}
+    return [feature.name for feature in problem.features if feature.inputs() and feature.name in tensors]
 
 
 def count_file(number: int, counts: Mapping[str, int], num_rejected: int) -> dict[str, int]:
@@ -65,7 +71,7 @@ def count_days(times: np.ndarray, splits: np.ndarray, ticks_per_second: int) -> 
     known = are_plausible(seconds, "s")
     counts: dict[str, int] = {}
     for index, split in enumerate(SPLITS):
-        days, found = np.unique(seconds[known & (splits == index)] // _DAY, return_counts=True)
+        days, found = np.unique(seconds[known & (splits == index)] // SECONDS_PER_DAY, return_counts=True)
         counts |= {f"{split}/day/{day}": count for day, count in zip(days.tolist(), found.tolist(), strict=True)}
     return counts
 
@@ -84,11 +90,11 @@ def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
         for sequence in problem.sequences
         if not counts[f"event/{sequence.name}"]
     ]
-    total, unit = counts.get("time/any", 0), problem.keys.time_unit
+    total, unit = counts.get("time/any", 0), problem.keys.time_unit.replace("d", "s")  # days are held in seconds
     if total and counts[f"time/{unit}"] < total / 2:
         found.append(
-            f"most times in column '{problem.keys.time}' lie outside {FIRST_YEAR} to {LAST_YEAR} when read as {unit}, "
-            f"the time_unit. {_better_unit(total, counts)}"
+            f"most times in column '{problem.keys.time}' lie outside {FIRST_YEAR} to {LAST_YEAR} when read as "
+            f"{problem.keys.time_unit}, the time_unit. {_better_unit(total, counts)}"
         )
     return found
 
@@ -99,9 +105,7 @@ def _nothing_holds(when: str | None, column: str) -> str:
 
 
 def _better_unit(total: int, counts: Mapping[str, int]) -> str:
-    fitting = next((unit for unit in TICKS if counts[f"time/{unit}"] >= total / 2), None)
+    fitting = next((unit for unit in (*TICKS, "d") if counts[f"time/{unit}"] >= total / 2), None)
     if fitting is None:
         return "Time gaps and the split are right only if one step of this column is one such unit."
-    if fitting in ("s", "ms"):
-        return f"As {fitting} they lie inside: set `time_unit: {fitting}`."
-    return f"As {fitting} they lie inside: divide them in the log and set `time_unit: ms`."
+    return f"As {fitting} they lie inside: set `time_unit: {fitting}`."

@@ -1,18 +1,22 @@
 """Warnings about values that were read as they stand and are hardly meant so."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading.noticed import noticed_columns
 from tfmtl.schema import SPLITS, Problem
+from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
 
 _MOST_SHOWN = 3
+_LISTS = "lists that were written as text, such as ['a', 'b']: each whole text is one value."
+_LIST_SHARE = 0.5  # of a column's texts, from which it is taken for a column of lists
+_FEWEST_ROWS = 20
 _MOST_UNKNOWN = 0.5  # of a column's values out of a vocabulary that was taken over
 _YES_NO = {"true", "false", "t", "f", "yes", "no"}
 _MOST_BOOLS = 8  # with more values it is no column of bools
@@ -32,19 +36,59 @@ def value_warnings(
         statistics: what was fitted.
         read_counts: counters of the batches that were read.
     """
-    log: Counter[str] = Counter()
-    for counts in read_counts:
-        log.update({name: count for name, count in counts.items() if name.startswith("noticed/")})
     found = [
         f"column '{column}' holds {count} floating-point numbers too large for their type to tell neighbors apart: ids "
         "among them may have become one. Store ids as integers or text."
-        for column, count in noticed_columns(log, "inexact").items()
+        for column, count in noticed_columns(read_counts, "inexact").items()
     ]
+    found += [
+        f"column '{column}' is rejected as no number where it holds a text that usually means missing, {count} times: "
+        "say so with `missing`, as in missing: ['NULL']."
+        for column, count in noticed_columns(read_counts, "missing_text").items()
+    ]
+    zoned, zoneless = (noticed_columns(read_counts, what) for what in ("zoned", "zoneless"))
+    found += [
+        f"column '{column}' holds {zoned[column]} times with a zone and {zoneless[column]} without, which are taken "
+        "for UTC: check that they are."
+        for column in zoned
+        if column in zoneless
+    ]
+    found += _joined_lists(read_counts)
     for table, vocabulary in statistics.vocabularies.items():
         found += _two_spellings(table, vocabulary)
+        found += _no_values(table, vocabulary, statistics.vocabulary_counts[table])
+        is_list = getattr(problem.tables[table][0], "multi_valued", False)
+        if vocabulary and not is_list and np.mean([text[:1] + text[-1:] == "[]" for text in vocabulary]) >= _LIST_SHARE:
+            found.append(f"the vocabulary of '{table}' holds {_LISTS} Set `multi_valued: true` and `format: json`.")
     if "transform_from" in manifest:
         found += _mostly_unknown(problem, manifest)
     return found
+
+
+def _joined_lists(read_counts: Sequence[Mapping[str, int]]) -> Iterable[str]:
+    """A warning for every multi-valued text column whose separator seems to be another."""
+    lists, joined = noticed_columns(read_counts, "list_text"), noticed_columns(read_counts, "joined")
+    for column, present in noticed_columns(read_counts, "present").items():
+        if lists.get(column, 0) >= _LIST_SHARE * present:
+            yield f"multi-valued column '{column}' holds {_LISTS} Set `format: json`."
+        elif not joined.get(column) and present >= _FEWEST_ROWS:
+            yield (
+                f"no value of the multi-valued column '{column}' holds its separator: check `separator`, or remove "
+                "`multi_valued` if a row has one value."
+            )
+
+
+def _no_values(table: str, vocabulary: Sequence[str], counts: Sequence[int]) -> Iterable[str]:
+    """A warning where a vocabulary holds what usually means that there is no value."""
+    found = {text: count for text, count in zip(vocabulary, counts, strict=False) if text in LIKELY_MISSING}
+    found |= {text: counts[0] for text in vocabulary[:1] if text in MAYBE_MISSING}
+    if found:
+        shown = ", ".join(f"'{text}' ({count} times)" for text, count in found.items())
+        listed = ", ".join(f"'{text}'" for text in found)
+        yield (
+            f"the vocabulary of '{table}' holds {shown}: if that means missing, say so with `missing: [{listed}]`, or "
+            "it is a value like any other and an event in histories."
+        )
 
 
 def _two_spellings(table: str, vocabulary: Sequence[str]) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """Values that can be read but are hardly meant so, counted by column."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 _PREFIX = "noticed"
 
@@ -23,7 +23,10 @@ class Noticed:
         return dict(self._counts)
 
 
-def noticed_columns(counts: Mapping[str, int], what: str) -> dict[str, int]:
-    """Column -> values of which `what` holds, from the counts of a whole log."""
+def noticed_columns(counts: Sequence[Mapping[str, int]], what: str) -> dict[str, int]:
+    """Column -> values of which `what` holds, from the counts of all batches."""
     prefix = f"{_PREFIX}/{what}/"
-    return {name.removeprefix(prefix): count for name, count in sorted(counts.items()) if name.startswith(prefix)}
+    totals: Counter[str] = Counter()
+    for batch in counts:
+        totals.update({name: count for name, count in batch.items() if name.startswith(prefix)})
+    return {name.removeprefix(prefix): count for name, count in sorted(totals.items())}

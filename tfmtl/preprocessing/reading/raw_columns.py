@@ -1,5 +1,6 @@
 """Raw columns of one batch, parsed on demand and once."""
 
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -8,9 +9,15 @@ import pyarrow.compute as pc
 
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.rejections import Rejections
+from tfmtl.preprocessing.reading.times import from_iso, from_temporal, has_zone, is_iso
+from tfmtl.preprocessing.reading.written_list import read_list
+from tfmtl.schema.keys import Keys
+from tfmtl.schema.likely_missing import LIKELY_MISSING
 from tfmtl.values.arrow_text import cast_or_null, count_inexact, flatten, to_numbers, to_text
 from tfmtl.values.plain_arrow import is_list, is_text, plain
 
+_LIKELY_MISSING = pa.array(LIKELY_MISSING, pa.string())
+_FREQUENT = 3  # texts of a label that are counted a batch
 _NO_TEXT = pa.scalar(None, pa.string())
 _NO_NUMBER = pa.scalar(None, pa.float64())
 
@@ -27,15 +34,31 @@ class RawColumns:
         batch: the raw batch.
         rejections: where unreadable rows go.
         noticed: where readable values that are hardly meant so are counted.
+        missing: column -> texts that mean missing in it.
     """
 
-    def __init__(self, batch: pa.RecordBatch, rejections: Rejections, noticed: Noticed | None = None) -> None:
+    def __init__(
+        self,
+        batch: pa.RecordBatch,
+        rejections: Rejections,
+        noticed: Noticed | None = None,
+        missing: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self._batch = batch
         self._rejections = rejections
         self._noticed = noticed or Noticed()
-        self._column = cache(lambda name: plain(batch.column(name)))
+        self._missing = {name: pa.array(texts, pa.string()) for name, texts in (missing or {}).items()}
+        self._column = cache(self._plain)
         self.text = cache(self._text)
         self.number = cache(self._number)
+
+    def _plain(self, name: str) -> pa.Array:
+        """The column in one of few types, null where its text means missing."""
+        column = plain(self._batch.column(name))
+        if name not in self._missing or pa.types.is_nested(column.type):
+            return column
+        is_missing = pc.is_in(to_text(column), self._missing[name])
+        return pc.if_else(is_missing, pa.scalar(None, column.type), column)
 
     def _text(self, name: str) -> pa.Array:
         """The column as strings."""
@@ -49,27 +72,41 @@ class RawColumns:
         numbers = self._parse_numbers(name, self.text(name))
         return pc.if_else(pc.is_nan(numbers), _NO_NUMBER, numbers)
 
-    def time(self, name: str, ticks_per_second: int) -> pa.Array:
-        """The column as int64 ticks; a fraction of a tick is cut off, timestamps are converted."""
+    def time(self, name: str, keys: Keys) -> pa.Array:
+        """The column as int64 ticks of `keys`; a fraction of a tick is cut off, dates, timestamps and ISO text too."""
         column = self._column(name)
-        if pa.types.is_timestamp(column.type):
-            unit = "s" if ticks_per_second == 1 else "ms"
-            times = pc.cast(pc.cast(column, pa.timestamp(unit, column.type.tz), safe=False), pa.int64())
-        elif pa.types.is_integer(column.type) and column.type != pa.uint64():
+        step = keys.ticks_per_step
+        if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+            times = from_temporal(column, keys)
+        elif pa.types.is_integer(column.type) and column.type != pa.uint64() and step == 1:
             times = pc.cast(column, pa.int64())
         else:
-            times = self._parse_times(name, self.text(name))
+            times = self._parse_times(name, self.text(name), keys)
         self._rejections.add(pc.is_null(times), f"column '{name}' (the time) is missing")
         return pc.fill_null(times, 0)
 
-    def lists(self, name: str, separator: str, max_values: int) -> pa.Array:
-        """A multi-valued column, lists or joined text, as lists of its first present values."""
+    def lists(self, name: str, separator: str, max_values: int, form: str = "text") -> pa.Array:
+        """A multi-valued column as lists of its first present values.
+
+        Args:
+            name: str.
+            separator: str. What joins the values in text of the form `"text"`; blanks beside it are none of them.
+            max_values: int.
+            form: `"text"` or `"json"`, where the column is text and not lists.
+        """
         column = self._column(name)
-        if not is_list(column.type):
-            column = pc.split_pattern(self.text(name), separator)
-        values, rows = flatten(column)
+        if is_list(column.type):
+            values, rows = flatten(column)
+        elif form == "json":
+            values, rows = self._written_lists(name)
+        else:
+            values, rows = flatten(pc.split_pattern(self.text(name), separator))
+            self._notice_joined(name, len(values))
+            values = pc.utf8_trim_whitespace(values) if separator.strip() else values
         values = self._strings(name, values, rows)
         present = pc.is_valid(values)
+        if name in self._missing:
+            present = pc.and_(present, pc.invert(pc.is_in(values, self._missing[name])))
         rows, values = rows[present.to_numpy(zero_copy_only=False)], values.filter(present)
         starts = np.searchsorted(rows, np.arange(len(column)))
         kept = np.arange(len(rows)) - starts[rows] < max_values
@@ -79,6 +116,31 @@ class RawColumns:
     def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
         """Rejects rows for a value that was readable and is wrong; null in `where` is no fault."""
         self._rejections.add(pc.fill_null(where, False), reason, values)
+
+    def notice_texts(self, what: str, name: str) -> None:
+        """Counts the most frequent texts of a column."""
+        counted = pc.value_counts(self.text(name).drop_null())
+        frequent = np.argsort(counted.field("counts").to_numpy())[::-1][:_FREQUENT]
+        for pair in counted.take(pa.array(frequent)).to_pylist():
+            self._noticed.add(what, pair["values"], pair["counts"])
+
+    def _written_lists(self, name: str) -> tuple[pa.Array, np.ndarray]:
+        """The items of lists that are written as text, each distinct text read once, and their rows."""
+        coded = self.text(name).dictionary_encode()
+        lists = [read_list(text) for text in coded.dictionary.to_pylist()]
+        codes = pc.fill_null(coded.indices, len(lists)).to_numpy()
+        unread = np.array([items is None for items in lists] + [False])[codes]
+        self._rejections.add(unread, f"column '{name}' is not a list of single values", self.text(name))
+        items = pa.array([items or [] for items in lists] + [[]], pa.list_(pa.string()))
+        return flatten(items.take(pa.array(codes)))
+
+    def _notice_joined(self, name: str, num_values: int) -> None:
+        text = self.text(name)
+        num_present = len(text) - text.null_count
+        looks_like_list = pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]"))
+        self._noticed.add("present", name, num_present)
+        self._noticed.add("joined", name, num_values - num_present)
+        self._noticed.add("list_text", name, pc.sum(looks_like_list).as_py() or 0)
 
     # === Values ===
 
@@ -97,17 +159,36 @@ class RawColumns:
 
     def _parse_numbers(self, name: str, text: pa.Array) -> pa.Array:
         numbers = cast_or_null(pc.utf8_trim_whitespace(text), pa.float64())
-        self._rejections.add(_is_lost(text, numbers), f"column '{name}' is not a number", text)
+        lost = _is_lost(text, numbers)
+        self._noticed.add("missing_text", name, pc.sum(pc.and_(lost, pc.is_in(text, _LIKELY_MISSING))).as_py() or 0)
+        self._rejections.add(lost, f"column '{name}' is not a number", text)
         return numbers
 
-    def _parse_times(self, name: str, text: pa.Array) -> pa.Array:
+    def _parse_times(self, name: str, text: pa.Array, keys: Keys) -> pa.Array:
         """As integers first: float64 holds them only up to 2**53."""
+        iso = is_iso(text)
+        dated = None
+        if pc.any(iso).as_py():
+            written = pc.if_else(iso, text, _NO_TEXT)
+            dated = from_iso(written, keys)
+            self._rejections.add(_is_lost(written, dated), f"column '{name}' is not a time", text)
+            zoned = pc.sum(has_zone(written)).as_py() or 0
+            self._noticed.add("zoned", name, zoned)
+            self._noticed.add("zoneless", name, (pc.sum(iso).as_py() or 0) - zoned)
+            text = pc.if_else(iso, _NO_TEXT, text)
         times = cast_or_null(pc.utf8_trim_whitespace(text), pa.int64())
         numbers = self._parse_numbers(name, pc.if_else(pc.is_valid(times), _NO_TEXT, text))
+        step = keys.ticks_per_step
         beyond = pc.fill_null(pc.greater_equal(pc.abs(numbers), 2.0**63), False)
+        if step > 1:
+            too_many = pc.greater_equal(pc.abs(pc.cast(times, pa.float64(), safe=False)), 2.0**63 / step)
+            beyond = pc.or_(beyond, pc.fill_null(too_many, False))
+            times = pc.multiply(pc.if_else(beyond, pa.scalar(None, pa.int64()), times), step)
+            numbers = pc.multiply(pc.floor(numbers), float(step))
         self._rejections.add(beyond, f"column '{name}' (the time) is out of range", text)
         known = pc.invert(pc.or_(beyond, pc.fill_null(pc.is_nan(numbers), False)))
-        return pc.coalesce(times, pc.cast(pc.floor(pc.if_else(known, numbers, _NO_NUMBER)), pa.int64()))
+        times = pc.coalesce(times, pc.cast(pc.floor(pc.if_else(known, numbers, _NO_NUMBER)), pa.int64()))
+        return times if dated is None else pc.coalesce(dated, times)
 
     def _reject(self, rows: np.ndarray, where: pa.Array, reason: str) -> None:
         is_bad = np.zeros(self._batch.num_rows, bool)

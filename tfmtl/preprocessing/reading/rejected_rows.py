@@ -1,5 +1,6 @@
 """Rejected rows, from the batch they were found in to `rejected/`."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from tfmtl.preprocessing.reading import files
 
 Reasons = Sequence[tuple[int, str]]  # row, and why it cannot be used
 
+_LOOKED_AT = 10_000  # lines of a file, where an example of a reason is searched
 _SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("line", pa.string())])
 
 
@@ -52,6 +54,22 @@ def write_rejected(directory: str, number: int, tables: Iterable[pa.Table]) -> d
     with files.create(files.join(directory, "rejected", f"file-{number:05d}.jsonl")) as stream:
         stream.write("".join(f"{line}\n" for line in table["line"].to_pylist()).encode())
     return dict(Counter(reason.split(": ")[0] for reason in table["reason"].to_pylist()))
+
+
+def worst_rejection(directory: str, reason: str) -> str:
+    """The reason as it stands at one of its rows, value included; the reason alone where none is found soon.
+
+    Args:
+        directory: of the output.
+        reason: as `write_rejected` counts it.
+    """
+    for path in sorted(files.match([files.join(directory, "rejected", "*")])):
+        with files.open_file(path) as stream:
+            for line in itertools.islice(stream, _LOOKED_AT):
+                found = str(json.loads(line)["reason"])
+                if found.split(": ")[0] == reason:
+                    return found
+    return reason
 
 
 def _printable(value: Any) -> str:

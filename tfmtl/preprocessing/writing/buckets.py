@@ -23,5 +23,5 @@ def partition(batch: pa.RecordBatch, num_buckets: int) -> Iterator[tuple[int, pa
     order = np.argsort(buckets, kind="stable")
     ordered = batch.take(pa.array(order))
     present, starts = np.unique(buckets[order], return_index=True)
-    for bucket, start, stop in zip(present.tolist(), starts, [*starts[1:], batch.num_rows], strict=True):
+    for bucket, start, stop in zip(present.tolist(), starts, [*starts[1:], batch.num_rows][: len(starts)], strict=True):
         yield bucket, ordered.slice(start, stop - start)

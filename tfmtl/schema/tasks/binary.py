@@ -19,6 +19,8 @@ class BinaryTask(TaskRecord):
             reaches beyond the newest time of the log and, in a split by time, beyond the end of the example's own
             split: when the next split begins, such a label would not be known. With a `parent`, an example whose
             parent is 0 is 0 too: what follows is not its doing. Defaults to `None`.
+        positive: str or None. The text of the label's column that is 1, such as `"yes"`; every other text is 0.
+            Defaults to `None`: the column holds 0 and 1.
     """
 
     kind: ClassVar[str] = "binary"
@@ -28,9 +30,20 @@ class BinaryTask(TaskRecord):
     monitor: ClassVar[tuple[str, str]] = ("auc", "max")
 
     label_window: LabelWindow | None = None
+    positive: str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.positive, bool | int | float):
+            raise ProblemError(
+                f"BinaryTask '{self.name}': `positive` must be text. Received: positive={self.positive!r}. YAML reads "
+                "yes, no, on, off and numbers as other than text: put it in quotes, as in positive: 'yes'."
+            )
         super().__post_init__()
+        if self.positive is not None and (self.positive == "" or self.label_window is not None):
+            raise ProblemError(
+                f"BinaryTask '{self.name}': `positive` must be a text of the label's column, and there is none with "
+                f"`label_window`. Received: positive={self.positive!r}. Leave it out."
+            )
         if self.label_window is not None and self.label is not None:
             raise ProblemError(
                 f"BinaryTask '{self.name}': `label` must not be given with `label_window`, which needs no column. "

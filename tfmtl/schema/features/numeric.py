@@ -1,16 +1,22 @@
 """A feature whose values are numbers."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-from tfmtl.schema.categorical_feature import SIDES
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_name, check_types
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score")
 
 
 @dataclass(frozen=True)
-class NumericFeature:
+class NumericFeature(FeatureRecord):
     """A numeric column, scaled or cut into buckets by training statistics.
 
     - `quantiles`: ids of `buckets` equally frequent buckets, 2 and up; 0 for a
@@ -27,6 +33,7 @@ class NumericFeature:
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
         column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
             Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
     """
 
     kind: ClassVar[str] = "numeric"
@@ -37,6 +44,7 @@ class NumericFeature:
     dim: int = 16
     side: str = "context"
     column: str | None = None
+    missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         owner = f"NumericFeature '{self.name}'"
@@ -45,6 +53,7 @@ class NumericFeature:
         check_choice(owner, "transform", self.transform, TRANSFORMS)
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
         check_minimum(owner, "buckets", self.buckets, 2)
         check_minimum(owner, "dim", self.dim, 1)
 
@@ -62,3 +71,23 @@ class NumericFeature:
     def table_name(self) -> str:
         """The embedding table the bucket ids index."""
         return self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def not_in_events(self) -> str | None:
+        if self.is_bucketized:
+            return None
+        return f"whose transform is {self.transform!r}. Use transform 'quantiles' for a number inside events"
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        text = f"number of side `{self.side}`, `NaN` where missing"
+        return (RequestInput(self.name, "float32", (), self.side, text),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        if self.is_bucketized:
+            table = self.table_name
+            return (EncodedTensor(self.name, "id", self.name, (), table, None, self.dim, True, self.side),)
+        return (EncodedTensor(self.name, "number", self.name, dim=self.dim, side=self.side),)

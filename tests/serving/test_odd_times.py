@@ -1,0 +1,124 @@
+"""Times of requests that cannot be meant so: counted by default, refused by option, over both protocols."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from serving.grpc_client import GrpcClient
+from serving.local_server import LocalServer
+from serving.rest_client import RestClient
+from serving.server.batching_options import BatchingOptions
+from serving.server.request_times import RequestTimes
+from serving.serving_error import ServingError
+from tests.serving.shop_model import export_shop
+from tests.serving.test_fuzz import make_proto
+from tests.serving.test_multiplied_requests import ask_grpc
+from tests.serving.test_resources import request_over_rest
+
+LAST = 1_700_000_000
+TIMES = RequestTimes("timestamp", ("viewed__time",), LAST)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The shop as `tfmtl export` would leave it: with the record of training's last time."""
+    path = export_shop(tmp_path_factory.mktemp("shop"), 1)
+    extra = path / "assets.extra"
+    extra.mkdir()
+    (extra / "problem.yaml").write_text("")
+    (extra / "times.json").write_text(json.dumps({"time": "timestamp", "events": ["viewed__time"], "last": LAST}))
+    return path
+
+
+def request(*times, events=None):
+    rows = len(times)
+    events = [[time - 10] for time in times] if events is None else events
+    return {
+        "item_id": ["i1"] * rows,
+        "price": [1.0] * rows,
+        "timestamp": list(times),
+        "tags": [["i2"]] * rows,
+        "viewed__item_id": [["i3"] * len(row) for row in events],
+        "viewed__time": events,
+    }
+
+
+def odd(times, events=None):
+    inputs = {"timestamp": np.array(times, np.int64)}
+    if events is not None:
+        inputs["viewed__time"] = np.array(events, np.int64)
+    return {what: rows.tolist() for what, rows in TIMES.odd_rows(inputs).items()}
+
+
+class TestRows:
+    def test_another_unit_and_no_other_time(self):
+        assert odd([LAST, LAST * 2, LAST // 2, 1, LAST * 99]) == {"wrong_unit": [False, False, False, True, False]}
+        assert odd([LAST * 1000, LAST * 101, LAST // 1000, 0, -5]) == {"wrong_unit": [True] * 5}
+        assert odd([LAST + 10**8]) == {}
+
+    def test_events_after_the_request(self):
+        assert odd([LAST, LAST], [[LAST - 1, LAST], [LAST + 1, 0]]) == {"event_after_request": [False, True]}
+        assert odd([LAST], np.zeros((1, 0))) == odd([], np.zeros((0, 2))) == {}
+
+    def test_one_user_of_many_candidates(self):
+        assert odd([LAST], [[LAST + 5, 0]]) == {"event_after_request": [True]}
+
+    def test_what_carries_no_time_is_not_odd(self):
+        assert TIMES.odd_rows({"examples": np.array([b"x"], object)}) == {}
+        assert RequestTimes("timestamp", (), 0).odd_rows({"timestamp": np.array([10**15])}) == {}
+
+
+@pytest.mark.parametrize("batching", [None, BatchingOptions(max_batch_size=8)], ids=["alone", "batched"])
+def test_they_are_counted_by_default(exported, caplog, batching):
+    with LocalServer(exported.parent, "shop", grpc_port=0, rest_port=0, batching=batching) as server:
+        with GrpcClient(f"127.0.0.1:{server.grpc_port}", "shop") as client:
+            client.predict(request(LAST, LAST + 5))
+            client.predict(request(LAST, LAST * 1000, LAST * 1000, LAST * 1000))
+            client.predict(request(LAST, events=[[LAST + 60]]))
+        with RestClient(f"127.0.0.1:{server.rest_port}", "shop") as client:
+            client.predict(request(LAST * 1000))
+            pool = client._transport._pool
+            metrics = pool.request("GET", "/metrics").data.decode()
+    assert 'serving_odd_time_rows_total{model="shop",what="wrong_unit"} 4.0' in metrics
+    assert 'serving_odd_time_rows_total{model="shop",what="event_after_request"} 1.0' in metrics
+    told = [message for message in caplog.messages if "must be in the log's unit" in message]
+    assert (
+        told[-1].startswith("Model 'shop': 4 rows so far whose 'timestamp' must be in the log's unit")
+        and len(told) == 2
+    )
+
+
+@pytest.mark.parametrize("batching", [None, BatchingOptions(max_batch_size=8)], ids=["alone", "batched"])
+def test_they_are_refused_by_option(exported, batching):
+    options = {"batching": batching, "refuse_odd_times": True}
+    with LocalServer(exported.parent, "shop", grpc_port=0, rest_port=0, **options) as server:
+        for client in (
+            GrpcClient(f"127.0.0.1:{server.grpc_port}", "shop"),
+            RestClient(f"127.0.0.1:{server.rest_port}", "shop"),
+        ):
+            with client:
+                assert client.predict(request(LAST))["click"].shape == (1,)
+                with pytest.raises(
+                    ServingError, match=r"row 1: feature 'timestamp' must be in the log's unit.*Rec.*000"
+                ):
+                    client.predict(request(LAST, LAST * 1000))
+                with pytest.raises(ServingError, match="row 0: feature 'timestamp' must not be before an event"):
+                    client.predict(request(LAST, events=[[LAST + 60]]))
+
+
+def test_a_list_of_times_that_is_shorter_than_its_events_names_the_feature(exported):
+    """As any client may send it, which does not check it first as ours do."""
+    body = {**request(LAST), "viewed__item_id": [["i1", "i2"]], "viewed__time": [[LAST - 1]]}
+    expected = "must have a value for each of the 2 events of 'viewed__item_id'. Received: 1 values."
+    with LocalServer(exported.parent, "shop", grpc_port=0, rest_port=0) as server:
+        status, answer = request_over_rest(server, "/v1/models/shop:predict", json.dumps({"inputs": body}).encode())
+        assert status == 400 and answer["error"] == f"Signature 'serving_default': input 'viewed__time' {expected}"
+        arrays = {name: np.array(value, object if isinstance(value[0], str) else None) for name, value in body.items()}
+        arrays["price"] = np.float32(body["price"])
+        proto = make_proto(arrays, "serving_default")
+        code, text = ask_grpc(
+            SimpleNamespace(grpc_address=f"127.0.0.1:{server.grpc_port}"), "Predict", proto.SerializeToString()
+        )
+        assert code == "INVALID_ARGUMENT" and text.endswith(expected)

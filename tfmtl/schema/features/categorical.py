@@ -1,0 +1,133 @@
+"""A feature whose values are names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True)
+class CategoricalFeature(FeatureRecord):
+    """A categorical column, one or several values a row, turned into ids.
+
+    Ids: 0 missing or padding, 1 out of vocabulary, 2 and up known values (or
+    hash buckets). Values are compared as text, so `3` and `3.0` differ.
+
+    Args:
+        name: str. The feature's name everywhere, and its column's.
+        dim: int. Embedding width. Defaults to `16`.
+        table: str or None. Features naming the same table share vocabulary and
+            embedding. Defaults to `None`: a table of its own, named after the feature.
+        min_count: int. Values seen fewer times in the training split are out
+            of vocabulary. Defaults to `1`.
+        max_size: int or None. Keeps the most frequent values only. Defaults to `None`.
+        hash_buckets: int or None. Hash the values into so many buckets instead
+            of learning a vocabulary. Defaults to `None`.
+        multi_valued: bool. The column holds several values a row, joined by
+            `separator`. Defaults to `False`.
+        separator: str. Defaults to `"|"`.
+        format: `"text"` or `"json"`: how text holds several values. `"json"` is a list such as `["a", "b"]`, also with
+            single quotes, as Python writes it. Defaults to `"text"`: joined by `separator`.
+        max_values: int. Values kept per row of a multi-valued column. Defaults to `8`.
+        side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+        column: str or None. The column of the log, where it has a name of its own, such as `"Unit price"`.
+            Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
+    """
+
+    kind: ClassVar[str] = "categorical"
+
+    name: str
+    dim: int = 16
+    table: str | None = None
+    min_count: int = 1
+    max_size: int | None = None
+    hash_buckets: int | None = None
+    multi_valued: bool = False
+    separator: str = "|"
+    max_values: int = 8
+    side: str = "context"
+    column: str | None = None
+    format: str = "text"
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        owner = f"CategoricalFeature '{self.name}'"
+        check_types(owner, self)
+        check_name("CategoricalFeature", "name", self.name)
+        if self.table is not None:
+            check_name(owner, "table", self.table)
+        check_choice(owner, "side", self.side, SIDES)
+        check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
+        check_choice(owner, "format", self.format, FORMATS)
+        if self.format != "text" and not self.multi_valued:
+            raise ProblemError(
+                f"{owner}: `format` must be 'text' where a row holds one value. Received: format={self.format!r}. "
+                "Set `multi_valued: true`."
+            )
+        for argument in ("dim", "min_count", "max_values", "max_size", "hash_buckets"):
+            if getattr(self, argument) is not None:
+                check_minimum(owner, argument, getattr(self, argument), 1)
+        if self.hash_buckets is not None and (self.max_size is not None or self.min_count > 1):
+            raise ProblemError(
+                f"{owner}: `hash_buckets` must not be combined with `min_count` or `max_size`. "
+                "Hashing learns no vocabulary: remove one of them."
+            )
+        if not self.separator:
+            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @property
+    def column_name(self) -> str:
+        """The column of the log."""
+        return self.column or self.name
+
+    @property
+    def table_name(self) -> str:
+        """The embedding table the ids index."""
+        return self.table or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def not_in_events(self) -> str | None:
+        return "which is multi-valued. An event carries one value a column" if self.multi_valued else None
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        if self.multi_valued:
+            text = f"texts of side `{self.side}`, the first {self.max_values} count; `[]` where missing"
+            return (RequestInput(self.name, "string", (None,), self.side, text),)
+        return (RequestInput(self.name, "string", (), self.side, f'text of side `{self.side}`, `""` where missing'),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        role, inner = ("ids", (self.max_values,)) if self.multi_valued else ("id", ())
+        return (EncodedTensor(self.name, role, self.name, inner, self.table_name, dim=self.dim, side=self.side),)
+
+    def check(self, problem: Problem) -> None:
+        """Features that share a table must agree on everything that shapes it."""
+        users = problem.tables[self.table_name]
+        for other in (users[0], *(each for each in users if not isinstance(each, CategoricalFeature))):
+            if not isinstance(other, CategoricalFeature):
+                raise ProblemError(
+                    f"Problem: table '{self.table_name}' is used by the {other.kind} feature '{other.name}' and "
+                    "by a categorical one. Give the categorical feature another `table`."
+                )
+            for argument in ("dim", "min_count", "max_size", "hash_buckets"):
+                if getattr(other, argument) != getattr(self, argument):
+                    raise ProblemError(
+                        f"Problem: features '{other.name}' and '{self.name}' share table '{self.table_name}' "
+                        f"but differ in `{argument}`: {getattr(other, argument)!r} and "
+                        f"{getattr(self, argument)!r}. Make them equal."
+                    )
