@@ -124,8 +124,12 @@ def test_a_history_that_holds_it_is_caught(tmp_path: Path, log: Path, monkeypatc
     assert _derived_auc(examples, "bought_match_item_count") > 0.95
 
 
-def _from_now(groups: np.ndarray, times: np.ndarray, ends: np.ndarray, is_event: np.ndarray) -> np.ndarray:
+def _from_now(
+    groups: np.ndarray, moments_of_log: tuple[np.ndarray, np.ndarray], ends: np.ndarray, is_event: np.ndarray
+) -> np.ndarray:
     """The mistake: `>=` where `follows_within` has `>`."""
+    moments, ranks = moments_of_log
+    times = moments[ranks]
     inside = (times[None, :] >= times[:, None]) & (times[None, :] <= ends[:, None])
     return np.asarray((inside & (groups[None, :] == groups[:, None]) & is_event[None, :]).any(axis=1))
 

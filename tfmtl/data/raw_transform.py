@@ -118,7 +118,11 @@ class RawTransform(tf.Module):
         events: dict[str, tf.Tensor] = {}
         for column in sequence.columns:
             found = self.encode_feature(column, raw[sequence.column_key(column)])
-            events |= {sequence.column_key(key): values for key, values in found.items()}
+            events |= {
+                sequence.column_key(each.key): found[each.key]
+                for each in self._problem.feature(column).tensors(self._problem)
+                if each.holds_ids
+            }
         first_key = sequence.column_key(sequence.columns[0])
         present = events[first_key] != 0
         if sequence.needs_times(self._problem):

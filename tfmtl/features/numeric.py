@@ -27,13 +27,14 @@ class NumericBehavior(FeatureBehavior):
     def load(self, fitted: FittedState) -> None:
         if self.record.is_bucketized:
             self._boundaries = list(fitted.statistics.boundaries[self.name])
-        else:
+        if self.record.is_scaled:
             self._mean = fitted.statistics.means[self.name]
             self._deviation = fitted.statistics.deviations[self.name]
 
     def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         values = raw[self.name]
-        return {self.name: self._bucketize(values) if self.record.is_bucketized else self._scale(values)}
+        found = {self.name: self._bucketize(values)} if self.record.is_bucketized else {}
+        return found | ({self.record.number_key: self._scale(values)} if self.record.is_scaled else {})
 
     def _bucketize(self, values: tf.Tensor) -> tf.Tensor:
         missing = tf.math.is_nan(values)

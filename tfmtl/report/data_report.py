@@ -247,6 +247,8 @@ def _number_panels(
                 found[split] = (np.arange(len(counts) + 1.0), counts / counts.sum())
         axes[name], shares[name] = _boundary_reader(boundaries), found
     for name, mean in data.statistics.means.items():
+        if name in axes:
+            continue
         deviation = data.statistics.deviations[name] or 1.0
         values = {split: sample.numbers[name] * deviation + mean for split, sample in samples.items()}
         axes[name] = (

@@ -82,7 +82,7 @@ class Tower(tf_keras.layers.Layer):
         present = encoded[sequence.column_key(sequence.columns[0])]
         last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
         for column in sequence.columns:
-            [tensor] = self._problem.feature(column).tensors(self._problem)
+            tensor = self._problem.feature(column).tensors(self._problem)[0]
             events = self._tables(encoded[sequence.column_key(column)], str(tensor.table))
             parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
         return parts

@@ -19,10 +19,14 @@ from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
 from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
+from tfmtl.schema.tasks.multiclass import MulticlassTask
+from tfmtl.schema.tasks.ordinal import OrdinalTask
 from tfmtl.schema.tasks.output import Output
+from tfmtl.schema.tasks.quantile import QuantileTask
 from tfmtl.schema.tasks.regression import RegressionTask
 from tfmtl.schema.tasks.survival import SurvivalTask
 from tfmtl.schema.tasks.task_record import TaskRecord
+from tfmtl.schema.tasks.zero_inflated import ZeroInflatedTask
 
 __all__ = [
     "SPLITS",
@@ -38,10 +42,13 @@ __all__ = [
     "LabelWindow",
     "MatchFeature",
     "ModelInputs",
+    "MulticlassTask",
     "NumericFeature",
+    "OrdinalTask",
     "Output",
     "Problem",
     "ProblemError",
+    "QuantileTask",
     "RegressionTask",
     "RequestInput",
     "SequenceFeature",
@@ -50,5 +57,6 @@ __all__ = [
     "TaskRecord",
     "TimePartFeature",
     "View",
+    "ZeroInflatedTask",
     "register_feature",
 ]

@@ -147,7 +147,10 @@ class Problem:
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]
         for part in ("features", "sequences", "tasks"):
-            here, there = ({item["name"]: item for item in found.get(part, [])} for found in (mine, others))
+            here, there = (
+                {item["name"]: {key: value for key, value in item.items() if key != "known_at_event"} for item in items}
+                for items in (mine.get(part, []), others.get(part, []))
+            )
             changed = [name for name in {**here, **there} if here.get(name) != there.get(name)]
             if not changed and list(here) != list(there):
                 changed = ["their order"]

@@ -173,3 +173,36 @@ def _check_split(problem: Problem) -> None:
         column for feature in problem.features for column in feature.columns
     }:
         raise ProblemError(f"Problem: the split's column '{split.column}' must not be a feature. Remove the feature.")
+
+
+def check_histories(problem: Problem) -> None:
+    """Raises `ProblemError` where the condition of a history reads a label that is not known at its event's time.
+
+    Such a history would hold the future of the examples between the event and its label. Problems that are stored
+    beside data and models are older than this rule, so that only a new problem file is held to it.
+    """
+    labels = {task.label_column: task for task in problem.tasks if not task.known_at_event and task.label_column}
+    for sequence in problem.sequences:
+        for column in sequence.condition.columns if sequence.condition else ():
+            if column in labels:
+                task = labels[column]
+                raise ProblemError(
+                    f"Problem: the condition of sequence '{sequence.name}' reads column '{column}', the label of task "
+                    f"'{task.name}': where a label is decided after its row's event, that history tells examples "
+                    "their own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
+                    "into the task; otherwise remove the sequence or its condition."
+                )
+
+
+def check_meaningful_parents(problem: Problem) -> None:
+    """Raises `ProblemError` where a task has a parent that changes nothing: only a yes/no event has a precondition.
+
+    For new problem files alone, like `check_histories`.
+    """
+    for task in problem.tasks:
+        if task.parent is not None and not task.can_be_parent:
+            raise ProblemError(
+                f"Problem: task '{task.name}' must not have a `parent`, which means nothing for kind {task.kind!r}. "
+                f"Received: parent={task.parent!r}. Write the condition under which a row counts into `sample_space`, "
+                f'such as "{task.parent} == 1".'
+            )

@@ -108,7 +108,7 @@ class SequenceFeature:
         return tuple(found)
 
     def tensors(self, problem: Problem, dim: int = 16) -> tuple[EncodedTensor, ...]:
-        """What the model reads: of every column a tensor with `max_length` events, then the time gaps' buckets.
+        """What the model reads: of every column the ids of `max_length` events, then the time gaps' buckets.
 
         Args:
             problem: `Problem`.
@@ -118,6 +118,7 @@ class SequenceFeature:
             replace(each, key=self.column_key(each.key), inner=(self.max_length, *each.inner), side="user")
             for column in self.columns
             for each in problem.feature(column).tensors(problem)
+            if each.holds_ids
         ]
         if self.time_gap_buckets:
             key, rows = self.gap_key, self.time_gap_buckets + RESERVED_IDS

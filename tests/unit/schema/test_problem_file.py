@@ -1,5 +1,6 @@
 """What files of format 2 have without naming it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,20 @@ from tfmtl.schema import Problem, ProblemError
 from tfmtl.schema.problem_file import expanded, read_problem_file
 
 
+def _tiny() -> Problem:
+    """The tiny problem, whose labels are known when its histories read them."""
+    problem = tiny_problem()
+    return replace(problem, tasks=tuple(replace(task, known_at_event=True) for task in problem.tasks))
+
+
 def _added(**changes: Any) -> list[dict[str, Any]]:
-    mapping = {**tiny_problem().to_dict(), **changes}
-    return expanded(mapping).to_dict()["features"][len(tiny_problem().features) :]
+    mapping = {**_tiny().to_dict(), **changes}
+    return expanded(mapping).to_dict()["features"][len(_tiny().features) :]
 
 
 def test_a_file_without_format_means_what_it_says() -> None:
-    assert expanded(tiny_problem().to_dict()) == tiny_problem()
-    assert expanded(tiny_problem().to_dict()).fingerprint == tiny_problem().fingerprint
+    assert expanded(_tiny().to_dict()) == _tiny()
+    assert expanded(_tiny().to_dict()).fingerprint == _tiny().fingerprint
 
 
 def test_every_sequence_brings_its_history_and_its_match_on_names() -> None:
@@ -37,7 +44,7 @@ def test_derived_none_switches_it_off() -> None:
 
 
 def test_what_is_named_is_not_added_again() -> None:
-    named = [*tiny_problem().to_dict()["features"], {"kind": "history", "of": "seen", "dim": 4}]
+    named = [*_tiny().to_dict()["features"], {"kind": "history", "of": "seen", "dim": 4}]
     added = _added(format=2, features=named)
     assert [each for each in added if each["kind"] == "history" and each["of"] == "seen"] == [
         {"kind": "history", "of": "seen", "name": "seen", "dim": 4}
@@ -45,7 +52,7 @@ def test_what_is_named_is_not_added_again() -> None:
 
 
 def test_what_is_stored_names_everything(tmp_path: Path) -> None:
-    (tmp_path / "user.yaml").write_text(yaml.safe_dump({**tiny_problem().to_dict(), "format": 2}))
+    (tmp_path / "user.yaml").write_text(yaml.safe_dump({**_tiny().to_dict(), "format": 2}))
     problem = read_problem_file(tmp_path / "user.yaml")
     problem.save(tmp_path / "stored.yaml")
     assert Problem.load(tmp_path / "stored.yaml") == problem == read_problem_file(tmp_path / "stored.yaml")
@@ -61,7 +68,7 @@ def test_what_is_stored_names_everything(tmp_path: Path) -> None:
 )
 def test_wrong_values(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
     path = tmp_path / "problem.yaml"
-    path.write_text(yaml.safe_dump({**tiny_problem().to_dict(), **changes}))
+    path.write_text(yaml.safe_dump({**_tiny().to_dict(), **changes}))
     with pytest.raises(ProblemError) as caught:
         read_problem_file(path)
     assert str(caught.value).startswith(f"{path}: ")

@@ -73,7 +73,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
             facts = NumberFacts(counts.get((FEATURE, feature.name)))
             if feature.is_bucketized:
                 boundaries[feature.name] = facts.boundaries(feature.buckets)
-            else:
+            if feature.is_scaled:
                 is_log = feature.transform == "log_z_score"
                 means[feature.name], deviations[feature.name] = facts.moments(is_log)
             if facts.narrow() is not None:

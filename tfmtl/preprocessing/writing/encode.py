@@ -115,6 +115,7 @@ class _ExampleEncoder:
             for sequence in problem.sequences
             for column in sequence.columns
             for each in problem.feature(column).tensors(problem)
+            if each.holds_ids
         }
         self._event_keys = {
             sequence.name: [each.key for each in sequence.tensors(problem) if each.key != sequence.gap_key]

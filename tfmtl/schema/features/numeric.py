@@ -12,7 +12,7 @@ from tfmtl.schema.strict import check_choice, check_column, check_minimum, check
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
-TRANSFORMS = ("quantiles", "z_score", "log_z_score")
+TRANSFORMS = ("quantiles", "z_score", "log_z_score", "both")
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class NumericFeature(FeatureRecord):
       missing value, so that "missing" has a meaning of its own.
     - `z_score`: `(x - mean) / sd`, clipped to [-10, 10]; missing becomes 0, the mean.
     - `log_z_score`: the same of `sign(x) * log(1 + |x|)`.
+    - `both`: `quantiles` and `z_score` in one field, which is their sum: buckets follow any curve, the number tells
+      values of one bucket apart.
 
     Args:
         name: str. The feature's name everywhere, and its column's.
@@ -59,8 +61,18 @@ class NumericFeature(FeatureRecord):
 
     @property
     def is_bucketized(self) -> bool:
-        """Whether the model reads ids (and not a scaled value)."""
-        return self.transform == "quantiles"
+        """Whether the model reads ids."""
+        return self.transform in ("quantiles", "both")
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the model reads a scaled value."""
+        return self.transform != "quantiles"
+
+    @property
+    def number_key(self) -> str:
+        """Name of the tensor with the scaled value."""
+        return f"{self.name}__z" if self.is_bucketized else self.name
 
     @property
     def column_name(self) -> str:
@@ -87,7 +99,6 @@ class NumericFeature(FeatureRecord):
         return (RequestInput(self.name, "float32", (), self.side, text),)
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
-        if self.is_bucketized:
-            table = self.table_name
-            return (EncodedTensor(self.name, "id", self.name, (), table, None, self.dim, True, self.side),)
-        return (EncodedTensor(self.name, "number", self.name, dim=self.dim, side=self.side),)
+        bucket = EncodedTensor(self.name, "id", self.name, (), self.table_name, None, self.dim, True, self.side)
+        number = EncodedTensor(self.number_key, "number", self.name, dim=self.dim, side=self.side)
+        return (*([bucket] if self.is_bucketized else []), *([number] if self.is_scaled else []))

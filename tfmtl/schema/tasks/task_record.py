@@ -41,6 +41,8 @@ class TaskRecord:
             once. Defaults to `0.0`.
         weighted_metrics: bool. Whether weights of rows (this column's, and that of `keys.weight`) count in the metrics,
             too; in the loss they always do. Defaults to `False`.
+        known_at_event: bool. Whether the label is known at the time of its row's event, as a click is and a purchase
+            within a week is not. Only then may the condition of a history read it. Defaults to `False`.
 
     Attributes:
         kind: str. The name in the problem file.
@@ -79,6 +81,7 @@ class TaskRecord:
     weight_column: str | None = None
     weight_offset: float = 0.0
     weighted_metrics: bool = False
+    known_at_event: bool = False
 
     def __post_init__(self) -> None:
         owner = f"{type(self).__name__} '{self.name}'"
