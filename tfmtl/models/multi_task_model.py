@@ -12,7 +12,9 @@ from tfmtl.core.types import Tensor
 from tfmtl.core.validation import (
     check_count,
     check_one_of,
+    error_text,
 )
+from tfmtl.data.example_spec import encoded_signature
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.batch_losses import BatchLosses
@@ -194,9 +196,26 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `PreparedData.train` shuffles already."""
+        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `PreparedData.train` shuffles already.
+
+        Raises:
+            ValueError: `class_weight` is given, which Keras knows for one output of classes alone.
+        """
+        if kwargs.get("class_weight") is not None:
+            rule = "not be given: tasks have classes of their own"
+            advice = "Give `sample_weight`, (B,) or a dict of tasks, or set a task's `weight` in the problem."
+            raise ValueError(error_text("MultiTaskModel", "class_weight", rule, kwargs["class_weight"], advice))
         kwargs.setdefault("shuffle", False)
         return super().fit(*args, **kwargs)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.export` of the network alone: a SavedModel that reads encoded features, as `PreparedData` does.
+
+        `tfmtl.export.export` writes one that reads raw features, with signatures, checks and requests for a server.
+        """
+        if not args and kwargs.get("format", "tf_saved_model") == "tf_saved_model":
+            kwargs.setdefault("input_signature", [encoded_signature(self.inputs.problem)])
+        super().export(filepath, *args, **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Tensor]:
         return training_step(self, data)

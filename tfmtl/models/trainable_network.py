@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.label_parts import label_parts
 from tfmtl.core.types import Tensor
+from tfmtl.core.validation import error_text
 from tfmtl.models.multi_task_network import MultiTaskNetwork
 from tfmtl.sharpness import Sharpness
 
@@ -38,6 +40,20 @@ class TrainableNetwork(MultiTaskNetwork):
     def compiles_with_xla(self) -> bool:
         """Whether the passes of a training step are compiled with XLA."""
         return bool(self.jit_compile) and not self.run_eagerly
+
+    def labels_by_task(self, labels: Any) -> Mapping[str, Tensor]:
+        """Labels as a dict: an array is those of the only task.
+
+        Raises:
+            TypeError: labels are an array, and there is more than one task.
+        """
+        if isinstance(labels, Mapping):
+            return labels
+        keys = self.inputs.problem.label_keys
+        if len(keys) != 1:
+            rule, advice = "be a dict", f"Give labels as {{task: (B,)}} for {list(keys)}."
+            raise TypeError(error_text("MultiTaskModel", "labels", rule, type(labels).__name__, advice))
+        return {keys[0]: tf.reshape(labels, (-1,))}
 
     def task_losses(
         self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None
