@@ -1,6 +1,5 @@
 """The folders of a model's versions, which are named by a number."""
 
-import os
 import re
 from pathlib import Path
 
@@ -30,12 +29,8 @@ def odd_folders(base_dir: Path) -> list[str]:
         OSError: if `base_dir` cannot be listed.
     """
     versions = {path.name for path in find_versions(base_dir).values()}
-    with os.scandir(base_dir) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.name[0] in "0123456789" and entry.name not in versions and entry.is_dir()
-        )
+    names = [path.name for path in base_dir.iterdir() if path.name[0] in "0123456789" and path.is_dir()]
+    return sorted(set(names) - versions)
 
 
 def _version(path: Path) -> int | None:

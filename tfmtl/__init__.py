@@ -5,7 +5,7 @@ TensorFlow nor Keras.
 """
 
 import importlib
-from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
 __all__ = [
@@ -18,16 +18,24 @@ __all__ = [
     "models",
     "operators",
     "optimizers",
+    "register_bottom",
+    "register_sharing",
     "report",
     "retrieval",
     "schema",
     "sharpness",
     "survival",
+    "testing",
     "training",
 ]
 
 
-def __getattr__(name: str) -> ModuleType:
+_REGISTER = ("register_bottom", "register_sharing")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _REGISTER:
+        return getattr(importlib.import_module("tfmtl.layers.own_layers"), name)
     if name in __all__:
         return importlib.import_module(f"tfmtl.{name}")
     raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")

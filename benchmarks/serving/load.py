@@ -17,7 +17,6 @@ numbers are medians over the rounds.
 """
 
 import argparse
-import asyncio
 import json
 import multiprocessing
 import os
@@ -26,8 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +33,8 @@ from typing import Any
 import grpc
 
 from benchmarks.serving.light_clients import LightClients
+from benchmarks.serving.load_servers import PREDICT, load_server
 
-_PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _ROWS = (1, 64, 500)
 _CLIENTS = 32
 _CONNECTIONS = 2
@@ -57,62 +55,6 @@ class Load:
     cpu: float
 
 
-# === Servers ===
-
-
-def _serve(kind: str, base_dir: str, ports: Any) -> None:
-    """Runs in a process of its own until it is killed."""
-    if kind == "aio":
-        asyncio.run(_echo_by_aio(ports))
-    if kind == "echo":
-        _echo(ports)
-    from serving.local_server import LocalServer
-    from serving.server.batching_options import BatchingOptions
-
-    batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
-    server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
-    server.start()
-    ports.put(server.grpc_port)
-    time.sleep(86400.0)
-
-
-def _echo(ports: Any) -> None:
-    from serving.server.grpc_server import GrpcServer
-    from serving.server.limits import Limits
-    from serving.server.security import Security
-
-    server = GrpcServer({_PREDICT: lambda call, message: call.answer(message)}, Limits(), Security())
-    ports.put(server.open("127.0.0.1:0"))
-    server.start()
-    time.sleep(86400.0)
-
-
-async def _echo_by_aio(ports: Any) -> None:
-    async def answer(request: bytes, context: Any) -> bytes:
-        return request
-
-    service, method = _PREDICT.strip("/").split("/")
-    handlers = {method: grpc.unary_unary_rpc_method_handler(answer)}
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    ports.put(server.add_insecure_port("127.0.0.1:0"))
-    await server.start()
-    await server.wait_for_termination()
-
-
-@contextmanager
-def _server(kind: str, base_dir: Path) -> Iterator[tuple[int, int]]:
-    """A running server as (port, process id)."""
-    ports = multiprocessing.Queue()
-    process = multiprocessing.Process(target=_serve, args=(kind, str(base_dir), ports), daemon=True)
-    process.start()
-    try:
-        yield ports.get(timeout=120), process.pid or 0
-    finally:
-        process.kill()
-        process.join()
-
-
 # === Clients ===
 
 
@@ -120,7 +62,7 @@ def _ask(port: int, bodies: Sequence[bytes], seconds: float, found: Any) -> None
     """Runs in a process of its own: one client that sends the next request when the last is answered."""
     options = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
     with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
-        call = channel.unary_unary(_PREDICT)
+        call = channel.unary_unary(PREDICT)
         milliseconds: list[float] = []
         for length in (_WARM_UP_SECONDS, seconds):
             milliseconds.clear()
@@ -133,7 +75,7 @@ def _ask(port: int, bodies: Sequence[bytes], seconds: float, found: Any) -> None
 
 def _ask_as_crowd(port: int, bodies: Sequence[bytes], seconds: float, found: Any) -> None:
     """Likewise: many clients at once."""
-    clients = LightClients(port, _PREDICT, bodies, _CLIENTS, _CONNECTIONS)
+    clients = LightClients(port, PREDICT, bodies, _CLIENTS, _CONNECTIONS)
     clients.ask_for(_WARM_UP_SECONDS)
     clients.milliseconds.clear()
     clients.ask_for(seconds)
@@ -251,10 +193,10 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
     inputs = inputs or _export_inputs(version, function.structured_input_signature[1])
     lines = [f"## {title}", ""]
     with (
-        _server("alone", base_dir) as alone,
-        _server("5000", base_dir) as batched,
-        _server("echo", base_dir) as echo,
-        _server("aio", base_dir) as echo_by_aio,
+        load_server("alone", base_dir) as alone,
+        load_server("5000", base_dir) as batched,
+        load_server("echo", base_dir) as echo,
+        load_server("aio", base_dir) as echo_by_aio,
     ):
         table = []
         for rows in _ROWS:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from pipelines.cli import data, deploy, export, preprocess, run, skew, train, two_stages
+from pipelines.cli import data, deploy, export, operators, preprocess, run, skew, train, two_stages
 from pipelines.cli.quiet_start import start_tensorflow
 from pipelines.cli.screen import console
 from pipelines.cli.step_command import StepCommand
@@ -43,6 +43,7 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "skew": skew.skew,
     },
     "Retrieval before ranking": {"retrieve": two_stages.retrieve, "compose": two_stages.compose},
+    "Equations": {"operators": operators.operators},
     "All steps in a row": {"run": run.run, "run-two-stage": two_stages.run_two_stage},
 }
 """Group of the help page -> command -> what it calls; all in the order of work."""

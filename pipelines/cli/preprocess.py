@@ -54,7 +54,7 @@ def preprocess(
     from pipelines.preprocess.beam.options import check_options, only_translates, split_options
     from pipelines.preprocess.beam.template import translate
     from pipelines.preprocess.job import preprocess as run_job
-    from tfmtl.schema import Problem
+    from tfmtl.schema.problem_file import read_problem_file
 
     files, beam_options = split_options([*inputs, *context.args])
     own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
@@ -62,7 +62,7 @@ def preprocess(
     if not files:
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
-    description = Problem.load(problem or beside / "problem.yaml")
+    description = read_problem_file(problem or beside / "problem.yaml")
     choices: dict[str, Any] = {
         "seed": seed,
         "num_shards": shards,

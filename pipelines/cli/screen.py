@@ -19,6 +19,10 @@ _HEADINGS = {
     "ece_calibrated": "ECE calibrated",
     "rmse": "RMSE",
     "mae": "MAE",
+    "macro_auc": "macro AUC",
+    "accuracy": "accuracy",
+    "pinball": "pinball",
+    "normalized_gini": "Gini",
 }
 
 

@@ -20,6 +20,7 @@ from tfmtl.export import export, verify
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import read_problem_file
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _REQUEST_ROWS = 4
@@ -83,7 +84,7 @@ def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tupl
     """The folder with the log and its problem; a public data set is fetched."""
     if (Path(dataset) / "problem.yaml").is_file():
         step(f"Take the log in {dataset}")
-        return Path(dataset), Problem.load(Path(dataset) / "problem.yaml")
+        return Path(dataset), read_problem_file(Path(dataset) / "problem.yaml")
     check_one_of("run", "dataset", dataset, list(DATASETS))
     step(f"Fetch {DATASETS[dataset].summary}")
     raw = DATASETS[dataset].prepare(output / "raw", folder)

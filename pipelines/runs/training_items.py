@@ -1,6 +1,6 @@
 """The items of a log's training split, each with the features it had last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,7 @@ from tfmtl.data.example_spec import candidate_features
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.plan import Cuts, Files, Key, Plan, worth_merging
 from tfmtl.preprocessing.reading.read import InputError
-from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.schema import SPLITS, Problem, RequestInput
 
 
 def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None = None) -> pa.Table:
@@ -77,14 +77,11 @@ def _latest(tables: Sequence[pa.Table], item: str, order: Sequence[str]) -> pa.T
 
 
 def _without_nulls(problem: Problem, rows: pa.Table) -> pa.Table:
-    filled: Mapping[str, pa.Array] = {name: _filled(problem, name, rows[name]) for name in rows.column_names}
-    return pa.table(filled)
+    inputs = {each.key: each for each in problem.inputs}
+    return pa.table({name: _filled(inputs[name], rows[name]) for name in rows.column_names})
 
 
-def _filled(problem: Problem, name: str, column: pa.ChunkedArray) -> pa.Array:
-    feature = problem.feature(name)
-    if not isinstance(feature, CategoricalFeature):
-        return pc.fill_null(column, float("nan"))
-    if not feature.multi_valued:
-        return pc.fill_null(column, "")
-    return pa.array([values or [] for values in column.to_pylist()], column.type)
+def _filled(given: RequestInput, column: pa.ChunkedArray) -> pa.Array:
+    if not given.inner:
+        return pc.fill_null(column, given.missing)
+    return pa.array([given.missing if values is None else values for values in column.to_pylist()], column.type)

@@ -79,6 +79,7 @@ class BodyReader:
 
     async def _ask(self, question: bytes) -> tuple[bytes, bytes]:
         async with self._free:
+            self._idle = [process for process in self._idle if process.returncode is None]
             process = self._idle.pop() if self._idle else await _begin()
             assert process.stdin is not None and process.stdout is not None  # for mypy: they are pipes
             try:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from serving.server.admission import Admission
+from serving.server.beside_loop import SMALL_BYTES
 from serving.server.limits import Limits, too_large
 from serving.server.security import Security
 from serving.serving_error import ServingError, invalid_argument
@@ -115,7 +116,8 @@ class RestGuard:
             body += part
             if len(body) > self._limits.max_message_bytes:
                 raise self._body_too_large("more")
-            if self._held_bytes > _BODIES * self._limits.max_message_bytes:
+            # A small one passes even then, or few large ones could keep out everybody.
+            if len(body) > SMALL_BYTES and self._held_bytes > _BODIES * self._limits.max_message_bytes:
                 raise ServingError(
                     "RESOURCE_EXHAUSTED",
                     f"The bodies that are under way must not exceed {_BODIES} times {self._limits.message_text}. "

@@ -1,5 +1,6 @@
 """The whole job as a user runs it: one command, from raw files to answered requests."""
 
+import gzip
 import json
 import os
 import shutil
@@ -247,7 +248,13 @@ def test_predict_takes_the_requests_that_preprocessing_keeps(demo: tuple[Path, s
     nested = tfmtl("predict", output / "model", output / "data" / "requests.jsonl")
     assert nested.code == 0, nested.err
     assert len(nested.out.splitlines()) == len(lines)
-    assert nested.out == tfmtl("predict", output / "model", tmp_path / "bare.jsonl").out
+    bare = (tmp_path / "bare.jsonl").read_bytes()
+    (tmp_path / "marked.jsonl.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + bare))
+    for name in ("bare.jsonl", "marked.jsonl.gz"):
+        assert nested.out == tfmtl("predict", output / "model", tmp_path / name).out
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(bare)[:-20])
+    cut = tfmtl("predict", output / "model", tmp_path / "cut.gz")
+    assert cut.code == 1 and "is not whole gzip" in cut.err
 
 
 def test_first_line_finds_the_error_in_a_workers_traceback() -> None:

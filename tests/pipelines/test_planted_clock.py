@@ -14,13 +14,28 @@ import tfmtl.preprocessing.fitting.label_windows
 import tfmtl.preprocessing.writing.encode
 from tests.support.small_log import records, run, values, write_csv
 from tfmtl.preprocessing.writing.sequences import Windows
-from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, LabelWindow, Problem, SequenceFeature, Split
+from tfmtl.schema import (
+    BinaryTask,
+    CategoricalFeature,
+    HistoryFeature,
+    Keys,
+    LabelWindow,
+    MatchFeature,
+    Problem,
+    SequenceFeature,
+    Split,
+)
 
 HOUR = 3600
 PROBLEM = Problem(
     "clock",
     keys=Keys("user", "ts", group="row"),
-    features=(CategoricalFeature("item"), CategoricalFeature("buys")),
+    features=(
+        CategoricalFeature("item"),
+        CategoricalFeature("buys"),
+        HistoryFeature("bought"),
+        MatchFeature("bought", ("item",)),
+    ),
     sequences=(
         SequenceFeature("bought", ("item",), when="buy == 1", max_length=50),
         SequenceFeature("seen", ("item",), max_length=50),
@@ -67,6 +82,12 @@ def _count_auc(examples: list[dict[str, list[Any]]], task: str) -> float:
     return max(auc, 1.0 - auc)
 
 
+def _derived_auc(examples: list[dict[str, list[Any]]], field: str) -> float:
+    """Of a number derived from the history, for whether the example itself is bought, in either direction."""
+    auc = _auc([example[f"{field}__x"][0] for example in examples], [example["label:buy"][0] for example in examples])
+    return max(auc, 1.0 - auc)
+
+
 def _own_auc(examples: list[dict[str, list[Any]]]) -> float:
     """Of whether the example itself was bought, for whether its item is bought again."""
     known = [example for example in examples if "label:again" in example]
@@ -81,6 +102,8 @@ def test_no_history_holds_its_own_outcome(tmp_path: Path, log: Path) -> None:
     assert _count_auc(examples, "buy") < 0.55
     assert _count_auc(examples, "again") < 0.55
     assert _own_auc(examples) < 0.55
+    for number in ("match_item_count", "match_item_newest", "newest", "last_hour"):
+        assert _derived_auc(examples, f"bought_{number}") < 0.55, number
 
 
 def _up_to_now(
@@ -96,11 +119,17 @@ def _up_to_now(
 
 def test_a_history_that_holds_it_is_caught(tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tfmtl.preprocessing.writing.encode, "event_windows", _up_to_now)
-    assert _count_auc(_examples(tmp_path, log), "buy") > 0.95
+    examples = _examples(tmp_path, log)
+    assert _count_auc(examples, "buy") > 0.95
+    assert _derived_auc(examples, "bought_match_item_count") > 0.95
 
 
-def _from_now(groups: np.ndarray, times: np.ndarray, ends: np.ndarray, is_event: np.ndarray) -> np.ndarray:
+def _from_now(
+    groups: np.ndarray, moments_of_log: tuple[np.ndarray, np.ndarray], ends: np.ndarray, is_event: np.ndarray
+) -> np.ndarray:
     """The mistake: `>=` where `follows_within` has `>`."""
+    moments, ranks = moments_of_log
+    times = moments[ranks]
     inside = (times[None, :] >= times[:, None]) & (times[None, :] <= ends[:, None])
     return np.asarray((inside & (groups[None, :] == groups[:, None]) & is_event[None, :]).any(axis=1))
 

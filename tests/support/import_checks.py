@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_FEATURES = ("data", "layers", "losses", "metrics", "optimizers", "balancing", "sharpness")
+_MATHEMATICS = ("losses", "metrics", "optimizers", "balancing", "sharpness")
+_FEATURES = ("features", "data", "layers", *_MATHEMATICS)
 _KINDS = ("tasks",)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -14,10 +15,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),
     "tfmtl.survival": ("schema", "core"),
-    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _FEATURES},
+    "tfmtl.features": ("schema", "core"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _MATHEMATICS},
+    **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("data", "layers")},
+    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
-    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "data", "tasks"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
+    "tfmtl.testing": ("core", "layers", "balancing"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
@@ -31,6 +35,13 @@ PROJECT = ("tfmtl", "pipelines", "serving", "tests", "benchmarks")
 SCHEMA_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"yaml"})
 VALUES_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"numpy", "pyarrow"})
 SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values")  # neither loads TensorFlow; a client spells values as the log's
+
+# What server and client both speak knows neither, and a client never needs the server.
+SERVING_PARTS_UNKNOWN_TO = {
+    "serving.protocol": ("serving.server", "serving.client", "serving.deployment"),
+    "serving.client": ("serving.server", "serving.deployment"),
+    "serving.server": ("serving.client", "serving.deployment"),
+}
 
 
 def import_errors(root: Path) -> list[str]:
@@ -66,6 +77,9 @@ def _objection(module: str, imported: str) -> str | None:
     if module.startswith("serving"):
         if top in PROJECT and top != "serving" and not imported.startswith(SERVING_MAY_IMPORT):
             return f"serving may import only {' and '.join(SERVING_MAY_IMPORT)}, not {imported}"
+        part, other = (".".join(name.split(".")[:2]) for name in (module, imported))
+        if other in SERVING_PARTS_UNKNOWN_TO.get(part, ()):
+            return f"{part} must not import {other}"
         return None
     box = ".".join(module.split(".")[:2])
     if box not in ALLOWED:

@@ -13,7 +13,18 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.analyze import build_statistics, count_values, merge_counts
 from tfmtl.preprocessing.reading.canonical import canonicalize
-from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, NumericFeature, Problem, SequenceFeature, Split
+from tfmtl.schema import (
+    BinaryTask,
+    CategoricalFeature,
+    HistoryFeature,
+    Keys,
+    MatchFeature,
+    NumericFeature,
+    Problem,
+    SequenceFeature,
+    Split,
+    TimePartFeature,
+)
 
 ODD_PROBLEM = Problem(
     "odd",
@@ -32,6 +43,11 @@ ODD_PROBLEM = Problem(
         NumericFeature("views", "log_z_score"),
         NumericFeature("nothing", "z_score"),
         NumericFeature("void"),
+        HistoryFeature("seen", mean=("price",)),
+        HistoryFeature("liked"),
+        MatchFeature("seen", ("item", "price", "device")),
+        MatchFeature("liked", ("user",)),
+        TimePartFeature(("hour", "weekday", "day_of_month", "is_weekend"), "America/New_York"),
     ),
     sequences=(
         SequenceFeature("seen", ("item", "price", "device"), max_length=3, time_gap_buckets=6),
@@ -129,12 +145,12 @@ def fit(problem: Problem, batches: Sequence[pa.RecordBatch]) -> TransformStatist
 def request(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
     """What a client that knows the log sends to have row `index` scored: whole histories, whole lists, odd values."""
     row = log[index]
-    raw = {feature.name: _value(problem, row, feature.name) for feature in problem.features}
+    raw = {feature.name: _value(problem, row, feature.name) for feature in problem.features if feature.inputs()}
     for sequence in problem.sequences:
         events = [log[i] for i in events_before(log, index, EVENTS[sequence.name])]
         for column in sequence.columns:
             raw[sequence.column_key(column)] = [_value(problem, event, column) for event in events]
-        if sequence.time_gap_buckets:
+        if sequence.needs_times(problem):
             raw[sequence.time_key] = [event["ts"] for event in events]
     return {**raw, "ts": row["ts"]}
 

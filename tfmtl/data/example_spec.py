@@ -4,7 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem
+from tfmtl.schema import EncodedTensor, Problem, RequestInput
+from tfmtl.schema.forms import MISSING
 
 LABEL_PREFIX = "label:"  # A colon occurs in no feature name, so keys never collide.
 GROUP_KEY = "key:group"
@@ -13,36 +14,27 @@ GROUP_KEY = "key:group"
 def raw_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
     """The tensors of a request: what `RawTransform` takes and a SavedModel's clients send.
 
-    Categorical features are strings, `""` where missing: `(B,)`, or `(B, n)`
-    for multi-valued ones. Numeric features are float32 `(B,)`, NaN where
-    missing. A sequence has one `(B, n)` tensor a column, oldest event first,
-    named `<sequence>__<column>`, and with time gaps an int64 one named
-    `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the
-    request is made. Shorter rows are filled up with missing values.
+    They are the inputs that features and sequences name: of categorical features strings, `""` where missing: `(B,)`,
+    or `(B, n)` for multi-valued ones; of numeric ones float32 `(B,)`, NaN where missing. A sequence has one `(B, n)`
+    tensor a column, oldest event first, named `<sequence>__<column>`, and where its times are read an int64 one named
+    `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the request is made. Shorter rows are
+    filled up with missing values.
     """
-    signature: dict[str, tf.TensorSpec] = {}
-    for feature in problem.features:
-        is_list = isinstance(feature, CategoricalFeature) and feature.multi_valued
-        signature[feature.name] = _raw_spec(feature, feature.name, is_list)
-    for sequence in problem.sequences:
-        for column in sequence.columns:
-            key = sequence.column_key(column)
-            signature[key] = _raw_spec(problem.feature(column), key, True)
-        if sequence.time_gap_buckets:
-            signature[sequence.time_key] = tf.TensorSpec((None, None), tf.int64, sequence.time_key)
-    if problem.uses_time_gaps:
-        signature[str(problem.keys.time)] = tf.TensorSpec((None,), tf.int64, problem.keys.time)
-    return signature
+    return {each.key: _raw_spec(each) for each in problem.inputs}
 
 
-def _raw_spec(feature: CategoricalFeature | NumericFeature, name: str, is_list: bool) -> tf.TensorSpec:
-    dtype = tf.string if isinstance(feature, CategoricalFeature) else tf.float32
-    return tf.TensorSpec((None, None) if is_list else (None,), dtype, name)
+def _raw_spec(each: RequestInput) -> tf.TensorSpec:
+    return tf.TensorSpec((None, *each.inner), each.dtype, each.key)
 
 
 def candidate_features(problem: Problem) -> tuple[str, ...]:
-    """The features of which every candidate of a ranking has its own: those of side `item`."""
-    return tuple(feature.name for feature in problem.features if feature.side == "item")
+    """The inputs of which every candidate of a ranking has its own: those of side `item`."""
+    return tuple(each.key for each in problem.inputs if each.side == "item")
+
+
+def candidate_tensors(problem: Problem) -> tuple[str, ...]:
+    """What a model reads of every candidate: the encoded tensors of side `item`."""
+    return tuple(each.key for each in problem.tensors if each.side == "item")
 
 
 def user_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
@@ -63,41 +55,29 @@ def rank_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
 def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
     """Serialized `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
 
-    An absent feature is missing; only the time column must be there.
+    An absent feature is missing; only the time column must be there. A vector of a wrong length is an error that names
+    it.
     """
-    missing = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
-    signature = raw_signature(problem)
-    spec: dict[str, Any] = {}
-    for name, tensor in signature.items():
-        if tensor.shape.rank == 2:
-            spec[name] = tf.io.RaggedFeature(tensor.dtype)
-        else:
-            default = None if name == problem.keys.time else missing[tensor.dtype]
-            spec[name] = tf.io.FixedLenFeature((), tensor.dtype, default)
-    parsed = tf.io.parse_example(serialized, spec)
+    parsed = tf.io.parse_example(serialized, {each.key: _raw_feature(each) for each in problem.inputs})
     return {
-        name: value.to_tensor(missing[signature[name].dtype]) if isinstance(value, tf.RaggedTensor) else value
-        for name, value in parsed.items()
+        each.key: parsed[each.key].to_tensor(MISSING[each.dtype]) if each.is_list else parsed[each.key]
+        for each in problem.inputs
     }
 
 
+def _raw_feature(each: RequestInput) -> Any:
+    dtype = tf.as_dtype(each.dtype)
+    if each.is_list:
+        rows = [tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
+        return tf.io.RaggedFeature(dtype, partitions=rows)
+    if each.is_required:
+        return tf.io.FixedLenFeature(each.inner, dtype)
+    return tf.io.FixedLenFeature(each.inner, dtype, each.missing)
+
+
 def encoded_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
-    """The features a model reads: int32 ids, float32 scaled numbers; sequences `(B, max_length)`."""
-    signature: dict[str, tf.TensorSpec] = {}
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            signature[feature.name] = tf.TensorSpec((None, feature.max_values), tf.int32, feature.name)
-        elif isinstance(feature, NumericFeature) and not feature.is_bucketized:
-            signature[feature.name] = tf.TensorSpec((None,), tf.float32, feature.name)
-        else:
-            signature[feature.name] = tf.TensorSpec((None,), tf.int32, feature.name)
-    for sequence in problem.sequences:
-        keys = [sequence.column_key(column) for column in sequence.columns]
-        if sequence.time_gap_buckets:
-            keys.append(sequence.gap_key)
-        for key in keys:
-            signature[key] = tf.TensorSpec((None, sequence.max_length), tf.int32, key)
-    return signature
+    """The features a model reads: int32 ids, float32 numbers and vectors; sequences `(B, max_length, ...)`."""
+    return {each.key: tf.TensorSpec((None, *each.inner), each.dtype, each.key) for each in problem.tensors}
 
 
 def parse_encoded_examples(
@@ -109,21 +89,33 @@ def parse_encoded_examples(
     `TaskRecord.label_keys` calls them. Groups are strings `(B,)`,
     empty where the problem names no group.
     """
-    signature = encoded_signature(problem)
+    tensors = {each.key: each for each in problem.tensors}
+    lists = _list_keys(problem)
     spec: dict[str, Any] = {GROUP_KEY: tf.io.FixedLenFeature((), tf.string, "")}
-    for name, tensor in signature.items():
-        if tensor.shape.rank == 2:
-            spec[name] = tf.io.RaggedFeature(tf.int64)
-        else:
-            spec[name] = tf.io.FixedLenFeature((), tf.int64 if tensor.dtype == tf.int32 else tf.float32)
+    for key, each in tensors.items():
+        spec[key] = _encoded_feature(each, key in lists)
     for key in problem.label_keys:
         spec[LABEL_PREFIX + key] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
     parsed = tf.io.parse_example(serialized, spec)
     features = {}
-    for name, tensor in signature.items():
-        value = parsed[name]
-        if isinstance(value, tf.RaggedTensor):
-            value = value.to_tensor(shape=tensor.shape)
-        features[name] = tf.cast(value, tensor.dtype)
+    for key, each in tensors.items():
+        value = parsed[key]
+        if key in lists:
+            value = value.to_tensor(shape=(None, *each.inner))
+        features[key] = tf.cast(value, each.dtype)
     labels = {key: parsed[LABEL_PREFIX + key] for key in problem.label_keys}
     return features, labels, parsed[GROUP_KEY]
+
+
+def _list_keys(problem: Problem) -> set[str]:
+    """The tensors of which a record holds as many values as there are: lists, and whatever events carry."""
+    lists = {each.key for each in problem.tensors if each.role == "ids"}
+    return lists.union(each.key for sequence in problem.sequences for each in sequence.tensors(problem))
+
+
+def _encoded_feature(each: EncodedTensor, is_list: bool) -> Any:
+    dtype = tf.int64 if each.holds_ids else tf.float32
+    if not is_list:
+        return tf.io.FixedLenFeature(each.inner, dtype)
+    rows = [tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
+    return tf.io.RaggedFeature(dtype, partitions=rows)

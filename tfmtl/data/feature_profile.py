@@ -9,7 +9,6 @@ import numpy as np
 from tfmtl.core import drift
 from tfmtl.data.feature_counts import FeatureCounts, length_name
 from tfmtl.data.prepared_data import PreparedData
-from tfmtl.schema import ModelInputs, NumericFeature
 from tfmtl.schema.strict import JOINT
 
 PROFILE_ROWS = 100_000
@@ -99,17 +98,16 @@ class FeatureProfile:
                 left -= min(len(groups), left)
                 if not left:
                     break
-        return cls.of_counts(counts, data.inputs, rows - left)
+        return cls.of_counts(counts, rows - left)
 
     @classmethod
-    def of_counts(cls, counts: FeatureCounts, inputs: ModelInputs, examples: int) -> "FeatureProfile":
+    def of_counts(cls, counts: FeatureCounts, examples: int) -> "FeatureProfile":
         """The profile of what was counted; its bins are chosen by what is frequent there."""
         columns = {}
         rows = _rows(counts)
         for name, ids in (counts.ids | counts.events).items():
-            feature = next((each for each in inputs.problem.features if each.name == name), None)
-            is_ordered = isinstance(feature, NumericFeature)  # its buckets are few: all are bins
-            chosen = np.arange(2, len(ids)) if is_ordered else drift.top_ids(ids)
+            # Buckets are few: all are bins.
+            chosen = np.arange(2, len(ids)) if name in counts.ordered else drift.top_ids(ids)
             columns[name] = ColumnProfile.of(_IDS, chosen, drift.id_bins(ids, chosen), rows[name])
         for name, values in counts.numbers.items():
             edges = drift.decile_edges(values)

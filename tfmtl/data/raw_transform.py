@@ -5,20 +5,22 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfmtl.data.transform_statistics import RESERVED_IDS, TransformStatistics, vocabulary_path
-from tfmtl.schema import CategoricalFeature, Feature, NumericFeature, Problem, SequenceFeature
+from tfmtl.data.raw_view import raw_view
+from tfmtl.data.transform_statistics import TransformStatistics, vocabulary_path
+from tfmtl.features import FeatureBehavior, behavior_of
+from tfmtl.features.feature_behavior import FittedState
+from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
+from tfmtl.schema.forms import RESERVED_IDS
 
 _INT64_POWERS = 63  # of two
-CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
 
 
 class RawTransform(tf.Module):
-    """Raw features to ids and scaled numbers, in preprocessing workers and in the serving graph alike.
+    """Raw features to ids and numbers, in preprocessing workers and in the serving graph alike.
 
-    `encode` and `encode_gap` work element by element on tensors of any shape:
-    preprocessing calls them on whole columns, `__call__` on a request. Only
-    standard TensorFlow operations are used, so the exported graph needs no
-    Python; vocabularies are files, exported as assets.
+    What becomes of a value is said by the behavior of its feature's kind. `encode` and `encode_gap` work element by
+    element on tensors of any shape: preprocessing calls them on whole columns, `__call__` on a request. Only standard
+    TensorFlow operations are used, so the exported graph needs no Python; vocabularies are files, exported as assets.
 
     Args:
         problem: `Problem`.
@@ -33,13 +35,21 @@ class RawTransform(tf.Module):
         self._directory = Path(directory)
         self._vocabularies = vocabularies
         self._statistics = TransformStatistics.load(directory, vocabularies)
-        self._tables = {
-            table: self._vocabulary_table(table)
-            for table, features in problem.tables.items()
-            if isinstance(features[0], CategoricalFeature) and features[0].hash_buckets is None
-        }
+        self._tables: dict[str, tf.lookup.StaticHashTable] = {}  # tracked, so that their files become assets
+        fitted = FittedState(self._statistics, self._vocabulary_table)
+        self.behaviors: dict[str, FeatureBehavior] = {}
+        for feature in problem.features:
+            behavior = behavior_of(feature, problem)
+            behavior.load(fitted)
+            self.behaviors[feature.name] = behavior
 
     def _vocabulary_table(self, table: str) -> tf.lookup.StaticHashTable:
+        """The lookup of a table, which features may share."""
+        if table not in self._tables:
+            self._tables[table] = self._read_table(table)
+        return self._tables[table]
+
+    def _read_table(self, table: str) -> tf.lookup.StaticHashTable:
         size = len(self._statistics.vocabularies[table])
         if size == 0:  # A file without lines cannot initialize a table; this key never occurs in a lookup.
             initializer = tf.lookup.KeyValueTensorInitializer([""], [-1], tf.string, tf.int64)
@@ -57,42 +67,19 @@ class RawTransform(tf.Module):
     # === Columns, element by element ===
 
     def encode(self, name: str, values: tf.Tensor) -> tf.Tensor:
-        """One feature's raw values as ids (int32) or scaled numbers (float32), of the same shape.
+        """One feature's raw values as ids (int32) or numbers (float32), of the same shape.
 
         Args:
-            name: str. The feature.
-            values: string tensor for a categorical feature, `""` where missing;
-                float32 for a numeric one, NaN where missing.
+            name: str. A feature with one input and one encoded tensor.
+            values: tensor of the input's dtype, missing values as a request says them.
         """
-        feature = self._problem.feature(name)
-        if isinstance(feature, CategoricalFeature):
-            return self._encode_categorical(feature, tf.convert_to_tensor(values, tf.string))
-        values = tf.convert_to_tensor(values, tf.float32)
-        return self._bucketize(feature, values) if feature.is_bucketized else self._scale(feature, values)
+        [encoded] = self.encode_feature(name, values).values()
+        return encoded
 
-    def _encode_categorical(self, feature: CategoricalFeature, values: tf.Tensor) -> tf.Tensor:
-        if feature.hash_buckets is not None:
-            ids = tf.strings.to_hash_bucket_fast(values, feature.hash_buckets) + RESERVED_IDS
-        else:
-            ids = self._tables[feature.table_name].lookup(values) + RESERVED_IDS
-        return tf.cast(tf.where(values == "", tf.zeros_like(ids), ids), tf.int32)
-
-    def _bucketize(self, feature: NumericFeature, values: tf.Tensor) -> tf.Tensor:
-        missing = tf.math.is_nan(values)
-        boundaries = list(self._statistics.boundaries[feature.name])
-        # NaN compares with nothing, so it is replaced before and masked after.
-        ids = tf.raw_ops.Bucketize(input=tf.where(missing, 0.0, values), boundaries=boundaries) + RESERVED_IDS
-        return tf.where(missing, 0, ids)
-
-    def _scale(self, feature: NumericFeature, values: tf.Tensor) -> tf.Tensor:
-        # float64 inside: vectorised and scalar logarithms differ in the last float32 bit, so a value's result
-        # would depend on its place in the batch.
-        x = tf.cast(values, tf.float64)
-        if feature.transform == "log_z_score":
-            x = signed_log(x)
-        mean, deviation = self._statistics.means[feature.name], self._statistics.deviations[feature.name]
-        scaled = tf.clip_by_value((x - mean) * (1.0 / deviation if deviation > 0.0 else 1.0), -CLIP, CLIP)
-        return tf.cast(tf.where(tf.math.is_nan(x), tf.zeros_like(x), scaled), tf.float32)
+    def encode_feature(self, name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
+        """All encoded tensors of a feature with one input, `(*lead, *inner)` each, of its `(*lead, *inner)` values."""
+        [given] = self._problem.feature(name).inputs()
+        return self.behaviors[name].encode({given.key: tf.convert_to_tensor(values, given.dtype)})
 
     def encode_gap(self, sequence: SequenceFeature, gap: tf.Tensor) -> tf.Tensor:
         """Time from event to example, in the unit of the log, as ids 2 and up (int32)."""
@@ -110,46 +97,54 @@ class RawTransform(tf.Module):
         return self.encode_parts(raw, self._problem.features, self._problem.sequences)
 
     def encode_parts(
-        self, raw: Mapping[str, tf.Tensor], features: Sequence[Feature], sequences: Sequence[SequenceFeature] = ()
+        self, raw: Mapping[str, tf.Tensor], features: Sequence[FeatureRecord], sequences: Sequence[SequenceFeature] = ()
     ) -> dict[str, tf.Tensor]:
-        """The same for some features and sequences of the problem, which are all that `raw` has to hold."""
+        """The same for some features and sequences of the problem; `raw` has to hold what these read."""
         encoded: dict[str, tf.Tensor] = {}
+        derived = [feature for feature in features if not feature.inputs()]
         for feature in features:
-            values = self.encode(feature.name, raw[feature.name])
-            if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-                present = tf.ragged.boolean_mask(values, values != 0)
-                values = present[:, : feature.max_values].to_tensor(shape=(None, feature.max_values))
-            encoded[feature.name] = values
+            if feature in derived:
+                continue
+            values = self.behaviors[feature.name].encode({each.key: raw[each.key] for each in feature.inputs()})
+            for tensor in feature.tensors(self._problem):
+                if tensor.role == "ids":
+                    present = tf.ragged.boolean_mask(values[tensor.key], values[tensor.key] != 0)
+                    values[tensor.key] = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
+            encoded.update(values)
         for sequence in sequences:
             encoded.update(self._encode_sequence(sequence, raw))
+        if derived:  # last, when it is known that histories are of equal lengths
+            view = raw_view(self._problem, raw, derived)
+            for feature in derived:
+                encoded.update(self.behaviors[feature.name].derive(view))
         return encoded
 
     def _encode_sequence(self, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        events = {
-            sequence.column_key(column): self.encode(column, raw[sequence.column_key(column)])
-            for column in sequence.columns
-        }
+        events: dict[str, tf.Tensor] = {}
+        for column in sequence.columns:
+            found = self.encode_feature(column, raw[sequence.column_key(column)])
+            events |= {
+                sequence.column_key(each.key): found[each.key]
+                for each in self._problem.feature(column).tensors(self._problem)
+                if each.holds_ids
+            }
         first_key = sequence.column_key(sequence.columns[0])
         present = events[first_key] != 0
-        if sequence.time_gap_buckets:
+        if sequence.needs_times(self._problem):
             self._check_aligned(first_key, present, sequence.time_key, raw[sequence.time_key])
+        if sequence.time_gap_buckets:
             gap = raw[str(self._problem.keys.time)][:, tf.newaxis] - raw[sequence.time_key]
             events[sequence.gap_key] = self.encode_gap(sequence, gap)
         encoded = {}
-        for key, ids in events.items():
-            self._check_aligned(first_key, present, key, ids)
-            last = tf.ragged.boolean_mask(ids, present)[:, -sequence.max_length :]
-            encoded[key] = last.to_tensor(shape=(None, sequence.max_length))
+        for key, values in events.items():
+            self._check_aligned(first_key, present, key, values)
+            last = tf.ragged.boolean_mask(values, present)[:, -sequence.max_length :]
+            encoded[key] = last.to_tensor(shape=(None, sequence.max_length, *values.shape[2:]))
         return encoded
 
     def _check_aligned(self, first_key: str, first: tf.Tensor, key: str, values: tf.Tensor) -> None:
         tf.debugging.assert_equal(
-            tf.shape(values),
+            tf.shape(values)[:2],
             tf.shape(first),
             message=f"Feature '{key}' must have as many events per row as '{first_key}'.",
         )
-
-
-def signed_log(x: tf.Tensor) -> tf.Tensor:
-    """`sign(x) * log(1 + |x|)`."""
-    return tf.sign(x) * tf.math.log1p(tf.abs(x))

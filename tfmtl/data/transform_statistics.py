@@ -7,10 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tfmtl.features import behavior_of
 from tfmtl.schema import ModelInputs, Problem
-
-OUT_OF_VOCABULARY = 1
-RESERVED_IDS = 2  # 0 is padding and missing, 1 is out of vocabulary
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class TransformStatistics:
         task_state: task -> what its kind has fitted to the training labels. Defaults to nothing.
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
+        states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
         notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
             learned, and not saved. Defaults to none.
     """
@@ -42,24 +41,22 @@ class TransformStatistics:
     label_deviations: Mapping[str, float]
     task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extends: tuple[str, ...] = ()
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
         """What a model needs to know: the problem and the table sizes."""
-        rows = {}
+        rows: dict[str, int] = {}
         for table, features in problem.tables.items():
-            feature = features[0]
-            if feature.kind == "numeric":
-                known = len(self.boundaries[feature.name]) + 1
-            else:
-                known = feature.hash_buckets or len(self.vocabularies[table])  # type: ignore[union-attr]
-            rows[table] = known + RESERVED_IDS
+            rows[table] = behavior_of(features[0], problem).table_rows(self)[table]
         return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest, self.task_state)
 
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
         fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
+        if not self.states:  # as before there were any: what was written then still fits
+            del fitted["states"]
         if not self.task_state:
             del fitted["task_state"]  # kinds of tasks without one have the digest that they always had
         text = json.dumps(fitted, sort_keys=True, ensure_ascii=False)
@@ -71,7 +68,7 @@ class TransformStatistics:
         (directory / "vocabularies").mkdir(parents=True, exist_ok=True)
         for table, values in self.vocabularies.items():
             vocabulary_path(directory, table).write_bytes("".join(f"{value}\n" for value in values).encode())
-        numbers = {
+        numbers: dict[str, Any] = {
             "vocabulary_counts": {table: list(counts) for table, counts in self.vocabulary_counts.items()},
             "boundaries": {name: list(values) for name, values in self.boundaries.items()},
             "means": dict(self.means),
@@ -81,6 +78,8 @@ class TransformStatistics:
             "extends": list(self.extends),
             **({"task_state": dict(self.task_state)} if self.task_state else {}),
         }
+        if self.states:
+            numbers["states"] = {name: dict(state) for name, state in self.states.items()}
         (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
     @classmethod
@@ -117,6 +116,7 @@ class TransformStatistics:
             label_deviations=numbers["label_deviations"],
             task_state=numbers.get("task_state", {}),
             extends=tuple(numbers.get("extends", ())),
+            states=numbers.get("states", {}),
         )
 
 

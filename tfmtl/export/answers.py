@@ -44,7 +44,7 @@ class Answers:
         """Names of the outputs, tasks before scores."""
         return (*self.outputs, *self.scores)
 
-    def inner(self, name: str) -> tuple[int, ...]:
+    def inner(self, name: str) -> tuple[int | None, ...]:
         """An output's shape behind the batch axis; `()` of a score."""
         return self.outputs[name].inner if name in self.outputs else ()
 

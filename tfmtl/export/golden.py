@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfmtl.data.example_spec import candidate_features, parse_encoded_examples
+from tfmtl.data.example_spec import candidate_features, candidate_tensors, parse_encoded_examples, raw_signature
+from tfmtl.data.raw_transform import RawTransform
 from tfmtl.export.answers import Answers
+from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES
 from tfmtl.schema import Problem
 
@@ -28,7 +30,12 @@ _USERS = 4  # whose candidates are ranked
 
 
 def write_golden(
-    model: MultiTaskModel, problem: Problem, requests: Sequence[Mapping[str, Any]], answers: Answers, directory: Path
+    model: MultiTaskModel,
+    problem: Problem,
+    transform: RawTransform,
+    requests: Sequence[Mapping[str, Any]],
+    answers: Answers,
+    directory: Path,
 ) -> dict[str, Responses]:
     """Writes the requests with what the training graph says of their records, and `answers` in NumPy of that.
 
@@ -38,6 +45,7 @@ def write_golden(
     Args:
         model: `MultiTaskModel`.
         problem: `Problem`.
+        transform: the `RawTransform` of the export.
         requests: as `PreparedData.requests` returns them.
         answers: `Answers`.
         directory: where the files go.
@@ -61,12 +69,7 @@ def write_golden(
         return golden
     items = [{name: features[name] for name in candidates} for features in raw]
     users = [{name: value for name, value in features.items() if name not in candidates} for features in raw[:_USERS]]
-    crossed = {
-        name: np.concatenate([values] * len(users))
-        if name in candidates
-        else np.repeat(values[: len(users)], len(items), axis=0)
-        for name, values in encoded.items()
-    }
+    crossed = _crossed(problem, transform, encoded, users, items)
     ranked = answers.of_arrays(model.predict(crossed, batch_size=len(items), verbose=0))
     rankings = []
     for row, user in enumerate(users):
@@ -75,6 +78,36 @@ def write_golden(
         rankings.append({"user": user, "candidates": items, "response": response})
     _write(directory / GOLDEN_RANK_FILE, rankings)
     return {**golden, RANK: {name: values[: len(items)] for name, values in ranked.items()}}
+
+
+def _crossed(
+    problem: Problem,
+    transform: RawTransform,
+    encoded: Mapping[str, tf.Tensor],
+    users: Sequence[Mapping[str, Any]],
+    items: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Every user's tensors with every item's, of records of which no two need belong together.
+
+    What is derived from both sides stands in no record and is computed for the pair.
+    """
+    of_item = candidate_tensors(problem)
+    crossed = {
+        name: np.concatenate([values] * len(users))
+        if name in of_item
+        else np.repeat(values[: len(users)], len(items), axis=0)
+        for name, values in encoded.items()
+    }
+    pairs = [
+        feature
+        for feature in problem.features
+        if not feature.inputs() and any(each.side == "item" for each in feature.tensors(problem))
+    ]
+    if pairs:
+        requests = [{**user, **item} for user in users for item in items]
+        found = transform.encode_parts(to_tensors(requests, raw_signature(problem)), pairs)
+        crossed |= {name: values.numpy() for name, values in found.items()}
+    return crossed
 
 
 def _write(path: Path, lines: Sequence[Mapping[str, Any]]) -> None:

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.export.answers import Answers
 from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE, GOLDEN_RECOMMEND_FILE
+from tfmtl.export.own_requests import own_requests
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
+from tfmtl.export.serving_module import own_signatures
 from tfmtl.export.verify import Verification
 from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
@@ -42,6 +45,12 @@ def replay(version: Path) -> Verification:
         if method in ("classify", "regress"):
             outputs = function(inputs=examples)
             differences[name] = _method_difference(outputs, problem.task(task), expected)
+    records = [task for task in problem.tasks if task.name in expected]
+    own = own_signatures(Answers(tuple(records)))
+    for request in own_requests(problem, own, requests, version / "assets.extra"):
+        known = {output: expected[name] for output, name in request.known.items() if name in expected}
+        outputs = loaded.signatures[request.signature](**request.tensors)
+        differences[request.signature] = _difference(outputs, known)
     if "rank" in loaded.signatures:
         rank = loaded.signatures["rank"]
         signature = rank.structured_input_signature[1]

@@ -20,6 +20,7 @@ from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
 from tfmtl.export.export_options import ExportOptions
 from tfmtl.export.golden import write_golden
+from tfmtl.export.own_warmup import write_own_warmup
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
@@ -96,7 +97,7 @@ def export(
         profile = FeatureProfile.of_split(data, "train")
         (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
         requests = data.requests()
-        golden = write_golden(model, data.problem, requests, answers, extra)
+        golden = write_golden(model, data.problem, module.transform, requests, answers, extra)
         if answers.calibrators:
             report = calibration_report(answers.calibrators, splits)
             (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
@@ -104,6 +105,7 @@ def export(
         raw = [request["features"] for request in requests]
         write_signature_files(data.problem, answers, raw, extra)
         write_warmup(data.problem, raw, golden, extra)
+        write_own_warmup(data.problem, answers, raw, golden, extra)
         if check is not None:
             check(partial)
     return final

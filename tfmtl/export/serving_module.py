@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from tfmtl.data import RawTransform
-from tfmtl.data.example_spec import candidate_features, parse_raw_examples, rank_signature, raw_signature
+from tfmtl.data.example_spec import (
+    candidate_features,
+    candidate_tensors,
+    parse_raw_examples,
+    rank_signature,
+    raw_signature,
+)
 from tfmtl.export.answers import Answers
 from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
+from tfmtl.tasks.signature import Signature
 
 if TYPE_CHECKING:  # whoever replays an export must not need the layers
     from tfmtl.models import MultiTaskModel
@@ -36,6 +43,15 @@ def method_signatures(problem: Problem, tasks: Sequence[str]) -> dict[str, str]:
     return {f"{method}_{task}": task for task, method in methods.items() if method is not None}
 
 
+def own_signatures(answers: Answers) -> dict[str, tuple[str, Signature]]:
+    """Signature name -> task and signature, of those that the kinds of the answered tasks have of their own."""
+    return {
+        name: (record.name, signature)
+        for record in answers.records
+        for name, signature in behavior_of(record).signatures().items()
+    }
+
+
 class ServingModule(tf.Module):
     """A model behind its transformation, with the signatures that a server offers.
 
@@ -51,6 +67,12 @@ class ServingModule(tf.Module):
     - `classify_<task>`: `inputs`, as `examples` above, to `classes`, string `(B, C)`, of a binary task `"0"` and `"1"`,
       and `scores`, float32 `(B, C)`, their probabilities.
     - `regress_<task>`: `inputs` to `outputs`, float32 `(B,)`.
+
+    And those that a kind of task has of its own (`TaskBehavior.signatures`), with further inputs beside the features:
+
+    - `survival_at_<task>`: `times`, float32 `(B, M)`, and `age`, float32 `(B,)`, to `<task>__survival`, `(B, M)`: the
+      chance to live so much longer than the age.
+    - `remaining_life_<task>`: `age` to `<task>`, `(B,)`: the expected rest of life.
 
     Args:
         model: `MultiTaskModel`.
@@ -71,11 +93,17 @@ class ServingModule(tf.Module):
         def predict(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return answers.of_tensors(model(features, training=False))
 
+        def raw_output(task: str, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
+            return model.task_chain.marginals(model.raw_outputs(features))[task]
+
         self._predict = predict
+        self._raw_output = raw_output
+        self._further = own_signatures(answers)
+        self._heads = dict(model.heads)
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""
-        candidates = candidate_features(self._problem)
+        candidates = candidate_tensors(self._problem)
         specs = signature_specs(self._problem)
 
         @tf.function(autograph=False)  # nothing here depends on a tensor's value
@@ -101,9 +129,22 @@ class ServingModule(tf.Module):
         functions[SERVE_EXAMPLES] = serve_examples.get_concrete_function(**specs[SERVE_EXAMPLES])
         if RANK in specs:
             functions[RANK] = rank.get_concrete_function(**specs[RANK])
+        for name, (task_name, signature) in self._further.items():
+            functions[name] = self._own_signature(task_name, signature)
         for name, task in self._methods.items():
             functions[name] = _method_signature(functions[SERVE_EXAMPLES], self._problem.task(task))
         return functions
+
+    def _own_signature(self, task: str, signature: Signature) -> Any:
+        """One that a kind of task has: the features, and beside them what it asks for."""
+
+        @tf.function(autograph=False)
+        def own(**given: tf.Tensor) -> Mapping[str, tf.Tensor]:
+            features = {key: value for key, value in given.items() if key not in signature.inputs}
+            raw = self._raw_output(task, self.transform(features))
+            return signature.answer(self._heads[task], raw, given)
+
+        return own.get_concrete_function(**raw_signature(self._problem), **signature.inputs)
 
 
 def _method_signature(serve_examples: Any, task: TaskRecord) -> Any:

@@ -10,9 +10,18 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, method_signatures, signature_specs
+from tfmtl.export.own_requests import own_requests
+from tfmtl.export.serving_module import (
+    RANK,
+    SERVE,
+    SERVE_EXAMPLES,
+    method_signatures,
+    own_signatures,
+    signature_specs,
+)
 from tfmtl.export.warmup import predict_request, request_tensors
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
+from tfmtl.tasks.signature import Signature
 
 PAGE_FILE = "signature.md"
 SCHEMA_FILE = "signature.json"
@@ -40,10 +49,13 @@ def write_signature_files(
         directory: where the files go.
     """
     inputs = signature_specs(problem)
+    own = own_signatures(answers)
     (directory / SCHEMA_FILE).write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
-    (directory / PAGE_FILE).write_text(_page(problem, inputs, answers), encoding="utf-8")
+    page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
+    (directory / PAGE_FILE).write_text(page, encoding="utf-8")
     (directory / PROTOSET_FILE).write_bytes(_protoset())
     _write_requests(problem, list(inputs), requests, directory / REQUESTS)
+    _write_own_requests(problem, own, requests, directory)
 
 
 def _write_requests(
@@ -53,6 +65,32 @@ def _write_requests(
     chosen = without_nan(requests)[:_ROWS]
     for name in signatures:
         write_request(problem, name, request_tensors(problem, name, chosen), directory)
+
+
+def _write_own_requests(
+    problem: Problem,
+    own: Mapping[str, tuple[str, Signature]],
+    requests: Sequence[Mapping[str, Any]],
+    directory: Path,
+) -> None:
+    """A request for every signature of a kind's own, with the inputs of its example."""
+    for request in own_requests(problem, own, without_nan(requests)[:_ROWS], directory):
+        write_request(problem, request.signature, request.tensors, directory / REQUESTS)
+
+
+def own_signature_page(model: str, own: Mapping[str, tuple[str, Signature]]) -> str:
+    """The part of the page on signatures that kinds of tasks have of their own."""
+    lines: list[str] = []
+    for name, (_, signature) in own.items():
+        lines += ["", f"## {name}", "", f"{signature.text} Takes the inputs of `{SERVE}` and these:", ""]
+        rows = [
+            [f"`{key}`", spec.dtype.name, "`(B,)`" if len(spec.shape) == 1 else "`(B, M)`", signature.texts[key]]
+            for key, spec in signature.inputs.items()
+        ]
+        lines += table(["input", "dtype", "shape", "what it is"], rows)
+        lines += ["", *table(["output", "what it is"], [[f"`{key}`", text] for key, text in signature.outputs.items()])]
+        lines += ["", *commands(model, name)]
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def without_nan(requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -173,19 +211,7 @@ def input_text(problem: Problem, key: str) -> str:
     """What an input holds."""
     if key == "examples":
         return "serialized examples"
-    if key == problem.keys.time:
-        return "when the request is made, in the log's unit"
-    for sequence in problem.sequences:
-        if key == sequence.time_key:
-            return f"times of the events of `{sequence.name}`, in the log's unit"
-        if key in map(sequence.column_key, sequence.columns):
-            return f"events of `{sequence.name}` before the request, oldest first; the last {sequence.max_length} count"
-    feature = problem.feature(key)
-    if not isinstance(feature, CategoricalFeature):
-        return f"number of side `{feature.side}`, `NaN` where missing"
-    if feature.multi_valued:
-        return f"texts of side `{feature.side}`, the first {feature.max_values} count; `[]` where missing"
-    return f'text of side `{feature.side}`, `""` where missing'
+    return next(each.text for each in problem.inputs if each.key == key)
 
 
 # === The schema ===

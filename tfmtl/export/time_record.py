@@ -30,7 +30,7 @@ class TimeRecord:
     def of(cls, data: PreparedData) -> "TimeRecord | None":
         """That of a data folder; None if requests carry no time."""
         problem = data.problem
-        if not problem.uses_time_gaps:
+        if not problem.needs_time:
             return None
         time = str(problem.keys.time)
         days = data.manifest["splits"]["train"].get("days") or {}
@@ -39,7 +39,7 @@ class TimeRecord:
             last = int(end * _DAY * problem.keys.ticks_per_second)
         else:
             last = max((int(request["features"][time]) for request in data.requests()), default=0)
-        events = tuple(sequence.time_key for sequence in problem.sequences if sequence.time_gap_buckets)
+        events = tuple(sequence.time_key for sequence in problem.sequences if sequence.needs_times(problem))
         return cls(time, events, last)
 
     def save(self, directory: Path) -> None:

@@ -28,9 +28,13 @@ from tfmtl.layers.gates.virtual_gradient_gate import VirtualGradientGate
 from tfmtl.layers.heads.binary_head import BinaryHead
 from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.layers.heads.information_transfer import InformationTransfer
+from tfmtl.layers.heads.multiclass_head import MulticlassHead
+from tfmtl.layers.heads.ordinal_head import OrdinalHead
+from tfmtl.layers.heads.quantile_head import QuantileHead
 from tfmtl.layers.heads.regression_head import RegressionHead
 from tfmtl.layers.heads.survival_head import SurvivalHead
 from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.layers.heads.zero_inflated_head import ZeroInflatedHead
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
@@ -75,8 +79,11 @@ __all__ = [
     "MMoE",
     "MaskedSelfAttention",
     "MeanPooling",
+    "MulticlassHead",
+    "OrdinalHead",
     "PairSequenceEncoder",
     "PatternSelector",
+    "QuantileHead",
     "RegressionHead",
     "SetAttentionBlock",
     "SharedBottom",
@@ -94,4 +101,5 @@ __all__ = [
     "TaskRefinement",
     "TowerBank",
     "VirtualGradientGate",
+    "ZeroInflatedHead",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
+from tfmtl.core.validation import check_axis, check_shape, error_text
 
 
 def masked_mean_loss(
@@ -15,10 +15,19 @@ def masked_mean_loss(
     predictions: Tensor,
     weights: Tensor | None,
     row_loss: Callable[[Tensor, Tensor], Tensor],
+    width: int | None = None,
 ) -> Tensor:
-    """Returns the weighted mean, in float32, of `row_loss(labels, predictions)` over the rows with a label."""
+    """Returns the weighted mean, in float32, of `row_loss(labels, predictions)` over the rows with a label.
+
+    Predictions are `(B,)`, or `(B, width)` where a width is given.
+    """
     labels = _as_vector(owner, "labels", labels)
-    predictions = _as_vector(owner, argument, predictions)
+    if width is None:
+        predictions = _as_vector(owner, argument, predictions)
+    else:
+        predictions = ops.cast(predictions, "float32")
+        check_shape(owner, argument, predictions.shape, "B, K")
+        check_axis(owner, argument, predictions.shape, 1, (width,), "Give what the task's own head puts out.")
     _check_length(owner, argument, predictions, labels)
     present = ops.logical_not(ops.isnan(labels))
     row_weights = ops.cast(present, "float32")
@@ -30,7 +39,8 @@ def masked_mean_loss(
     # Rows left out are replaced before the loss, not only weighted by 0 after it: 0 times NaN is NaN, in the
     # gradient as in the value.
     counts = ops.not_equal(row_weights, 0.0)
-    losses = row_loss(ops.where(counts, labels, 0.0), ops.where(counts, predictions, 0.0))
+    kept = ops.where(counts if width is None else counts[:, None], predictions, 0.0)
+    losses = row_loss(ops.where(counts, labels, 0.0), kept)
     return ops.divide_no_nan(ops.sum(row_weights * losses), ops.sum(row_weights))
 
 

@@ -4,9 +4,9 @@ import numpy as np
 
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
-from tfmtl.data.transform_statistics import OUT_OF_VOCABULARY
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.schema.forms import OUT_OF_VOCABULARY
 
 
 def grow_tables(model: MultiTaskModel, data: PreparedData) -> MultiTaskModel:

@@ -124,12 +124,17 @@ class MultiTaskModel(DistributedModel):
         self.task_chain = TaskChain(self.inputs.problem, chain)
         self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
+        unfit = [task.name for task in tasks if not task.correlates]
+        if unfit and sharing.uses_label_correlation:
+            rule = f"not ask how labels correlate beside tasks whose label is more than a number, {unfit}"
+            advice = "Use another preset, or a sharing layer without a virtual gradient."
+            raise ValueError(error_text("MultiTaskModel", "sharing", rule, type(sharing).__name__, advice))
         policy = self.dtype_policy
         self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
         self.towers = None
         if self.tower_units:
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
-        self.behaviors = {task.name: behavior_of(task) for task in tasks}
+        self.behaviors = {task.name: behavior_of(task).fitted(self.inputs) for task in tasks}
         self.heads = {
             name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
             for k, (name, behavior) in enumerate(self.behaviors.items())
@@ -275,6 +280,14 @@ class MultiTaskModel(DistributedModel):
                     "Set a task's `weight` in the problem to change its share."
                 )
         check_one_of("MultiTaskModel", "shared", shared, SHARED)
+        compare = [task.name for task in self.inputs.problem.tasks if task.compares_rows]
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if compare and replicas > 1:
+            raise ValueError(
+                f"MultiTaskModel: the strategy must be one replica for tasks {compare}, whose loss compares the rows "
+                f"of a batch with each other: the parts of a divided batch do not add up. Received: {replicas} "
+                "replicas. Train on one device, or use a `model` of single rows such as 'hazard'."
+            )
         if max_projected_rows is not None:
             check_count("MultiTaskModel", "max_projected_rows", max_projected_rows)
         kwargs.setdefault("jit_compile", False)

@@ -33,7 +33,8 @@ class TaskChain:
         kind: str. `"none"`, `"entire_space"` or `"dependence"`.
 
     Raises:
-        ValueError: `kind` is unknown, or no binary task of the problem has a parent though `kind` is not `"none"`.
+        ValueError: `kind` is unknown, or is not `"none"` though no yes/no task of the problem has a parent, or a task
+            of another kind has one.
 
     Reference:
         Ma et al. 2018 (ESMM), https://arxiv.org/abs/1804.07931, eq. 1 and 3, for a chain of any length. That APEM's
@@ -48,6 +49,11 @@ class TaskChain:
         if kind != "none" and not any(parent is not None for parent in self.parents):
             advice = "Name the parent of a task in the problem, as in buy: {parent: click}."
             raise ValueError(error_text("MultiTaskModel", "chain", "be 'none' without parents", kind, advice))
+        for task in problem.tasks if kind != "none" else ():
+            if task.parent is not None and not task.can_be_parent:
+                rule = f"be 'none' where task '{task.name}' of kind '{task.kind}' has a parent"
+                advice = "Only yes/no tasks are steps of a chain: take its parent away, or use its `sample_space`."
+                raise ValueError(error_text("MultiTaskModel", "chain", rule, kind, advice))
         # Only yes/no tasks have logits to multiply and probabilities to compare.
         self._steps = [k for k, task in enumerate(problem.tasks) if task.can_be_parent]
         self._step_parents = [

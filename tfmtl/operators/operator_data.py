@@ -1,7 +1,7 @@
 """Solved problems on one set of points, as a network learns from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -129,8 +129,9 @@ class OperatorData:
         )
 
     def task(self, name: str) -> "OperatorData":
-        """The samples of one task."""
-        return self.rows(np.flatnonzero(self.tasks == self.task_names.index(name)))
+        """The samples of one task, as data of that task alone."""
+        own = self.rows(np.flatnonzero(self.tasks == self.task_names.index(name)))
+        return replace(own, task_names=(name,), tasks=np.zeros_like(own.tasks))
 
     def features(self) -> dict[str, Array]:
         """All samples as one batch without targets: inputs, `points`, `task` and, where there is one, `mask`."""

@@ -61,7 +61,7 @@ class Standardize(keras.layers.Layer):
         """
         exact = np.asarray(values, np.float64)
         if self.statistics == "entry":
-            exact = exact.reshape(-1, exact.shape[-1])
+            exact = exact.reshape(np.prod(exact.shape[:-1], dtype=int), exact.shape[-1])
         elif counted is not None:
             exact = exact[counted]
         axis = 0 if self.statistics == "entry" else None

@@ -4,7 +4,7 @@ A canonical batch has the parsed feature columns under their own names and,
 with a colon so that they never collide, what was derived from others.
 """
 
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
 
 FILE = "row:file"
 ROW = "row:number"
@@ -38,25 +38,36 @@ def still_open(task: str) -> str:
 
 def match(problem: Problem, name: str) -> str:
     """Column with the text in which example and later event must agree: the feature itself where it is read as text."""
-    features = {feature.column_name: feature for feature in problem.features if isinstance(feature, CategoricalFeature)}
-    return features[name].name if name in features else f"match:{name}"
+    keys = {column: key for key, (column, dtype) in _read_as(problem).items() if dtype == "string"}
+    return keys.get(name, f"match:{name}")
 
 
 def number_columns(problem: Problem) -> set[str]:
     """Columns that are read as numbers only, so that it does not matter how a number is spelled."""
-    numbers = {feature.column_name for feature in problem.features if not isinstance(feature, CategoricalFeature)}
+    read_as = _read_as(problem).values()
+    numbers = {column for column, dtype in read_as if dtype != "string"}
     numbers |= {problem.keys.order} if problem.keys.order is not None else set()
     numbers |= {column for task in problem.tasks for column in task.number_columns}
-    names = {feature.column_name for feature in problem.features if isinstance(feature, CategoricalFeature)}
+    names = {column for column, dtype in read_as if dtype == "string"}
     names |= {task.late_window.same for task in problem.late_tasks if task.late_window and task.late_window.same}
     return numbers - names - {problem.keys.user, problem.group_column, problem.split.column}
+
+
+def _read_as(problem: Problem) -> dict[str, tuple[str, str]]:
+    """Canonical column of a feature -> the log's column, and the dtype in which its values are read."""
+    return {
+        given.key: (column, given.dtype)
+        for feature in problem.features
+        for given, column in zip(feature.inputs(), feature.columns, strict=False)
+    }
 
 
 def missing_texts(problem: Problem) -> dict[str, tuple[str, ...]]:
     """Column -> the texts that mean missing in it, for columns that have any."""
     own: dict[str, tuple[str, ...]] = {}
     for feature in problem.features:
-        own[feature.column_name] = own.get(feature.column_name, ()) + feature.missing
+        for column in feature.columns:
+            own[column] = own.get(column, ()) + feature.missing
     texts = {column: tuple(dict.fromkeys(problem.missing + own.get(column, ()))) for column in column_uses(problem)}
     return {column: found for column, found in texts.items() if found}
 
@@ -72,7 +83,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     named = [(keys.user, "keys.user"), (keys.time, "keys.time"), (keys.group, "keys.group")]
     named += [(keys.order, "keys.order")]
     named += [(problem.split.column, "split.column")]
-    named += [(feature.column_name, f"feature '{feature.name}'") for feature in problem.features]
+    named += [(column, f"feature '{feature.name}'") for feature in problem.features for column in feature.columns]
     named += [(column, f"label of task '{task.name}'") for task in problem.tasks for column in task.label_columns]
     named += [(keys.weight, "keys.weight")]
     windows = [(task.late_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]

@@ -22,7 +22,7 @@ import pyarrow as pa
 from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting import analyze, label_windows, split, time_grid
+from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
@@ -79,7 +79,7 @@ class Cuts:
 
     Attributes:
         times: the first times of validation and test.
-        until: by split, the newest time of which its late labels may know; empty without such labels.
+        until: by split, the newest time of which its labels may know; empty where no label depends on it.
     """
 
     times: split.TimeCuts
@@ -186,14 +186,19 @@ class Plan:
     @property
     def counts_times(self) -> bool:
         """Whether the cuts have to be found in the log."""
-        return self.problem.split.needs_time_shares or bool(self.problem.late_tasks)
+        return self.problem.split.needs_time_shares or bool(self._needs_end)
+
+    @property
+    def _needs_end(self) -> bool:
+        """Whether a label depends on how far the log reaches."""
+        return bool(self.problem.late_tasks) or settled_labels.are_settled(self.problem)
 
     def count_times(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Tables to merge for `find_cuts`."""
         counted = []
         if self.problem.split.needs_time_shares:
             counted.append((_TIMES, split.example_times(rows)))
-        if self.problem.late_tasks:
+        if self._needs_end:
             counted.append((_NEWEST, label_windows.newest_time(rows)))
         return counted
 
@@ -207,14 +212,14 @@ class Plan:
         cuts = own.valid_from or 0, own.test_from or 0
         if own.needs_time_shares:
             cuts = split.time_cuts(own, times.get(_TIMES))
-        until = label_windows.known_until(self.problem, times.get(_NEWEST), cuts) if self.problem.late_tasks else ()
+        until = label_windows.known_until(self.problem, times.get(_NEWEST), cuts) if self._needs_end else ()
         return Cuts(cuts, until)
 
     def assign_split(self, rows: pa.RecordBatch, cuts: Cuts) -> pa.RecordBatch:
-        """Adds the split to canonical rows, and which of their label windows are open."""
-        return label_windows.mark_open(
-            self.problem, split.assign_split(self.problem, rows, self.seed, cuts.times), cuts.until
-        )
+        """Adds the split to canonical rows, which of their label windows are open, and what else may be known in it."""
+        placed = split.assign_split(self.problem, rows, self.seed, cuts.times)
+        marked = label_windows.mark_open(self.problem, placed, cuts.until)
+        return settled_labels.settle(self.problem, marked, cuts.until)
 
     # === Fit ===
 

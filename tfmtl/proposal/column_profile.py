@@ -8,12 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmtl.preprocessing.reading.written_list import read_list
+from tfmtl.values.arrow_text import to_text
+from tfmtl.values.plain_arrow import is_list, plain, why_unreadable
+
 _SEPARATORS = ("|", ";", "^", ",")
 _JOINED_SHARE = 0.05  # of the values hold the separator
 _LONGEST_PIECE = 40
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
+_WRITTEN = 0.9  # of the texts are lists
 
 
 @dataclass(frozen=True)
@@ -24,49 +29,48 @@ class ColumnProfile:
         name: str.
         column: the values, null where missing or empty.
         total_rows: int. Rows of the whole log.
+        missing_texts: tuple of str. Texts that mean missing.
     """
 
     name: str
     column: pa.ChunkedArray
     total_rows: int
+    missing_texts: tuple[str, ...] = ()
 
     # === Types ===
 
     @property
     def is_list(self) -> bool:
         """Whether a row holds several values, as a list."""
-        kind = self.column.type
-        return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+        return is_list(self.column.type)
 
     @property
     def is_record(self) -> bool:
         """Whether the values are of a type that preprocessing cannot read."""
-        kind = self.column.type.value_type if self.is_list else self.column.type
-        return bool(pa.types.is_nested(kind) or pa.types.is_date(kind) or pa.types.is_time(kind))
+        return why_unreadable(self.column.type) is not None
 
     @property
     def is_timestamp(self) -> bool:
-        """Whether the column is a Parquet timestamp."""
-        return bool(pa.types.is_timestamp(self.column.type))
+        """Whether the column is a Parquet timestamp or date."""
+        return bool(pa.types.is_timestamp(self.column.type) or pa.types.is_date(self.column.type))
 
     @cached_property
     def text(self) -> pa.Array:
         """The values as text, or the text of every value of the lists."""
-        column = self.column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+        column = self._plain
         if self.is_list:
             column = pc.list_flatten(column)
-        if pa.types.is_nested(column.type):
-            return pa.nulls(len(column), pa.string())
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
-        if pa.types.is_boolean(column.type):
-            column = pc.cast(column, pa.int8())
-        if pa.types.is_binary(column.type):
+        elif pa.types.is_binary(column.type):
             column = pa.array([v.decode("utf-8", "replace") if v else None for v in column.to_pylist()], pa.string())
-        text = pc.cast(column, pa.string())
-        return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+        text = to_text(column)
+        return (
+            text if self.is_list else pc.if_else(pc.is_in(text, pa.array(self.missing_texts, pa.string())), None, text)
+        )
+
+    @cached_property
+    def _plain(self) -> pa.Array:
+        chunks = [plain(chunk) for chunk in self.column.chunks]
+        return pa.concat_arrays(chunks) if chunks else plain(pa.array([], self.column.type))
 
     # === Values ===
 
@@ -164,11 +168,20 @@ class ColumnProfile:
     # === Lists ===
 
     @cached_property
+    def is_written_list(self) -> bool:
+        """Whether the values are lists that a program wrote as text."""
+        if self.is_list or self.is_record or not self.num_present:
+            return False
+        values = self.counts[0][:1000].tolist()
+        written = sum(value[:1] + value[-1:] == "[]" and read_list(value) is not None for value in values)
+        return bool(written >= _WRITTEN * len(values))
+
+    @cached_property
     def separator(self) -> str | None:
         """What joins several values in a text, if anything: the pieces recur in different texts."""
         if self.is_list or self.is_record or self.numbers is not None or not self.num_present:
             return None
-        if self.has_decimal_commas:
+        if self.is_written_list or self.has_decimal_commas:
             return None
         values, counts = self.counts
         for separator in _SEPARATORS:
@@ -184,8 +197,10 @@ class ColumnProfile:
     def list_length(self) -> int:
         """How many values 95 % of the rows have at most."""
         if self.is_list:
-            column = self.column.combine_chunks()
-            lengths = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
+            lengths = pc.fill_null(pc.list_value_length(self._plain), 0).to_numpy(zero_copy_only=False)
+        elif self.is_written_list:
+            values, counts = self.counts
+            lengths = np.repeat([len(read_list(value) or []) for value in values.tolist()], counts)
         else:
             values, counts = self.counts
             lengths = np.repeat([value.count(str(self.separator)) + 1 for value in values.tolist()], counts)

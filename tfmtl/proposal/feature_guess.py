@@ -5,6 +5,7 @@ import numpy as np
 from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.entry import Entry
+from tfmtl.values.plain_arrow import why_unreadable
 
 _FEW_VALUES = 20  # whole numbers with no more distinct values are names
 _RARE_FROM, _RARER_FROM = 1_000, 100_000  # distinct values, from which single occurrences are left out of vocabulary
@@ -20,7 +21,7 @@ _TEXT_LENGTH, _TEXT_DISTINCT = 25, 0.5
 def why_left_out(column: ColumnProfile) -> str | None:
     """Why a column is no feature, whatever it means, or `None`."""
     if column.is_record:
-        return f"is of type {column.column.type}, which preprocessing does not read: write it as a number or as text"
+        return f"{why_unreadable(column.column.type)}"
     if not column.num_present:
         return "has no value in the sample"
     if column.distinct == 1 and column.missing == 0:
@@ -29,6 +30,8 @@ def why_left_out(column: ColumnProfile) -> str | None:
         return "is a date or time: later ones never occur in training. Derive the hour or the weekday instead"
     if roles.is_time_name(column) and roles.time_unit(column):
         return "is another time: later ones never occur in training. Derive the time since instead"
+    if roles.is_future_fact(column):
+        return "says, by its name, what comes later: known only after the example. Make it a feature only if it is not"
     if column.has_decimal_commas:
         return "holds numbers with a decimal comma: write them with a point"
     if _is_prose(column):
@@ -39,7 +42,7 @@ def why_left_out(column: ColumnProfile) -> str | None:
 
 
 def _is_prose(column: ColumnProfile) -> bool:
-    if column.is_list or column.numbers is not None or column.separator:
+    if column.is_list or column.is_written_list or column.numbers is not None or column.separator:
         return False
     values = column.counts[0]
     lengths = np.array([len(value) for value in values[:1000].tolist()])
@@ -47,14 +50,16 @@ def _is_prose(column: ColumnProfile) -> bool:
     return bool(column.distinct > _TEXT_DISTINCT * column.num_present and has_words and lengths.mean() > _TEXT_LENGTH)
 
 
-def guess_feature(column: ColumnProfile, name: str, side: str) -> Entry:
-    """The feature `name` that reads `column`; the reason says what was seen."""
+def guess_feature(column: ColumnProfile, name: str, side: str, is_key: bool = False) -> Entry:
+    """The feature `name` that reads `column`; the reason says what was seen. A key's numbers are names."""
     about = {"name": name} | ({"side": side} if side != "context" else {})
     about |= {"column": column.name} if name != column.name else {}
-    if column.is_list or column.separator:
+    if column.is_list or column.is_written_list or column.separator:
         return _lists(column, about)
     if column.numbers is None:
         return _categorical(column, about, _distinct(column))
+    if is_key:
+        return _categorical(column, about, f"a key, whose numbers are names, {_distinct(column)}")
     if roles.is_id(column) and column.is_integer:
         return _categorical(column, about, f"whole numbers, named like an id, {_distinct(column)}")
     few = column.is_integer and column.distinct <= _FEW_VALUES
@@ -80,9 +85,11 @@ def _lists(column: ColumnProfile, about: dict[str, str]) -> Entry:
     options: dict[str, object] = {"multi_valued": True}
     if column.separator not in (None, "|"):
         options["separator"] = column.separator
+    if column.is_written_list:
+        options["format"] = "json"
     if most != _DEFAULT_LIST:
         options["max_values"] = most
-    joined = "lists" if column.is_list else f"several values joined by {column.separator!r}"
+    joined = "lists" if column.is_list or column.is_written_list else f"several values joined by {column.separator!r}"
     return Entry(
         {"kind": "categorical", **_first(about), **options, **_rest(about)},
         f"{joined}, 95 % of the rows have {most} or fewer",

@@ -13,6 +13,10 @@ from tfmtl.schema import Problem
 from tfmtl.schema.read_yaml import read_yaml
 
 _WIDTH = 118
+_HISTORIES = (
+    "These hold what a label says. They are right only if it is known at the time of its row's event (a click, not a "
+    "purchase within a week): then take the # away and write known_at_event: true into its task."
+)
 _PLACEHOLDER = {"kind": "binary", "name": "stands_in_for_a_label"}
 
 
@@ -44,15 +48,20 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
     if proposal.sequences:
         lines += ["", "sequences:  # what the user did strictly before the example's time"]
         lines += _entries(proposal.sequences)
+    if proposal.histories:
+        lines += _comment([_HISTORIES], "", "  ")
+        lines += [f"  # {line[2:]}" for line in _entries(proposal.histories)]
     lines += [""]
     if proposal.tasks:
         lines += ["tasks:", *_entries(proposal.tasks)]
         lines += ["  # These may be labels, too:" for _ in proposal.candidates[:1]]
     else:
-        lines += ["tasks:  # name what to predict: take the # away, or run again with --label"]
+        lines += ["tasks:  # all lines below are comments: take the # away from what to predict, or use --label"]
         lines += ["  # - {kind: binary, name: ...}" for _ in range(not proposal.candidates)]
     lines += [f"  # {line[2:]}" for line in _entries(proposal.candidates)]
     lines += ["", f"split: {_flow(dict(proposal.split.values))}  # {proposal.split.why}"]
+    if proposal.missing:
+        lines += [f"missing: {_flow(proposal.missing)}  # texts that usually mean so: take out what is a value"]
     lines += ["", *_comment(proposal.notes)] if proposal.notes else []
     text = "\n".join(lines) + "\n"
     _check(proposal, name, text)
@@ -82,5 +91,5 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _flow(values: dict[str, Any]) -> str:
+def _flow(values: Any) -> str:
     return yaml.safe_dump(values, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9).strip()

@@ -15,9 +15,13 @@ from tfmtl.proposal.entry import Entry
 from tfmtl.proposal.feature_guess import guess_feature, why_left_out
 from tfmtl.proposal.plain_names import plain_names
 from tfmtl.proposal.sample import Sample
+from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
+from tfmtl.schema.strict import is_name
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
+_FREQUENT = 0.01  # of a column's values
 _ROWS_A_USER = 5  # from which a user's own embedding can be learnt
 _FEWEST_POSITIVE = 10
 _HISTORY = 50
@@ -32,6 +36,8 @@ class Proposal:
         keys: `user`, `time`, `time_unit`, as far as they were found.
         key_reasons: one sentence a key.
         features, sequences, tasks: entries in the order of the file.
+        missing: texts that mean missing.
+        histories: sequences that are right only if what their condition reads is known at the event's time.
         candidates: columns that may be labels.
         split: the entry of the split.
         left_out: column -> why it is not used.
@@ -44,6 +50,8 @@ class Proposal:
     sequences: list[Entry] = field(default_factory=list)
     tasks: list[Entry] = field(default_factory=list)
     candidates: list[Entry] = field(default_factory=list)
+    histories: list[Entry] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
     split: Entry = field(default_factory=lambda: Entry({}, ""))
     left_out: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -58,6 +66,8 @@ class Proposal:
             result["sequences"] = [dict(entry.values) for entry in self.sequences]
         result["tasks"] = [dict(entry.values) for entry in self.tasks]
         result["split"] = dict(self.split.values)
+        if self.missing:
+            result["missing"] = self.missing
         return result
 
 
@@ -80,9 +90,7 @@ def propose(
     Raises:
         ValueError: a named column does not exist or cannot be what it is named for.
     """
-    profiles = {
-        name: ColumnProfile(name, sample.rows.column(name), sample.total_rows) for name in sample.rows.column_names
-    }
+    profiles, missing = _profiles(sample)
     named = [("--label", label) for label in labels] + [("--user", user), ("--time", time), ("--item", item)]
     for option, name in named:
         if name is not None and name not in profiles:
@@ -90,7 +98,8 @@ def propose(
                 f"schema infer: {option} must be a column. Received: {name!r}; the columns are "
                 f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
             )
-    proposal = Proposal()
+    proposal = Proposal(missing=missing)
+    proposal.notes += _maybe_missing(profiles)
     others = {name: column for name, column in profiles.items() if name not in labels}
     user = user or roles.find_user(others)
     time = time or roles.find_time(others)
@@ -105,14 +114,45 @@ def propose(
     split_column = _guess_split(proposal, profiles)
     _guess_tasks(proposal, profiles, names, labels)
     keys = {user, time, split_column}
-    _guess_features(proposal, profiles, names, user, item, {*labels, *(name for name in keys if name and name != user)})
+    taken = {*labels, *(name for name in keys if name and name != user)}
+    _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
         raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
     if user and time and item:
         _guess_sequences(proposal, profiles, names[item])
     elif not (user and time):
         proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
+    else:
+        proposal.notes.append("no sequences: no column of what is shown or bought was found (--item names it)")
     return proposal
+
+
+def _profiles(sample: Sample) -> tuple[dict[str, ColumnProfile], list[str]]:
+    """The columns, and the texts in them that usually mean missing, which are taken for it."""
+
+    def look(missing: tuple[str, ...]) -> dict[str, ColumnProfile]:
+        rows = sample.rows
+        return {name: ColumnProfile(name, rows.column(name), sample.total_rows, missing) for name in rows.column_names}
+
+    profiles = look(())
+    texts = {text for column in profiles.values() if not column.is_list for text in column.counts[0].tolist()}
+    missing = [text for text in LIKELY_MISSING if text in texts]
+    return (look(tuple(missing)) if missing else profiles), missing
+
+
+def _maybe_missing(columns: Mapping[str, ColumnProfile]) -> list[str]:
+    """A note for every column with a frequent text that may mean missing or be a value."""
+    notes = []
+    for name, column in columns.items():
+        values, counts = column.counts
+        found = [
+            f"'{text}' ({count / max(column.num_present, 1):.0%})"
+            for text, count in zip(values.tolist(), counts.tolist(), strict=True)
+            if text in MAYBE_MISSING and count >= _FREQUENT * column.num_present
+        ]
+        if found and not column.is_list:
+            notes.append(f"column '{name}' holds {', '.join(found)}: if that means missing, add it to `missing`")
+    return notes
 
 
 # === Keys and split ===
@@ -128,22 +168,19 @@ def _guess_keys(proposal: Proposal, columns: Mapping[str, ColumnProfile], user: 
         proposal.key_reasons.append("no user column was found (--user names it)")
     if not time:
         text = [name for name, column in columns.items() if roles.is_iso_time(column)]
-        why = f"; {text[0]} is a date written as text: write it in seconds, or as a Parquet timestamp" if text else ""
+        why = f"; {text[0]} is a date written as text: write it as ISO text (2020-01-31) or in seconds" if text else ""
         proposal.key_reasons.append(f"no time column was found (--time names it){why}")
         return
     unit = roles.time_unit(columns[time])
-    if unit in ("us", "ns"):
-        raise ValueError(
-            f"schema infer: column '{time}' must be in seconds or milliseconds to be the time. Received: times that "
-            f"make sense in {unit}. Divide them in the log."
-        )
     proposal.keys["time"] = time
-    if unit == "ms":
-        proposal.keys["time_unit"] = "ms"
+    if unit not in (None, "s"):
+        proposal.keys["time_unit"] = str(unit)
     if unit is None:
         proposal.key_reasons.append(
             f"time: not between {FIRST_YEAR} and {LAST_YEAR} in any unit: taken for seconds from some start"
         )
+    elif roles.is_readable_time(columns[time]):
+        proposal.key_reasons.append("time: ISO text, read as seconds since 1970; without a zone it is UTC")
     elif not columns[time].is_timestamp:
         low, high = (
             str(np.datetime64(int(number // TICKS[unit]), "s"))
@@ -249,6 +286,7 @@ def _guess_features(
     names: Mapping[str, str],
     user: str | None,
     item: str | None,
+    time: str | None,
     taken: set[str],
 ) -> None:
     candidates = {_label_column(entry) for entry in proposal.candidates}
@@ -261,6 +299,18 @@ def _guess_features(
         if _is_behavior(column):
             proposal.left_out[name] = "says what happened: known only after the example; it sorts the histories"
             continue
+        if _is_coded_behavior(column):
+            proposal.left_out[name] = "may say in codes what happened: known only after the example"
+            codes = column.counts[0].tolist()
+            proposal.notes.append(
+                f"what do the codes of column '{name}' mean ({', '.join(codes[:6])})? If they say what happened, "
+                f'histories may be made of them, as in when: "{_quoted(name)} == {codes[0]}"; if they are known '
+                "before, add the column as a categorical feature"
+            )
+            continue
+        if user and time and roles.is_time_to_next(column, columns[user], columns[time]):
+            proposal.left_out[name] = "is the time to the user's next row: known only after the example"
+            continue
         why = why_left_out(column) if name not in (user, item) else None
         if name == user and proposal.split.values.get("by") != "time":
             why = "the user: those of the test split never occur in training"
@@ -269,7 +319,8 @@ def _guess_features(
         if why:
             proposal.left_out[name] = why
         else:
-            proposal.features.append(guess_feature(column, names[name], _side(columns, column, user, item)))
+            side = _side(columns, column, user, item)
+            proposal.features.append(guess_feature(column, names[name], side, is_key=name in (user, item)))
 
 
 def _side(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str | None, item: str | None) -> str:
@@ -288,7 +339,7 @@ def _side(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str
 
 
 def _is_behavior(column: ColumnProfile) -> bool:
-    named = {"behavior", "behaviour", "event", "action", "btag"} & set(column.words)
+    named = _BEHAVIORS & set(column.words)
     return bool(named) and column.numbers is None and not column.is_list and 2 <= column.distinct <= 12
 
 
@@ -300,23 +351,32 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
         if is_single and values.get("side") == "item" and values["name"] not in ("time", "gap", item):
             events.append(str(values["name"]))
     events = events[:3]
-    kinds = [column for column in columns.values() if _is_behavior(column) and _NAME.fullmatch(column.name)]
+    kinds = [column for column in columns.values() if _is_behavior(column)]
     if kinds:
         for value in kinds[0].counts[0].tolist()[:_MOST_BEHAVIORS]:
             name = re.sub(r"\W+|_+", "_", value).strip("_").lower()
             if _NAME.fullmatch(name) and "'" not in value:
-                when = f"{kinds[0].name} == '{value}'"
+                when = f"{_quoted(kinds[0].name)} == '{value}'"
                 proposal.sequences.append(Entry(_sequence(name, events, when), f"a behavior in {kinds[0].name}"))
         return
     proposal.sequences.append(
         Entry(_sequence("history", events, None), "all of a user's rows before the example's time")
     )
     binary = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.values["kind"] == "binary"]
-    outcomes = [entry for entry in binary if _NAME.fullmatch(_label_column(entry))]  # a condition has to name it
-    for entry in outcomes[: _MOST_BEHAVIORS - 1]:
+    for entry in binary[: _MOST_BEHAVIORS - 1]:
         name, column = str(entry.values["name"]), _label_column(entry)
-        history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{column} == 1")
-        proposal.sequences.append(Entry(history, f"of these, the rows with {column}"))
+        history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{_quoted(column)} == 1")
+        proposal.histories.append(Entry(history, f"of these, the rows with {column}"))
+
+
+def _quoted(column: str) -> str:
+    """A column as a condition names it."""
+    return column if is_name(column) else f"`{column}`"
+
+
+def _is_coded_behavior(column: ColumnProfile) -> bool:
+    named = _BEHAVIORS & set(column.words)
+    return bool(named) and column.is_integer and not column.is_binary and 2 <= column.distinct <= 12
 
 
 def _sequence(name: str, columns: Sequence[str], when: str | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What a column is for: a key, an outcome, a fact to predict from, or nothing."""
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -26,6 +27,10 @@ _CATEGORIES = ("hour", "weekday", "day", "month", "dow", "level", "type", "tab",
 
 # Year first or last; points also join versions and addresses, so beside them the year has all its digits.
 _DATE = re.compile(r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/])\d{1,2}\3\d{2,4}|\d{1,2}\.\d{1,2}\.\d{4})(?!\d)")
+
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]|$)")
+_FUTURE = "next until till remaining future later following eventual eventually lifetime ltv outcome".split()
+_SPANS = ("time", "times", "days", "day", "hours", "hour", "minutes", "seconds", "secs", "gap", "steps")
 
 SPLIT_WORDS = {"train", "valid", "test"}
 
@@ -57,7 +62,9 @@ def _has_fractions(column: ColumnProfile) -> bool:
 def time_unit(column: ColumnProfile) -> str | None:
     """The unit in which nearly all values are times between 1980 and 2100, if there is one."""
     if column.is_timestamp:
-        return "ms"
+        return "s" if str(column.column.type).startswith("date") else "ms"
+    if is_readable_time(column):
+        return "s"
     numbers = column.present_numbers
     if not len(numbers):
         return None
@@ -70,11 +77,11 @@ def is_time_name(column: ColumnProfile) -> bool:
 
 
 def find_time(columns: Mapping[str, ColumnProfile]) -> str | None:
-    """The column of the time: named so, and times in seconds or milliseconds; the finest of several."""
+    """The column of the time: named so, and times that preprocessing reads; the finest of several."""
     found = [
         (column.distinct, name)
         for name, column in columns.items()
-        if is_time_name(column) and time_unit(column) in ("s", "ms") and column.missing < 0.01
+        if is_time_name(column) and time_unit(column) and column.missing < 0.01
     ]
     return max(found)[1] if found else None
 
@@ -85,6 +92,37 @@ def is_iso_time(column: ColumnProfile) -> bool:
         return False
     values = column.counts[0][:200].tolist()
     return sum(_looks_like_date(value) for value in values) >= 0.95 * len(values)
+
+
+def is_readable_time(column: ColumnProfile) -> bool:
+    """Whether the column holds ISO dates or times as text, which preprocessing reads."""
+    if column.numbers is not None or column.is_list or column.is_record or not column.num_present:
+        return False
+    values = column.counts[0][:200].tolist()
+    return sum(_ISO.match(value) is not None for value in values) >= 0.99 * len(values)
+
+
+def is_future_fact(column: ColumnProfile) -> bool:
+    """Whether the name says what comes after the row: time to the next event, what is left, what became of it."""
+    words = column.words
+    spans = any(first in _SPANS and second in ("to", "till") for first, second in itertools.pairwise(words))
+    return spans or any(word in _FUTURE for word in words)
+
+
+def is_time_to_next(column: ColumnProfile, users: ColumnProfile, times: ColumnProfile) -> bool:
+    """Whether the numbers are the time until the user's next row, in whatever unit; in a whole log only."""
+    moments, numbers = times.numbers, column.numbers
+    if moments is None or numbers is None or column.distinct < 3 or column.total_rows > len(moments):
+        return False
+    order = np.lexsort((moments, users.codes))
+    same_user = users.codes[order][1:] == users.codes[order][:-1]
+    gaps, found = np.diff(moments[order])[same_user], numbers[order][:-1][same_user]
+    known = np.isfinite(found) & np.isfinite(gaps) & (gaps > 0)
+    if known.sum() < 20:
+        return False
+    ratios = found[known] / gaps[known]
+    middle = float(np.median(ratios))
+    return middle > 0.0 and float(np.mean(np.abs(ratios - middle) <= 0.01 * middle)) >= 0.95
 
 
 def _looks_like_date(text: str) -> bool:

@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from tfmtl.core import drift
 from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
+from tfmtl.data.feature_counts import length_name
+from tfmtl.features import behavior_of
 from tfmtl.report import figures
 from tfmtl.report.split_sample import SplitSample, sample_split
-from tfmtl.schema import SPLITS, CategoricalFeature, NumericFeature
+from tfmtl.schema import SPLITS
 from tfmtl.training import find_label_leaks
 
 ROWS = 200_000
@@ -27,6 +29,7 @@ _MOST_LEAKS = 15
 _TOP_VALUES = 8
 _REJECTED_EXAMPLES = 3
 _DPI = 150
+_RATES = ("missing", "out_of_vocabulary")
 
 
 def data_report(data: PreparedData, path: str | Path, rows: int = ROWS) -> dict[str, Any]:
@@ -121,26 +124,38 @@ def _cooccurrence(data: PreparedData, sample: SplitSample) -> dict[str, Any]:
 def _features(data: PreparedData, samples: Mapping[str, SplitSample]) -> list[dict[str, Any]]:
     shown = []
     for feature in data.problem.features:
-        row: dict[str, Any] = {"name": feature.name, "kind": feature.kind, "side": feature.side, "top": []}
-        if isinstance(feature, CategoricalFeature):
-            row |= _categorical(data, feature, samples)
-        elif feature.is_bucketized:
-            row["size"] = f"{len(data.statistics.boundaries[feature.name]) + 1} buckets"
-            row["missing"] = {
-                split: _share(sample.ids[feature.name][0], sample.examples) for split, sample in samples.items()
-            }
-        else:
-            row["size"] = feature.transform
-        shown.append({"missing": None, "out_of_vocabulary": None} | row)
+        behavior = behavior_of(feature, data.problem)
+        tensors = feature.tensors(data.problem)
+        described = behavior.describe(data.statistics)
+        row: dict[str, Any] = {
+            "name": feature.name, "kind": feature.kind, "side": tensors[0].side, "size": described["size"], "top": [],
+            "missing": None, "out_of_vocabulary": None,
+        }  # fmt: skip
+        if feature.name in samples["train"].ids:
+            row |= _rates(data, feature.name, samples)
+            if not tensors[0].is_ordered:
+                row |= _top(samples["train"].ids[feature.name], described["values"])
+        shown.append(row)
     return shown
 
 
-def _categorical(data: PreparedData, feature: CategoricalFeature, samples: Mapping[str, SplitSample]) -> dict[str, Any]:
-    counts = samples["train"].ids[feature.name]
-    if feature.hash_buckets is None:
-        size, names = f"{len(counts) - 2:,} values", data.statistics.vocabularies[feature.table_name]
-    else:
-        size, names = f"{feature.hash_buckets:,} hash buckets", None
+def _rates(data: PreparedData, name: str, samples: Mapping[str, SplitSample]) -> dict[str, Any]:
+    """Shares of missing and of unknown values: those of the manifest, over all rows, where it has them."""
+    if name in data.manifest["splits"]["train"]["features"]:
+        counted = {split: data.manifest["splits"][split]["features"][name] for split in SPLITS}
+        return {rate: {split: rates[rate] for split, rates in counted.items()} for rate in _RATES}
+    if length_name(name) in samples["train"].lengths:
+        lengths = {split: sample.lengths[length_name(name)] for split, sample in samples.items()}
+        ids = {split: sample.ids[name] for split, sample in samples.items()}
+        return {
+            "missing": {split: _share(lengths[split][0], sample.examples) for split, sample in samples.items()},
+            "out_of_vocabulary": {split: _share(counts[1], int(counts.sum())) for split, counts in ids.items()},
+        }
+    return {"missing": {split: _share(sample.ids[name][0], sample.examples) for split, sample in samples.items()}}
+
+
+def _top(counts: np.ndarray, names: Sequence[str] | None) -> dict[str, Any]:
+    """The most frequent values and their shares."""
     order = np.argsort(-counts[2:], kind="stable")[:_TOP_VALUES].tolist()
     total = max(int(counts.sum()), 1)
     top = [
@@ -148,21 +163,7 @@ def _categorical(data: PreparedData, feature: CategoricalFeature, samples: Mappi
         for place in order
         if counts[place + 2]
     ]
-    row: dict[str, Any] = {"size": size, "top": top, "others": max(0.0, 1.0 - sum(value["share"] for value in top))}
-    if feature.multi_valued:
-        row["size"] += ", lists"
-        row["missing"] = {
-            split: _share(sample.lengths[f"{feature.name} (length)"][0], sample.examples)
-            for split, sample in samples.items()
-        }
-        row["out_of_vocabulary"] = {
-            split: _share(sample.ids[feature.name][1], int(sample.ids[feature.name].sum()))
-            for split, sample in samples.items()
-        }
-        return row
-    for rate in ("missing", "out_of_vocabulary"):
-        row[rate] = {split: data.manifest["splits"][split]["features"][feature.name][rate] for split in SPLITS}
-    return row
+    return {"top": top, "others": max(0.0, 1.0 - sum(value["share"] for value in top))}
 
 
 def _lengths(samples: Mapping[str, SplitSample]) -> list[dict[str, Any]]:
@@ -184,7 +185,7 @@ def _drift(data: PreparedData, samples: Mapping[str, SplitSample]) -> list[dict[
     others = [split for split in ("valid", "test") if samples[split].examples]
     bins: dict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = {}
     for name, counts in train.ids.items():
-        if isinstance(data.problem.feature(name), NumericFeature):
+        if name in train.ordered:
             bins[name] = {split: (counts, samples[split].ids[name]) for split in others}
         else:
             bins[name] = {split: drift.top_bins(counts, samples[split].ids[name]) for split in others}
@@ -238,24 +239,24 @@ def _number_panels(
     """How each number's axis reads, and its histograms: over the buckets, or over the scaled values."""
     axes: dict[str, Callable[[float], str]] = {}
     shares = {}
-    for feature in data.problem.features:
-        if not isinstance(feature, NumericFeature):
+    for name, boundaries in data.statistics.boundaries.items():
+        found = {}
+        for split, sample in samples.items():
+            counts = sample.ids[name][2:]
+            if counts.sum():
+                found[split] = (np.arange(len(counts) + 1.0), counts / counts.sum())
+        axes[name], shares[name] = _boundary_reader(boundaries), found
+    for name, mean in data.statistics.means.items():
+        if name in axes:
             continue
-        name = feature.name
-        if feature.is_bucketized:
-            found = {}
-            for split, sample in samples.items():
-                counts = sample.ids[name][2:]
-                if counts.sum():
-                    found[split] = (np.arange(len(counts) + 1.0), counts / counts.sum())
-            axes[name] = _boundary_reader(data.statistics.boundaries[name])
-        else:
-            mean, deviation = data.statistics.means[name], data.statistics.deviations[name] or 1.0
-            values = {split: sample.numbers[name] * deviation + mean for split, sample in samples.items()}
-            found = figures.histogram(values)
-            axes[name] = _log_reader if feature.transform == "log_z_score" else _plain_reader
-        shares[name] = found
-    return axes, shares
+        deviation = data.statistics.deviations[name] or 1.0
+        values = {split: sample.numbers[name] * deviation + mean for split, sample in samples.items()}
+        axes[name] = (
+            _log_reader if behavior_of(data.problem.feature(name), data.problem).is_logarithmic else _plain_reader
+        )
+        shares[name] = figures.histogram(values)
+    order = [feature.name for feature in data.problem.features if feature.name in axes]
+    return {name: axes[name] for name in order}, {name: shares[name] for name in order}
 
 
 def _boundary_reader(boundaries: tuple[float, ...]) -> Callable[[float], str]:

@@ -20,6 +20,7 @@ class SplitSample:
         numbers: scaled numeric feature -> its values, float32 `(examples,)`.
         lengths: list or sequence -> how many examples have 0, 1, 2, ... values.
         labels: task -> float32 `(examples,)`, NaN where missing.
+        ordered: names in `ids` whose neighboring ids are neighboring values.
     """
 
     examples: int
@@ -27,6 +28,7 @@ class SplitSample:
     numbers: dict[str, np.ndarray]
     lengths: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
+    ordered: frozenset[str]
 
 
 def sample_split(data: PreparedData, split: str, rows: int) -> SplitSample:
@@ -52,4 +54,5 @@ def sample_split(data: PreparedData, split: str, rows: int) -> SplitSample:
         numbers=counts.numbers,
         lengths=counts.lengths,
         labels=joined,
+        ordered=frozenset(counts.ordered),
     )

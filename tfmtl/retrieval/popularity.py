@@ -5,15 +5,15 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfmtl.data import PreparedData
-from tfmtl.data.transform_statistics import RESERVED_IDS
 from tfmtl.retrieval.nearest import Index
 from tfmtl.retrieval.recall import positives
+from tfmtl.schema.forms import RESERVED_IDS
 
 
 def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.int64]:
     """Encoded id -> training positives of a task with it, `(ids,)`."""
-    table = data.problem.feature(item).table_name
-    counts = np.zeros(data.inputs.table_rows[table], np.int64)
+    [ids_of_item] = data.problem.feature(item).tensors(data.problem)
+    counts = np.zeros(data.inputs.table_rows[str(ids_of_item.table)], np.int64)
     for _, ids in positives(data, "train", task, item):
         counts += np.bincount(ids, minlength=len(counts))
     return counts

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from tfmtl.data import PreparedData
-from tfmtl.data.example_spec import candidate_features
-from tfmtl.data.transform_statistics import RESERVED_IDS
+from tfmtl.data.example_spec import candidate_tensors
 from tfmtl.retrieval.nearest import Nearest
+from tfmtl.schema.forms import RESERVED_IDS
 
 RECALL_AT = (10, 50, 100)
 Search: TypeAlias = Callable[[Mapping[str, tf.Tensor], tf.Tensor], Nearest]
@@ -22,7 +22,7 @@ def positives(
     data: PreparedData, split: str, task: str, item: str
 ) -> Iterator[tuple[dict[str, tf.Tensor], npt.NDArray[np.int32]]]:
     """Encoded features of the user side and the item's encoded id, of all positive rows of a split, in batches."""
-    of_item = candidate_features(data.problem)
+    of_item = candidate_tensors(data.problem)
     for features, labels, _ in data.split(split, _BATCH):
         is_positive = labels[task] == 1.0
         rows = {name: tf.boolean_mask(values, is_positive) for name, values in features.items()}

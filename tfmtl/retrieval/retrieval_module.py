@@ -8,8 +8,15 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.data import RawTransform
-from tfmtl.data.example_spec import candidate_features, encoded_signature, raw_signature, user_signature
+from tfmtl.data.example_spec import (
+    candidate_features,
+    candidate_tensors,
+    encoded_signature,
+    raw_signature,
+    user_signature,
+)
 from tfmtl.retrieval.nearest import Index, Nearest, nearest
+from tfmtl.retrieval.sides import item_features, user_features
 from tfmtl.schema import Problem
 
 RETRIEVE, RETRIEVE_UNSEEN = "retrieve", "retrieve_unseen"
@@ -66,9 +73,8 @@ class RetrievalModule(tf.Module):
         self._encoded_ids = tf.Variable(transform.encode(item, items[item]), trainable=False)
         self._problem, self._item = problem, item
         self._user_tower, self._item_tower, self._index = user_tower, item_tower, index
-        encoded = {
-            name: spec for name, spec in encoded_signature(problem).items() if name not in candidate_features(problem)
-        }
+        of_item = candidate_tensors(problem)
+        encoded = {name: spec for name, spec in encoded_signature(problem).items() if name not in of_item}
         count = tf.TensorSpec((), tf.int32)
         self.search_encoded = tf.function(self._search_encoded, [encoded, count], autograph=False)
         if history_keys(problem, item):
@@ -102,8 +108,8 @@ class RetrievalModule(tf.Module):
         return {"embedding": self._user_tower(self._encoded_user(inputs))}
 
     def _embed_item(self, **inputs: tf.Tensor) -> dict[str, tf.Tensor]:
-        features = [feature for feature in self._problem.features if feature.side == "item"]
-        return {"embedding": self._item_tower(self.transform.encode_parts(inputs, features))}
+        encoded = self.transform.encode_parts(inputs, item_features(self._problem))
+        return {"embedding": self._item_tower(encoded)}
 
     def _search_encoded(self, encoded: Mapping[str, tf.Tensor], k: tf.Tensor) -> Nearest:
         return self._search(encoded, k, self._encoded_ids, None)
@@ -122,8 +128,7 @@ class RetrievalModule(tf.Module):
         return nearest(self._index, self._user_tower(encoded), k, ids, seen)
 
     def _encoded_user(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        features = [feature for feature in self._problem.features if feature.side != "item"]
-        return self.transform.encode_parts(raw, features, self._problem.sequences)
+        return self.transform.encode_parts(raw, user_features(self._problem), self._problem.sequences)
 
     def _with_features(self, found: Nearest) -> dict[str, tf.Tensor]:
         outputs = {name: tf.gather(values, found.rows) for name, values in self._items.items()}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import tensorflow as tf
 import tf_keras
 
-from tfmtl.schema import CategoricalFeature, Feature, ModelInputs, SequenceFeature
+from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
 
 
 class EmbeddingTables(tf_keras.layers.Layer):
@@ -47,7 +47,7 @@ class Tower(tf_keras.layers.Layer):
         name: str,
         inputs: ModelInputs,
         tables: EmbeddingTables,
-        features: Sequence[Feature],
+        features: Sequence[FeatureRecord],
         sequences: Sequence[SequenceFeature],
         units: Sequence[int],
     ) -> None:
@@ -62,24 +62,28 @@ class Tower(tf_keras.layers.Layer):
 
     def call(self, encoded: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Features as `encoded_signature` names them -> float32 `(B, units[-1])`."""
-        parts = [self._field(feature, encoded[feature.name]) for feature in self._features]
+        parts = [
+            self._field(each, encoded[each.key])
+            for feature in self._features
+            for each in feature.tensors(self._problem)
+            if each.role != "own"
+        ]
         parts += [part for sequence in self._sequences for part in self._history(sequence, encoded)]
         return tf.math.l2_normalize(self._network(tf.concat(parts, axis=1)), axis=1)
 
-    def _field(self, feature: Feature, values: tf.Tensor) -> tf.Tensor:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            return _mean(self._tables(values, feature.table_name), values)
-        if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
-            return self._tables(values, feature.table_name)
-        return values[:, tf.newaxis]
+    def _field(self, tensor: EncodedTensor, values: tf.Tensor) -> tf.Tensor:
+        if tensor.table is None:
+            return values[:, tf.newaxis]
+        vectors = self._tables(values, tensor.table)
+        return _mean(vectors, values) if tensor.role == "ids" else vectors
 
     def _history(self, sequence: SequenceFeature, encoded: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
         parts = []
         present = encoded[sequence.column_key(sequence.columns[0])]
         last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
         for column in sequence.columns:
-            table = self._problem.feature(column).table_name
-            events = self._tables(encoded[sequence.column_key(column)], table)
+            tensor = self._problem.feature(column).tensors(self._problem)[0]
+            events = self._tables(encoded[sequence.column_key(column)], str(tensor.table))
             parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
         return parts
 

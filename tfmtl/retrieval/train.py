@@ -22,6 +22,7 @@ from tfmtl.retrieval.popularity import positive_counts
 from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import RetrievalModule
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.retrieval.sides import item_features
 from tfmtl.retrieval.two_tower import TwoTower
 
 _READ_BATCH = 4096
@@ -49,8 +50,7 @@ def train(
     task, item = str(options.task), str(options.item)
     transform = data.transform()
     raw_items = read_items(data.problem, items_file)
-    of_item = [feature for feature in data.problem.features if feature.side == "item"]
-    encoded_items = transform.encode_parts(raw_items, of_item)
+    encoded_items = transform.encode_parts(raw_items, item_features(data.problem))
     item_ids: npt.NDArray[np.int32] = encoded_items[item].numpy()
     counts = positive_counts(data, task, item)
     model = TwoTower(data.inputs, options, tf.constant(counts / counts.sum(), tf.float32))

@@ -13,13 +13,14 @@ import tensorflow as tf
 
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.data import PreparedData
-from tfmtl.data.transform_statistics import RESERVED_IDS
 from tfmtl.export.saved_model import EXTRA
 from tfmtl.export.score import Score
 from tfmtl.retrieval.fit_retrieval import RECORD_FILE
 from tfmtl.retrieval.items import ITEMS_FILE, read_items
 from tfmtl.retrieval.recall import positives
 from tfmtl.retrieval.retrieval_module import SCORE
+from tfmtl.retrieval.sides import item_features
+from tfmtl.schema.forms import RESERVED_IDS
 
 if TYPE_CHECKING:  # the process that trains retrieval has no use for the layers
     from tfmtl.models import MultiTaskModel
@@ -70,9 +71,8 @@ def two_stage_quality(
     task, item = record["task"], record["item"]
     tasks = [each.name for each in data.problem.tasks]
     scores = {text: Score(text, [*tasks, SCORE]) for text in orders}
-    items = data.transform().encode_parts(
-        read_items(data.problem, extra / ITEMS_FILE), [each for each in data.problem.features if each.side == "item"]
-    )
+    raw_items = read_items(data.problem, extra / ITEMS_FILE)
+    items = data.transform().encode_parts(raw_items, item_features(data.problem))
     loaded = tf.saved_model.load(str(retrieval))
     search = loaded.search_encoded_unseen if exclude_seen else loaded.search_encoded
 

@@ -7,6 +7,7 @@ import tensorflow_recommenders as tfrs
 import tf_keras
 
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.retrieval.sides import item_features, user_features
 from tfmtl.retrieval.tower import EmbeddingTables, Tower
 from tfmtl.schema import ModelInputs
 
@@ -28,10 +29,8 @@ class TwoTower(tfrs.Model):
         problem = inputs.problem
         tables = EmbeddingTables(inputs, options.dim)
         units = (*options.hidden_units, options.dim)
-        of_item = [feature for feature in problem.features if feature.side == "item"]
-        of_user = [feature for feature in problem.features if feature.side != "item"]
-        self.user = Tower("user", inputs, tables, of_user, problem.sequences, units)
-        self.item = Tower("item", inputs, tables, of_item, (), units)
+        self.user = Tower("user", inputs, tables, user_features(problem), problem.sequences, units)
+        self.item = Tower("item", inputs, tables, item_features(problem), (), units)
         self._item_id = str(options.item)
         self._probabilities = probabilities
         self._task = tfrs.tasks.Retrieval(

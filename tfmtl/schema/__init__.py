@@ -1,21 +1,32 @@
 """The problem file: what is predicted, from which columns. Needs PyYAML and nothing else."""
 
-from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.clause import Clause
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
+from tfmtl.schema.features.categorical import CategoricalFeature
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.match import MatchFeature
+from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.time_part import TimePartFeature
+from tfmtl.schema.forms import EncodedTensor, RequestInput, View
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.model_inputs import ModelInputs
-from tfmtl.schema.numeric_feature import NumericFeature
-from tfmtl.schema.problem import Feature, Problem
+from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.registry import register_feature
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
 from tfmtl.schema.tasks.binary import BinaryTask
 from tfmtl.schema.tasks.label_window import LabelWindow
+from tfmtl.schema.tasks.multiclass import MulticlassTask
+from tfmtl.schema.tasks.ordinal import OrdinalTask
 from tfmtl.schema.tasks.output import Output
+from tfmtl.schema.tasks.quantile import QuantileTask
 from tfmtl.schema.tasks.regression import RegressionTask
+from tfmtl.schema.tasks.survival import SurvivalTask
 from tfmtl.schema.tasks.task_record import TaskRecord
+from tfmtl.schema.tasks.zero_inflated import ZeroInflatedTask
 
 __all__ = [
     "SPLITS",
@@ -24,16 +35,28 @@ __all__ = [
     "Clause",
     "Condition",
     "Dialect",
-    "Feature",
+    "EncodedTensor",
+    "FeatureRecord",
+    "HistoryFeature",
     "Keys",
     "LabelWindow",
+    "MatchFeature",
     "ModelInputs",
+    "MulticlassTask",
     "NumericFeature",
+    "OrdinalTask",
     "Output",
     "Problem",
     "ProblemError",
+    "QuantileTask",
     "RegressionTask",
+    "RequestInput",
     "SequenceFeature",
     "Split",
+    "SurvivalTask",
     "TaskRecord",
+    "TimePartFeature",
+    "View",
+    "ZeroInflatedTask",
+    "register_feature",
 ]

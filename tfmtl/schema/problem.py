@@ -9,22 +9,20 @@ from typing import Any
 
 import yaml
 
-from tfmtl.schema.categorical_feature import CategoricalFeature
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.keys import ROW_WEIGHT, Keys
-from tfmtl.schema.numeric_feature import NumericFeature
 from tfmtl.schema.problem_checks import check_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
-from tfmtl.schema.registry import FEATURES, TASKS, Registry
+from tfmtl.schema.registry import FEATURES, TASKS, Registry, load_plugins
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
 from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
 from tfmtl.schema.tasks.task_record import TaskRecord
-
-Feature = CategoricalFeature | NumericFeature
 
 
 @dataclass(frozen=True)
@@ -33,13 +31,15 @@ class Problem:
 
     Args:
         name: str. The problem, and the default name of the served model.
-        features: tuple of `CategoricalFeature` and `NumericFeature`.
+        features: tuple of `FeatureRecord`, such as `CategoricalFeature` and `NumericFeature`.
         tasks: tuple of `TaskRecord`, such as `BinaryTask` and `RegressionTask`.
         keys: `Keys`. Defaults to no keys (a table without users or times).
         sequences: tuple of `SequenceFeature`. Defaults to none.
         split: `Split`. Defaults to the newest 10 % for test, 10 % before for validation.
         examples: str or None. Condition on a row to be an example; all other
             rows only feed sequences. Defaults to `None`: every row.
+        plugins: tuple of str. Installed modules that register kinds of their own, imported before the rest is read.
+            Defaults to none.
         dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
         missing: tuple of str. Texts that mean missing in any column, such as `\\N` and `NULL`. Defaults to none: only
             the empty text does.
@@ -50,12 +50,13 @@ class Problem:
     """
 
     name: str
-    features: tuple[Feature, ...]
+    features: tuple[FeatureRecord, ...]
     tasks: tuple[TaskRecord, ...]
     keys: Keys = field(default_factory=Keys)
     sequences: tuple[SequenceFeature, ...] = ()
     split: Split = field(default_factory=Split)
     examples: str | None = None
+    plugins: tuple[str, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
     missing: tuple[str, ...] = ()
 
@@ -65,7 +66,7 @@ class Problem:
 
     # === Lookups ===
 
-    def feature(self, name: str) -> Feature:
+    def feature(self, name: str) -> FeatureRecord:
         """The feature called `name`."""
         for feature in self.features:
             if feature.name == name:
@@ -103,17 +104,39 @@ class Problem:
         return self.keys.group or self.keys.user
 
     @property
-    def uses_time_gaps(self) -> bool:
+    def needs_time(self) -> bool:
         """Whether a request must say at what time it is made."""
-        return any(sequence.time_gap_buckets for sequence in self.sequences)
+        gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
+        return gaps or any(feature.needs_time for feature in self.features)
 
     @property
-    def tables(self) -> dict[str, tuple[Feature, ...]]:
+    def inputs(self) -> tuple[RequestInput, ...]:
+        """What a request brings: features, then sequences, then its time."""
+        found = [each for feature in self.features for each in feature.inputs()]
+        found += [each for sequence in self.sequences for each in sequence.inputs(self)]
+        if self.needs_time:
+            text = "when the request is made, in the log's unit"
+            found.append(RequestInput(str(self.keys.time), "int64", (), text=text, is_required=True))
+        return tuple(found)
+
+    @property
+    def field_tensors(self) -> tuple[EncodedTensor, ...]:
+        """What the model reads of features."""
+        return tuple(each for feature in self.features for each in feature.tensors(self))
+
+    @property
+    def tensors(self) -> tuple[EncodedTensor, ...]:
+        """What the model reads: features, then sequences."""
+        return (*self.field_tensors, *(each for sequence in self.sequences for each in sequence.tensors(self)))
+
+    @property
+    def tables(self) -> dict[str, tuple[FeatureRecord, ...]]:
         """Embedding table -> the features whose ids index it, in order of first use."""
-        tables: dict[str, tuple[Feature, ...]] = {}
+        tables: dict[str, tuple[FeatureRecord, ...]] = {}
         for feature in self.features:
-            if isinstance(feature, CategoricalFeature) or feature.is_bucketized:
-                tables[feature.table_name] = (*tables.get(feature.table_name, ()), feature)
+            for tensor in feature.tensors(self):
+                if tensor.table is not None:
+                    tables[tensor.table] = (*tables.get(tensor.table, ()), feature)
         return tables
 
     def what_differs(self, other: "Problem") -> list[str]:
@@ -124,7 +147,10 @@ class Problem:
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]
         for part in ("features", "sequences", "tasks"):
-            here, there = ({item["name"]: item for item in found.get(part, [])} for found in (mine, others))
+            here, there = (
+                {item["name"]: {key: value for key, value in item.items() if key != "known_at_event"} for item in items}
+                for items in (mine.get(part, []), others.get(part, []))
+            )
             changed = [name for name in {**here, **there} if here.get(name) != there.get(name)]
             if not changed and list(here) != list(there):
                 changed = ["their order"]
@@ -146,6 +172,8 @@ class Problem:
             result["split"] = plain(self.split)
         if self.examples is not None:
             result["examples"] = self.examples
+        if self.plugins:
+            result["plugins"] = list(self.plugins)
         if plain(self.dialect):
             result["dialect"] = plain(self.dialect)
         if self.missing:
@@ -157,7 +185,7 @@ class Problem:
         """Reads a problem from plain mappings and lists, refusing whatever it does not know."""
         if not isinstance(mapping, Mapping):
             raise ProblemError(f"Problem: must be a mapping of keys to values. Received: {shown(mapping)}.")
-        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "dialect", "missing")
+        known = ("name", "keys", "features", "sequences", "tasks", "split", "examples", "plugins", "dialect", "missing")
         for key in mapping:
             if key not in known:
                 raise ProblemError(
@@ -166,6 +194,8 @@ class Problem:
         for key in ("name", "features", "tasks"):
             if key not in mapping:
                 raise ProblemError(f"Problem: key '{key}' is missing. Add it.")
+        plugins = tuple(read_list(mapping.get("plugins", []), "plugins"))
+        load_plugins(plugins)
         return cls(
             name=mapping["name"],
             keys=read_record(Keys, mapping.get("keys", {}), "keys"),
@@ -182,6 +212,7 @@ class Problem:
             ),
             split=read_record(Split, mapping.get("split", {}), "split"),
             examples=mapping.get("examples"),
+            plugins=plugins,
             dialect=read_record(Dialect, mapping.get("dialect", {}), "dialect"),
             missing=tuple(read_list(mapping.get("missing", []), "missing")),
         )

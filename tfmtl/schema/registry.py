@@ -94,10 +94,20 @@ def load_plugins(modules: Iterable[str]) -> None:
 FEATURES = Registry("feature")
 TASKS = Registry("task")
 
-FEATURES.add("categorical", "tfmtl.schema.categorical_feature:CategoricalFeature")
-FEATURES.add("numeric", "tfmtl.schema.numeric_feature:NumericFeature")
+for _kind in ("categorical", "numeric", "history", "match", "time_part"):
+    _name = _kind.title().replace("_", "")
+    FEATURES.add(_kind, f"tfmtl.schema.features.{_kind}:{_name}Feature", f"tfmtl.features.{_kind}:{_name}Behavior")
 TASKS.add("binary", "tfmtl.schema.tasks.binary:BinaryTask", "tfmtl.tasks.binary:BinaryBehavior")
 TASKS.add("regression", "tfmtl.schema.tasks.regression:RegressionTask", "tfmtl.tasks.regression:RegressionBehavior")
+TASKS.add("multiclass", "tfmtl.schema.tasks.multiclass:MulticlassTask", "tfmtl.tasks.multiclass:MulticlassBehavior")
+TASKS.add("ordinal", "tfmtl.schema.tasks.ordinal:OrdinalTask", "tfmtl.tasks.ordinal:OrdinalBehavior")
+TASKS.add("quantile", "tfmtl.schema.tasks.quantile:QuantileTask", "tfmtl.tasks.quantile:QuantileBehavior")
+TASKS.add(
+    "zero_inflated",
+    "tfmtl.schema.tasks.zero_inflated:ZeroInflatedTask",
+    "tfmtl.tasks.zero_inflated:ZeroInflatedBehavior",
+)
+TASKS.add("survival", "tfmtl.schema.tasks.survival:SurvivalTask", "tfmtl.tasks.survival:SurvivalBehavior")
 
 
 def register_feature(kind: str, record: str, behavior: str) -> None:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfmtl.core.types import Tensor
 from tfmtl.schema import ModelInputs, TaskRecord
 from tfmtl.tasks.label_columns import LabelColumns
+from tfmtl.tasks.signature import Signature
 
 Record = TypeVar("Record", bound=TaskRecord)
 Report: TypeAlias = dict[str, float | int | None]
@@ -37,6 +38,14 @@ class TaskBehavior(ABC, Generic[Record]):
 
     def __init__(self, record: Record) -> None:
         self.record = record
+
+    def fitted(self, inputs: ModelInputs) -> Self:
+        """The behavior with what `fit_labels` found, for metrics that need it. Defaults to itself.
+
+        Args:
+            inputs: `ModelInputs`.
+        """
+        return self
 
     # === Reading labels: Arrow and NumPy, in preprocessing's workers ===
 
@@ -74,6 +83,14 @@ class TaskBehavior(ABC, Generic[Record]):
                 a column for each further part that the record counts, and `count`. None where there are none.
         """
         return {}
+
+    def label_facts(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """What the manifest says of the fitted `state`, ready for JSON. Defaults to nothing."""
+        return {}
+
+    def label_warnings(self, state: Mapping[str, Any]) -> list[str]:
+        """Sentences on what is doubtful in the fitted `state`. Defaults to none."""
+        return []
 
     # === The network ===
 
@@ -115,6 +132,23 @@ class TaskBehavior(ABC, Generic[Record]):
             outputs: suffix -> what is answered, calibrated if it is.
         """
         raise NotImplementedError(f"{type(self).__name__} has no classes.")
+
+    def signatures(self) -> dict[str, Signature]:
+        """Signature name -> what an export can be asked beside its outputs. Defaults to nothing."""
+        return {}
+
+    def after_training(
+        self, head: Any, raw: Floats, labels: Mapping[str, Floats], weights: Floats | None = None
+    ) -> None:
+        """Sets what a head holds that is computed of the whole training split at once. Called where
+        `reads_training_split` of the record. Defaults to nothing.
+
+        Args:
+            head: what `head` returned.
+            raw: `(N, ...)`, what it puts out for the training rows.
+            labels: part -> `(N,)`.
+            weights: `(N,)` or `None`.
+        """
 
     # === Watching it train ===
 

@@ -119,12 +119,12 @@ def _measurements(model: MultiTaskModel, features: Mapping[str, Tensor], labels:
         embedded = model.embedding(features)
         gates, fields = model.sharing.gate_weights(model.bottom(embedded)), model.bottom.field_weights(embedded)
         norms = {}
-        for feature in model.inputs.problem.features:
-            rows = model.embedding.plan.feature_rows(feature.name)
+        for each in model.inputs.problem.field_tensors:
+            rows = None if each.table is None else model.embedding.plan.tables[each.table]
             if rows is not None and rows.count > _RESERVED_ROWS:
                 table = model.embedding.tables[str(rows.width)].value
                 own = tf.norm(table[rows.start + _RESERVED_ROWS : rows.start + rows.count], axis=1)
-                norms[feature.name] = (tf.reduce_mean(own), tf.reduce_mean(tf.cast(own < _ZERO_NORM, tf.float32)))
+                norms[each.field] = (tf.reduce_mean(own), tf.reduce_mean(tf.cast(own < _ZERO_NORM, tf.float32)))
     use = [tf.reduce_mean(tf.cast(gate, tf.float32), axis=0) for gate in gates]  # each (T, E)
     entropies = [tf.reduce_mean(_entropy(tf.cast(gate, tf.float32)), axis=0) for gate in gates]  # each (T,)
     weights = () if fields is None else tf.reduce_mean(tf.cast(fields, tf.float32), axis=0)  # (T, F + J)

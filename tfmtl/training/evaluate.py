@@ -69,7 +69,7 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     report: dict[str, dict[str, Any]] = {}
     weights = metric_weights(data.problem, result["labels"])
     for task in data.problem.tasks:
-        behavior, labels = behavior_of(task), label_parts(task, result["labels"])
+        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, result["labels"])
         outputs = {output.suffix: result["predictions"][task.key(output.suffix)] for output in task.outputs}
         report[task.name] = {
             **behavior.exact_metrics(labels, outputs, groups, weights[task.name]),
@@ -81,7 +81,7 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
 def _no_predictions(problem: Problem) -> dict[str, np.ndarray]:
     """Of no rows."""
     return {
-        task.key(output.suffix): np.empty((0, *output.inner), np.float32)
+        task.key(output.suffix): np.empty((0, *(size or 0 for size in output.inner)), np.float32)
         for task in problem.tasks
         for output in task.outputs
     }

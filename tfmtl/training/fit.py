@@ -15,6 +15,7 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.optimizers import LazyAdam
 from tfmtl.schema import Problem
+from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
@@ -154,6 +155,8 @@ def _fit(
     if not monitor:
         if average:
             average.swap()
+        save_model(model, folder.best)
+    if finish_heads(model, data, folder.best):
         save_model(model, folder.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
     _say(verbose, _what_is_kept(data.problem, monitor, progress.history))

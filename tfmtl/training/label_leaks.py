@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tfmtl.data import PreparedData
+from tfmtl.data.feature_counts import FeatureViews, length_name
 from tfmtl.models.batch_losses import label_parts
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem
+from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
 
 _ROWS = 100_000
@@ -139,14 +140,12 @@ def _joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-            yield f"{feature.name} (length)", np.count_nonzero(features[feature.name], axis=1)
-            yield feature.name, features[feature.name]
-        elif isinstance(feature, NumericFeature | CategoricalFeature):
-            yield feature.name, features[feature.name]
-            if features[feature.name].dtype.kind == "f":
-                yield feature.name, _bins(features[feature.name])
+    for name, view in FeatureViews(problem).of(features).items():
+        if view.form == "lists":
+            yield length_name(name), np.count_nonzero(view.values, axis=1)
+        yield name, view.values
+        if view.form == "numbers":
+            yield name, _bins(view.values)
     for sequence in problem.sequences:
         ids = features[sequence.column_key(sequence.columns[0])]
-        yield f"{sequence.name} (length)", np.count_nonzero(ids, axis=1)
+        yield length_name(sequence.name), np.count_nonzero(ids, axis=1)

@@ -18,8 +18,9 @@ def table_bytes(inputs: ModelInputs, slots: int) -> dict[str, int]:
         slots: int. Values of its own that the optimizer keeps for each weight: 2 for Adam.
     """
     sizes = {
-        table: inputs.table_rows[table] * features[0].dim * _BYTES * (1 + slots)
-        for table, features in inputs.problem.tables.items()
+        each.table: inputs.table_rows[each.table] * each.dim * _BYTES * (1 + slots)
+        for each in inputs.problem.field_tensors
+        if each.table is not None
     }
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 

@@ -10,11 +10,13 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     Keys,
+    LabelWindow,
     NumericFeature,
     Problem,
     ProblemError,
     SequenceFeature,
 )
+from tfmtl.schema.problem_checks import check_histories
 
 GOOD: dict[str, Any] = {
     "name": "shop",
@@ -57,7 +59,7 @@ def test_the_good_problem_is_good() -> None:
 
 WRONG_KEYS = [
     ("feature", [], "Problem: unknown key 'feature'. Known keys: ['dialect', 'examples', 'features', 'keys', "
-     "'missing', 'name', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
+     "'missing', 'name', 'plugins', 'sequences', 'split', 'tasks']. Did you mean 'features'?"),
     ("keys.usr", "u", "keys: unknown key 'usr'. Known keys: ['group', 'order', 'time', 'time_unit', 'user', "
      "'weight']. "
      "Did you mean 'user'?"),
@@ -65,9 +67,9 @@ WRONG_KEYS = [
     ("features.2.bukets", 8, "features[2]: unknown key 'bukets'. Known keys: ['buckets', 'column', 'dim', 'missing', "
      "'name', 'side', 'transform']. Did you mean 'buckets'?"),
     ("sequences.0.max_len", 8, "sequences[0]: unknown key 'max_len'. "),
-    ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['label', 'label_window', 'name', "
-     "'parent', 'positive', 'sample_space', 'weight', 'weight_column', 'weight_offset', 'weighted_metrics']. "
-     "Did you mean 'parent'?"),
+    ("tasks.1.parents", "click", "tasks[1]: unknown key 'parents'. Known keys: ['known_at_event', 'label', "
+     "'label_window', 'name', 'parent', 'positive', 'sample_space', 'weight', 'weight_column', 'weight_offset', "
+     "'weighted_metrics']. Did you mean 'parent'?"),
     ("split.valid_form", 3, "split: unknown key 'valid_form'. "),
     ("name", ..., "Problem: key 'name' is missing. Add it."),
     ("features", ..., "Problem: key 'features' is missing. Add it."),
@@ -75,13 +77,11 @@ WRONG_KEYS = [
     ("features.1.name", ..., "features[1]: key 'name' is missing. Add it."),
     ("sequences.0.columns", ..., "sequences[0]: key 'columns' is missing. Add it."),
     ("tasks.2.name", ..., "tasks[2]: key 'name' is missing. Add it."),
-    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression']. "
-     "Received: {'name': 'watch', 'label': 'seconds'}."),
-    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric']. "
-     "Received: 'item'."),
-    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric']. "
-     "Received: kind='categoric'. Did you mean 'categorical'?"),
-    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression']. "
+    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression', "
+     "'survival']. Received: {'name': 'watch', 'label': 'seconds'}."),
+    ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric', "),
+    ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric', "),
+    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression', 'survival']. "
      "Received: kind=['binary']."),
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
     ("tasks", None, "tasks: must be a list. Received: None."),
@@ -115,7 +115,7 @@ WRONG_TYPES = [
     ("features.1.max_values", 0, "`max_values` must be an int of at least 1. Received: max_values=0."),
     ("features.2.buckets", 1, "features[2]: NumericFeature 'price': `buckets` must be an int of at least 2. "
      "Received: buckets=1."),
-    ("features.2.transform", "zscore", "`transform` must be one of ['quantiles', 'z_score', 'log_z_score']. "
+    ("features.2.transform", "zscore", "`transform` must be one of ['quantiles', 'z_score', 'log_z_score', 'both']. "
      "Received: transform='zscore'. Did you mean 'z_score'?"),
     ("sequences.0.columns", "item", "sequences[0]: SequenceFeature 'bought': `columns` must be a list of text. "
      "Received: columns='item' (str)."),
@@ -336,7 +336,7 @@ def test_tensor_names_of_two_sequences_never_meet() -> None:
 @pytest.mark.parametrize(
     ("name", "wrong", "text"),
     [
-        ("features", (BinaryTask("x"),), "`features[0]` must be CategoricalFeature or NumericFeature."),
+        ("features", (BinaryTask("x"),), "`features[0]` must be FeatureRecord."),
         ("tasks", ("click",), "`tasks[0]` must be TaskRecord. Received: tasks[0]='click' (str)."),
         ("keys", {"user": "u"}, "`keys` must be Keys. Received: keys={'user': 'u'} (dict)."),
         ("split", None, "`split` must be Split. Received: split=None (NoneType)."),
@@ -367,3 +367,16 @@ def _refused(mapping: dict[Any, Any], text: str) -> None:
     with pytest.raises(ProblemError) as caught:
         Problem.from_dict(mapping)
     assert text in str(caught.value)
+
+
+def test_a_history_of_a_label_that_comes_later() -> None:
+    def problem(**task: Any) -> Problem:
+        features = (CategoricalFeature("item"),)
+        sequences = (SequenceFeature("past", ("item",), when="kind == 'a' or not buy == 0"),)
+        return Problem("p", features, (BinaryTask("b", label="buy", **task),), Keys("u", "t"), sequences)
+
+    check_histories(problem(known_at_event=True))
+    with pytest.raises(ProblemError, match="condition of sequence 'past' reads column 'buy', the label of task 'b'"):
+        check_histories(problem())
+    with pytest.raises(ProblemError, match="`known_at_event` must be false with `label_window`"):
+        BinaryTask("late", label_window=LabelWindow("buy == 1", hours=1.0), known_at_event=True)

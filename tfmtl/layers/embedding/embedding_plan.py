@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfmtl.schema import CategoricalFeature, ModelInputs, NumericFeature
-
-_RESERVED = 2  # rows 0 (missing) and 1 (out of vocabulary) of every table
+from tfmtl.schema import EncodedTensor, ModelInputs
 
 
 @dataclass(frozen=True)
@@ -35,58 +33,64 @@ class EmbeddingPlan:
     Args:
         inputs: `ModelInputs`.
         dim: int or None. Common width of all fields; `None` takes the widest feature's.
+
+    Attributes:
+        scalars: tensors of role `id`, in the order of the problem.
+        lists: those of role `ids`.
+        numbers: those of role `number`.
+        events: sequence -> the tensors of its events, the one that says where there is an event first.
     """
 
     def __init__(self, inputs: ModelInputs, dim: int | None) -> None:
         problem = inputs.problem
-        self.dim = dim or max(feature.dim for feature in problem.features)
+        tensors = problem.field_tensors
+        self.dim = dim or max(each.dim for each in tensors)
         self.sequences = problem.sequences
         self.longest_sequence = max((sequence.max_length for sequence in problem.sequences), default=0)
-        self.scalar_names: list[str] = []
-        self.list_names: list[str] = []
-        self.scaled_names: list[str] = []
+        self.scalars = [each for each in tensors if each.role == "id"]
+        self.lists = [each for each in tensors if each.role == "ids"]
+        self.numbers = [each for each in tensors if each.role == "number"]
+        self.events = {sequence.name: sequence.tensors(problem, self.dim) for sequence in problem.sequences}
         self.columns: dict[int, list[IdColumn]] = {}
         self.table_rows: dict[int, int] = {}
         self.tables: dict[str, TableRows] = {}
-        for table, features in problem.tables.items():
-            self._add_table(table, features[0].dim, inputs.table_rows[table])
-        for feature in problem.features:
-            if isinstance(feature, NumericFeature) and not feature.is_bucketized:
-                self.scaled_names.append(feature.name)
-            elif isinstance(feature, CategoricalFeature) and feature.multi_valued:
-                self.list_names.append(feature.name)
-                self._add_column(feature.dim, feature.name, feature.table_name, feature.max_values, True)
-            else:
-                self.scalar_names.append(feature.name)
-                self._add_column(feature.dim, feature.name, feature.table_name, 1, False)
-        for sequence in problem.sequences:
-            for name in sequence.columns:
-                feature = problem.feature(name)
-                key = sequence.column_key(name)
-                self._add_column(feature.dim, key, feature.table_name, sequence.max_length, True)
-            if sequence.time_gap_buckets:
-                self._add_table(sequence.gap_key, self.dim, sequence.time_gap_buckets + _RESERVED)
-                self._add_column(self.dim, sequence.gap_key, sequence.gap_key, sequence.max_length, True)
+        for table in problem.tables:
+            first = next(each for each in tensors if each.table == table)
+            self._add_table(table, first.dim, inputs.table_rows[table])
+        for each in tensors:
+            self._add_column(each)
+        for events in self.events.values():
+            for each in events:
+                if each.table is not None and each.table not in self.tables:  # of its time gaps
+                    self._add_table(each.table, each.dim, int(each.rows or 0))
+                self._add_column(each)
 
     def _add_table(self, table: str, width: int, rows: int) -> None:
         self.tables[table] = TableRows(width, self.table_rows.get(width, 0), rows)
         self.table_rows[width] = self.tables[table].start + rows
 
-    def _add_column(self, width: int, key: str, table: str, length: int, is_list: bool) -> None:
-        self.columns.setdefault(width, []).append(IdColumn(key, table, length, is_list))
+    def _add_column(self, tensor: EncodedTensor) -> None:
+        if tensor.table is not None:
+            length = tensor.inner[0] if tensor.inner else 1
+            column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner))
+            self.columns.setdefault(tensor.dim, []).append(column)
 
     @property
     def field_names(self) -> tuple[str, ...]:
-        """Single ids first, then lists, then scaled numbers."""
-        return (*self.scalar_names, *self.list_names, *self.scaled_names)
+        """Fields with an id of their own first, then lists, then numbers; each once, whatever it is the sum of."""
+        return tuple(dict.fromkeys(each.field for each in (*self.scalars, *self.lists, *self.numbers)))
 
-    def feature_rows(self, name: str) -> TableRows | None:
-        """The rows of a feature's table, reserved ones first; `None` for a feature without ids."""
-        for columns in self.columns.values():
-            for column in columns:
-                if column.key == name:
-                    return self.tables[column.table]
-        return None
+    @property
+    def lone_ids(self) -> dict[str, int]:
+        """Key of an id that is all of a field -> the field's place."""
+        fields = [each.field for each in (*self.scalars, *self.lists, *self.numbers)]
+        names = self.field_names
+        return {each.key: names.index(each.field) for each in self.scalars if fields.count(each.field) == 1}
+
+    def feature_rows(self, key: str) -> TableRows | None:
+        """The rows of the table that a tensor's ids index, reserved ones first; `None` for one without ids."""
+        tables = {column.key: column.table for columns in self.columns.values() for column in columns}
+        return self.tables[tables[key]] if key in tables else None
 
     def columns_among(self, names: Container[str]) -> dict[int, list[IdColumn]]:
         """The columns of these names, by width."""

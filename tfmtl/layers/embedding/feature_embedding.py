@@ -85,8 +85,8 @@ class FeatureEmbedding(keras.layers.Layer):
                 )
                 dense.build((None, width))
                 self.projections[str(width)] = dense
-        if self.plan.scaled_names:
-            shape = (len(self.plan.scaled_names), self.plan.dim)
+        if self.plan.numbers:
+            shape = (len(self.plan.numbers), self.plan.dim)
             self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
         self.built = True
@@ -110,18 +110,35 @@ class FeatureEmbedding(keras.layers.Layer):
             part_found, part_present = self._columns(part, rows)
             found.update(part_found)
             present.update(part_present)
-        fields = [found[name] for name in self.plan.scalar_names]  # each (B, 1, D)
-        for name in self.plan.list_names:
-            count = tf.reduce_sum(present[name], axis=1, keepdims=True)  # (B, 1, 1)
-            fields.append(tf.math.divide_no_nan(tf.reduce_sum(found[name], axis=1, keepdims=True), count))
-        if self.plan.scaled_names:
-            numbers = with_equal_rows([features[name] for name in self.plan.scaled_names])
-            stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
-            fields.append(stacked * self.number_kernel + self.number_bias)
+        fields = self._fields(features, found, present)
         result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
         if self.plan.sequences:
             result.update(self._events(found, present))
         return result
+
+    def _fields(
+        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> list[Tensor]:
+        """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.field_names}
+        for each in self.plan.scalars:
+            parts[each.field].append(found[each.key])  # each (B, 1, D)
+        for each in self.plan.lists:
+            count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
+            parts[each.field].append(
+                tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
+            )
+        if not self.plan.numbers:
+            return [sum(some[1:], some[0]) for some in parts.values()]
+        numbers = with_equal_rows([features[each.key] for each in self.plan.numbers])
+        stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
+        numbers = stacked * self.number_kernel + self.number_bias
+        alone = [name for name, some in parts.items() if not some]  # the last ones
+        if len(alone) == len(self.plan.numbers):
+            return [*(sum(some[1:], some[0]) for some in parts.values() if some), numbers]
+        for each, part in zip(self.plan.numbers, tf.split(numbers, len(self.plan.numbers), axis=1), strict=True):
+            parts[each.field].append(part)
+        return [sum(some[1:], some[0]) for some in parts.values()]
 
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
@@ -147,9 +164,7 @@ class FeatureEmbedding(keras.layers.Layer):
         longest = self.plan.longest_sequence
         events, masks, queries = [], [], []
         for sequence in self.plan.sequences:
-            keys = [sequence.column_key(column) for column in sequence.columns]
-            if sequence.time_gap_buckets:
-                keys.append(sequence.gap_key)
+            keys = [each.key for each in self.plan.events[sequence.name]]
             padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
             events.append(tf.pad(tf.add_n([vectors[key] for key in keys]), padding))
             masks.append(tf.pad(present[keys[0]], padding)[:, :, 0] > 0)

@@ -8,7 +8,7 @@ from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_probability
-from tfmtl.layers.heads._single_output import build_single_output
+from tfmtl.layers.heads._linear_output import build_output
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -42,7 +42,7 @@ class BinaryHead(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         base_rate = keras.initializers.Constant(math.log(self.prior / (1.0 - self.prior)))
-        self.logit = build_single_output(self, input_shape, base_rate)
+        self.logit = build_output(self, input_shape, 1, base_rate)
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.logit(inputs)[:, 0]

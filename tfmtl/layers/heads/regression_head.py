@@ -6,7 +6,7 @@ import keras
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_number, check_positive_number
-from tfmtl.layers.heads._single_output import build_single_output
+from tfmtl.layers.heads._linear_output import build_output
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -44,7 +44,7 @@ class RegressionHead(keras.layers.Layer):
         self.standard_deviation = standard_deviation
 
     def build(self, input_shape: Shape) -> None:
-        self.output_layer = build_single_output(self, input_shape, keras.initializers.Zeros())
+        self.output_layer = build_output(self, input_shape, 1, keras.initializers.Zeros())
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.output_layer(inputs)[:, 0]

@@ -35,7 +35,12 @@ class IndexInterval:
 
 
 def index_interval(
-    index: Callable[[NDArray[np.intp]], RowSums], num_rows: int, *, resamples: int = 200, seed: int = 0
+    index: Callable[[NDArray[np.intp]], RowSums],
+    num_rows: int,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+    most_resampled: int = _MOST_RESAMPLED,
 ) -> IndexInterval:
     """Returns an index with its 95 % interval.
 
@@ -47,6 +52,7 @@ def index_interval(
         num_rows: int. How many rows there are, one or more.
         resamples: int. Draws. Defaults to `200`.
         seed: int. Of the draws. Defaults to `0`.
+        most_resampled: int. Up to so many rows are drawn; 0 for the jackknife always. Defaults to `20_000`.
 
     Returns:
         An `IndexInterval`.
@@ -64,7 +70,7 @@ def index_interval(
     Reference:
         Efron and Tibshirani 1993, "An introduction to the bootstrap", chapters 11 and 13.
     """
-    return _interval([index], num_rows, resamples, seed)
+    return _interval([index], num_rows, resamples, seed, most_resampled)
 
 
 def index_difference(
@@ -96,11 +102,11 @@ def index_difference(
     >>> index_difference(mean, mean, 10).p_value
     1.0
     """
-    return _interval([one, other], num_rows, resamples, seed)
+    return _interval([one, other], num_rows, resamples, seed, _MOST_RESAMPLED)
 
 
 def _interval(
-    indices: list[Callable[[NDArray[np.intp]], RowSums]], num_rows: int, resamples: int, seed: int
+    indices: list[Callable[[NDArray[np.intp]], RowSums]], num_rows: int, resamples: int, seed: int, most_resampled: int
 ) -> IndexInterval:
     owner = "index_interval"
     check_positive_int(owner, "num_rows", num_rows, "There is nothing to resample without rows.")
@@ -109,7 +115,7 @@ def _interval(
     sums = [index(everything) for index in indices]
     value = _difference([part.value for part in sums])
     tail = (1 - _LEVEL) / 2
-    if num_rows > _MOST_RESAMPLED:
+    if num_rows > most_resampled:
         left_out = sums[0].without_each() - (sums[1].without_each() if len(sums) == 2 else 0.0)
         spread = float(np.sqrt((num_rows - 1) / num_rows * np.sum((left_out - left_out.mean()) ** 2)))
         reach = NormalDist().inv_cdf(1 - tail) * spread

@@ -2,19 +2,19 @@
 
 from typing import Any
 
-import keras
-
-from tfmtl.core.validation import check_one_of, check_positive_int, error_text
+from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.own_layers import make_own
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.schema import ModelInputs
 
 Widths = tuple[int, ...]
-
-_SHARINGS = ("single_task", "shared_bottom", "mmoe", "ple")
 
 
 def count_tasks(owner: str, inputs: object) -> int:
@@ -37,9 +37,12 @@ def built(name: str, inputs: ModelInputs, bottom: Any, sharing: Any, **parts: An
 
 def sharing_layer(
     owner: str, sharing: str, num_tasks: int, num_experts: int, hidden_units: Widths, dropout: float
-) -> keras.layers.Layer:
-    """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task."""
-    check_one_of(owner, "sharing", sharing, _SHARINGS)
+) -> SharingLayer:
+    """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task.
+
+    An own layer, by its registered name or as `module:Class`, is made with those of `num_tasks`, `num_experts`,
+    `hidden_units` and `dropout` that its constructor names.
+    """
     check_positive_int(owner, "num_experts", num_experts)
     if sharing == "single_task":
         return SingleTask(num_tasks, hidden_units, dropout=dropout)
@@ -47,5 +50,24 @@ def sharing_layer(
         return SharedBottom(num_tasks, hidden_units, dropout=dropout)
     if sharing == "mmoe":
         return MMoE(num_tasks, num_experts, hidden_units, dropout=dropout)
-    half = max(1, num_experts // 2)
-    return PLE(num_tasks, 1, half, half, hidden_units, dropout=dropout)
+    if sharing == "ple":
+        half = max(1, num_experts // 2)
+        return PLE(num_tasks, 1, half, half, hidden_units, dropout=dropout)
+    own: SharingLayer = make_own(
+        owner,
+        "sharing",
+        sharing,
+        num_tasks=num_tasks,
+        num_experts=num_experts,
+        hidden_units=hidden_units,
+        dropout=dropout,
+    )
+    return own
+
+
+def bottom_layer(owner: str, bottom: str, num_tasks: int, pooling: str, dropout: float) -> BottomLayer:
+    """The bottom a name stands for; an own one is made with those of these arguments that it names."""
+    if bottom == "concatenation":
+        return SharedBottomRepresentation(pooling)
+    own: BottomLayer = make_own(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
+    return own

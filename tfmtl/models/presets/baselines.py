@@ -9,7 +9,7 @@ from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_bottom import SharedBottom
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets._parts import Widths, built, count_tasks, sharing_layer
+from tfmtl.models.presets._parts import Widths, bottom_layer, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
 
@@ -20,12 +20,13 @@ def single_task(
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),
     pooling: str = "mean",
+    bottom: str = "concatenation",
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """A private network per task on shared embeddings; sequences are pooled (`"mean"` or `"target"`, as in DIN)."""
     sharing = SingleTask(count_tasks("single_task", inputs), hidden_units, dropout=dropout)
-    bottom = SharedBottomRepresentation(pooling)
-    return built("single_task", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+    below = bottom_layer("single_task", bottom, sharing.num_tasks, pooling, dropout)
+    return built("single_task", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
 
 def shared_bottom(
@@ -34,12 +35,13 @@ def shared_bottom(
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),
     pooling: str = "mean",
+    bottom: str = "concatenation",
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """One network for all tasks, a tower each (Caruana 1997)."""
     sharing = SharedBottom(count_tasks("shared_bottom", inputs), hidden_units, dropout=dropout)
-    bottom = SharedBottomRepresentation(pooling)
-    return built("shared_bottom", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+    below = bottom_layer("shared_bottom", bottom, sharing.num_tasks, pooling, dropout)
+    return built("shared_bottom", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
 
 def mmoe(
@@ -51,6 +53,7 @@ def mmoe(
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),
     pooling: str = "mean",
+    bottom: str = "concatenation",
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """Experts shared through a gate per task (Ma et al., KDD 2018)."""
@@ -62,8 +65,8 @@ def mmoe(
         top_k=top_k,
         load_balance_weight=load_balance_weight,
     )
-    bottom = SharedBottomRepresentation(pooling)
-    return built("mmoe", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+    below = bottom_layer("mmoe", bottom, sharing.num_tasks, pooling, dropout)
+    return built("mmoe", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
 
 def ple(
@@ -75,14 +78,15 @@ def ple(
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),
     pooling: str = "mean",
+    bottom: str = "concatenation",
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """Experts of each task beside shared ones, in levels (Tang et al., RecSys 2020); with one level it is CGC."""
     sharing = PLE(
         count_tasks("ple", inputs), num_levels, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout
     )
-    bottom = SharedBottomRepresentation(pooling)
-    return built("ple", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout)
+    below = bottom_layer("ple", bottom, sharing.num_tasks, pooling, dropout)
+    return built("ple", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
 
 def esmm(

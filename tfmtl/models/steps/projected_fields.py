@@ -192,15 +192,15 @@ def transposed(matrix: Tensor) -> Tensor:
 
 
 def _small_fields(model: "MultiTaskModel", max_rows: int) -> list[_Field]:
-    """Fields of one id, in a small table of the common width, that nothing but the concatenation reads."""
+    """Fields that are one id and no more, in a small table of the common width, read by the concatenation alone."""
     plan = model.embedding.plan
     candidates = {column for sequence in plan.sequences for column in sequence.columns}  # queries read them too
+    lone = plan.lone_ids
     found, column = [], 0
     for ids in plan.columns.get(plan.dim, ()):
-        table = plan.feature_rows(ids.key)
-        alone = ids.key in plan.scalar_names and ids.key not in candidates
-        if alone and table is not None and table.count <= max_rows:
-            found.append(_Field(plan.scalar_names.index(ids.key), column, table.start, table.count))
+        table, place = plan.tables[ids.table], lone.get(ids.key)
+        if place is not None and ids.key not in candidates and table.count <= max_rows:
+            found.append(_Field(place, column, table.start, table.count))
         column += ids.length
     return found
 

@@ -1,4 +1,4 @@
-"""A trunk whose functions are periodic in one coordinate."""
+"""A trunk whose functions are periodic in some coordinates."""
 
 import math
 from collections.abc import Sequence
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class PeriodicTrunk(MLPTrunk):
-    """An `MLPTrunk` that sees one coordinate x as `sin(2 pi k x / period)` and `cos(2 pi k x / period)`, k = 1..waves.
+    """An `MLPTrunk` that sees some coordinates x as sine and cosine of `2 pi k x / period`, k = 1..waves.
 
-    Whatever it learns is exactly periodic, to rounding. The other coordinates are standardized.
+    Whatever it learns is exactly periodic, to rounding. With a period of twice the domain's length these are features
+    that help with fine structure, and demand nothing of the border. The other coordinates are standardized.
 
     Shapes: R points of d coordinates, p functions.
 
     Args:
-        axis: int. Which coordinate. Defaults to `1`.
-        period: float. Its period, in its unit. Defaults to `1.0`.
-        waves: int. Number of waves. Defaults to `4`.
+        axes: Sequence of ints. Which coordinates. Defaults to `(1,)`.
+        periods: Sequence of floats. Their periods, in their units. Defaults to `(1.0,)`.
+        waves: int. Number of waves of each. Defaults to `4`.
         latent_dim: int. Number of functions p. Defaults to `100`.
         hidden_units: Sequence of ints. Width of each hidden layer. Defaults to `(128, 128, 128)`.
         activation: Keras activation or its name, after every hidden layer. Defaults to `"gelu"`.
@@ -49,8 +50,8 @@ class PeriodicTrunk(MLPTrunk):
 
     def __init__(
         self,
-        axis: int = 1,
-        period: float = 1.0,
+        axes: Sequence[int] = (1,),
+        periods: Sequence[float] = (1.0,),
         waves: int = 4,
         latent_dim: int = 100,
         hidden_units: Sequence[int] = (128, 128, 128),
@@ -59,19 +60,23 @@ class PeriodicTrunk(MLPTrunk):
     ) -> None:
         super().__init__(latent_dim, hidden_units, activation, **kwargs)
         owner = type(self).__name__
-        check_count(owner, "axis", axis, "Count coordinates from 0.")
-        check_positive_number(owner, "period", period)
+        if not axes or len(axes) != len(periods) or len(set(axes)) < len(axes):
+            rule = "name distinct coordinates, one for each period"
+            raise ValueError(error_text(owner, "axes", rule, (axes, periods), "Use axes=(1,), periods=(1.0,)."))
+        for axis, period in zip(axes, periods, strict=True):
+            check_count(owner, "axes", axis, "Count coordinates from 0.")
+            check_positive_number(owner, "periods", period)
         check_positive_int(owner, "waves", waves)
-        self.axis = axis
-        self.period = period
+        self.axes = tuple(axes)
+        self.periods = tuple(periods)
         self.waves = waves
 
     def build(self, input_shape: Shape) -> None:
         dim = input_shape[-1]
-        if self.axis >= dim:
-            raise ValueError(error_text(type(self).__name__, "axis", f"be below {dim}", self.axis, "Count from 0."))
-        self._others = [axis for axis in range(dim) if axis != self.axis]
-        self._build_on(len(self._others), len(self._others) + 2 * self.waves)
+        if max(self.axes) >= dim:
+            raise ValueError(error_text(type(self).__name__, "axes", f"be below {dim}", self.axes, "Count from 0."))
+        self._others = [axis for axis in range(dim) if axis not in self.axes]
+        self._build_on(len(self._others), len(self._others) + 2 * self.waves * len(self.axes))
 
     def adapt(self, data: "OperatorData") -> None:
         """Takes the statistics of the training points' other coordinates."""
@@ -79,11 +84,14 @@ class PeriodicTrunk(MLPTrunk):
 
     def call(self, inputs: Tensor) -> Tensor:
         exact = ops.cast(inputs, "float32")
-        numbers = np.arange(1, self.waves + 1, dtype=np.float32) * np.float32(2.0 * math.pi / self.period)
-        angles = exact[:, self.axis, None] * numbers  # (R, waves)
+        numbers = np.arange(1, self.waves + 1, dtype=np.float32)
+        angles = [
+            exact[:, axis, None] * (numbers * np.float32(2.0 * math.pi / period))  # (R, waves)
+            for axis, period in zip(self.axes, self.periods, strict=True)
+        ]
         others = self.standardize(ops.take(exact, np.array(self._others, np.int32), axis=1))
-        waves = ops.concatenate([ops.sin(angles), ops.cos(angles)], axis=-1)
+        waves = ops.concatenate([wave(angle) for angle in angles for wave in (ops.sin, ops.cos)], axis=-1)
         return self._functions(ops.concatenate([others, ops.cast(waves, others.dtype)], axis=-1))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis, "period": self.period, "waves": self.waves}
+        return {**super().get_config(), "axes": list(self.axes), "periods": list(self.periods), "waves": self.waves}

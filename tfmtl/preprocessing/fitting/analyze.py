@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts
@@ -28,10 +29,10 @@ def count_values(problem: Problem, batch: pa.RecordBatch) -> list[tuple[Column, 
     batch = batch.filter(pc.equal(batch.column(columns.SPLIT), SPLITS.index("train")))
     counted = []
     for feature in problem.features:
-        values = batch.column(feature.name)
         if isinstance(feature, NumericFeature):
-            counted.append(((FEATURE, feature.name), count_numbers(values)))
-        elif feature.hash_buckets is None:
+            counted.append(((FEATURE, feature.name), count_numbers(batch.column(feature.name))))
+        elif isinstance(feature, CategoricalFeature) and feature.hash_buckets is None:
+            values = batch.column(feature.name)
             flat = pc.list_flatten(values) if feature.multi_valued else values
             counted.append(((TABLE, feature.table_name), _count(flat)))
     examples = batch.filter(batch.column(columns.IS_EXAMPLE))
@@ -72,7 +73,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
             facts = NumberFacts(counts.get((FEATURE, feature.name)))
             if feature.is_bucketized:
                 boundaries[feature.name] = facts.boundaries(feature.buckets)
-            else:
+            if feature.is_scaled:
                 is_log = feature.transform == "log_z_score"
                 means[feature.name], deviations[feature.name] = facts.moments(is_log)
             if facts.narrow() is not None:
@@ -80,6 +81,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
                     f"the numbers in column '{feature.column_name}' {facts.narrow()}. Subtract an offset in the log, "
                     "or take it out of the features if it is a time."
                 )
+    states = {feature.name: behavior_of(feature, problem).fit_state() for feature in problem.features}
     labels = {task.name: LabelFacts(task, counts.get((LABEL, task.name))) for task in problem.tasks}
     return TransformStatistics(
         vocabularies=vocabularies,
@@ -90,6 +92,7 @@ def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> Tra
         label_means={name: facts.moments[0] for name, facts in labels.items()},
         label_deviations={name: facts.moments[1] for name, facts in labels.items()},
         task_state={name: facts.state for name, facts in labels.items() if facts.state},
+        states={name: state for name, state in states.items() if state is not None},
         notes=tuple(notes),
     )
 

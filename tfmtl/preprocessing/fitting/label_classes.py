@@ -6,7 +6,7 @@ from typing import Any
 from tfmtl.preprocessing.reading.noticed import noticed_columns
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.reading.rejected_rows import worst_rejection
-from tfmtl.schema import BinaryTask, Problem
+from tfmtl.schema import Problem, TaskRecord
 
 Counts = Mapping[str, int]
 
@@ -40,7 +40,7 @@ def one_class_tasks(
     found = []
     for task in problem.tasks:
         facts = manifest["splits"]["train"]["tasks"][task.name]
-        if not isinstance(task, BinaryTask) or not facts["labels"] or 0.0 < facts["mean"] < 1.0:
+        if not task.can_be_parent or not facts["labels"] or 0.0 < facts["mean"] < 1.0:
             continue
         only = int(facts["mean"])
         sentence = f"task '{task.name}' has one class in the training split: all {facts['labels']} labels are {only}."
@@ -49,14 +49,15 @@ def one_class_tasks(
 
 
 def _seen(
-    task: BinaryTask, manifest: Mapping[str, Any], read_counts: Sequence[Mapping[str, int]], directory: str
+    task: TaskRecord, manifest: Mapping[str, Any], read_counts: Sequence[Mapping[str, int]], directory: str
 ) -> str:
-    if task.label_window is not None:
-        return f'No event "{task.label_window.when}" ends a window, or every window has one.'
-    if task.positive is not None:
+    if task.late_window is not None:
+        return f'No event "{task.late_window.when}" ends a window, or every window has one.'
+    positive = getattr(task, "positive", None)  # other kinds of yes/no labels need not be text
+    if positive is not None:
         texts = noticed_columns(read_counts, f"label_text/{task.name}")
         values = sorted(texts, key=lambda text: -texts[text])[:_MOST_SHOWN]
-        return f"Column '{task.label_column}' holds {values}, and `positive` is {task.positive!r}."
+        return f"Column '{task.label_column}' holds {values}, and `positive` is {positive!r}."
     reason = f"label '{task.label_column}' is neither 0 nor 1"
     count = manifest["rows_rejected"].get(reason)
     if count:

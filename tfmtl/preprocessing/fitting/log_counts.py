@@ -29,6 +29,12 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
     return counts
 
 
+def names_with_rates(problem: Problem) -> list[str]:
+    """The features of one name a row, whose rates of missing and unknown values are counted."""
+    tensors = {each.key: each for each in problem.field_tensors if each.role == "id" and not each.is_ordered}
+    return [feature.name for feature in problem.features if feature.inputs() and feature.name in tensors]
+
+
 def count_file(number: int, counts: Mapping[str, int], num_rejected: int) -> dict[str, int]:
     """What was counted of one file's rows, by its number: `lines/<number>` and the like, and `rejected/<number>`."""
     return {f"{what}/{number}": count for what, count in {**counts, "rejected": num_rejected}.items() if count}

@@ -4,13 +4,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmtl.features import behavior_of
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading.conditions import holds
 from tfmtl.preprocessing.reading.labels import add_labels
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
-from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.schema import SPLITS, Problem
 
 
 def canonicalize(
@@ -46,12 +47,8 @@ def canonicalize(
     if problem.group_column is not None:
         out[columns.GROUP] = raw.text(problem.group_column)
     for feature in problem.features:
-        if not isinstance(feature, CategoricalFeature):
-            out[feature.name] = pc.cast(raw.number(feature.column_name), pa.float32(), safe=False)
-        elif feature.multi_valued:
-            out[feature.name] = raw.lists(feature.column_name, feature.separator, feature.max_values, feature.format)
-        else:
-            out[feature.name] = raw.text(feature.column_name)
+        if feature.columns:
+            out |= behavior_of(feature, problem).read(raw)
     out[columns.IS_EXAMPLE] = holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
         out[columns.event(sequence.name)] = holds(sequence.condition, raw, batch.num_rows)

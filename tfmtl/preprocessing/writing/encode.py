@@ -10,22 +10,24 @@ import pyarrow.compute as pc
 
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
-from tfmtl.data.transform_statistics import OUT_OF_VOCABULARY
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.log_counts import count_days
+from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
 from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
+from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.example_writer import (
     PackedInts,
     bytes_column,
     float_column,
-    int_column,
     int_list_column,
     join_columns,
     pack_ints,
+    value_column,
 )
 from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import Windows, event_windows
-from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.preprocessing.writing.window_views import WindowViews
+from tfmtl.schema import SPLITS, Problem
+from tfmtl.schema.forms import OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
@@ -95,19 +97,29 @@ class _ExampleEncoder:
         self.encoded: dict[str, np.ndarray] = {}
         self._lists: dict[str, tuple[PackedInts, np.ndarray]] = {}
         for feature in problem.features:
-            if isinstance(feature, CategoricalFeature) and feature.multi_valued:
-                self._lists[feature.name] = _encode_lists(transform, table[feature.name], feature.name, examples)
-            else:
-                self.encoded[feature.name] = _encode(problem, transform, table, feature.name)
+            for given in feature.inputs():
+                column = table[given.key].combine_chunks()
+                if given.is_list:
+                    self._lists[given.key] = encode_lists(transform, feature.name, given, column, examples)
+                else:
+                    self.encoded |= encode_column(transform, feature.name, given, column)
         self.labels = {
             key: pc.fill_null(table[columns.label(key)], float("nan")).to_numpy()[examples]
             for key in problem.label_keys
         }
         self.windows = _windows(problem, table, self.encoded, examples)
+        self._views = WindowViews(problem, table, examples, self.windows)
+        self._derived = [transform.behaviors[feature.name] for feature in problem.features if not feature.inputs()]
         self._events = {
-            sequence.column_key(column): pack_ints(self.encoded[column][self.windows[sequence.name].rows])
+            sequence.column_key(each.key): pack_ints(self.encoded[each.key][self.windows[sequence.name].rows])
             for sequence in problem.sequences
             for column in sequence.columns
+            for each in problem.feature(column).tensors(problem)
+            if each.holds_ids
+        }
+        self._event_keys = {
+            sequence.name: [each.key for each in sequence.tensors(problem) if each.key != sequence.gap_key]
+            for sequence in problem.sequences
         }
         self._times = table[columns.TIME].to_numpy() if problem.keys.time else np.empty(0, np.int64)
 
@@ -121,19 +133,20 @@ class _ExampleEncoder:
         """Serialized examples; `chosen` are positions among the bucket's examples."""
         rows = self._examples[chosen]
         parts = []
-        for feature in self._problem.features:
-            if feature.name in self._lists:
-                ids, offsets = self._lists[feature.name]
-                parts.append(int_list_column(feature.name, ids, offsets[chosen], offsets[chosen + 1]))
+        derived = self._derive(chosen)
+        for tensor in self._problem.field_tensors:
+            if tensor.key in self._lists:
+                ids, offsets = self._lists[tensor.key]
+                parts.append(int_list_column(tensor.key, ids, offsets[chosen], offsets[chosen + 1]))
+            elif tensor.key in derived:
+                parts.append(value_column(tensor.key, derived[tensor.key]))
             else:
-                values = self.encoded[feature.name][rows]
-                write = float_column if values.dtype == np.float32 else int_column
-                parts.append(write(feature.name, values))
+                parts.append(value_column(tensor.key, self.encoded[tensor.key][rows]))
         for sequence in self._problem.sequences:
             window = self.windows[sequence.name]
-            starts, stops = window.starts[chosen], window.stops[chosen]
-            for column in sequence.columns:
-                key = sequence.column_key(column)
+            stops = window.stops[chosen]
+            starts = np.maximum(window.starts[chosen], stops - sequence.max_length)
+            for key in self._event_keys[sequence.name]:
                 parts.append(int_list_column(key, self._events[key], starts, stops))
             if sequence.time_gap_buckets:
                 lengths = stops - starts
@@ -148,6 +161,13 @@ class _ExampleEncoder:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
 
+    def _derive(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """What is derived from the other parts of the examples, encoded key -> `(rows,)`."""
+        if not self._derived:
+            return {}
+        view = self._views.of(chosen)
+        return {key: values.numpy() for behavior in self._derived for key, values in behavior.derive(view).items()}
+
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
     """Rows by user, time, order, file, row: the same whatever the order in which they arrived."""
@@ -155,35 +175,6 @@ def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
     keys += [columns.TIME] if problem.keys.time else []
     keys += [columns.ORDER] if problem.keys.order else []
     return table.combine_chunks().sort_by([(key, "ascending") for key in (*keys, columns.FILE, columns.ROW)])
-
-
-def _encode(problem: Problem, transform: RawTransform, table: pa.Table, name: str) -> np.ndarray:
-    """A single-valued feature of all rows (events need those of other rows, too)."""
-    column = table[name]
-    if not isinstance(problem.feature(name), CategoricalFeature):
-        numbers = pc.fill_null(column, float("nan")).to_numpy()
-        return np.asarray(transform.encode(name, numbers).numpy())
-    return _encode_text(transform, name, column.combine_chunks())
-
-
-def _encode_text(transform: RawTransform, name: str, column: pa.Array) -> np.ndarray:
-    """Each distinct text is looked up once."""
-    coded = column.dictionary_encode()
-    values = coded.dictionary.to_numpy(zero_copy_only=False)
-    if len(values) == 0:
-        return np.zeros(len(column), np.int32)
-    ids = np.append(transform.encode(name, values).numpy(), np.int32(0))  # the last one is for missing values
-    return np.asarray(ids[pc.fill_null(coded.indices, len(values)).to_numpy()])
-
-
-def _encode_lists(
-    transform: RawTransform, column: pa.ChunkedArray, name: str, examples: np.ndarray
-) -> tuple[PackedInts, np.ndarray]:
-    """The ids of all examples' lists one after another, and where each example's begin."""
-    lists = column.take(pa.array(examples)).combine_chunks()
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-    ids = _encode_text(transform, name, pc.list_flatten(lists))
-    return pack_ints(ids), np.concatenate([[0], np.cumsum(lengths)])
 
 
 def _windows(
@@ -197,7 +188,7 @@ def _windows(
     windows = {}
     for sequence in problem.sequences:
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
-        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.max_length)
+        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.longest_window(problem))
     return windows
 
 
@@ -217,9 +208,8 @@ def _count(
             labels = {part: encoder.labels[key][rows] for part, key in task.label_keys.items()}
             for what, count in behavior_of(task).label_counts(labels).items():
                 counts[f"{split}/{what}/{task.name}"] = count
-        for name, values in encoder.encoded.items():
-            if isinstance(problem.feature(name), CategoricalFeature):
-                ids = values[examples][rows]
-                counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())
-                counts[f"{split}/missing/{name}"] = int((ids == 0).sum())
+        for name in names_with_rates(problem):
+            ids = encoder.encoded[name][examples][rows]
+            counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())
+            counts[f"{split}/missing/{name}"] = int((ids == 0).sum())
     return counts

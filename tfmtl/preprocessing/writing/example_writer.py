@@ -60,6 +60,19 @@ def int_list_column(key: str, values: PackedInts, starts: np.ndarray, stops: np.
     return _with_heads(key, _INT64, values.ranges(starts, stops))
 
 
+def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
+    """One value a row, or equally many: ids or floats."""
+    if values.dtype != np.float32:
+        return int_column(key, values)
+    return float_column(key, values) if values.ndim == 1 else float_rows(key, values)
+
+
+def float_rows(key: str, values: np.ndarray) -> list[pa.Array]:
+    """Equally many floats a row, `(rows, n)`."""
+    packed = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(len(values), -1)
+    return _with_heads(key, _FLOAT, _binary(packed, np.arange(len(values) + 1) * packed.shape[1]))
+
+
 def float_column(key: str, values: np.ndarray) -> list[pa.Array]:
     """One float a row; NaN leaves the feature out."""
     present = ~np.isnan(values)

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnings, log_warnings
+from tfmtl.preprocessing.fitting.log_counts import examples_per_day, file_warnings, log_warnings, names_with_rates
 from tfmtl.preprocessing.reading.raw_batch import LINES
-from tfmtl.schema import SPLITS, CategoricalFeature, Problem
+from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
+from tfmtl.tasks import behavior_of
 
 FORMAT = 1
 
@@ -54,6 +55,7 @@ def build_manifest(
             "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
+    facts, doubts = _fitted_labels(problem, statistics)
     return {
         "format": FORMAT,
         "problem": problem.name,
@@ -71,12 +73,26 @@ def build_manifest(
             *statistics.notes,
             *_unlabeled(problem, splits["train"]),
             *_open(problem, splits),
+            *doubts,
         ],
+        **({"fitted_labels": facts} if facts else {}),
         "tables": dict(statistics.model_inputs(problem).table_rows),
         "splits": splits,
         "files": dict(sorted(files.items())),
         "checksums": checksums,
     }
+
+
+def _fitted_labels(problem: Problem, statistics: TransformStatistics) -> tuple[dict[str, Any], list[str]]:
+    """What kinds of tasks tell of what was fitted to their labels, and their warnings."""
+    facts, warnings = {}, []
+    for task in problem.tasks:
+        state = statistics.task_state.get(task.name)
+        if state:
+            behavior = behavior_of(task)
+            facts[task.name] = behavior.label_facts(state)
+            warnings += behavior.label_warnings(state)
+    return {name: found for name, found in facts.items() if found}, warnings
 
 
 def _unlabeled(problem: Problem, facts: Mapping[str, Any]) -> list[str]:
@@ -110,12 +126,11 @@ def _split_facts(problem: Problem, totals: Mapping[str, float], split: str) -> d
         if task in problem.late_tasks:
             tasks[task.name]["undecided"] = int(totals[f"{split}/undecided/{task.name}"])
     rates = {}
-    for feature in problem.features:
-        if isinstance(feature, CategoricalFeature) and not feature.multi_valued:
-            rates[feature.name] = {
-                "out_of_vocabulary": _share(totals[f"{split}/out_of_vocabulary/{feature.name}"], examples),
-                "missing": _share(totals[f"{split}/missing/{feature.name}"], examples),
-            }
+    for name in names_with_rates(problem):
+        rates[name] = {
+            "out_of_vocabulary": _share(totals[f"{split}/out_of_vocabulary/{name}"], examples),
+            "missing": _share(totals[f"{split}/missing/{name}"], examples),
+        }
     days = {"days": examples_per_day(totals, split)} if problem.keys.time is not None else {}
     return {"examples": examples, **days, "tasks": tasks, "features": rates}
 

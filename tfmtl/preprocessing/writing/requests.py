@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.writing.sequences import Windows
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem, RequestInput
 
 
 def raw_requests(
@@ -38,25 +38,21 @@ def raw_requests(
     requests = []
     for index, record in zip(chosen.tolist(), records, strict=True):
         row = int(examples[index])
-        features = {feature.name: _value(table, feature.name, row, problem) for feature in problem.features}
+        features = {each.key: _value(table, each, row) for feature in problem.features for each in feature.inputs()}
         for sequence in problem.sequences:
             window = windows[sequence.name]
             events = window.rows[window.starts[index] : window.stops[index]].tolist()
             for column in sequence.columns:
-                features[sequence.column_key(column)] = [_value(table, column, event, problem) for event in events]
-            if sequence.time_gap_buckets:
+                [given] = problem.feature(column).inputs()
+                features[sequence.column_key(column)] = [_value(table, given, event) for event in events]
+            if sequence.needs_times(problem):
                 features[sequence.time_key] = [table[columns.TIME][event].as_py() for event in events]
-        if problem.uses_time_gaps:
+        if problem.needs_time:
             features[str(problem.keys.time)] = table[columns.TIME][row].as_py()
         requests.append({"features": features, "record": base64.b64encode(record).decode()})
     return requests
 
 
-def _value(table: pa.Table, name: str, row: int, problem: Problem) -> Any:
-    value = table[name][row].as_py()
-    if value is not None:
-        return value
-    feature = problem.feature(name)
-    if isinstance(feature, CategoricalFeature):
-        return [] if feature.multi_valued else ""
-    return float("nan")
+def _value(table: pa.Table, given: RequestInput, row: int) -> Any:
+    value = table[given.key][row].as_py()
+    return given.missing if value is None else value

@@ -44,6 +44,11 @@ class BinaryTask(TaskRecord):
                 f"BinaryTask '{self.name}': `positive` must be a text of the label's column, and there is none with "
                 f"`label_window`. Received: positive={self.positive!r}. Leave it out."
             )
+        if self.label_window is not None and self.known_at_event:
+            raise ProblemError(
+                f"BinaryTask '{self.name}': `known_at_event` must be false with `label_window`, whose events come "
+                "later. Received: known_at_event=True. Leave it out."
+            )
         if self.label_window is not None and self.label is not None:
             raise ProblemError(
                 f"BinaryTask '{self.name}': `label` must not be given with `label_window`, which needs no column. "

@@ -9,10 +9,11 @@ class Output:
 
     Args:
         suffix: str. `""` is the score, `(B,)`, called as the task; any other is called `<task>__<suffix>`.
-        inner: tuple of int. Shape behind the batch axis. Defaults to `()`: one number a row.
+        inner: tuple of int or None. Shape behind the batch axis; None for a size that is fitted. Defaults to `()`: one
+            number a row.
         text: str. What it is, for people who ask the model. Defaults to `""`.
     """
 
     suffix: str = ""
-    inner: tuple[int, ...] = ()
+    inner: tuple[int | None, ...] = ()
     text: str = ""

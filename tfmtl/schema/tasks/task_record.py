@@ -12,6 +12,7 @@ from tfmtl.schema.strict import JOINT, check_column, check_name, check_types
 from tfmtl.schema.tasks.output import Output
 
 if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
     from tfmtl.schema.tasks.label_window import LabelWindow
 
 WEIGHT = "weight"
@@ -40,6 +41,8 @@ class TaskRecord:
             once. Defaults to `0.0`.
         weighted_metrics: bool. Whether weights of rows (this column's, and that of `keys.weight`) count in the metrics,
             too; in the loss they always do. Defaults to `False`.
+        known_at_event: bool. Whether the label is known at the time of its row's event, as a click is and a purchase
+            within a week is not. Only then may the condition of a history read it. Defaults to `False`.
 
     Attributes:
         kind: str. The name in the problem file.
@@ -51,6 +54,12 @@ class TaskRecord:
             is better.
         needs_known_until: bool. Whether labels are settled by how far the log reaches (`settle_labels`).
         counted_parts: tuple of str. The parts of a label that are counted together for `fit_labels`.
+        compares_rows: bool. Whether the loss compares the rows of a batch with each other, so that a batch must not be
+            divided among replicas.
+        reads_training_split: bool. Whether a trained head holds what all training rows together say
+            (`after_training`).
+        correlates: bool. Whether the primary part is the whole label, so that its correlation with others means what
+            it says.
     """
 
     kind: ClassVar[str] = ""
@@ -60,6 +69,9 @@ class TaskRecord:
     monitor: ClassVar[tuple[str, str]] = ("loss", "min")
     needs_known_until: ClassVar[bool] = False
     counted_parts: ClassVar[tuple[str, ...]] = ("",)
+    compares_rows: ClassVar[bool] = False
+    reads_training_split: ClassVar[bool] = False
+    correlates: ClassVar[bool] = True
 
     name: str
     label: str | None = None
@@ -69,6 +81,7 @@ class TaskRecord:
     weight_column: str | None = None
     weight_offset: float = 0.0
     weighted_metrics: bool = False
+    known_at_event: bool = False
 
     def __post_init__(self) -> None:
         owner = f"{type(self).__name__} '{self.name}'"
@@ -116,6 +129,9 @@ class TaskRecord:
         """Part of the label -> its name among the labels of a batch; the row's weight for this task is one of them."""
         parts = (*self.label_parts, *([WEIGHT] if self.weight_column is not None else []))
         return {part: self.key(part) for part in parts}
+
+    def check(self, problem: Problem) -> None:
+        """Raises `ProblemError` where the task does not fit the rest of the problem. Defaults to no rule of its own."""
 
     @property
     def late_window(self) -> LabelWindow | None:

@@ -1,22 +1,30 @@
 """A feature whose values are numbers."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
-from tfmtl.schema.categorical_feature import SIDES
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
 
-TRANSFORMS = ("quantiles", "z_score", "log_z_score")
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+TRANSFORMS = ("quantiles", "z_score", "log_z_score", "both")
 
 
 @dataclass(frozen=True)
-class NumericFeature:
+class NumericFeature(FeatureRecord):
     """A numeric column, scaled or cut into buckets by training statistics.
 
     - `quantiles`: ids of `buckets` equally frequent buckets, 2 and up; 0 for a
       missing value, so that "missing" has a meaning of its own.
     - `z_score`: `(x - mean) / sd`, clipped to [-10, 10]; missing becomes 0, the mean.
     - `log_z_score`: the same of `sign(x) * log(1 + |x|)`.
+    - `both`: `quantiles` and `z_score` in one field, which is their sum: buckets follow any curve, the number tells
+      values of one bucket apart.
 
     Args:
         name: str. The feature's name everywhere, and its column's.
@@ -53,8 +61,18 @@ class NumericFeature:
 
     @property
     def is_bucketized(self) -> bool:
-        """Whether the model reads ids (and not a scaled value)."""
-        return self.transform == "quantiles"
+        """Whether the model reads ids."""
+        return self.transform in ("quantiles", "both")
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the model reads a scaled value."""
+        return self.transform != "quantiles"
+
+    @property
+    def number_key(self) -> str:
+        """Name of the tensor with the scaled value."""
+        return f"{self.name}__z" if self.is_bucketized else self.name
 
     @property
     def column_name(self) -> str:
@@ -65,3 +83,22 @@ class NumericFeature:
     def table_name(self) -> str:
         """The embedding table the bucket ids index."""
         return self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def not_in_events(self) -> str | None:
+        if self.is_bucketized:
+            return None
+        return f"whose transform is {self.transform!r}. Use transform 'quantiles' for a number inside events"
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        text = f"number of side `{self.side}`, `NaN` where missing"
+        return (RequestInput(self.name, "float32", (), self.side, text),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        bucket = EncodedTensor(self.name, "id", self.name, (), self.table_name, None, self.dim, True, self.side)
+        number = EncodedTensor(self.number_key, "number", self.name, dim=self.dim, side=self.side)
+        return (*([bucket] if self.is_bucketized else []), *([number] if self.is_scaled else []))

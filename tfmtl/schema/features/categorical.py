@@ -1,17 +1,23 @@
 """A feature whose values are names."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
 
-SIDES = ("user", "item", "context")
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
 FORMATS = ("text", "json")
 
 
 @dataclass(frozen=True)
-class CategoricalFeature:
+class CategoricalFeature(FeatureRecord):
     """A categorical column, one or several values a row, turned into ids.
 
     Ids: 0 missing or padding, 1 out of vocabulary, 2 and up known values (or
@@ -90,3 +96,38 @@ class CategoricalFeature:
     def table_name(self) -> str:
         """The embedding table the ids index."""
         return self.table or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def not_in_events(self) -> str | None:
+        return "which is multi-valued. An event carries one value a column" if self.multi_valued else None
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        if self.multi_valued:
+            text = f"texts of side `{self.side}`, the first {self.max_values} count; `[]` where missing"
+            return (RequestInput(self.name, "string", (None,), self.side, text),)
+        return (RequestInput(self.name, "string", (), self.side, f'text of side `{self.side}`, `""` where missing'),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        role, inner = ("ids", (self.max_values,)) if self.multi_valued else ("id", ())
+        return (EncodedTensor(self.name, role, self.name, inner, self.table_name, dim=self.dim, side=self.side),)
+
+    def check(self, problem: Problem) -> None:
+        """Features that share a table must agree on everything that shapes it."""
+        users = problem.tables[self.table_name]
+        for other in (users[0], *(each for each in users if not isinstance(each, CategoricalFeature))):
+            if not isinstance(other, CategoricalFeature):
+                raise ProblemError(
+                    f"Problem: table '{self.table_name}' is used by the {other.kind} feature '{other.name}' and "
+                    "by a categorical one. Give the categorical feature another `table`."
+                )
+            for argument in ("dim", "min_count", "max_size", "hash_buckets"):
+                if getattr(other, argument) != getattr(self, argument):
+                    raise ProblemError(
+                        f"Problem: features '{other.name}' and '{self.name}' share table '{self.table_name}' "
+                        f"but differ in `{argument}`: {getattr(other, argument)!r} and "
+                        f"{getattr(self, argument)!r}. Make them equal."
+                    )

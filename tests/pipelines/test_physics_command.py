@@ -1,0 +1,64 @@
+"""The command, from samples to table, figure and model, on a few samples and steps."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from rich.console import Console
+
+from pipelines.physics.run_study import run_study
+from pipelines.physics.stored_problem import stored
+from pipelines.physics.studies import STUDIES
+from pipelines.physics.study import Setting, first_of_each, trivial_rows
+from tests.unit.operators.small_problems import waves
+
+
+@pytest.mark.parametrize("problem", STUDIES)
+def test_quick_study(problem: str, tmp_path: Path) -> None:
+    console = Console(record=True, width=200)
+    rows = run_study(console, problem, tmp_path, quick=True)
+    text = console.export_text()
+    names = [row.name for row in rows]
+    assert len(set(names)) == len(names)
+    for name in ("mean field of training", "multi-task", "single tasks, same total steps"):
+        assert name in names
+    assert any("ridge" in name for name in names)
+    assert "A field costs" in text
+    for row in rows:
+        assert all(np.all(np.isfinite(errors)) for errors in row.errors.values()), row.name
+    record = json.loads((tmp_path / "results.json").read_text())
+    assert [row["name"] for row in record["rows"]] == names
+    assert 0.0 < record["solver_error"] < 0.01
+    assert (tmp_path / "fields.png").stat().st_size > 10_000
+    splits = stored(tmp_path)
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest["samples"]["train"] == {
+        name: int(np.sum(splits["train"].tasks == number)) for number, name in enumerate(splits["train"].task_names)
+    }
+    network = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert network(splits["test"].rows(slice(2)).features()).shape == (2, len(splits["test"].points))
+
+
+def test_other_problems_and_steps_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`problem` must be one of \['fisher', 'darcy', 'plate'\]"):
+        run_study(Console(), "fish", tmp_path)
+    with pytest.raises(ValueError, match="`steps` must be a positive int"):
+        run_study(Console(), "fisher", tmp_path, steps=-1)
+
+
+def test_a_share_of_the_steps_is_one_at_least() -> None:
+    assert Setting(10).share(3).steps == 3
+    assert Setting(2).share(3).steps == 1
+
+
+def test_trivial_predictors_by_hand() -> None:
+    data, test = waves(5), waves(3, seed=1)
+    mean, nearest = trivial_rows(data, data)
+    assert all(np.all(errors == 0.0) for errors in nearest.errors.values())  # each is its own nearest
+    own = data.task("a")
+    gap = np.linalg.norm(own.targets - own.targets.mean(axis=0), axis=1) / np.linalg.norm(own.targets, axis=1)
+    np.testing.assert_allclose(mean.errors["a"], gap, rtol=1e-5)
+    assert np.mean(trivial_rows(data, test)[1].errors["a"]) > 0.0
+    assert np.bincount(first_of_each(data, 2).tasks).tolist() == [2, 2]

@@ -1,0 +1,45 @@
+"""What derived features see of raw requests."""
+
+from collections.abc import Mapping, Sequence
+
+import tensorflow as tf
+
+from tfmtl.features.request_view import RequestView, fingerprint, plain_number
+from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
+
+
+def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[FeatureRecord]) -> RequestView:
+    """The view of requests as `raw_signature` describes them, with what these features are derived from."""
+    sources = {source for feature in features for source in feature.sources}
+    times, present, columns, numbers = {}, {}, {}, {}
+    for sequence in problem.sequences:
+        if sequence.name in sources:
+            window = _Window(problem, sequence, raw)
+            times[sequence.name] = window.read(raw[sequence.time_key])
+            present[sequence.name] = window.present
+            of_events = {name: raw[sequence.column_key(name)] for name in sequence.columns if name in sources}
+            columns[sequence.name] = {name: window.read(fingerprint(values)) for name, values in of_events.items()}
+            numbers[sequence.name] = {
+                name: window.read(tf.cast(plain_number(values), tf.float64))
+                for name, values in of_events.items()
+                if values.dtype == tf.float32
+            }
+    # A column that events alone are read by may be absent: retrieval is asked without an item.
+    own = {each.name: raw[each.name] for each in problem.features if each.name in sources and each.name in raw}
+    prints = {name: fingerprint(values) for name, values in own.items() if values.shape.rank == 1}
+    now = raw[str(problem.keys.time)] if problem.needs_time else None
+    return RequestView(now, times, present, columns, prints, numbers)
+
+
+class _Window:
+    """The newest events of a sequence, those without a first column left out, moved to the front."""
+
+    def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
+        first = raw[sequence.column_key(sequence.columns[0])]
+        self._is_event = fingerprint(first) != 0
+        self._length = sequence.longest_window(problem)
+        self.present = self.read(self._is_event)
+
+    def read(self, values: tf.Tensor) -> tf.Tensor:
+        """`(b, n)` of all that the requests hold -> `(b, n')` of the window, filled up with 0."""
+        return tf.ragged.boolean_mask(values, self._is_event)[:, -self._length :].to_tensor()

@@ -1,0 +1,53 @@
+"""Ready requests to the signatures that kinds of tasks have of their own."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.export.serving_module import SERVE
+from tfmtl.export.warmup import request_tensors
+from tfmtl.schema import Problem
+from tfmtl.tasks.signature import Signature
+
+
+@dataclass(frozen=True)
+class OwnRequest:
+    """One request.
+
+    Args:
+        signature: str. Whom it is for.
+        tensors: its inputs.
+        known: output of the signature -> the output of `serving_default` that the answer equals.
+    """
+
+    signature: str
+    tensors: Mapping[str, tf.Tensor]
+    known: Mapping[str, str]
+
+
+def own_requests(
+    problem: Problem,
+    own: Mapping[str, tuple[str, Signature]],
+    requests: Sequence[Mapping[str, Any]],
+    directory: Path,
+) -> Iterator[OwnRequest]:
+    """A request for every signature, with the inputs of its example.
+
+    Args:
+        problem: `Problem`.
+        own: what `own_signatures` returned.
+        requests: raw features of real examples.
+        directory: where the export's `statistics.json` lies.
+    """
+    if not own:
+        return
+    fitted = json.loads((directory / "statistics.json").read_text(encoding="utf-8"))["task_state"]
+    features = request_tensors(problem, SERVE, requests)
+    for name, (task, signature) in own.items():
+        given = {key: tf.constant(value) for key, value in signature.example(fitted[task], len(requests)).items()}
+        known = {output: problem.task(task).key(suffix) for output, suffix in signature.known.items()}
+        yield OwnRequest(name, {**features, **given}, known)

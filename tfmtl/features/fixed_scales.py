@@ -1,0 +1,59 @@
+"""Derived numbers as ids of buckets and as numbers, by scales that are not fitted."""
+
+import tensorflow as tf
+
+from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, MAGNITUDES, SHARES, id_key, number_key
+from tfmtl.schema.forms import RESERVED_IDS
+
+_LOG_SCALE = 8.0  # brings log1p of counts and of seconds near 1
+
+
+def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Whole numbers: half octaves, and `log1p(x) / 8`.
+
+    Args:
+        field: str. The number's name.
+        values: int64 `(N,)`; those below 0 count as 0.
+        is_none: bool `(N,)`, where there is no value: id and number are 0.
+    """
+    values = tf.maximum(values, 0)
+    # Not Bucketize: its boundaries are float32, and large times are not.
+    places = tf.searchsorted(tf.constant(HALF_OCTAVES, tf.int64), values, side="right")
+    number = tf.math.log1p(tf.cast(values, tf.float64)) / _LOG_SCALE
+    return _both(field, places, number, is_none)
+
+
+def share_twice(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.Tensor]:
+    """A share of counts: twentieths, and the share; none of nothing.
+
+    Args:
+        field: str. The number's name.
+        part: int64 `(N,)`.
+        whole: int64 `(N,)` or `(1,)`.
+    """
+    some = tf.maximum(whole, 1)
+    part = tf.minimum(part, some)
+    return _both(field, part * SHARES // some, tf.cast(part, tf.float64) / tf.cast(some, tf.float64), whole == 0)
+
+
+def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Any numbers: half octaves of the absolute value on both sides of 0, and `sign(x) log1p(|x|) / 8`.
+
+    Args:
+        field: str. The number's name.
+        values: float64 `(N,)`, NaN where there is none.
+    """
+    is_none = tf.math.is_nan(values)
+    values = tf.where(is_none, tf.zeros_like(values), values)
+    size = tf.abs(values)
+    places = tf.searchsorted(tf.constant(MAGNITUDES, tf.float64), size, side="right")
+    places = tf.where(values < 0.0, len(MAGNITUDES) - places, len(MAGNITUDES) + 1 + places)
+    return _both(field, places, tf.sign(values) * tf.math.log1p(size) / _LOG_SCALE, is_none)
+
+
+def _both(field: str, places: tf.Tensor, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    ids = tf.cast(places, tf.int32) + RESERVED_IDS
+    return {
+        id_key(field): tf.where(is_none, 0, ids),
+        number_key(field): tf.cast(tf.where(is_none, tf.zeros_like(number), number), tf.float32),
+    }

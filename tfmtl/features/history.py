@@ -1,0 +1,59 @@
+"""Counts, gaps and means of a history."""
+
+import tensorflow as tf
+
+from tfmtl.features.feature_behavior import FeatureBehavior
+from tfmtl.features.fixed_scales import count_twice, share_twice, signed_twice
+from tfmtl.features.request_view import LARGEST, RequestView
+from tfmtl.schema.features.history import STATISTICS, WINDOWS
+
+
+class HistoryBehavior(FeatureBehavior):
+    """Numbers about a sequence at the time of a request; see `HistoryFeature`."""
+
+    def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
+        record, name = self.record, self.name
+        present = view.present[record.of]
+        ages = seconds_since(view, record.of, self.problem.keys.ticks_per_second)
+        count = total(present)
+        is_none = count == 0
+        found = count_twice(f"{name}_count", count, is_none)
+        found |= count_twice(f"{name}_newest", tf.reduce_min(tf.where(present, ages, LARGEST), axis=1), is_none)
+        found |= count_twice(f"{name}_oldest", tf.reduce_max(tf.where(present, ages, 0), axis=1), is_none)
+        for window, seconds in WINDOWS.items():
+            found |= count_twice(f"{name}_last_{window}", total(present & (ages <= seconds)), is_none)
+        for column in record.mean:
+            for statistic, values in _statistics(view.numbers[record.of][column], present).items():
+                found |= signed_twice(f"{name}_{statistic}_{column}", values)
+        if record.share_of:
+            found |= share_twice(f"{name}_share", count, total(view.present[record.share_of]))
+        return found
+
+
+def total(where: tf.Tensor) -> tf.Tensor:
+    """How many of each row, int64 `(b,)`."""
+    return tf.math.count_nonzero(where, axis=1)
+
+
+def seconds_since(view: RequestView, sequence: str, ticks_per_second: int) -> tf.Tensor:
+    """Whole seconds from every event to the request, int64 `(b, n)`."""
+    if view.now is None:
+        raise ValueError("RequestView: `now` must be given to features that read times.")
+    return (view.now[:, tf.newaxis] - view.times[sequence]) // ticks_per_second
+
+
+def _statistics(numbers: tf.Tensor, present: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Mean, sum and extremes of each row, float64 `(b,)`, NaN without a number."""
+    known = present & tf.math.is_finite(numbers)
+    values = tf.where(known, numbers, tf.zeros_like(numbers))
+    # One after the other: the result must not depend on how far a row is filled up.
+    sums = tf.pad(tf.math.cumsum(values, axis=1), [[0, 0], [1, 0]])[:, -1]
+    count = tf.cast(total(known), tf.float64)
+    infinite = tf.constant(float("inf"), tf.float64)
+    extremes = [
+        tf.reduce_min(tf.where(known, numbers, infinite), axis=1),
+        tf.reduce_max(tf.where(known, numbers, -infinite), axis=1),
+    ]
+    nan = tf.constant(float("nan"), tf.float64)
+    found = (tf.math.divide_no_nan(sums, count), sums, *extremes)
+    return {name: tf.where(count > 0.0, each, nan) for name, each in zip(STATISTICS, found, strict=True)}

@@ -1,0 +1,28 @@
+"""Events that have the request's own value."""
+
+import tensorflow as tf
+
+from tfmtl.features.feature_behavior import FeatureBehavior
+from tfmtl.features.fixed_scales import count_twice, share_twice
+from tfmtl.features.history import seconds_since, total
+from tfmtl.features.request_view import LARGEST, RequestView
+
+
+class MatchBehavior(FeatureBehavior):
+    """Count, share and recency of the events with the request's own value; see `MatchFeature`."""
+
+    def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
+        of = self.record.of
+        ages = seconds_since(view, of, self.problem.keys.ticks_per_second)
+        events = total(view.present[of])
+        found: dict[str, tf.Tensor] = {}
+        for column in self.record.on:
+            own = view.own[column][:, tf.newaxis]
+            hits = (view.columns[of][column] == own) & (own != 0) & view.present[of]  # (N, n)
+            count = total(hits)
+            field = f"{self.name}_{column}"
+            found |= count_twice(f"{field}_count", count, tf.zeros_like(count, tf.bool))
+            found |= share_twice(f"{field}_share", count, events)
+            newest = tf.reduce_min(tf.where(hits, ages, LARGEST), axis=1)
+            found |= count_twice(f"{field}_newest", newest, count == 0)
+        return found

@@ -1,0 +1,67 @@
+"""Numbers to buckets, or to multiples of their standard deviation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from tfmtl.features.feature_behavior import FeatureBehavior, FittedState, RawColumns
+from tfmtl.schema.forms import RESERVED_IDS
+
+CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
+
+
+class NumericBehavior(FeatureBehavior):
+    """Numbers as their quantile, or scaled by training statistics; see `NumericFeature`."""
+
+    def read(self, raw: RawColumns) -> dict[str, pa.Array]:
+        return {self.name: pc.cast(raw.number(self.record.column_name), pa.float32(), safe=False)}
+
+    def table_rows(self, statistics: Any) -> dict[str, int]:
+        if not self.record.is_bucketized:
+            return {}
+        return {self.record.table_name: len(statistics.boundaries[self.name]) + 1 + RESERVED_IDS}
+
+    def load(self, fitted: FittedState) -> None:
+        if self.record.is_bucketized:
+            self._boundaries = list(fitted.statistics.boundaries[self.name])
+        if self.record.is_scaled:
+            self._mean = fitted.statistics.means[self.name]
+            self._deviation = fitted.statistics.deviations[self.name]
+
+    def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        values = raw[self.name]
+        found = {self.name: self._bucketize(values)} if self.record.is_bucketized else {}
+        return found | ({self.record.number_key: self._scale(values)} if self.record.is_scaled else {})
+
+    def _bucketize(self, values: tf.Tensor) -> tf.Tensor:
+        missing = tf.math.is_nan(values)
+        # NaN compares with nothing, so it is replaced before and masked after.
+        ids = tf.raw_ops.Bucketize(input=tf.where(missing, 0.0, values), boundaries=self._boundaries) + RESERVED_IDS
+        return tf.where(missing, 0, ids)
+
+    def _scale(self, values: tf.Tensor) -> tf.Tensor:
+        # float64 inside: vectorised and scalar logarithms differ in the last float32 bit, so a value's result
+        # would depend on its place in the batch.
+        x = tf.cast(values, tf.float64)
+        if self.record.transform == "log_z_score":
+            x = signed_log(x)
+        factor = 1.0 / self._deviation if self._deviation > 0.0 else 1.0
+        scaled = tf.clip_by_value((x - self._mean) * factor, -CLIP, CLIP)
+        return tf.cast(tf.where(tf.math.is_nan(x), tf.zeros_like(x), scaled), tf.float32)
+
+    @property
+    def is_logarithmic(self) -> bool:  # type: ignore[override]
+        return bool(self.record.transform == "log_z_score")
+
+    def describe(self, statistics: Any) -> dict[str, Any]:
+        if not self.record.is_bucketized:
+            return {"size": self.record.transform, "values": None}
+        return {"size": f"{len(statistics.boundaries[self.name]) + 1} buckets", "values": None}
+
+
+def signed_log(x: tf.Tensor) -> tf.Tensor:
+    """`sign(x) * log(1 + |x|)`."""
+    return tf.sign(x) * tf.math.log1p(tf.abs(x))

@@ -1,0 +1,50 @@
+"""What a derived feature sees of a request: its time, its histories and its own values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+LARGEST = 2**63 - 1
+_SMALLEST_NORMAL = 2.0**-126
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """The parts of requests as integers, the same in preprocessing and in the serving graph.
+
+    Texts and numbers are compared by `fingerprint`. Histories are `(b, n)`, oldest event first, filled up behind. b is
+    1 where one user stands for many candidates: arithmetic broadcasts.
+
+    Args:
+        now: int64 `(b,)`, when the requests are made, in the log's unit; `None` where no feature asks.
+        times: sequence -> int64 `(b, n)`, when its events were.
+        present: sequence -> bool `(b, n)`, where there is an event. A time may be 0, so this is apart.
+        columns: sequence -> column -> fingerprints of the events' values, int64 `(b, n)`, 0 where missing.
+        own: feature -> fingerprints of the requests' own values, int64 `(N,)`, 0 where missing.
+        numbers: sequence -> column -> the events' numbers, float64 `(b, n)`, NaN where missing.
+    """
+
+    now: tf.Tensor | None
+    times: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    present: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
+    own: Mapping[str, tf.Tensor] = field(default_factory=dict)
+    numbers: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
+
+
+def fingerprint(values: tf.Tensor) -> tf.Tensor:
+    """Values as int64 of the same shape: equal for equal values, 0 for missing ones.
+
+    Ids would not do: rare values share one, and buckets lie beside each other. Texts are hashed to 63 bits; of a number
+    the bits of its float32 are taken, in which a request brings it.
+    """
+    if values.dtype == tf.string:
+        return tf.where(values == "", tf.constant(0, tf.int64), tf.strings.to_hash_bucket_fast(values, LARGEST) + 1)
+    bits = tf.cast(tf.bitcast(plain_number(values), tf.int32), tf.int64)
+    return tf.where(tf.math.is_nan(values), tf.constant(0, tf.int64), bits + 2**31 + 1)
+
+
+def plain_number(values: tf.Tensor) -> tf.Tensor:
+    """float32 without -0 and without subnormal numbers, which some threads of TensorFlow take for 0 and others not."""
+    return tf.where(tf.abs(values) < _SMALLEST_NORMAL, tf.zeros_like(values), values)

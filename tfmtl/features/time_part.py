@@ -1,0 +1,77 @@
+"""Parts of the time of a request, in a time zone."""
+
+import datetime
+import zoneinfo
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.features.feature_behavior import FeatureBehavior, FittedState
+from tfmtl.features.request_view import RequestView
+from tfmtl.schema.forms import RESERVED_IDS
+
+_DAY = 86_400
+_YEARS = (1970, 2100)  # whose changes of clocks are kept
+
+
+class TimePartBehavior(FeatureBehavior):
+    """Hour, weekday, day of the month; see `TimePartFeature`. The graph has no time zones, but their offsets."""
+
+    def fit_state(self) -> dict[str, Any]:
+        starts, offsets = _offsets(self.record.time_zone)
+        return {"starts": starts, "offsets": offsets}
+
+    def load(self, fitted: FittedState) -> None:
+        state = fitted.statistics.states[self.name]
+        self._starts, self._offsets = state["starts"], state["offsets"]
+
+    def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
+        if view.now is None:
+            raise ValueError("RequestView: `now` must be given to features that read times.")
+        seconds = view.now // self.problem.keys.ticks_per_second
+        place = tf.searchsorted(tf.constant(self._starts, tf.int64), seconds, side="right")
+        local = seconds + tf.gather(tf.constant(self._offsets, tf.int64), place)
+        days = local // _DAY
+        weekday = (days + 3) % 7  # the first day of 1970 was a Thursday
+        parts = {
+            "hour": local // 3_600 % 24,
+            "weekday": weekday,
+            "day_of_month": _day_of_month(days),
+            "is_weekend": tf.cast(weekday >= 5, tf.int64),
+        }
+        return {f"{self.name}_{part}": tf.cast(parts[part] + RESERVED_IDS, tf.int32) for part in self.record.part}
+
+
+def _day_of_month(days: tf.Tensor) -> tf.Tensor:
+    """Day of the month from 0, of days since 1970.
+
+    Reference:
+        Hinnant 2013, http://howardhinnant.github.io/date_algorithms.html, `civil_from_days`.
+    """
+    day_of_era = (days + 719_468) % 146_097
+    year = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
+    month = (5 * day_of_year + 2) // 153
+    return day_of_year - (153 * month + 2) // 5
+
+
+def _offsets(time_zone: str) -> tuple[list[int], list[int]]:
+    """First seconds of spans of one offset, and the offsets before, between and behind them, in seconds."""
+    zone = zoneinfo.ZoneInfo(time_zone)
+
+    def offset(second: int) -> int:
+        moment = datetime.datetime.fromtimestamp(second, datetime.UTC).astimezone(zone)
+        return int((moment.utcoffset() or datetime.timedelta()).total_seconds())
+
+    first, last = (int(datetime.datetime(year, 1, 1, tzinfo=datetime.UTC).timestamp()) for year in _YEARS)
+    starts, offsets = [], [offset(first)]
+    for day in range(first, last, _DAY):
+        low, high = day, day + _DAY
+        if offset(high) == offsets[-1]:
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if offset(middle) == offsets[-1] else (low, middle)
+        starts.append(high)
+        offsets.append(offset(high))
+    return starts, offsets

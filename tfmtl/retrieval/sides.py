@@ -1,0 +1,18 @@
+"""Which features a tower may read."""
+
+from tfmtl.schema import FeatureRecord, Problem
+
+
+def item_features(problem: Problem) -> list[FeatureRecord]:
+    """Those that an item has by itself: what is derived from the user as well is left out."""
+    return [feature for feature in problem.features if any(each.side == "item" for each in feature.inputs())]
+
+
+def user_features(problem: Problem) -> list[FeatureRecord]:
+    """Those that are known before any item is looked at."""
+    of_item = item_features(problem)
+    return [
+        feature
+        for feature in problem.features
+        if feature not in of_item and not any(each.side == "item" for each in feature.tensors(problem))
+    ]

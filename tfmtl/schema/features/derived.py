@@ -1,0 +1,29 @@
+"""What the kinds have in common that read no column but other parts of a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_name, did_you_mean
+
+if TYPE_CHECKING:
+    from tfmtl.schema.features.feature_record import FeatureRecord
+    from tfmtl.schema.problem import Problem
+    from tfmtl.schema.sequence_feature import SequenceFeature
+
+
+def check_derived_name(feature: FeatureRecord) -> None:
+    """Raises unless the name, given or made of others, is plain."""
+    check_name(type(feature).__name__, "name", feature.name)
+
+
+def sequence_of(feature: FeatureRecord, problem: Problem, argument: str, name: str) -> SequenceFeature:
+    """The sequence that a derived feature names; raises `ProblemError` where there is none."""
+    known = {sequence.name: sequence for sequence in problem.sequences}
+    if name not in known:
+        raise ProblemError(
+            f"Problem: feature '{feature.name}' of kind {feature.kind} names '{name}' in `{argument}`, which is not a "
+            f"sequence. Known sequences: {list(known)}.{did_you_mean(name, known)}"
+        )
+    return known[name]

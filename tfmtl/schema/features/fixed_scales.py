@@ -1,0 +1,47 @@
+"""Scales of derived numbers, which cannot be fitted: they are known only after everything fitted is.
+
+Every derived number enters twice in one field: as the id of a bucket, and as a number.
+"""
+
+from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor
+
+HALF_OCTAVES = tuple(sorted({round(2.0 ** (step / 2)) for step in range(63)}))
+"""1, 2, 3, 4, 6, 8, 11, ... to 2**31: whole numbers, each about 1.4 times the one before."""
+
+SHARES = 20
+"""Buckets of a share between 0 and 1; 1 has one of its own."""
+
+MAGNITUDES = tuple(2.0 ** (step / 2) for step in range(-20, 63))
+"""Half octaves of the absolute value of a number of any size."""
+
+ROWS = {
+    "count": RESERVED_IDS + len(HALF_OCTAVES) + 1,
+    "share": RESERVED_IDS + SHARES + 1,
+    "signed": RESERVED_IDS + 2 * (len(MAGNITUDES) + 1),
+}
+
+
+def id_key(field: str) -> str:
+    """Key of the bucket's id."""
+    return f"{field}__id"
+
+
+def number_key(field: str) -> str:
+    """Key of the number."""
+    return f"{field}__x"
+
+
+def twice(field: str, scale: str, dim: int, side: str) -> tuple[EncodedTensor, EncodedTensor]:
+    """The two tensors of a derived number.
+
+    Args:
+        field: str. Name of the number.
+        scale: `"count"`, whole numbers from 0; `"share"`, from 0 to 1; `"signed"`, any number.
+        dim: int. Width of the buckets' table.
+        side: as of the tensor.
+    """
+    key = id_key(field)
+    return (
+        EncodedTensor(key, "id", field, (), key, ROWS[scale], dim, True, side),
+        EncodedTensor(number_key(field), "number", field, dim=dim, side=side),
+    )

@@ -1,0 +1,85 @@
+"""How often, how lately and with what numbers something happened before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.forms import EncodedTensor
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_minimum, check_types, did_you_mean
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+WINDOWS = {"hour": 3_600, "day": 86_400, "week": 604_800}
+_COUNTS = ("count", "newest", "oldest", *(f"last_{window}" for window in WINDOWS))
+STATISTICS = ("mean", "sum", "least", "most")
+
+
+@dataclass(frozen=True)
+class HistoryFeature(FeatureRecord):
+    """Numbers about a sequence as it is when the request is made, computed from the request itself.
+
+    Its fields are `<name>_count`, `<name>_newest` and `<name>_oldest` (seconds since that event), `<name>_last_hour`,
+    `<name>_last_day`, `<name>_last_week` (events in that time); for every column of `mean` also `<name>_mean_<column>`,
+    `_sum_`, `_least_` and `_most_`; with `share_of` also `<name>_share`. "None yet" is a value of its own. What they
+    see is bounded by the sequence's `count_length`.
+
+    Args:
+        of: str. The sequence.
+        name: str. Defaults to `""`: the sequence's name.
+        mean: tuple of str. Numeric columns of the sequence whose mean, sum and extremes are taken. Defaults to none.
+        share_of: str or None. Another sequence, whose count this one's is divided by. Defaults to `None`.
+        dim: int. Width of the buckets' tables. Defaults to `16`.
+    """
+
+    kind: ClassVar[str] = "history"
+
+    of: str
+    name: str = ""
+    mean: tuple[str, ...] = ()
+    share_of: str | None = None
+    dim: int = 16
+
+    def __post_init__(self) -> None:
+        check_types("HistoryFeature", self)
+        object.__setattr__(self, "name", self.name or self.of)
+        check_derived_name(self)
+        check_minimum(f"HistoryFeature '{self.name}'", "dim", self.dim, 1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.of, *([self.share_of] if self.share_of else []), *self.mean)
+
+    @property
+    def needs_time(self) -> bool:
+        return True
+
+    def scales(self) -> dict[str, str]:
+        """Field -> the scale of its number."""
+        found = {f"{self.name}_{part}": "count" for part in _COUNTS}
+        found |= {f"{self.name}_{statistic}_{column}": "signed" for column in self.mean for statistic in STATISTICS}
+        return found | ({f"{self.name}_share": "share"} if self.share_of else {})
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        return tuple(each for field, scale in self.scales().items() for each in twice(field, scale, self.dim, "user"))
+
+    def check(self, problem: Problem) -> None:
+        sequence = sequence_of(self, problem, "of", self.of)
+        if self.share_of is not None:
+            sequence_of(self, problem, "share_of", self.share_of)
+        numbers = [name for name in sequence.columns if problem.feature(name).inputs()[0].dtype == "float32"]
+        for column in self.mean:
+            if column not in numbers:
+                raise ProblemError(
+                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is no numeric column of "
+                    f"sequence '{self.of}'. It has: {numbers}.{did_you_mean(column, numbers)}"
+                )

@@ -1,0 +1,87 @@
+"""Whether what is asked about is in the history, how often and how lately."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.forms import EncodedTensor
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.strict import check_minimum, check_types, did_you_mean
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+SCALES = {"count": "count", "share": "share", "newest": "count"}
+
+
+@dataclass(frozen=True)
+class MatchFeature(FeatureRecord):
+    """The events of a sequence that have the request's own value in a column, computed from the request itself.
+
+    For every column of `on` the fields `<name>_<column>_count`, `_share` (of all events) and `_newest` (seconds since
+    the newest such event). Values are compared as they came, rare ones too. On a column of the item they are computed
+    for every candidate. What they see is bounded by the sequence's `count_length`.
+
+    Args:
+        of: str. The sequence.
+        on: tuple of str. Columns of the sequence that are features of the request, too.
+        name: str. Defaults to `""`: the sequence's name with `_match`.
+        dim: int. Width of the buckets' tables. Defaults to `16`.
+    """
+
+    kind: ClassVar[str] = "match"
+
+    of: str
+    on: tuple[str, ...]
+    name: str = ""
+    dim: int = 16
+
+    def __post_init__(self) -> None:
+        check_types("MatchFeature", self)
+        object.__setattr__(self, "name", self.name or f"{self.of}_match")
+        check_derived_name(self)
+        check_minimum(f"MatchFeature '{self.name}'", "dim", self.dim, 1)
+        if not self.on or len(set(self.on)) < len(self.on):
+            raise ProblemError(
+                f"MatchFeature '{self.name}': `on` must name columns, each once. Received: on={self.on!r}."
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.of, *self.on)
+
+    @property
+    def needs_time(self) -> bool:
+        return True
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        sides = {
+            each.name: each.inputs()[0].side for each in problem.features if each.name in self.on and each.inputs()
+        }
+        return tuple(
+            each
+            for column in self.on
+            for part, scale in SCALES.items()
+            for each in twice(f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"))
+        )
+
+    def check(self, problem: Problem) -> None:
+        sequence = sequence_of(self, problem, "of", self.of)
+        known = [
+            column for column in sequence.columns if [each.inner for each in problem.feature(column).inputs()] == [()]
+        ]
+        for column in self.on:
+            if column not in known:
+                raise ProblemError(
+                    f"Problem: feature '{self.name}' of kind match compares '{column}', which must be a column of "
+                    f"sequence '{self.of}' and a feature of the example with one value. There are: {known}."
+                    f"{did_you_mean(column, known)}"
+                )

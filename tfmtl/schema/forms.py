@@ -1,0 +1,111 @@
+"""What every kind of feature is written in: tensors of a request, tensors of the model, views for those who look on.
+
+Kinds are open, these forms are not. So whoever reads requests, writes records or compares distributions never asks of
+which kind a feature is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+OUT_OF_VOCABULARY = 1
+RESERVED_IDS = 2
+"""Ids begin with two of a meaning of their own: 0 is padding and missing, 1 is out of vocabulary."""
+
+MISSING = {"string": "", "float32": float("nan"), "int64": 0}
+"""What stands for a missing value of a request, by dtype."""
+
+
+@dataclass(frozen=True)
+class RequestInput:
+    """One tensor of a request. What is missing follows from its dtype: `""`, NaN or 0.
+
+    Args:
+        key: str. The argument's name in the signature.
+        dtype: `"string"`, `"float32"` or `"int64"`.
+        inner: shape behind the batch axis: `()` one value, `(None,)` a list, `(D,)` a vector, `(None, D)` a list of
+            vectors. Defaults to `()`.
+        side: `"user"`, `"item"` or `"context"`; of side `"item"` a request to rank has a row for each candidate.
+            Defaults to `"context"`.
+        text: str. What it holds and how missing is said, for the page about the signature. Defaults to `""`.
+        is_required: bool. Whether a serialized example must hold it. Defaults to `False`.
+    """
+
+    key: str
+    dtype: str
+    inner: tuple[int | None, ...] = ()
+    side: str = "context"
+    text: str = ""
+    is_required: bool = False
+
+    @property
+    def is_list(self) -> bool:
+        """Whether a row holds any number of values."""
+        return bool(self.inner) and self.inner[0] is None
+
+    @property
+    def missing(self) -> Any:
+        """What a request says where there is no value: of a list, that it is empty."""
+        if self.is_list:
+            return []
+        if self.inner:
+            return [MISSING[self.dtype]] * int(self.inner[0] or 0)
+        return MISSING[self.dtype]
+
+
+@dataclass(frozen=True)
+class EncodedTensor:
+    """One tensor that the model reads. Its shape is static behind the batch axis, so that XLA never sees a ragged one.
+
+    Roles: `id`, one row of a table; `ids`, the mean of the present rows of a table; `number`, `x w + b` with learned
+    `w, b`; `own`, any array, read by the layer of the feature's kind.
+
+    Args:
+        key: str.
+        role: str, one of the above.
+        field: str. The field of the network that it is part of; tensors of one field are added up.
+        inner: shape behind the batch axis. Defaults to `()`.
+        table: str or None. The table that ids index. Defaults to `None`.
+        rows: int or None. Rows of that table, missing (0) and out of vocabulary (1) included, where they do not
+            depend on the data. Defaults to `None`.
+        dim: int. Width of the table. Defaults to `16`.
+        is_ordered: bool. Whether neighboring ids are neighboring values, as of buckets: all of them are told apart
+            where distributions are compared. Defaults to `False`.
+        side: `"user"`, `"item"` or `"context"`: of side `"item"` every candidate has its own. Defaults to `"context"`.
+    """
+
+    key: str
+    role: str
+    field: str
+    inner: tuple[int, ...] = ()
+    table: str | None = None
+    rows: int | None = None
+    dim: int = 16
+    is_ordered: bool = False
+    side: str = "context"
+
+    @property
+    def holds_ids(self) -> bool:
+        """Whether its values are rows of a table."""
+        return self.role in ("id", "ids")
+
+    @property
+    def dtype(self) -> str:
+        """`"int32"` for ids, else `"float32"`."""
+        return "int32" if self.holds_ids else "float32"
+
+
+@dataclass(frozen=True)
+class View:
+    """What drift, skew, report and leak check see of an encoded feature.
+
+    Args:
+        form: `"ids"` (0 missing, 1 out of vocabulary), `"lists"` of such, filled up with 0, or `"numbers"`.
+        values: NumPy array, `(rows,)`, or `(rows, n)` of lists.
+        table: str or None. The table whose rows the ids are. Defaults to `None`.
+        is_ordered: bool. As of the tensor. Defaults to `False`.
+    """
+
+    form: str
+    values: Any
+    table: str | None = None
+    is_ordered: bool = False

@@ -1,0 +1,76 @@
+"""The problem file as a user writes it: what it leaves unsaid is written out before anything reads it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tfmtl.schema.features.feature_record import FeatureRecord
+from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.match import MatchFeature
+from tfmtl.schema.problem import Problem
+from tfmtl.schema.problem_checks import check_histories
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.read_yaml import read_yaml
+from tfmtl.schema.shown import shown
+from tfmtl.schema.strict import check_choice
+
+FORMATS = (1, 2)
+DERIVED = ("default", "none")
+
+
+def read_problem_file(path: str | Path) -> Problem:
+    """The problem of a user's file, with the derived features that files of `format: 2` have without naming them.
+
+    In such a file every sequence brings its `history` and, on its columns of names, its `match`, unless the file names
+    these kinds for the sequence itself or says `derived: none`. A file without `format` means what it says. The stored
+    problem names everything: `Problem.load` adds nothing. Conditions of histories are held to `check_histories`.
+
+    Args:
+        path: str or Path. YAML.
+
+    Raises:
+        ProblemError: with the file's name in front.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return Problem.load(path)  # which says so
+    try:
+        mapping = read_yaml(path.read_text(encoding="utf-8"))
+        return expanded(mapping) if isinstance(mapping, Mapping) else Problem.from_dict(mapping)
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{path}: not readable as UTF-8 text: {error}") from error
+    except ProblemError as error:
+        raise ProblemError(f"{path}: {error}") from error
+
+
+def expanded(mapping: Mapping[str, Any]) -> Problem:
+    """The problem of a file's content; see `read_problem_file`."""
+    form, derived = mapping.get("format", 1), mapping.get("derived", "default")
+    if form not in FORMATS or isinstance(form, bool):
+        raise ProblemError(f"Problem: `format` must be one of {list(FORMATS)}. Received: format={shown(form)}.")
+    check_choice("Problem", "derived", derived, DERIVED)
+    if "derived" in mapping and form == 1:
+        raise ProblemError(
+            f"Problem: `derived` goes with `format: 2` only. Received: derived={shown(derived)}. Add the format."
+        )
+    problem = Problem.from_dict({key: value for key, value in mapping.items() if key not in ("format", "derived")})
+    check_histories(problem)
+    if form == 1 or derived == "none":
+        return problem
+    return replace(problem, features=(*problem.features, *_derived(problem)))
+
+
+def _derived(problem: Problem) -> list[FeatureRecord]:
+    named = {(type(feature), feature.sources[0]) for feature in problem.features if feature.sources}
+    found: list[FeatureRecord] = []
+    for sequence in problem.sequences:
+        if (HistoryFeature, sequence.name) not in named:
+            found.append(HistoryFeature(sequence.name))
+        # Numbers are seldom equal, and buckets of them are none of the event's own.
+        names = tuple(
+            name for name in sequence.columns if [each.dtype for each in problem.feature(name).inputs()] == ["string"]
+        )
+        if names and (MatchFeature, sequence.name) not in named:
+            found.append(MatchFeature(sequence.name, names))
+    return found

@@ -1,0 +1,33 @@
+"""A signature that a kind of task has of its own."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an exported model can be asked beside its outputs: the features, and inputs of the signature's own.
+
+    Args:
+        inputs: name -> spec of what is asked for beside the features; the first axis is the rows'.
+        texts: name -> what the input holds, for people who ask the model.
+        outputs: name -> what it answers with, float32.
+        text: what it is for.
+        answer: `(head, raw output, given inputs) -> output name -> tensor`, row by row.
+        example: `(fitted state, rows) -> inputs`, of which the answer is known.
+        known: output name -> the suffix of the output that the answer to `example` has to equal.
+    """
+
+    inputs: Mapping[str, tf.TensorSpec]
+    texts: Mapping[str, str]
+    outputs: Mapping[str, str]
+    text: str
+    answer: Callable[[Any, Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
+    example: Callable[[Mapping[str, Any], int], dict[str, npt.NDArray[Any]]]
+    known: Mapping[str, str]
