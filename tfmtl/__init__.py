@@ -7,6 +7,8 @@ TensorFlow nor Keras.
 import importlib
 from typing import Any
 
+from tfmtl.keras_classes import tell_keras
+
 __version__ = "0.1.0"
 __all__ = [
     "balancing",
@@ -39,6 +41,9 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return importlib.import_module(f"tfmtl.{name}")
     raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")
+
+
+tell_keras()
 
 
 def __dir__() -> list[str]:

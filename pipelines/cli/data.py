@@ -20,7 +20,7 @@ def _schema() -> None:
 
 @schema.command(cls=StepCommand)
 def infer(
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON-lines or Parquet files, patterns or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The problem file to write.")] = Path("problem.yaml"),
     label: Annotated[list[str] | None, typer.Option(help="Column to predict. May be given several times.")] = None,
     user: Annotated[str | None, typer.Option(help="Column with the user. Default: guessed.")] = None,

@@ -11,7 +11,7 @@ from pipelines.cli.screen import console
 
 def preprocess(
     context: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV or Parquet files, patterns or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON-lines or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
     problem: Annotated[Path | None, typer.Option(help="Problem file. Default: problem.yaml beside the input.")] = None,
     seed: Seed = 0,

@@ -6,8 +6,11 @@ from functools import partial
 from typing import Any
 
 from tfmtl.core.validation import check_one_of
+from tfmtl.preprocessing.fitting.label_classes import is_about_rows
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading import files
+from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.preprocessing.writing.kept_rejected import keep_rejected
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
 
@@ -80,7 +83,13 @@ def preprocess(
         size = sum(files.size(path) for _, path in found.files)
         plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
     with folder:
-        run(plan, found.files)
+        try:
+            run(plan, found.files)
+        except InputError as error:
+            kept = keep_rejected(folder.partial, output) if is_about_rows(error) else None
+            if kept is None:
+                raise
+            raise InputError(f"{error} The rejected rows lie in '{kept}'.") from error
         manifest: dict[str, Any] = folder.read_json("manifest.json")
     return manifest
 

@@ -57,7 +57,7 @@ def test_files_folders_and_patterns(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").touch()
     (tmp_path / "folder").mkdir()
-    text = f"preprocess: input '{tmp_path / name}' must match at least one .csv, .tsv or .parquet file"
+    text = f"preprocess: input '{tmp_path / name}' must match at least one .csv, .tsv, .jsonl or .parquet file"
     with pytest.raises(InputError, match=re.escape(text)):
         run(tmp_path / "out", tmp_path / name)
 

@@ -1,6 +1,8 @@
 """One log in every type and format that can hold it: the same bytes, and a word where files or values disagree."""
 
 import decimal
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +71,13 @@ def _write_csv(name: str) -> Any:
     return lambda folder, rows: write_csv(folder / name, [{**row, "tags": _texts(row["tags"])} for row in rows])
 
 
+def _write_json_lines(folder: Path, rows: list[Row]) -> Path:
+    path = folder / "log.jsonl.gz"
+    lines = [json.dumps({name: value for name, value in row.items() if value is not None}) + "\n" for row in rows]
+    path.write_bytes(gzip.compress("".join(lines).encode()))
+    return path
+
+
 _FLOATS = pa.list_(pa.float64())
 FORMATS = {
     "int64": _parquet(pa.array, pa.array),
@@ -88,6 +97,7 @@ FORMATS = {
     ),
     "csv": _write_csv("log.csv"),
     "tsv": _write_csv("log.tsv"),
+    "json lines": _write_json_lines,
 }
 
 

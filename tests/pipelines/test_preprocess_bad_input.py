@@ -298,6 +298,9 @@ def test_no_training_row_is_left(tmp_path: Path, change: dict[str, object], spli
     with pytest.raises(InputError, match="preprocess: no training example is left .*" + re.escape(text)):
         run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, split=split))
     assert not (tmp_path / "out").exists()
+    kept = tmp_path / "out.rejected" / "file-00000.jsonl"
+    assert kept.is_file() == ("Rejected: {}" not in text and ": 80}" in text)
+    assert not kept.is_file() or len(kept.read_text().splitlines()) == 80
 
 
 @pytest.mark.parametrize(

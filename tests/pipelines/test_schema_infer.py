@@ -17,7 +17,16 @@ from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.proposal.proposal import propose
 from tfmtl.proposal.sample import read_sample
-from tfmtl.schema import CategoricalFeature, NumericFeature, Problem, ProblemError, RegressionTask
+from tfmtl.schema import (
+    CategoricalFeature,
+    HistoryFeature,
+    MatchFeature,
+    NumericFeature,
+    Problem,
+    ProblemError,
+    RegressionTask,
+    TimePartFeature,
+)
 
 ROWS = 400
 
@@ -90,6 +99,9 @@ def test_a_shop(tmp_path: Path, name: str) -> None:
         NumericFeature("price", "log_z_score"),
         NumericFeature("age", "z_score"),
         NumericFeature("visits"),
+        HistoryFeature("history"),
+        MatchFeature("history", ("viewItemID", "kind")),
+        TimePartFeature(("hour", "weekday")),
     )
     assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [
         ("history", ("viewItemID", "kind"), None),
@@ -208,7 +220,7 @@ def test_what_the_log_tells_of_the_future(tmp_path: Path) -> None:
     columns = {"uid": number % 4, "ts": ts, "itemid": number % 9, "g": gaps * 1000, "days_to_return": ts % 11}
     columns |= {"event_type": number % 3 + 1, "x": number % 7, "y": number % 2}
     problem, text = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y")
-    assert {feature.name for feature in problem.features} == {"uid", "itemid", "x"}
+    assert {feature.name for feature in problem.features if feature.columns} == {"uid", "itemid", "x"}
     for reason in (
         "g is the time to the user's next row",
         "days_to_return says, by its name, what comes later",

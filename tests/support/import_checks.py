@@ -10,7 +10,8 @@ _FEATURES = ("features", "data", "layers", *_MATHEMATICS)
 _KINDS = ("tasks",)
 
 ALLOWED: dict[str, tuple[str, ...]] = {
-    "tfmtl": (),
+    "tfmtl": ("keras_classes",),
+    "tfmtl.keras_classes": (),
     "tfmtl.schema": (),
     "tfmtl.values": ("schema",),
     "tfmtl.core": ("schema",),

@@ -72,9 +72,12 @@ def export(
     Raises:
         ValueError: the model was trained on other data, the version is not positive or exists, the directory is
             another step's output, or an option does not fit the problem.
-        TypeError: the version is not an int.
+        TypeError: the version is not an int, or the data something else.
         OSError: a file cannot be written; other versions are as they were.
     """
+    if not isinstance(data, PreparedData):
+        advice = "Give the data that the model was trained on, as in export(model, PreparedData(folder), directory)."
+        raise TypeError(error_text("export", "data", "be a PreparedData", data, advice))
     data.check_fitted_for("export", model.inputs)
     options = options or ExportOptions()
     answers = _answers(data, options)

@@ -37,6 +37,7 @@ class BatchLosses:
     ) -> None:
         self._model = model
         self._tasks = model.inputs.problem.tasks
+        labels = model.labels_by_task(labels)
         self.labels = {key: tf.cast(labels[key], tf.float32) for key in model.inputs.problem.label_keys}
         given, problem = model.weights_by_task(weights), model.inputs.problem
         self._own_weights = _product(given, row_weights(problem, self.labels))

@@ -18,6 +18,7 @@ from tfmtl.core.validation import (
     check_rate,
     error_text,
 )
+from tfmtl.data.example_spec import encoded_signature
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
@@ -324,9 +325,40 @@ class MultiTaskModel(DistributedModel):
         self.optimizer.build(self.trainable_variables)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `PreparedData.train` shuffles already."""
+        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `PreparedData.train` shuffles already.
+
+        Raises:
+            ValueError: `class_weight` is given, which Keras knows for one output of classes alone.
+        """
+        if kwargs.get("class_weight") is not None:
+            rule = "not be given: tasks have classes of their own"
+            advice = "Give `sample_weight`, (B,) or a dict of tasks, or set a task's `weight` in the problem."
+            raise ValueError(error_text("MultiTaskModel", "class_weight", rule, kwargs["class_weight"], advice))
         kwargs.setdefault("shuffle", False)
         return super().fit(*args, **kwargs)
+
+    def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
+        """`keras.Model.export` of the network alone: a SavedModel that reads encoded features, as `PreparedData` does.
+
+        `tfmtl.export.export` writes one that reads raw features, with signatures, checks and requests for a server.
+        """
+        if not args and kwargs.get("format", "tf_saved_model") == "tf_saved_model":
+            kwargs.setdefault("input_signature", [encoded_signature(self.inputs.problem)])
+        super().export(filepath, *args, **kwargs)
+
+    def labels_by_task(self, labels: Any) -> Mapping[str, Tensor]:
+        """Labels as a dict: an array is those of the only task.
+
+        Raises:
+            TypeError: labels are an array, and there is more than one task.
+        """
+        if isinstance(labels, Mapping):
+            return labels
+        keys = self.inputs.problem.label_keys
+        if len(keys) != 1:
+            rule, advice = "be a dict", f"Give labels as {{task: (B,)}} for {list(keys)}."
+            raise TypeError(error_text("MultiTaskModel", "labels", rule, type(labels).__name__, advice))
+        return {keys[0]: tf.reshape(labels, (-1,))}
 
     def task_losses(
         self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None

@@ -45,6 +45,7 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
     for column, why in proposal.left_out.items():
         reasons.setdefault(why, []).append(_one_line(column))
     lines += _comment([f"{', '.join(columns)} {why}" for why, columns in reasons.items()], "not used: ", "  ")
+    lines += _entries(proposal.derived)
     if proposal.sequences:
         lines += ["", "sequences:  # what the user did strictly before the example's time"]
         lines += _entries(proposal.sequences)

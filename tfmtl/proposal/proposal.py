@@ -36,6 +36,7 @@ class Proposal:
         keys: `user`, `time`, `time_unit`, as far as they were found.
         key_reasons: one sentence a key.
         features, sequences, tasks: entries in the order of the file.
+        derived: features that the request itself tells, behind the others.
         missing: texts that mean missing.
         histories: sequences that are right only if what their condition reads is known at the event's time.
         candidates: columns that may be labels.
@@ -47,6 +48,7 @@ class Proposal:
     keys: dict[str, str] = field(default_factory=dict)
     key_reasons: list[str] = field(default_factory=list)
     features: list[Entry] = field(default_factory=list)
+    derived: list[Entry] = field(default_factory=list)
     sequences: list[Entry] = field(default_factory=list)
     tasks: list[Entry] = field(default_factory=list)
     candidates: list[Entry] = field(default_factory=list)
@@ -61,7 +63,7 @@ class Proposal:
         result: dict[str, Any] = {"name": name}
         if self.keys:
             result["keys"] = self.keys
-        result["features"] = [dict(entry.values) for entry in self.features]
+        result["features"] = [dict(entry.values) for entry in (*self.features, *self.derived)]
         if self.sequences:
             result["sequences"] = [dict(entry.values) for entry in self.sequences]
         result["tasks"] = [dict(entry.values) for entry in self.tasks]
@@ -124,6 +126,7 @@ def propose(
         proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
     else:
         proposal.notes.append("no sequences: no column of what is shown or bought was found (--item names it)")
+    _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
     return proposal
 
 
@@ -367,6 +370,21 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
         name, column = str(entry.values["name"]), _label_column(entry)
         history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{_quoted(column)} == 1")
         proposal.histories.append(Entry(history, f"of these, the rows with {column}"))
+
+
+def _derive(proposal: Proposal, is_calendar: bool) -> None:
+    """Counts and matches of every sequence, and the hour and weekday of a time that counts from 1970."""
+    taken = {entry.values["name"] for entry in proposal.features}
+    for entry in proposal.sequences:
+        name = entry.values["name"]
+        own = {"name": f"{name}_history"} if name in taken else {}
+        history = {"kind": "history", "of": name, **own}
+        match = {"kind": "match", "of": name, "on": list(entry.values["columns"])}
+        proposal.derived.append(Entry(history, "how many events, and how long ago"))
+        proposal.derived.append(Entry(match, "events with the same value: how many, and how long ago"))
+    if is_calendar:
+        part = {"kind": "time_part", "part": ["hour", "weekday"]}
+        proposal.derived.append(Entry(part, "of the request, in UTC unless time_zone names another"))
 
 
 def _quoted(column: str) -> str:

@@ -15,6 +15,8 @@ import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
 from tfmtl.core.validation import check_positive_int
+from tfmtl.preprocessing.reading.find import kind_of
+from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
 from tfmtl.preprocessing.reading.read import InputError, expand
 from tfmtl.schema.shown import shown
 
@@ -46,7 +48,7 @@ def read_sample(inputs: Sequence[str], num_rows: int = SAMPLE_ROWS) -> Sample:
     """At most about `num_rows` rows from up to 20 files, from 16 places of each.
 
     Args:
-        inputs: files, patterns or folders of CSV, TSV (either with .gz) or Parquet files on this machine.
+        inputs: files, patterns or folders of CSV, TSV, JSON-lines (each with .gz) or Parquet files on this machine.
         num_rows: int. Defaults to `100_000`.
 
     Raises:
@@ -59,8 +61,8 @@ def read_sample(inputs: Sequence[str], num_rows: int = SAMPLE_ROWS) -> Sample:
     tables, total = [], 0.0
     for path in chosen:
         try:
-            is_parquet = path.lower().endswith(".parquet")
-            table, count = _read_parquet(path, each) if is_parquet else _read_text(path, each)
+            read = {"parquet": _read_parquet, "jsonl": _read_json_lines}.get(str(kind_of(path)), _read_text)
+            table, count = read(path, each)
         except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
             raise InputError(f"schema infer: file '{path}' is not readable: {error}.") from error
         tables.append(table)
@@ -96,6 +98,23 @@ def _read_parquet(path: str, num_rows: int) -> tuple[pa.Table, int]:
                 parts.append(pa.table(batch.take(pa.array(wanted))))
                 first += batch.num_rows
         return pa.concat_tables(parts).slice(0, num_rows), file.metadata.num_rows
+
+
+# === JSON lines ===
+
+
+def _read_json_lines(path: str, num_rows: int) -> tuple[pa.Table, float]:
+    """The first rows of a file; how many there are is told by its bytes, or, where it is packed, by what was read."""
+    read_from = gzip.open if path.lower().endswith(".gz") else open
+    file = JsonLinesFile(path, lambda name: read_from(name, "rb"))
+    names = file.header()
+    tables: list[pa.Table] = []
+    for batch in file.batches(names):
+        tables.append(pa.table({name: batch.rows.column(name) for name in names}))
+        if sum(table.num_rows for table in tables) >= num_rows:
+            break
+    rows = pa.concat_tables(tables, promote_options="permissive").slice(0, num_rows)
+    return rows, max(rows.num_rows, sum(table.num_rows for table in tables))
 
 
 # === CSV ===

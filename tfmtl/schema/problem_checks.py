@@ -192,3 +192,17 @@ def check_histories(problem: Problem) -> None:
                     "their own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
                     "into the task; otherwise remove the sequence or its condition."
                 )
+
+
+def check_meaningful_parents(problem: Problem) -> None:
+    """Raises `ProblemError` where a task has a parent that changes nothing: only a yes/no event has a precondition.
+
+    For new problem files alone, like `check_histories`.
+    """
+    for task in problem.tasks:
+        if task.parent is not None and not task.can_be_parent:
+            raise ProblemError(
+                f"Problem: task '{task.name}' must not have a `parent`, which means nothing for kind {task.kind!r}. "
+                f"Received: parent={task.parent!r}. Write the condition under which a row counts into `sample_space`, "
+                f'such as "{task.parent} == 1".'
+            )

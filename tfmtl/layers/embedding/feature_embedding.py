@@ -94,7 +94,8 @@ class FeatureEmbedding(keras.layers.Layer):
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
         return {
-            str(width): _ids(features, columns) + tf.constant(self.plan.row_offsets(columns), tf.int32)
+            str(width): tf.cast(_ids(features, columns), tf.int32)
+            + tf.constant(self.plan.row_offsets(columns), tf.int32)
             for width, columns in self.plan.columns_among(features).items()
         }
 
@@ -190,7 +191,9 @@ class FeatureEmbedding(keras.layers.Layer):
 
 def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     """The ids of the columns side by side, `(B, n)`."""
-    return tf.concat([features[c.key] if c.is_list else features[c.key][:, tf.newaxis] for c in columns], axis=1)
+    ids = [tf.cast(features[column.key], tf.int32) for column in columns]
+    pairs = zip(ids, columns, strict=True)
+    return tf.concat([values if column.is_list else values[:, tf.newaxis] for values, column in pairs], axis=1)
 
 
 def _small() -> keras.initializers.Initializer:

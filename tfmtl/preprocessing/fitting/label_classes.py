@@ -11,6 +11,12 @@ from tfmtl.schema import Problem, TaskRecord
 Counts = Mapping[str, int]
 
 _MOST_SHOWN = 5
+_NO_EXAMPLE = "preprocess: no training example is left"
+
+
+def is_about_rows(error: InputError) -> bool:
+    """Whether an error of the job is one of this file's: all was read, and the rejected rows say what was wrong."""
+    return str(error).startswith((_NO_EXAMPLE, "preprocess: task '"))
 
 
 def check_examples(manifest: Mapping[str, Any], directory: str) -> None:
@@ -21,7 +27,7 @@ def check_examples(manifest: Mapping[str, Any], directory: str) -> None:
     worst = max(rejected, key=lambda reason: rejected[reason], default=None)
     why = f" Most were rejected because: {worst_rejection(directory, worst)} ({rejected[worst]} rows)." if worst else ""
     raise InputError(
-        f"preprocess: no training example is left of {manifest['rows_in']} rows. Rejected: {rejected}.{why} Check the "
+        f"{_NO_EXAMPLE} of {manifest['rows_in']} rows. Rejected: {rejected}.{why} Check the "
         "split and the rejected rows' reasons."
     )
 

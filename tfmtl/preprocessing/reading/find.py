@@ -35,8 +35,9 @@ def expand(patterns: Sequence[str]) -> list[str]:
         logs = sorted(path for path in found if kind_of(path))
         if not logs:
             raise InputError(
-                f"preprocess: input '{pattern}' must match at least one .csv, .tsv or .parquet file "
-                f"(.csv and .tsv also as .gz or .zst). Received: {shown(sorted(found)) if found else 'no file'}."
+                f"preprocess: input '{pattern}' must match at least one .csv, .tsv, .jsonl or .parquet file "
+                "(all but .parquet also as .gz or .zst). Received: "
+                f"{shown(sorted(found)) if found else 'no file'}."
             )
         for path in logs:
             paths.setdefault(os.path.realpath(path) if files.is_local(path) else path, path)
@@ -107,6 +108,8 @@ def _check_shards(paths: Sequence[str]) -> None:
 
 
 def kind_of(path: str) -> str | None:
-    """`csv`, `tsv` or `parquet`, by the name; `None` for other files."""
+    """`csv`, `tsv`, `jsonl` or `parquet`, by the name; `None` for other files."""
     name = path.lower().removesuffix(".gz").removesuffix(".zst")
-    return next((kind for kind in ("csv", "tsv", "parquet") if name.endswith("." + kind)), None)
+    if name.endswith(".ndjson"):
+        return "jsonl"
+    return next((kind for kind in ("csv", "tsv", "jsonl", "parquet") if name.endswith("." + kind)), None)

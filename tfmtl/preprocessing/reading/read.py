@@ -15,6 +15,7 @@ from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.column_types import disagreements, unreadable_columns
 from tfmtl.preprocessing.reading.find import expand, kind_of, partition_values
 from tfmtl.preprocessing.reading.input_error import InputError
+from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
 from tfmtl.preprocessing.reading.long_values import bounded
 from tfmtl.preprocessing.reading.parquet_file import read_parquet
 from tfmtl.preprocessing.reading.raw_batch import RawBatch
@@ -78,8 +79,8 @@ def check_columns(
 def read_batches(path: str, columns: Sequence[str], dialect: Dialect = _USUAL) -> Iterator[RawBatch]:
     """The rows of one file, in its order.
 
-    CSV columns come as binary, nothing guessed; Parquet columns in the plain types of `tfmtl.values`. A column that
-    the file lacks has the value of the folder that is called after it.
+    CSV columns come as binary, nothing guessed; Parquet and JSON columns in the plain types of `tfmtl.values`. A
+    column that the file lacks has the value of the folder that is called after it.
 
     Raises:
         InputError: the file ends in the middle, is not what its name says, or loses lines on the way.
@@ -125,7 +126,9 @@ def _with_constants(batch: RawBatch, columns: Sequence[str], values: Mapping[str
     return replace(batch, rows=pa.RecordBatch.from_arrays(arrays, names=list(columns)))
 
 
-def _text_file(path: str, dialect: Dialect) -> TextFile:
+def _text_file(path: str, dialect: Dialect) -> TextFile | JsonLinesFile:
+    if kind_of(path) == "jsonl":
+        return JsonLinesFile(path, _open)
     return TextFile(path, kind_of(path) == "tsv", dialect, _open)
 
 
