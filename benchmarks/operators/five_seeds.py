@@ -1,6 +1,6 @@
 """The tables of the operator networks over several seeds, one record a row, going on where it stopped.
 
-    python -m benchmarks.operators.five_seeds fisher --steps 12000 --jobs trivial,multi-task -o fisher_long.jsonl
+    python -m benchmarks.operators.five_seeds fisher --steps 12000 --jobs "trivial;multi-task" -o fisher_long.jsonl
 
 A record has the mean error of every task, its worst sample, steps and seconds. The processor's load by others changes
 seconds, not errors: trainings end by steps.
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("problem", choices=list(STUDIES))
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", default="", help="comma-separated; default: all")
+    parser.add_argument("--jobs", default="", help="separated by semicolons; default: all")
     parser.add_argument("--curve", default="", help="samples a task, comma-separated; default: the command's")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("-o", "--output", type=Path, required=True)
@@ -36,7 +36,7 @@ def main() -> None:
         options = {"curve": tuple(map(int, arguments.curve.split(",")))} if arguments.curve else {}
         study = problem.make(problem.setting(arguments.steps, seed), **options)
         for name, job in study.jobs().items():
-            if (seed, name) in done or (arguments.jobs and name not in arguments.jobs.split(",")):
+            if (seed, name) in done or (arguments.jobs and name not in arguments.jobs.split(";")):
                 continue
             if name == "trivial" and seed:
                 continue  # nothing in it is random

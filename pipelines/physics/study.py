@@ -13,7 +13,7 @@ from tfmtl.core.validation import check_positive_int, check_positive_number
 from tfmtl.operators import OperatorData, OperatorNetwork, RelativeL2Loss, refit_last_layer, relative_l2_errors
 
 Field: TypeAlias = npt.NDArray[np.floating]
-_RIDGE = 1e-6
+_RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,16 @@ def trivial_rows(train_data: OperatorData, test: OperatorData, like: str | None 
 
 
 def refitted(network: OperatorNetwork, data: OperatorData) -> Clock:
-    """The last layer of the branch in closed form; returns its time."""
+    """The last layer of the branch in closed form, the ridge chosen on every fifth sample; returns the time."""
     started, processor = time.perf_counter(), time.process_time()
-    refit_last_layer(network, data, _RIDGE)
+    held_out = np.arange(len(data)) % 5 == 4
+    errors = {}
+    for ridge in _RIDGES if held_out.any() else [1e-3]:
+        trial = copy_of(network)
+        refit_last_layer(trial, data.rows(~held_out), ridge)
+        left = data.rows(held_out) if held_out.any() else data
+        errors[ridge] = np.mean(relative_l2_errors(left.targets, trial(left.features()), left.mask))
+    refit_last_layer(network, data, min(errors, key=lambda ridge: errors[ridge]))
     return Clock(time.perf_counter() - started, time.process_time() - processor)
 
 

@@ -75,7 +75,9 @@ def balanced_step(model: "OperatorNetwork", data: Any) -> dict[str, Tensor]:
         values = [tf.convert_to_tensor(weight.value) for weight in weights]
         _, _, pull = record(model.sharpness.perturbation(values, pull(factors)))
     gradients = _balanced(balancer, losses, present, pull) if reads_gradients else pull(factors)
-    model.optimizer.apply_gradients(zip(gradients, weights, strict=True))
+    # The optimizer divides by its loss scale, which a balancer must not see.
+    scaled = [model.optimizer.scale_loss(gradient) for gradient in gradients]
+    model.optimizer.apply_gradients(zip(scaled, weights, strict=True))
     if balancer is not None and balancer.uses_next_losses:
         balancer.update(losses, record()[1])
     model._loss_tracker.update_state(tf.reduce_sum(losses), sample_weight=tf.shape(targets)[0])
