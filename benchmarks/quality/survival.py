@@ -58,11 +58,11 @@ likelihood on validation; their mean curve is what is measured. Head, loss and m
 network is some lines of Keras, not a preset, and the rows do not go through `tfmtl preprocess`.
 
 "best" is the best cell of its column among lifelines' Cox, XGBoost's Cox, scikit-survival's boosting and forest,
-and pycox's CoxPH, LogisticHazard, MTLR, PCHazard and DeepHit by the same protocol on five splits: one model is
-rarely best in all three columns (DeepHit is in Antolini's index on metabric and support2, with the worst IBS).
-Trees and Cox were fitted on training and validation rows. Differences between models vary by .007 to .019 from
-split to split: five splits resolve about .01. Seconds are of a machine shared with other work and no measure of
-speed."""
+and pycox's CoxPH, LogisticHazard, MTLR, PCHazard and DeepHit by the same protocol on five splits (of support2 and
+some models of whas on the first three): one model is rarely best in all three columns (DeepHit is in Antolini's
+index on metabric and support2, with the worst IBS). Trees and Cox were fitted on training and validation rows.
+Differences between models vary by .007 to .019 from split to split: five splits resolve about .01. Seconds are of a
+machine shared with other work and no measure of speed."""
 MEMBERS, UNITS, DROPOUT, RATE, BATCH, EPOCHS, PATIENCE, INTERVALS = 5, 64, 0.4, 3e-3, 256, 100, 10, 20
 
 
