@@ -50,7 +50,8 @@ def main(rows: int = 250_000) -> None:
         for number, path in enumerate(map(str, paths)):
             raw = timed("read", lambda path=path: list(read_batches(path, columns.raw_columns(PROBLEM))))
             parsed = timed(
-                "parse", lambda raw=raw, number=number: [canonicalize(PROBLEM, b, number, at)[0] for at, b, _ in raw]
+                "parse",
+                lambda raw=raw, number=number: [canonicalize(PROBLEM, b.rows, number, b.numbers)[0] for b in raw],
             )
             writer = plan.piece_writer()
             pieces += timed("shuffle: write", lambda: [p for b in parsed for p in writer.add(b)] + list(writer.close()))  # noqa: B023

@@ -41,6 +41,9 @@ def preprocess(
             "--extend-vocabularies", help="With --transform-from: add this log's new values to the vocabularies."
         ),
     ] = False,
+    split_file: Annotated[
+        bool, typer.Option("--split-file", help="Also write split.parquet: which row of the log is in which split.")
+    ] = False,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
@@ -66,6 +69,7 @@ def preprocess(
         "compression": compression,
         "transform_from": transform_from,
         "extend_vocabularies": extend_vocabularies,
+        "split_file": split_file,
     }
     if engine == "beam" and only_translates(beam_options):
         translate(description, files, output, beam_options=beam_options, **choices)

@@ -23,6 +23,12 @@ _HEADINGS = {
     "accuracy": "accuracy",
     "pinball": "pinball",
     "normalized_gini": "Gini",
+    "harrell": "Harrell c",
+    "antolini": "Antolini c",
+    "uno": "Uno c",
+    "ibs": "IBS",
+    "nll": "NLL",
+    "d_calibration_p": "D-calibration p",
 }
 
 

@@ -29,6 +29,7 @@ def preprocess(
     compression: str = "none",
     transform_from: str | None = None,
     extend_vocabularies: bool = False,
+    split_file: bool = False,
     engine: str = "beam",
     beam_options: Sequence[str] = (),
     spark_master: str | None = None,
@@ -50,6 +51,7 @@ def preprocess(
             log. Its problem may differ in `split` and `examples`.
         extend_vocabularies: whether values of this log's training split that are new go into the vocabularies, behind
             the known ones. `min_count` is over this log; a vocabulary stops at `max_size`.
+        split_file: whether to write `split.parquet` as well: file, number, user, time and split of every row.
         engine: `"beam"` or `"spark"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
             runner defaults to Beam's local `FnApiRunner`.
@@ -65,7 +67,14 @@ def preprocess(
     folder = OutputFolder(output)
     shards = _LEAST_SHARDS if num_shards is None else num_shards
     plan = Plan.checked(
-        problem, files.absolute(folder.partial), shards, seed, compression, transform_from, extend_vocabularies
+        problem,
+        files.absolute(folder.partial),
+        shards,
+        seed,
+        compression,
+        transform_from,
+        extend_vocabularies,
+        split_file,
     )
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
     found = plan.find_files(inputs)

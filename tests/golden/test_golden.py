@@ -105,6 +105,7 @@ def _contents(folder: Path) -> dict[str, Any]:
         name, content = path.relative_to(folder).as_posix(), path.read_bytes() if path.is_file() else b""
         found[name] = gzip.decompress(content) if path.suffix == ".gz" else content
     manifest = json.loads(found["manifest.json"])
+    manifest.pop("checksums", None)  # which that version did not write
     manifest["files"] = {name: facts["records"] for name, facts in manifest["files"].items()}
     return {**found, "manifest.json": manifest}
 

@@ -17,6 +17,7 @@ import pytest
 
 from pipelines.cli.app import first_line
 from tests.support.command import tfmtl
+from tests.support.prepared_folder import write_anew
 
 pytestmark = pytest.mark.slow
 
@@ -104,8 +105,8 @@ def test_deploy_files_measure_the_exported_model(demo: tuple[Path, str], tmp_pat
 def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tuple[Path, str], tmp_path: Path) -> None:
     output, _ = demo
     other = Path(shutil.copytree(output / "data", tmp_path / "other"))
-    vocabulary = other / "transform" / "vocabularies" / "item_id.txt"
-    vocabulary.write_text("".join(reversed(vocabulary.read_text().splitlines(keepends=True))))
+    name = "transform/vocabularies/item_id.txt"
+    write_anew(other, name, "".join(reversed((other / name).read_text().splitlines(keepends=True))))
     report = output / "runs" / "dtrn" / "evaluation_test.json"
     before = report.read_bytes()
     result = tfmtl("evaluate", output / "runs" / "dtrn", "--data", other)

@@ -148,3 +148,17 @@ def test_expected_lifetimes_are_finite_for_missing_features(lives: Lives) -> Non
     loaded = tf.saved_model.load(str(lives.version)).signatures["serving_default"]
     answers = loaded(genre=tf.constant([""]), quality=tf.constant([math.nan]))
     assert all(np.isfinite(values.numpy()).all() for values in answers.values())
+
+
+def test_a_report_on_the_data_and_the_screen_know_lifetimes(lives: Lives, tmp_path: Path) -> None:
+    from rich.console import Console
+
+    from pipelines.cli.screen import print_metrics
+    from tfmtl.report import data_report
+
+    data_report(lives.data, tmp_path / "report.html", rows=200)
+    assert "lifetime" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    console = Console(width=200, record=True)
+    print_metrics(console, {"network": evaluate(lives.model, lives.data)}, "lives")
+    text = console.export_text()
+    assert all(heading in text for heading in ("Harrell c", "Antolini c", "IBS", "D-calibration p", "a constant"))

@@ -342,7 +342,7 @@ def test_times_on_the_finest_grid_that_fits(times: list[int], pieces: list[int],
     np.random.default_rng(seed).shuffle(parts)
     half = merge_time_counts(parts[: len(parts) // 2 + 1], most)
     merged = merge_time_counts([half, *parts[len(parts) // 2 + 1 :]], most)
-    assert merged.to_pydict() == {
+    assert merged.sort_by("time").to_pydict() == {
         "time": sorted(expected),
         "count": [expected[time] for time in sorted(expected)],
         "step": [step] * len(expected),
@@ -368,7 +368,7 @@ def test_only_examples_are_counted_for_the_cuts() -> None:
     ]
     [batch] = canonical(problem, log)
     counted = merge_time_counts([example_times(batch)])
-    assert counted.to_pydict() == {"time": [1, 3, 5], "count": [1, 1, 1], "step": [1, 1, 1]}
+    assert counted.sort_by("time").to_pydict() == {"time": [1, 3, 5], "count": [1, 1, 1], "step": [1, 1, 1]}
 
 
 def test_no_examples_at_all() -> None:

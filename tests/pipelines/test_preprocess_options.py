@@ -95,7 +95,8 @@ def _manifest(rows_in: Sequence[int], examples: int, history: int, rejected: Seq
     statistics = TransformStatistics(
         {"user": (), "item": (), "tags": ()}, {"user": (), "item": (), "tags": ()}, {"age": ()}, {}, {}, {}, {}
     )
-    shard = {"bucket": 0, "counts": {"train/examples": examples, "history_only": history}, "files": {}}
+    counts = {"train/examples": examples, "history_only": history}
+    shard = {"bucket": 0, "counts": counts, "files": {}, "checksums": {}}
     read, bad = [{"rows": count} for count in rows_in], [{"bad": count} for count in rejected]
     return build_manifest(SMALL_PROBLEM, statistics, read, bad, [shard], 0, ["log.csv"])
 

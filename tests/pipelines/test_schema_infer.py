@@ -246,6 +246,23 @@ def test_nulls_with_a_name_and_lists_as_text(tmp_path: Path) -> None:
     assert "column 'z' holds '-' (33%): if that means missing, add it to `missing`" in text
 
 
+def test_types_of_newer_writers(tmp_path: Path) -> None:
+    number = np.arange(90)
+    columns = {
+        "itemid": pa.array([f"i{n % 9}" for n in number], pa.string_view()),
+        "code": pa.array((10_000_000_000 + number % 5).astype(float)),
+        "tags": pa.array([["a", "b"]] * 90, pa.list_(pa.string_view())),
+        "y": number % 2,
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "log.parquet")
+    problem, _ = _infer(tmp_path, tmp_path / "log.parquet", "--label", "y")
+    assert [(each.name, each.kind) for each in problem.features if each.columns] == [
+        ("itemid", "categorical"),
+        ("code", "categorical"),
+        ("tags", "categorical"),
+    ]
+
+
 def test_a_column_that_says_the_split(tmp_path: Path) -> None:
     columns = {
         "x": np.arange(90) % 9,

@@ -41,7 +41,7 @@ SMALL_PROBLEM = Problem(
     ),
     tasks=(
         BinaryTask("click"),
-        BinaryTask("buy", parent="click"),
+        BinaryTask("buy", parent="click", known_at_event=True),
         RegressionTask("watch", label="seconds", sample_space="click == 1"),
     ),
     split=Split(by="time", valid=0.2, test=0.2),

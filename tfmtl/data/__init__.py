@@ -1,6 +1,7 @@
 """From preprocessed records to batches, and the transformation that serving shares."""
 
-from tfmtl.data.prepared_data import DataError, PreparedData
+from tfmtl.data.data_error import DataError
+from tfmtl.data.prepared_data import PreparedData
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
 

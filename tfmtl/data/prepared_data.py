@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfmtl.data.data_error import DataError
 from tfmtl.data.example_spec import parse_encoded_examples
+from tfmtl.data.folder_files import check_files, damage_named
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.schema import SPLITS, ModelInputs, Problem
@@ -19,10 +22,7 @@ from tfmtl.schema import SPLITS, ModelInputs, Problem
 _SHUFFLE_BUFFER = 65_536  # records; they are small strings until they are parsed
 _PARALLEL_FILES = 4
 _MANY_EPOCHS = 2**31 - 1
-
-
-class DataError(ValueError):
-    """A data folder cannot be used: the text names the file and says why."""
+_NO_FACTS = ("inputs", "transform_from", "checksums")  # of the manifest, about the data; the last are of its files
 
 
 class PreparedData:
@@ -32,7 +32,8 @@ class PreparedData:
         directory: str or Path. The output folder of `tfmtl preprocess`.
 
     Raises:
-        DataError: the folder is not complete, or a file of it is cut off.
+        DataError: the folder is not complete, or a file of it is cut off or damaged; records are checked as they are
+            read.
     """
 
     def __init__(self, directory: str | Path) -> None:
@@ -53,14 +54,11 @@ class PreparedData:
                 f"PreparedData: '{self.directory}' was written for another problem than its problem.yaml says. "
                 "Run the preprocessing again."
             )
-        for name, facts in self.manifest["files"].items():
-            file = self.directory / name
-            size = file.stat().st_size if file.is_file() else None
-            if size != facts["bytes"]:
-                found = "is missing" if size is None else f"has {size} bytes"
-                raise DataError(
-                    f"PreparedData: '{file}' must have {facts['bytes']} bytes but {found}. Run the preprocessing again."
-                )
+        check_files(self.directory, self.manifest)
+
+    def damage_named(self) -> AbstractContextManager[None]:
+        """Turns TensorFlow's error at a damaged record inside the block into a `DataError` that names the file."""
+        return damage_named(self.directory, self.manifest)
 
     @cached_property
     def statistics(self) -> TransformStatistics:
@@ -127,7 +125,7 @@ class PreparedData:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with the examples' files or anything fitted, not with where they lie."""
-        facts = {name: value for name, value in self.manifest.items() if name not in ("inputs", "transform_from")}
+        facts = {name: value for name, value in self.manifest.items() if name not in _NO_FACTS}
         text = json.dumps([facts, self.statistics.digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

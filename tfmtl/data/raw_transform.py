@@ -12,6 +12,8 @@ from tfmtl.features.feature_behavior import FittedState
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 from tfmtl.schema.forms import RESERVED_IDS
 
+_INT64_POWERS = 63  # of two
+
 
 class RawTransform(tf.Module):
     """Raw features to ids and numbers, in preprocessing workers and in the serving graph alike.
@@ -82,8 +84,11 @@ class RawTransform(tf.Module):
     def encode_gap(self, sequence: SequenceFeature, gap: tf.Tensor) -> tf.Tensor:
         """Time from event to example, in the unit of the log, as ids 2 and up (int32)."""
         seconds = tf.cast(gap, tf.int64) // self._problem.keys.ticks_per_second
-        boundaries = [float(2**power) for power in range(sequence.time_gap_buckets - 1)]
-        return tf.raw_ops.Bucketize(input=seconds, boundaries=boundaries) + RESERVED_IDS
+        # Not `Bucketize`, which compares as float32: 2**25 - 1 is 2**25 there.
+        powers = range(min(sequence.time_gap_buckets - 1, _INT64_POWERS))
+        boundaries = tf.constant([2**power for power in powers], tf.int64)
+        ids = tf.searchsorted(boundaries, tf.reshape(seconds, [-1]), side="right")
+        return tf.reshape(ids, tf.shape(seconds)) + RESERVED_IDS
 
     # === Requests ===
 

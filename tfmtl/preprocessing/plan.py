@@ -37,6 +37,7 @@ from tfmtl.preprocessing.writing.manifest import build_manifest
 from tfmtl.preprocessing.writing.output_folder import scratch
 from tfmtl.preprocessing.writing.pieces import PieceWriter
 from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
+from tfmtl.preprocessing.writing.split_file import write_split_file
 from tfmtl.schema import Problem
 
 Counts = Mapping[str, int]
@@ -114,6 +115,7 @@ class Plan:
             not what lies there: a plan goes to every worker.
         extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
         warnings: tuple of str. What was seen before the job, for the manifest.
+        split_file: bool. Whether to write `split.parquet`: which row is in which split.
     """
 
     problem: Problem
@@ -124,6 +126,7 @@ class Plan:
     transform_from: str | None = None
     extend_vocabularies: bool = False
     warnings: tuple[str, ...] = ()
+    split_file: bool = False
 
     @classmethod
     def checked(
@@ -135,6 +138,7 @@ class Plan:
         compression: str,
         transform_from: str | None = None,
         extend_vocabularies: bool = False,
+        split_file: bool = False,
     ) -> "Plan":
         """A plan from a user's arguments; raises `ValueError` where one is out of range."""
         check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
@@ -149,7 +153,9 @@ class Plan:
         if transform_from is not None:
             read_statistics(problem, transform_from)  # before any work, whether it is there and fits
         packed = COMPRESSIONS[compression]
-        return cls(problem, directory, num_shards, seed, packed, transform_from, extend_vocabularies)
+        return cls(
+            problem, directory, num_shards, seed, packed, transform_from, extend_vocabularies, split_file=split_file
+        )
 
     # === Read ===
 
@@ -247,7 +253,7 @@ class Plan:
 
     def shard_writer(self) -> ShardWriter:
         """What writes the buckets; one object may write many."""
-        return ShardWriter(self.problem, self.directory, self.num_shards, self.compression, self.seed)
+        return ShardWriter(self.problem, self.directory, self.num_shards, self.compression, self.seed, self.split_file)
 
     def write_rejected(self, number: int, tables: Iterable[pa.Table]) -> Counts:
         """Writes the rejected rows of one file and counts them by reason."""
@@ -283,5 +289,7 @@ class Plan:
         if one_class and self.transform_from is None:
             raise InputError(f"preprocess: {' '.join(one_class)}")
         manifest["warnings"] += one_class
+        if self.split_file:
+            write_split_file(self.directory, paths, [shard["splits"] for shard in shards])
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

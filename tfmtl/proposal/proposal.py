@@ -13,15 +13,14 @@ from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile, determined_by
 from tfmtl.proposal.entry import Entry
 from tfmtl.proposal.feature_guess import guess_feature, why_left_out
+from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
 from tfmtl.proposal.sample import Sample
-from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.strict import is_name
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
-_FREQUENT = 0.01  # of a column's values
 _ROWS_A_USER = 5  # from which a user's own embedding can be learnt
 _FEWEST_POSITIVE = 10
 _HISTORY = 50
@@ -92,7 +91,7 @@ def propose(
     Raises:
         ValueError: a named column does not exist or cannot be what it is named for.
     """
-    profiles, missing = _profiles(sample)
+    profiles, missing = look_at(sample)
     named = [("--label", label) for label in labels] + [("--user", user), ("--time", time), ("--item", item)]
     for option, name in named:
         if name is not None and name not in profiles:
@@ -101,7 +100,7 @@ def propose(
                 f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
             )
     proposal = Proposal(missing=missing)
-    proposal.notes += _maybe_missing(profiles)
+    proposal.notes += maybe_missing(profiles)
     others = {name: column for name, column in profiles.items() if name not in labels}
     user = user or roles.find_user(others)
     time = time or roles.find_time(others)
@@ -128,34 +127,6 @@ def propose(
         proposal.notes.append("no sequences: no column of what is shown or bought was found (--item names it)")
     _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
     return proposal
-
-
-def _profiles(sample: Sample) -> tuple[dict[str, ColumnProfile], list[str]]:
-    """The columns, and the texts in them that usually mean missing, which are taken for it."""
-
-    def look(missing: tuple[str, ...]) -> dict[str, ColumnProfile]:
-        rows = sample.rows
-        return {name: ColumnProfile(name, rows.column(name), sample.total_rows, missing) for name in rows.column_names}
-
-    profiles = look(())
-    texts = {text for column in profiles.values() if not column.is_list for text in column.counts[0].tolist()}
-    missing = [text for text in LIKELY_MISSING if text in texts]
-    return (look(tuple(missing)) if missing else profiles), missing
-
-
-def _maybe_missing(columns: Mapping[str, ColumnProfile]) -> list[str]:
-    """A note for every column with a frequent text that may mean missing or be a value."""
-    notes = []
-    for name, column in columns.items():
-        values, counts = column.counts
-        found = [
-            f"'{text}' ({count / max(column.num_present, 1):.0%})"
-            for text, count in zip(values.tolist(), counts.tolist(), strict=True)
-            if text in MAYBE_MISSING and count >= _FREQUENT * column.num_present
-        ]
-        if found and not column.is_list:
-            notes.append(f"column '{name}' holds {', '.join(found)}: if that means missing, add it to `missing`")
-    return notes
 
 
 # === Keys and split ===

@@ -19,6 +19,7 @@ from tfmtl.preprocessing.reading.find import kind_of
 from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
 from tfmtl.preprocessing.reading.read import InputError, expand
 from tfmtl.schema.shown import shown
+from tfmtl.values.plain_arrow import plain_batch
 
 SAMPLE_ROWS = 100_000
 _MOST_FILES = 20
@@ -95,7 +96,7 @@ def _read_parquet(path: str, num_rows: int) -> tuple[pa.Table, int]:
             first = 0
             for batch in file.iter_batches(row_groups=[group], batch_size=65_536):
                 wanted = np.arange(-first % stride, batch.num_rows, stride)
-                parts.append(pa.table(batch.take(pa.array(wanted))))
+                parts.append(pa.table(plain_batch(batch).take(pa.array(wanted))))
                 first += batch.num_rows
         return pa.concat_tables(parts).slice(0, num_rows), file.metadata.num_rows
 

@@ -42,8 +42,8 @@ def sample_split(data: PreparedData, split: str, rows: int) -> SplitSample:
     if data.num_examples(split):
         for features, found, _ in data.split(split, _BATCH).as_numpy_iterator():
             counts.add({name: values[:left] for name, values in features.items()})
-            for task, values in found.items():
-                labels[task].append(values[:left])
+            for task, parts in labels.items():  # a label's further parts are not shown
+                parts.append(found[task][:left])
             left -= min(_BATCH, left)
             if not left:
                 break

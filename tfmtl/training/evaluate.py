@@ -22,8 +22,14 @@ def predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, 
 
     Raises:
         ValueError: the model was trained on other data, or there is no such split.
+        DataError: a file of the data is damaged.
     """
     data.check_fitted_for("predict", model.inputs)
+    with data.damage_named():
+        return _predict(model, data, split)
+
+
+def _predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str, Any]:
     batches = data.split(split, _BATCH)
     groups: list[np.ndarray] = []
     labels: dict[str, list[np.ndarray]] = {key: [] for key in data.problem.label_keys}

@@ -77,6 +77,7 @@ def fit(
             not fit into memory; there is no training example; `options.init_from` is no finished run of this preset,
             or of data with other ids.
         TypeError: `options.preset_options` holds something that the preset does not know.
+        DataError: a file of the data is damaged.
         TrainingError: a task's loss or a weight became NaN or infinite, or the disk is full.
     """
     options = options or TrainOptions()
@@ -84,7 +85,7 @@ def fit(
     alone = not is_one_of_several(strategy)
     verbose = verbose if is_chief(strategy) else 0
     folder = RunFolder(own_folder(strategy, Path(output)), options, data)
-    with folder.locked():
+    with folder.locked(), data.damage_named():
         return _fit(data, folder, options, strategy, callbacks, verbose, fresh or not alone)
 
 

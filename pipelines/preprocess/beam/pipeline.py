@@ -9,6 +9,7 @@ from apache_beam.pvalue import AsList, AsSingleton
 
 from pipelines.preprocess.beam import stages
 from pipelines.preprocess.beam.options import new_pipeline
+from pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.writing.pieces import Piece
@@ -24,7 +25,8 @@ def run(plan: Plan, files: Files, options: PipelineOptions) -> None:
         ValueError: the options do not fit together.
     """
     try:
-        with new_pipeline(options) as pipeline:
+        pipeline = new_pipeline(options)
+        with claimed_temporary_folder(pipeline), pipeline:
             build(pipeline | "files" >> beam.Create(list(files), reshuffle=False), plan)
     except (InputError, RuntimeError) as error:  # a worker process can only send the error's text
         found = _WORKERS_INPUT_ERROR.search(str(error))

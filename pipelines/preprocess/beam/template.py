@@ -23,6 +23,7 @@ def translate(
     compression: str = "none",
     transform_from: str | None = None,
     extend_vocabularies: bool = False,
+    split_file: bool = False,
     beam_options: Sequence[str] = (),
 ) -> Any:
     """Translates the job for Dataflow and runs nothing: no input is looked at, and no output touched.
@@ -39,6 +40,7 @@ def translate(
         compression: `"none"` or `"gzip"`.
         transform_from: as in `preprocess`; whether it fits is looked at now, and it is read when the job runs.
         extend_vocabularies: as in `preprocess`.
+        split_file: as in `preprocess`.
         beam_options: options for Beam, with `--dry_run=True` or `--template_location=gs://...`.
 
     Returns:
@@ -60,7 +62,9 @@ def translate(
         )
     pipeline = new_pipeline(options)
     folder = OutputFolder(output)
-    plan = Plan.checked(problem, folder.partial, num_shards, seed, compression, transform_from, extend_vocabularies)
+    plan = Plan.checked(
+        problem, folder.partial, num_shards, seed, compression, transform_from, extend_vocabularies, split_file
+    )
     build_template(pipeline, plan, inputs, folder)
     return pipeline.run()
 

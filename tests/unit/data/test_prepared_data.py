@@ -1,5 +1,6 @@
 """Reading prepared data: every example once, a seeded order, missing labels as NaN, and clear errors."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -173,6 +174,19 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: _change(folder / "transform" / "problem.yaml", "max_length: 4", "max_length: 5"),
         r"was written for another problem than its problem\.yaml says\. Run the preprocessing again\.",
     ),
+    "another vocabulary": (
+        lambda folder: _change(folder / "transform" / "vocabularies" / "tags.txt", "t", "u"),
+        r"vocabularies/tags\.txt' is damaged: it is not what was written\. Run the preprocessing again\.",
+    ),
+    "another boundary": (
+        lambda folder: _change(folder / "transform" / "statistics.json", "0", "1"),
+        r"statistics\.json' is damaged: it is not what was written\.",
+    ),
+    "no requests": (lambda folder: (folder / "requests.jsonl").unlink(), r"requests\.jsonl' is damaged"),
+    "a file elsewhere": (
+        lambda folder: _change(folder / "manifest.json", '"test/part-00000', '"test/../../part-00000'),
+        r"must name files inside it only\. Received: 'test/\.\./\.\./part-00000",
+    ),
 }
 
 
@@ -199,14 +213,33 @@ def test_a_missing_problem_file(folder: Path, tmp_path: Path) -> None:
         PreparedData(tmp_path / "copy")
 
 
-def test_a_changed_record_is_found_while_reading(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_checksums", [True, False])
+def test_a_damaged_shard_is_named_when_it_is_read(folder: Path, tmp_path: Path, has_checksums: bool) -> None:
     shutil.copytree(folder, tmp_path / "copy")
-    file = tmp_path / "copy" / "valid" / "part-00000-of-00003.tfrecord"
+    file = tmp_path / "copy" / "valid" / "part-00001-of-00003.tfrecord"
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
+    if not has_checksums:
+        _forget_checksums(tmp_path / "copy")
+    data = PreparedData(tmp_path / "copy")
+    with pytest.raises(DataError, match=rf"PreparedData: '{file}' is damaged: .*corrupted record"), data.damage_named():
+        _rows(data.valid(16))
     with pytest.raises(tf.errors.DataLossError, match="corrupted record"):
-        _rows(PreparedData(tmp_path / "copy").valid(16))
+        _rows(data.valid(16))
+
+
+def _forget_checksums(folder: Path) -> None:
+    """Makes a folder one of the versions before checksums."""
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["checksums"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+def test_a_folder_without_checksums_is_the_same_data(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    _forget_checksums(tmp_path / "copy")
+    assert PreparedData(tmp_path / "copy").digest == PreparedData(folder).digest
 
 
 @pytest.mark.parametrize(

@@ -311,6 +311,8 @@ def test_time_gaps_double(tmp_path: Path, unit: str, ticks: int) -> None:
     assert gaps.numpy().tolist() == [2, 2, 3, 4, 4, 5, 5, 6, 6, 7, 7]
     widest = transform.encode_gap(ODD_PROBLEM.sequences[1], tf.constant([2**k * ticks for k in range(53)], tf.int64))
     assert widest.numpy().tolist() == list(range(3, 56))
+    below = transform.encode_gap(ODD_PROBLEM.sequences[1], tf.constant([2**k * ticks - 1 for k in range(53)], tf.int64))
+    assert below.numpy().tolist() == list(range(2, 55))  # float32 would take 2**25 - 1 for 2**25
 
 
 def test_histories_of_unequal_lengths_are_refused(fitted: Fitted) -> None:

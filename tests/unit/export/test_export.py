@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.prepared_folder import write_anew
 from tests.support.tiny_problem import prepare, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
@@ -183,8 +184,8 @@ def test_model_of_data_with_other_names_but_the_same_counts_is_refused(
     small: MultiTaskModel, tiny_data: PreparedData, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(tiny_data.directory, tmp_path / "renamed"))
-    vocabulary = folder / "transform" / "vocabularies" / "item.txt"
-    vocabulary.write_text("".join(reversed(vocabulary.read_text().splitlines(keepends=True))))
+    name = "transform/vocabularies/item.txt"
+    write_anew(folder, name, "".join(reversed((folder / name).read_text().splitlines(keepends=True))))
     renamed = PreparedData(folder)
     assert renamed.inputs.table_rows == tiny_data.inputs.table_rows
     with pytest.raises(ValueError, match="`data` must be what the model was trained on"):

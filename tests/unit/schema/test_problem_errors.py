@@ -78,12 +78,10 @@ WRONG_KEYS = [
     ("features.1.name", ..., "features[1]: key 'name' is missing. Add it."),
     ("sequences.0.columns", ..., "sequences[0]: key 'columns' is missing. Add it."),
     ("tasks.2.name", ..., "tasks[2]: key 'name' is missing. Add it."),
-    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression', "
-     "'survival']. Received: {'name': 'watch', 'label': 'seconds'}."),
+    ("tasks.2.kind", ..., "tasks[2]: must be a mapping with the key 'kind', one of ['binary', 'regression', "),
     ("features.0", "item", "features[0]: must be a mapping with the key 'kind', one of ['categorical', 'numeric', "),
     ("features.0.kind", "categoric", "features[0]: `kind` must be one of ['categorical', 'numeric', "),
-    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression', 'survival']. "
-     "Received: kind=['binary']."),
+    ("tasks.0.kind", ["binary"], "tasks[0]: `kind` must be one of ['binary', 'regression', "),
     ("features", {"item": {}}, "features: must be a list. Received: {'item': {}}."),
     ("tasks", None, "tasks: must be a list. Received: None."),
     ("sequences", "bought", "sequences: must be a list. Received: 'bought'."),

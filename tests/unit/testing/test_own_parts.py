@@ -161,6 +161,7 @@ class ReadsTheBatch(Good):
 
 def test_a_good_layer_of_ones_own_passes() -> None:
     check_sharing_layer(lambda: Good(TASKS, units=5), TASKS)
+    check_sharing_layer(lambda: Good(TASKS), TASKS, streams=(1,))  # Keras's own config holds no defaults
 
 
 def test_a_layer_that_no_file_finds_again_is_named() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfmtl.core.checksum import file_checksum
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading import files
 from tfmtl.schema import Problem
@@ -18,7 +19,7 @@ def write_fitted_files(
     requests: Sequence[Mapping[str, Any]],
     manifest: Mapping[str, Any],
 ) -> None:
-    """Writes `transform/`, `requests.jsonl` and, last, `manifest.json` below `directory`."""
+    """Writes `transform/`, `requests.jsonl` and, last, `manifest.json` with their checksums below `directory`."""
     with tempfile.TemporaryDirectory(prefix="tfmtl-fitted-") as folder:
         local = Path(folder)
         statistics.save(local / "transform")
@@ -26,8 +27,9 @@ def write_fitted_files(
         lines = [json.dumps(request, ensure_ascii=False) + "\n" for request in requests]
         (local / "requests.jsonl").write_text("".join(lines), encoding="utf-8")
         written = sorted(path for path in local.rglob("*") if path.is_file())
-        (local / "manifest.json").write_text(
-            json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        checksums = {path.relative_to(local).as_posix(): file_checksum(path) for path in written}
+        whole = {**manifest, "checksums": dict(sorted({**manifest["checksums"], **checksums}.items()))}
+        text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+        (local / "manifest.json").write_text(text, encoding="utf-8")
         for path in [*written, local / "manifest.json"]:
             files.put(path, files.join(directory, *path.relative_to(local).parts))

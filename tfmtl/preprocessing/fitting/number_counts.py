@@ -36,10 +36,19 @@ def merge_number_counts(tables: Iterable[pa.Table], most_values: int = MOST_VALU
     whole = pa.concat_tables(list(tables))
     bits = int(pc.min(whole["bits"]).as_py() or _ALL_BITS)
     merged = _at_bits(whole, bits)
-    while merged.num_rows > most_values and bits > ROUNDED_BITS:
+    if merged.num_rows <= most_values or bits == ROUNDED_BITS:
+        return merged
+    if _at_bits(merged, ROUNDED_BITS + 1).num_rows > most_values:  # the usual end, reached at once
+        return _at_bits(merged, ROUNDED_BITS)
+    while merged.num_rows > most_values:
         bits -= 1
         merged = _at_bits(merged, bits)
     return merged
+
+
+def is_rounded(table: pa.Table) -> bool:
+    """Whether the numbers have no more than 16 significant bits left."""
+    return bool(table.num_rows and table["bits"][0].as_py() == ROUNDED_BITS)
 
 
 def rounded(table: pa.Table) -> pa.Table:

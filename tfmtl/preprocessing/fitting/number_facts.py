@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tfmtl.preprocessing.fitting.number_counts import rounded
+from tfmtl.preprocessing.fitting.number_counts import is_rounded, rounded
 
 _NO_COARSER = 1.1  # more examples that share a bucket than with exact boundaries
 _NO_FARTHER = 2.0**-9  # deviations
@@ -33,7 +33,8 @@ class NumberFacts:
 
     def __init__(self, counts: pa.Table | None) -> None:
         self._exact = _weighted(counts)
-        self._rounded = _weighted(None if counts is None else rounded(counts))
+        is_exact = counts is None or is_rounded(counts)
+        self._rounded = self._exact if is_exact else _weighted(rounded(counts))
 
     def boundaries(self, buckets: int) -> tuple[float, ...]:
         """Inner boundaries of at most `buckets` buckets; a value equal to a boundary belongs above it."""
@@ -46,7 +47,10 @@ class NumberFacts:
 
     def moments(self, is_log: bool = False) -> tuple[float, float]:
         """Mean and standard deviation, of `sign(x) log(1 + |x|)` where `is_log`; (0, 1) without values."""
-        rough, exact = (_moments_of(numbers, is_log) for numbers in (self._rounded, self._exact))
+        rough = _moments_of(self._rounded, is_log)
+        if self._rounded is self._exact:
+            return rough
+        exact = _moments_of(self._exact, is_log)
         farther = max(abs(a - b) for a, b in zip(rough, exact, strict=True)) > _NO_FARTHER * exact[1]
         return exact if farther else rough
 

@@ -29,6 +29,7 @@ def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
     """The first times of validation and test that leave them at most their shares, whole times together."""
     if counts is None or counts.num_rows == 0:
         return 0, 0
+    counts = counts.sort_by("time")
     times, cumulative = counts["time"].to_numpy(), np.cumsum(counts["count"].to_numpy())
     total = cumulative[-1]
     cuts = []

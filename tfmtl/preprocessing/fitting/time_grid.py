@@ -23,7 +23,7 @@ def count_times(times: pa.Array) -> pa.Table:
 
 
 def merge_time_counts(tables: Iterable[pa.Table], most_times: int = MOST_TIMES) -> pa.Table:
-    """One table with the counts of equal times added up, in order of time.
+    """One table with the counts of equal times added up, in any order.
 
     Args:
         tables: as `count_times` or this function returns them, one at least.
@@ -35,7 +35,7 @@ def merge_time_counts(tables: Iterable[pa.Table], most_times: int = MOST_TIMES) 
     while merged.num_rows > most_times:
         step *= 2
         merged = _at_step(merged, step)
-    return merged.sort_by("time")
+    return merged
 
 
 def _at_step(table: pa.Table, step: int) -> pa.Table:

@@ -1,31 +1,105 @@
 """Parquet files to Arrow batches."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 
 from tfmtl.preprocessing.reading.input_error import InputError
+from tfmtl.preprocessing.reading.long_values import MOST_BATCH_BYTES
 from tfmtl.preprocessing.reading.raw_batch import LINES, RawBatch
-from tfmtl.values.plain_arrow import plain_batch
+from tfmtl.values.plain_arrow import is_list, plain
 
 BATCH_ROWS = 32_768
+_DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
 
 
 def read_parquet(stream: Any, path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
-    """The rows of one file, in its order.
+    """The rows of one file, in its order; texts that would fill the memory are still numbers and a dictionary.
 
     Raises:
         InputError: the file does not hold the rows that it says.
     """
-    file = parquet.ParquetFile(stream)
-    first_row, counts = 0, {LINES: file.metadata.num_rows}
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns)):
-        yield RawBatch(np.arange(first_row, first_row + batch.num_rows), plain_batch(batch), (), counts)
-        first_row, counts = first_row + batch.num_rows, {}
-    if first_row != file.metadata.num_rows:
+    metadata = parquet.ParquetFile(stream).metadata
+    coded, row_bytes = _coded(metadata, columns)
+    batch_rows = max(1, min(BATCH_ROWS, int(MOST_BATCH_BYTES / max(row_bytes, 1))))
+    first_row, counts = 0, {LINES: metadata.num_rows}
+    for group in range(metadata.num_row_groups):
+        for batch in _group_batches(stream, metadata, group, columns, coded, batch_rows):
+            yield RawBatch(np.arange(first_row, first_row + batch.num_rows), batch, (), counts)
+            first_row, counts = first_row + batch.num_rows, {}
+    if first_row != metadata.num_rows:
         raise InputError(
-            f"preprocess: file '{path}' says that it has {file.metadata.num_rows:,} rows, but {first_row:,} were read. "
+            f"preprocess: file '{path}' says that it has {metadata.num_rows:,} rows, but {first_row:,} were read. "
             "Nothing was kept."
         )
+
+
+def _group_batches(
+    stream: Any, metadata: Any, group: int, columns: Sequence[str], coded: Sequence[str], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows of one row group; texts that may be long are kept as numbers, at the price of a slower reading."""
+    longs = _with_long_values(stream, metadata, group, coded)
+    done = 0
+    try:
+        for batch in _open(stream, metadata, longs).iter_batches(batch_rows, [group], list(columns)):
+            yield batch
+            done += batch.num_rows
+    except pa.ArrowNotImplementedError:  # in lists, where dictionaries change within the group
+        flat = [path for path in longs if path in columns]
+        if len(flat) == len(longs):
+            raise
+        seen = 0
+        for batch in _open(stream, metadata, flat).iter_batches(batch_rows, [group], list(columns)):
+            seen += batch.num_rows
+            if seen > done:
+                yield batch.slice(max(0, batch.num_rows - (seen - done)))
+
+
+def _with_long_values(stream: Any, metadata: Any, group: int, coded: Sequence[str]) -> list[str]:
+    """Of the texts stored by number, those whose dictionary holds one that would fill the memory if all rows had it.
+
+    A dictionary comes whole with the first row.
+    """
+    found = []
+    names = {metadata.schema.column(index).path: index for index in range(metadata.num_columns)}
+    for path in coded:
+        try:
+            [row] = itertools.islice(_open(stream, metadata, [path]).iter_batches(1, [group], [path]), 1)
+        except (pa.ArrowNotImplementedError, ValueError):  # a list whose dictionaries change; a group without rows
+            continue
+        values = row.column(0)
+        while is_list(values.type):
+            values = values.values
+        if not pa.types.is_dictionary(values.type) or not len(values.dictionary):
+            continue
+        longest = pc.max(pc.binary_length(plain(values.dictionary))).as_py() or 0
+        chunk = metadata.row_group(group).column(names[path])
+        if longest * chunk.num_values > MOST_BATCH_BYTES:
+            found.append(path)
+    return found
+
+
+def _open(stream: Any, metadata: Any, coded: Sequence[str]) -> Any:
+    return parquet.ParquetFile(stream, metadata=metadata, read_dictionary=list(coded))
+
+
+def _coded(metadata: Any, columns: Sequence[str]) -> tuple[list[str], float]:
+    """The places of texts that are stored by number, and bytes of a row of the columns as they are stored, at most."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    coded, row_bytes = [], np.zeros(len(groups))
+    for index in range(metadata.num_columns):
+        leaf = metadata.schema.column(index)
+        if not any(leaf.path == column or leaf.path.startswith(f"{column}.") for column in columns):
+            continue
+        chunks = [group.column(index) for group in groups]
+        row_bytes += [
+            chunk.total_uncompressed_size / max(group.num_rows, 1) for chunk, group in zip(chunks, groups, strict=True)
+        ]
+        if leaf.physical_type == "BYTE_ARRAY" and any(_DICTIONARIES & set(chunk.encodings) for chunk in chunks):
+            coded.append(leaf.path)
+    return coded, float(row_bytes.max(initial=0.0))

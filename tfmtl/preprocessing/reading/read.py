@@ -16,6 +16,7 @@ from tfmtl.preprocessing.reading.column_types import disagreements, unreadable_c
 from tfmtl.preprocessing.reading.find import expand, kind_of, partition_values
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
+from tfmtl.preprocessing.reading.long_values import bounded
 from tfmtl.preprocessing.reading.parquet_file import read_parquet
 from tfmtl.preprocessing.reading.raw_batch import RawBatch
 from tfmtl.preprocessing.reading.text_file import TextFile
@@ -87,8 +88,9 @@ def read_batches(path: str, columns: Sequence[str], dialect: Dialect = _USUAL) -
     try:
         from_folders = _from_folders(path, columns, dialect)
         stored = [column for column in columns if column not in from_folders]
-        for batch in _read(path, stored, dialect):
-            yield _with_constants(batch, columns, from_folders) if from_folders else batch
+        for whole in _read(path, stored, dialect):
+            for batch in bounded(whole):
+                yield _with_constants(batch, columns, from_folders) if from_folders else batch
     except _UNREADABLE as error:
         raise InputError(f"preprocess: file '{path}' is not readable to its end: {error}. Nothing was kept.") from error
 

@@ -33,9 +33,11 @@ def build_manifest(
         rejected.update(counts)
     totals: Counter[str] = Counter()
     files: dict[str, Any] = {}
+    checksums: dict[str, str] = {}
     for shard in sorted(shards, key=lambda shard: shard["bucket"]):  # floats are added in one order
         totals.update(shard["counts"])
         files.update(shard["files"])
+        checksums.update(shard["checksums"])
     log: Counter[str] = Counter()
     for counts in read_counts:
         log.update(counts)
@@ -77,6 +79,7 @@ def build_manifest(
         "tables": dict(statistics.model_inputs(problem).table_rows),
         "splits": splits,
         "files": dict(sorted(files.items())),
+        "checksums": checksums,
     }
 
 

@@ -18,7 +18,7 @@ from tfmtl.schema.shown import shown
 
 _MANIFEST = "manifest.json"
 _OWN_FILE = re.compile(
-    r"manifest\.json|requests\.jsonl|(?:train|valid|test)/part-\d+-of-\d+\.tfrecord(?:\.gz)?|rejected/file-\d+\.jsonl"
+    r"manifest\.json|requests\.jsonl|split\.parquet|(?:train|valid|test)/part-\d+-of-\d+\.tfrecord(?:\.gz)?|rejected/file-\d+\.jsonl"
     r"|transform/(?:problem\.yaml|statistics\.json|vocabularies/\w+\.txt)"
 )
 _LOCK, _PARTIAL, _PREVIOUS, _OWNER = "lock", "partial", "previous", "owner"

@@ -7,12 +7,14 @@ from typing import Any
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.core.checksum import file_checksum
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.fitting.label_windows import join_labels
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.preprocessing.writing.output_folder import scratch
+from tfmtl.preprocessing.writing.split_file import write_part
 from tfmtl.schema import SPLITS, Problem
 
 NUM_REQUESTS = 64  # real examples kept as raw serving requests, about
@@ -29,14 +31,24 @@ class ShardWriter:
         num_shards: int. Buckets there are.
         compression: `""` or `"GZIP"`.
         seed: int. Of the order of records.
+        split_file: bool. Whether to write which row is in which split. Defaults to `False`.
     """
 
-    def __init__(self, problem: Problem, directory: str, num_shards: int, compression: str, seed: int) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        directory: str,
+        num_shards: int,
+        compression: str,
+        seed: int,
+        split_file: bool = False,
+    ) -> None:
         self._problem = problem
         self._directory = directory
         self._num_shards = num_shards
         self._compression = compression
         self._seed = seed
+        self._split_file = split_file
         self._transform: RawTransform | None = None
 
     def write(self, bucket: int, batches: Iterable[pa.RecordBatch], statistics: TransformStatistics) -> Shard:
@@ -52,26 +64,29 @@ class ShardWriter:
                 statistics.save(folder)
                 self._transform = RawTransform(self._problem, folder)  # reads every file now
         table, undecided = join_labels(self._problem, pa.Table.from_batches(list(batches)))
+        splits = write_part(self._problem, self._directory, bucket, table) if self._split_file else None
         num_requests = -(-NUM_REQUESTS // self._num_shards)
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
-        written = {}
+        written, checksums = {}, {}
         for split in SPLITS:
             suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
             name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
-            size = self._write_file(name, encoded.records(split))
+            size, checksums[name] = self._write_file(name, encoded.records(split))
             written[name] = {"records": encoded.counts[f"{split}/examples"], "bytes": size}
         return {
             "bucket": bucket,
             "counts": {**encoded.counts, **undecided},
             "files": written,
+            "checksums": checksums,
             "requests": encoded.requests,
+            "splits": splits,
         }
 
-    def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> int:
-        """Writes one file and returns its size."""
+    def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> tuple[int, str]:
+        """Writes one file and returns its size and checksum."""
         with files.local_target(files.join(self._directory, *name.split("/")), scratch(self._directory)) as local:
             with tf.io.TFRecordWriter(str(local), self._compression) as writer:
                 for records in slices:
                     for record in records.to_pylist():
                         writer.write(record)
-            return local.stat().st_size
+            return local.stat().st_size, file_checksum(local)
