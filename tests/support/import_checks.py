@@ -22,7 +22,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.preprocessing": ("schema", "values", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
-    "tfmtl.testing": ("core", "layers", "balancing"),
+    "tfmtl.testing": ("schema", "core", "layers", "balancing", "tasks"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),

@@ -1,7 +1,8 @@
-"""Checks for layers and balancers of your own: whether they do what a model relies on."""
+"""Checks for layers, balancers and kinds of tasks of your own: whether they do what a model relies on."""
 
 from tfmtl.testing.balancer import check_balancer
 from tfmtl.testing.bottom import check_bottom_layer
 from tfmtl.testing.sharing import check_sharing_layer
+from tfmtl.testing.task_kind import check_task_kind
 
-__all__ = ["check_balancer", "check_bottom_layer", "check_sharing_layer"]
+__all__ = ["check_balancer", "check_bottom_layer", "check_sharing_layer", "check_task_kind"]

@@ -22,6 +22,8 @@ from tfmtl.schema import (
     ZeroInflatedTask,
 )
 from tfmtl.tasks import behavior_of
+from tfmtl.tasks.quantile import QuantileBehavior
+from tfmtl.testing import check_task_kind
 
 CLASSES = ("a", "b", "c", "d")
 TASKS = {
@@ -286,3 +288,23 @@ def test_wrong_keys(make, text: str) -> None:
     with pytest.raises(ProblemError) as caught:
         make()
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_it_passes_the_check_for_kinds_of_ones_own(kind: str) -> None:
+    check_task_kind(TASKS[kind], inputs_of(TASKS[kind]), {"": LABELS[kind]})
+
+
+def test_the_check_sees_a_loss_that_counts_missing_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self, head, labels, raw, weights):
+        return tf.reduce_mean(tf.square(raw[:, 1] - tf.where(tf.math.is_nan(labels[""]), 0.0, labels[""])))
+
+    monkeypatch.setattr(QuantileBehavior, "loss", careless)
+    with pytest.raises(AssertionError, match="rows without label or weight must have no gradient"):
+        check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})
+
+
+def test_the_check_sees_outputs_that_are_not_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuantileBehavior, "predict", lambda self, head, raw: {"": raw[:, 1]})
+    with pytest.raises(AssertionError, match="`predict` must answer"):
+        check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})
