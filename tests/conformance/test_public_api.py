@@ -171,6 +171,7 @@ PUBLIC = {
     "tfmtl.models": {
         "PRESETS",
         "MultiTaskModel",
+        "MultiTaskNetwork",
         "aitm",
         "apem",
         "dephn",

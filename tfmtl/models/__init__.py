@@ -3,6 +3,7 @@
 from tfmtl.models.growth import grow_tables
 from tfmtl.models.loading import load
 from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.multi_task_network import MultiTaskNetwork
 from tfmtl.models.presets import (
     PRESETS,
     aitm,
@@ -21,6 +22,7 @@ from tfmtl.models.presets import (
 __all__ = [
     "PRESETS",
     "MultiTaskModel",
+    "MultiTaskNetwork",
     "aitm",
     "apem",
     "dephn",

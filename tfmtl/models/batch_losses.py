@@ -1,18 +1,17 @@
 """The losses of one batch, on one replica, as parts of the losses of the whole batch."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tfmtl.core.label_correlation import label_correlation, label_moments
+from tfmtl.core.label_parts import label_parts
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.row_weights import metric_weights, row_weights
 from tfmtl.core.types import Tensor
+from tfmtl.models.trainable_network import TrainableNetwork
 from tfmtl.schema import TaskRecord
-
-if TYPE_CHECKING:
-    from tfmtl.models.multi_task_model import MultiTaskModel
 
 
 class BatchLosses:
@@ -25,7 +24,7 @@ class BatchLosses:
     Shapes: B the replica's rows, T tasks.
 
     Args:
-        model: `MultiTaskModel`.
+        model: `TrainableNetwork`.
         features: dict of tensors, the batch.
         labels: task -> `(B,)`, NaN where missing.
         weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once. Weights that the
@@ -33,7 +32,7 @@ class BatchLosses:
     """
 
     def __init__(
-        self, model: "MultiTaskModel", features: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any
+        self, model: TrainableNetwork, features: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any
     ) -> None:
         self._model = model
         self._tasks = model.inputs.problem.tasks
@@ -127,8 +126,3 @@ def _product(one: Mapping[str, Tensor | None], other: Mapping[str, Tensor | None
         both = first is not None and second is not None
         found[name] = tf.cast(first, tf.float32) * second if both else second if first is None else first
     return found
-
-
-def label_parts(task: TaskRecord, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Part of a task's label -> `(B,)`, of the labels of a batch."""
-    return {part: labels[key] for part, key in task.label_keys.items()}

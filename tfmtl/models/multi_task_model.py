@@ -1,4 +1,4 @@
-"""The model: embedding -> bottom -> sharing -> towers -> heads."""
+"""The model: the network, and how it is trained and watched."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,39 +6,30 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfmtl.balancing import Balancer, get_balancer
+from tfmtl.balancing import get_balancer
 from tfmtl.core.replicas import mean_over_replicas
-from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.types import Tensor
 from tfmtl.core.validation import (
-    check_axis,
     check_count,
-    check_number,
     check_one_of,
-    check_positive_ints,
-    check_rate,
     error_text,
 )
 from tfmtl.data.example_spec import encoded_signature
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
-from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
-from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
-from tfmtl.models.batch_losses import BatchLosses, label_parts
+from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.distributed_model import DistributedModel
 from tfmtl.models.split_optimizer import split_optimizer
 from tfmtl.models.steps.decomposed_gradients import flat_balancer
 from tfmtl.models.steps.representation_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
-from tfmtl.models.task_chain import TaskChain
+from tfmtl.models.trainable_network import SHARED, TrainableNetwork
 from tfmtl.schema import ModelInputs
-from tfmtl.sharpness import Sharpness, get_sharpness
-from tfmtl.tasks import behavior_of
-
-SHARED = ("parameters", "representation")
+from tfmtl.sharpness import get_sharpness
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class MultiTaskModel(DistributedModel):
+class MultiTaskModel(DistributedModel, TrainableNetwork):
     """A multi-task ranking model, one output per task of the problem.
 
     embedding -> bottom -> sharing -> towers (-> transfer) -> heads (-> chain).
@@ -105,133 +96,18 @@ class MultiTaskModel(DistributedModel):
         expectation_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        if tower_units != () and tower_units != []:
-            check_positive_ints("MultiTaskModel", "tower_units", tower_units, "Use widths as in (64,), or () for none.")
-        check_rate("MultiTaskModel", "dropout", dropout)  # also without towers, where it says nothing
-        for argument, part, base in (("bottom", bottom, BottomLayer), ("sharing", sharing, SharingLayer)):
-            if not isinstance(part, base):
-                rule, advice = f"be a {base.__name__}", f"Derive your own from tfmtl.layers.{base.__name__}."
-                raise TypeError(error_text("MultiTaskModel", argument, rule, part, advice))
-        self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
-        self.bottom = bottom
-        self.sharing = sharing
-        self.tower_units = tuple(tower_units)
-        self.dropout = dropout
-        self.embedding_dim = embedding_dim
-        self.transfer = transfer
-        self.chain = chain
-        self.expectation_weight = expectation_weight
-        self.task_chain = TaskChain(self.inputs.problem, chain)
-        self._check_expectation_weight()
-        tasks = self.inputs.problem.tasks
-        unfit = [task.name for task in tasks if not task.correlates]
-        if unfit and sharing.uses_label_correlation:
-            rule = f"not ask how labels correlate beside tasks whose label is more than a number, {unfit}"
-            advice = "Use another preset, or a sharing layer without a virtual gradient."
-            raise ValueError(error_text("MultiTaskModel", "sharing", rule, type(sharing).__name__, advice))
-        policy = self.dtype_policy
-        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
-        self.towers = None
-        if self.tower_units:
-            self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
-        self.behaviors = {task.name: behavior_of(task).fitted(self.inputs) for task in tasks}
-        self.heads = {
-            name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
-            for k, (name, behavior) in enumerate(self.behaviors.items())
-        }
-        self.balancing: Balancer | None = None
-        self.flat_balancing: Balancer | None = None
-        self.shared = SHARED[0]
-        self.sharpness: Sharpness | None = None
-        self.max_projected_rows: int | None = None
-        self.loss_metrics = {task.name: keras.metrics.Mean(name="loss") for task in tasks}
-        self.task_metrics = {task.name: self.behaviors[task.name].running_metric() for task in tasks}
-
-    def build(self, input_shape: Any = None) -> None:
-        """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
-        shape: Any = None
-        for layer in (self.embedding, self.bottom, self.sharing, self.towers, self.transfer):
-            if layer is None:
-                continue
-            if not layer.built:  # a deserialized layer has already built itself
-                layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        # Heads read by position: of too many representations the last would be left out without a word.
-        advice = "Give the sharing layer as many tasks as the problem has."
-        check_axis("MultiTaskModel", "sharing", shape, 1, (len(self.heads),), advice)
-        for head in self.heads.values():
-            if not head.built:
-                head.build((None, shape[-1]))
-        self.built = True
-
-    def _check_expectation_weight(self) -> None:
-        check_number("MultiTaskModel", "expectation_weight", self.expectation_weight)
-        rule = None
-        if self.expectation_weight < 0.0:
-            rule = "be at least 0"
-        elif self.expectation_weight and not any(parent is not None for parent in self.task_chain.parents):
-            rule = "be 0 where no binary task has a parent"
-        elif self.expectation_weight and self.chain != "none":
-            rule = "be 0 with a chain, which never predicts a task above its parent"
-        if rule:
-            advice = "Leave it out, or name parents in the problem and use no chain."
-            raise ValueError(error_text("MultiTaskModel", "expectation_weight", rule, self.expectation_weight, advice))
-
-    # === Forward ===
-
-    def raw_outputs(
-        self, features: Mapping[str, Tensor], training: bool = False, label_correlation: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """What the heads put out before their link function (logits, standardised values), `(B,)` a task.
-
-        In a chain the logits are conditional on the parent.
-
-        Args:
-            features: dict of tensors, as in the call.
-            training: bool. Whether dropout is on. Defaults to `False`.
-            label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
-        """
-        bottom = self.bottom(self.embedding(features, training=training), training=training)
-        return self.head_outputs(self.share(bottom, training, label_correlation), training)
-
-    def share(
-        self,
-        bottom: Tensor,
-        training: bool = False,
-        label_correlation: Tensor | None = None,
-        offset: Tensor | None = None,
-    ) -> Tensor:
-        """What the sharing layer makes of the bottom's output, `(B, S, H)` -> `(B, T, H')`.
-
-        Args:
-            bottom: `(B, S, H)`.
-            training: bool. Whether dropout is on. Defaults to `False`.
-            label_correlation: as in `raw_outputs`.
-            offset: added to what all tasks read inside, of `representation_shape`; or `None`.
-        """
-        given = {"label_correlation": label_correlation, "offset": offset}
-        asked = {name: value for name, value in given.items() if value is not None}
-        return self.sharing(bottom, training=training, **asked)
-
-    def head_outputs(self, hidden: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """What towers and heads make of the sharing layer's output, `(B, T, H')` -> `(B,)` a task."""
-        for layer in (self.towers, self.transfer):
-            if layer is not None:
-                hidden = layer(hidden, training=training)  # (B, T, H)
-        return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
-
-    def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What every task answers to what `raw_outputs` returned: output name -> `(B, *inner)`."""
-        marginal = self.task_chain.marginals(raw)
-        answers = {}
-        for task in self.inputs.problem.tasks:
-            found = self.behaviors[task.name].predict(self.heads[task.name], marginal[task.name])
-            answers.update({task.key(output.suffix): found[output.suffix] for output in task.outputs})
-        return answers
-
-    def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
-        return self.predictions(self.raw_outputs(features, training=training))
+        super().__init__(
+            inputs,
+            bottom,
+            sharing,
+            tower_units,
+            dropout,
+            embedding_dim,
+            transfer,
+            chain,
+            expectation_weight,
+            **kwargs,
+        )
 
     # === Training ===
 
@@ -303,11 +179,6 @@ class MultiTaskModel(DistributedModel):
                 balancer.build(len(self.inputs.problem.tasks))
         super().compile(optimizer=split_optimizer(optimizer, embedding_optimizer), **kwargs)
 
-    @property
-    def compiles_with_xla(self) -> bool:
-        """Whether the passes of a training step are compiled with XLA."""
-        return bool(self.jit_compile) and not self.run_eagerly
-
     def get_compile_config(self) -> dict[str, Any] | None:
         if not self.compiled:
             return None
@@ -346,47 +217,6 @@ class MultiTaskModel(DistributedModel):
             kwargs.setdefault("input_signature", [encoded_signature(self.inputs.problem)])
         super().export(filepath, *args, **kwargs)
 
-    def labels_by_task(self, labels: Any) -> Mapping[str, Tensor]:
-        """Labels as a dict: an array is those of the only task.
-
-        Raises:
-            TypeError: labels are an array, and there is more than one task.
-        """
-        if isinstance(labels, Mapping):
-            return labels
-        keys = self.inputs.problem.label_keys
-        if len(keys) != 1:
-            rule, advice = "be a dict", f"Give labels as {{task: (B,)}} for {list(keys)}."
-            raise TypeError(error_text("MultiTaskModel", "labels", rule, type(labels).__name__, advice))
-        return {keys[0]: tf.reshape(labels, (-1,))}
-
-    def task_losses(
-        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None
-    ) -> dict[str, Tensor]:
-        """Each task's masked mean loss, before its weight; float32 scalars.
-
-        Under `chain="dependence"` a mean over the rows where the parent happened.
-
-        Args:
-            raw: what `raw_outputs` returned.
-            labels: task -> `(B,)`, NaN where missing.
-            weights: of the rows, `(B,)` for all tasks or a dict by task. Defaults to `None`: all rows count once.
-        """
-        labels = self.task_chain.loss_labels(labels)
-        if self.chain == "entire_space":
-            raw = self.task_chain.marginals(raw)
-        losses = {}
-        for task, own in zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True):
-            parts = label_parts(task, labels)
-            losses[task.name] = self.behaviors[task.name].loss(self.heads[task.name], parts, raw[task.name], own)
-        return losses
-
-    def weights_by_task(self, weights: Any) -> dict[str, Tensor | None]:
-        """Row weights of each task; Keras turns one array for all into a dict, but only where it reads arrays."""
-        if isinstance(weights, Mapping):
-            return {name: weights[name] for name in self.heads}
-        return dict.fromkeys(self.heads, weights)
-
     def train_step(self, data: Any) -> dict[str, Tensor]:
         return training_step(self, data)
 
@@ -398,38 +228,6 @@ class MultiTaskModel(DistributedModel):
         loss = tf.reduce_sum(contributions)
         losses.record(raw, loss if rest is None else loss + rest, means)
         return mean_over_replicas(self.get_metrics_result())
-
-    @property
-    def loss_tracker(self) -> keras.metrics.Metric:
-        """The running mean of the loss."""
-        return self._loss_tracker
-
-    # === What belongs to whom ===
-
-    @property
-    def connects_tasks(self) -> bool:
-        """Whether a task's loss depends on what the sharing layer puts out for another."""
-        return self.transfer is not None or self.chain != "none"
-
-    def task_layers(self) -> list[keras.layers.Layer]:
-        """The layers above what tasks share."""
-        return [layer for layer in (self.towers, self.transfer, *self.heads.values()) if layer is not None]
-
-    def private_weights(self) -> list[keras.Variable]:
-        """The weights of bottom and sharing layer in which every task has a part of its own.
-
-        A layer names them as its `private_weights`. The bottom's belong to single tasks only if the sharing layer
-        keeps what it puts out for them apart (`keeps_streams`), and none do where tasks are connected above.
-        """
-        if self.connects_tasks:
-            return []
-        bottoms = self.bottom.private_weights if self.sharing.keeps_streams else []
-        return [*self.sharing.private_weights, *bottoms]
-
-    def representation_shape(self) -> Shape | None:
-        """Shape of the last representation that all tasks read inside the sharing layer; `None` if there is none."""
-        bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
-        return self.sharing.representation_shape(bottom) if bottom[1] == 1 else None
 
     # === Keras ===
 
@@ -457,26 +255,3 @@ class MultiTaskModel(DistributedModel):
     def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> list[Any]:
         # Keras looks for metrics of these names, but here a task's metric is called "auc" and its value "buy/auc".
         return [logs[name] for name in self.metrics_names]
-
-    # === Config ===
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "inputs": self.inputs.to_dict(),
-            "bottom": keras.saving.serialize_keras_object(self.bottom),
-            "sharing": keras.saving.serialize_keras_object(self.sharing),
-            "tower_units": list(self.tower_units),
-            "dropout": self.dropout,
-            "embedding_dim": self.embedding_dim,
-            "transfer": keras.saving.serialize_keras_object(self.transfer),
-            "chain": self.chain,
-            "expectation_weight": self.expectation_weight,
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "MultiTaskModel":
-        config = dict(config)
-        for part in ("bottom", "sharing", "transfer"):
-            config[part] = keras.saving.deserialize_keras_object(config.get(part))
-        return cls(**config)

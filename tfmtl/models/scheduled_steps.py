@@ -1,14 +1,12 @@
 """Training steps that workers take when they are free, on variables that parameter servers hold."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-
-if TYPE_CHECKING:
-    from tfmtl.models.distributed_model import DistributedModel
 
 _STEPS_AHEAD = 16  # a worker; so many batches wait in the coordinator's memory
 
@@ -29,7 +27,7 @@ class ScheduledSteps:
         step: from a batch to a step, as `train_step`.
     """
 
-    def __init__(self, model: "DistributedModel", strategy: tf.distribute.Strategy, step: Callable[..., Any]) -> None:
+    def __init__(self, model: keras.Model, strategy: tf.distribute.Strategy, step: Callable[..., Any]) -> None:
         self._model = model
         self._coordinator = tf.distribute.coordinator.ClusterCoordinator(strategy)
         workers = sum("/job:worker/" in device.name for device in tf.config.list_logical_devices("CPU"))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from tfmtl.core.label_parts import label_parts
 from tfmtl.core.row_weights import row_weights
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
-from tfmtl.models.batch_losses import label_parts
 
 _BATCH = 4096
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from tfmtl.core.label_parts import label_parts
 from tfmtl.core.row_weights import metric_weights
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
-from tfmtl.models.batch_losses import label_parts
 from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
 

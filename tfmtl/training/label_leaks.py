@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from tfmtl.core.label_parts import label_parts
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureViews, length_name
-from tfmtl.models.batch_losses import label_parts
 from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
 

@@ -13,9 +13,9 @@ from tfmtl.core.validation import (
     check_probability,
     error_text,
 )
-from tfmtl.models.multi_task_model import SHARED
 from tfmtl.models.presets import PRESETS
 from tfmtl.models.steps.projected_fields import rows_worth_projecting
+from tfmtl.models.trainable_network import SHARED
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,9 +12,7 @@ from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.perturbation import Perturbation
 from tfmtl.models.steps.projected_fields import ProjectedFields, projected_fields
-
-if TYPE_CHECKING:
-    from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.trainable_network import TrainableNetwork
 
 Vectors = dict[str, Tensor]
 """What `FeatureEmbedding.lookup` returned."""
@@ -64,7 +62,7 @@ class ForwardPass:
     """
 
     def __init__(
-        self, model: "MultiTaskModel", features: Mapping[str, Tensor], losses: BatchLosses, jit_compile: bool
+        self, model: TrainableNetwork, features: Mapping[str, Tensor], losses: BatchLosses, jit_compile: bool
     ) -> None:
         self.model = model
         self.losses = losses

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -11,9 +10,7 @@ import tensorflow as tf
 from tfmtl.core.types import Tensor
 from tfmtl.layers.dense.given_products import GivenProduct
 from tfmtl.layers.dense.stacked_dense import StackedDense
-
-if TYPE_CHECKING:
-    from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.trainable_network import TrainableNetwork
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class ProjectedFields:
         max_rows: int. Largest table that is projected.
     """
 
-    def __init__(self, model: "MultiTaskModel", max_rows: int) -> None:
+    def __init__(self, model: TrainableNetwork, max_rows: int) -> None:
         plan = model.embedding.plan
         self._dim = plan.dim
         self.width = str(plan.dim)
@@ -61,7 +58,7 @@ class ProjectedFields:
         self._taken = np.array([column in taken for column in range(num_columns)])
 
     @staticmethod
-    def _input_width(model: "MultiTaskModel") -> int:
+    def _input_width(model: TrainableNetwork) -> int:
         return int(model.bottom.compute_output_shape(model.embedding.compute_output_shape())[-1])
 
     def table_rows(self) -> Tensor:
@@ -149,7 +146,7 @@ class ProjectedFields:
         return tf.IndexedSlices(tf.concat(values, axis=0), tf.concat(indices, axis=0), shape)
 
 
-def projected_fields(model: "MultiTaskModel", batch_size: int | None) -> ProjectedFields | None:
+def projected_fields(model: TrainableNetwork, batch_size: int | None) -> ProjectedFields | None:
     """The fields that are worth it, if there are any.
 
     They need a bottom that starts with the fields as they are, a sharing layer that says who reads it, and float32 on
@@ -191,7 +188,7 @@ def transposed(matrix: Tensor) -> Tensor:
     return tf.raw_ops.SparseMatrixTranspose(input=matrix, type=tf.float32)
 
 
-def _small_fields(model: "MultiTaskModel", max_rows: int) -> list[_Field]:
+def _small_fields(model: TrainableNetwork, max_rows: int) -> list[_Field]:
     """Fields that are one id and no more, in a small table of the common width, read by the concatenation alone."""
     plan = model.embedding.plan
     candidates = {column for sequence in plan.sequences for column in sequence.columns}  # queries read them too

@@ -1,6 +1,6 @@
 """One step of training."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -15,12 +15,10 @@ from tfmtl.models.steps.representation_gradients import representation_gradients
 from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.models.steps.summed_gradients import summed_gradients
 from tfmtl.models.steps.task_gradients import task_gradients
-
-if TYPE_CHECKING:
-    from tfmtl.models.multi_task_model import MultiTaskModel
+from tfmtl.models.trainable_network import TrainableNetwork
 
 
-def training_step(model: "MultiTaskModel", data: Any) -> dict[str, Tensor]:
+def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
     """Forward, backward, balance, update: one batch on one replica.
 
     Args:

@@ -1,0 +1,246 @@
+"""The network: embedding -> bottom -> sharing -> towers -> heads."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from tfmtl.core.types import Shape, Tensor
+from tfmtl.core.validation import check_axis, check_number, check_positive_ints, check_rate, error_text
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
+from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.models.task_chain import TaskChain
+from tfmtl.schema import ModelInputs
+from tfmtl.tasks import behavior_of
+
+
+@keras.saving.register_keras_serializable(package="tfmtl")
+class MultiTaskNetwork(keras.Model):
+    """The network of a `MultiTaskModel`, which knows nothing of training.
+
+    embedding -> bottom -> sharing -> towers (-> transfer) -> heads (-> chain).
+
+    It may be called by itself, saved and loaded, and stand inside a Keras model of your own, functional ones included:
+    whoever builds on it chooses losses and metrics. `MultiTaskModel` is this network with both.
+
+    Shapes: B batch, T tasks, S 1, T or, for some sharings, T + 1, H hidden width.
+
+    Args:
+        inputs: `ModelInputs` or the mapping that its `to_dict` returns.
+        bottom: `BottomLayer`; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
+        sharing: `SharingLayer`; `(B, S, H)` -> `(B, T, H')`.
+        tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
+        dropout: float in [0, 1). Dropout inside the towers. Defaults to `0.0`.
+        embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
+        transfer: layer or None; `(B, T, H)` -> `(B, T, H')` between towers and heads, such as
+            `InformationTransfer`. Defaults to `None`.
+        chain: str. What a binary task's `parent` means: `"none"`, nothing; `"entire_space"`, the prediction is the
+            product of conditional probabilities along the chain, compared with the label on every row (ESMM);
+            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened.
+            Defaults to `"none"`.
+        expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
+            With a chain there is nothing to calibrate. Defaults to `0.0`.
+        **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
+
+    Call arguments:
+        features: dict of tensors, as `PreparedData` yields them.
+
+    Returns:
+        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number a row.
+
+    Raises:
+        TypeError: If a width is not an int, or a part has another type.
+        ValueError: If a width is not positive, `dropout` outside [0, 1), `expectation_weight` negative, `chain`
+            unknown, chain or calibrator are asked for and no task has a parent, the calibrator beside a chain, or at
+            build if what the heads read has not one representation for each task.
+    """
+
+    def __init__(
+        self,
+        inputs: ModelInputs | Mapping[str, Any],
+        bottom: BottomLayer,
+        sharing: SharingLayer,
+        tower_units: Sequence[int] = (64,),
+        dropout: float = 0.0,
+        embedding_dim: int | None = None,
+        transfer: keras.layers.Layer | None = None,
+        chain: str = "none",
+        expectation_weight: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if tower_units != () and tower_units != []:
+            check_positive_ints(
+                type(self).__name__, "tower_units", tower_units, "Use widths as in (64,), or () for none."
+            )
+        check_rate(type(self).__name__, "dropout", dropout)  # also without towers, where it says nothing
+        for argument, part, base in (("bottom", bottom, BottomLayer), ("sharing", sharing, SharingLayer)):
+            if not isinstance(part, base):
+                rule, advice = f"be a {base.__name__}", f"Derive your own from tfmtl.layers.{base.__name__}."
+                raise TypeError(error_text(type(self).__name__, argument, rule, part, advice))
+        self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
+        self.bottom = bottom
+        self.sharing = sharing
+        self.tower_units = tuple(tower_units)
+        self.dropout = dropout
+        self.embedding_dim = embedding_dim
+        self.transfer = transfer
+        self.chain = chain
+        self.expectation_weight = expectation_weight
+        self.task_chain = TaskChain(self.inputs.problem, chain)
+        self._check_expectation_weight()
+        tasks = self.inputs.problem.tasks
+        unfit = [task.name for task in tasks if not task.correlates]
+        if unfit and sharing.uses_label_correlation:
+            rule = f"not ask how labels correlate beside tasks whose label is more than a number, {unfit}"
+            advice = "Use another preset, or a sharing layer without a virtual gradient."
+            raise ValueError(error_text(type(self).__name__, "sharing", rule, type(sharing).__name__, advice))
+        policy = self.dtype_policy
+        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
+        self.towers = None
+        if self.tower_units:
+            self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
+        self.behaviors = {task.name: behavior_of(task).fitted(self.inputs) for task in tasks}
+        self.heads = {
+            name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
+            for k, (name, behavior) in enumerate(self.behaviors.items())
+        }
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
+        shape: Any = None
+        for layer in (self.embedding, self.bottom, self.sharing, self.towers, self.transfer):
+            if layer is None:
+                continue
+            if not layer.built:  # a deserialized layer has already built itself
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        # Heads read by position: of too many representations the last would be left out without a word.
+        advice = "Give the sharing layer as many tasks as the problem has."
+        check_axis(type(self).__name__, "sharing", shape, 1, (len(self.heads),), advice)
+        for head in self.heads.values():
+            if not head.built:
+                head.build((None, shape[-1]))
+        self.built = True
+
+    def _check_expectation_weight(self) -> None:
+        check_number(type(self).__name__, "expectation_weight", self.expectation_weight)
+        rule = None
+        if self.expectation_weight < 0.0:
+            rule = "be at least 0"
+        elif self.expectation_weight and not any(parent is not None for parent in self.task_chain.parents):
+            rule = "be 0 where no binary task has a parent"
+        elif self.expectation_weight and self.chain != "none":
+            rule = "be 0 with a chain, which never predicts a task above its parent"
+        if rule:
+            advice = "Leave it out, or name parents in the problem and use no chain."
+            raise ValueError(
+                error_text(type(self).__name__, "expectation_weight", rule, self.expectation_weight, advice)
+            )
+
+    # === Forward ===
+
+    def raw_outputs(
+        self, features: Mapping[str, Tensor], training: bool = False, label_correlation: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """What the heads put out before their link function (logits, standardised values), `(B,)` a task.
+
+        In a chain the logits are conditional on the parent.
+
+        Args:
+            features: dict of tensors, as in the call.
+            training: bool. Whether dropout is on. Defaults to `False`.
+            label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
+        """
+        bottom = self.bottom(self.embedding(features, training=training), training=training)
+        return self.head_outputs(self.share(bottom, training, label_correlation), training)
+
+    def share(
+        self,
+        bottom: Tensor,
+        training: bool = False,
+        label_correlation: Tensor | None = None,
+        offset: Tensor | None = None,
+    ) -> Tensor:
+        """What the sharing layer makes of the bottom's output, `(B, S, H)` -> `(B, T, H')`.
+
+        Args:
+            bottom: `(B, S, H)`.
+            training: bool. Whether dropout is on. Defaults to `False`.
+            label_correlation: as in `raw_outputs`.
+            offset: added to what all tasks read inside, of `representation_shape`; or `None`.
+        """
+        given = {"label_correlation": label_correlation, "offset": offset}
+        asked = {name: value for name, value in given.items() if value is not None}
+        return self.sharing(bottom, training=training, **asked)
+
+    def head_outputs(self, hidden: Tensor, training: bool = False) -> dict[str, Tensor]:
+        """What towers and heads make of the sharing layer's output, `(B, T, H')` -> `(B,)` a task."""
+        for layer in (self.towers, self.transfer):
+            if layer is not None:
+                hidden = layer(hidden, training=training)  # (B, T, H)
+        return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
+
+    def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What every task answers to what `raw_outputs` returned: output name -> `(B, *inner)`."""
+        marginal = self.task_chain.marginals(raw)
+        answers = {}
+        for task in self.inputs.problem.tasks:
+            found = self.behaviors[task.name].predict(self.heads[task.name], marginal[task.name])
+            answers.update({task.key(output.suffix): found[output.suffix] for output in task.outputs})
+        return answers
+
+    def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        return self.predictions(self.raw_outputs(features, training=training))
+
+    # === What belongs to whom ===
+
+    @property
+    def connects_tasks(self) -> bool:
+        """Whether a task's loss depends on what the sharing layer puts out for another."""
+        return self.transfer is not None or self.chain != "none"
+
+    def task_layers(self) -> list[keras.layers.Layer]:
+        """The layers above what tasks share."""
+        return [layer for layer in (self.towers, self.transfer, *self.heads.values()) if layer is not None]
+
+    def private_weights(self) -> list[keras.Variable]:
+        """The weights of bottom and sharing layer in which every task has a part of its own.
+
+        A layer names them as its `private_weights`. The bottom's belong to single tasks only if the sharing layer
+        keeps what it puts out for them apart (`keeps_streams`), and none do where tasks are connected above.
+        """
+        if self.connects_tasks:
+            return []
+        bottoms = self.bottom.private_weights if self.sharing.keeps_streams else []
+        return [*self.sharing.private_weights, *bottoms]
+
+    def representation_shape(self) -> Shape | None:
+        """Shape of the last representation that all tasks read inside the sharing layer; `None` if there is none."""
+        bottom = self.bottom.compute_output_shape(self.embedding.compute_output_shape())
+        return self.sharing.representation_shape(bottom) if bottom[1] == 1 else None
+
+    # === Config ===
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "inputs": self.inputs.to_dict(),
+            "bottom": keras.saving.serialize_keras_object(self.bottom),
+            "sharing": keras.saving.serialize_keras_object(self.sharing),
+            "tower_units": list(self.tower_units),
+            "dropout": self.dropout,
+            "embedding_dim": self.embedding_dim,
+            "transfer": keras.saving.serialize_keras_object(self.transfer),
+            "chain": self.chain,
+            "expectation_weight": self.expectation_weight,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "MultiTaskNetwork":
+        config = dict(config)
+        for part in ("bottom", "sharing", "transfer"):
+            config[part] = keras.saving.deserialize_keras_object(config.get(part))
+        return cls(**config)
