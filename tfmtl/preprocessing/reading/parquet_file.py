@@ -1,5 +1,6 @@
 """Parquet files to Arrow batches."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -65,23 +66,34 @@ def _with_long_values(stream: Any, metadata: Any, group: int, coded: Sequence[st
 
     A dictionary comes whole with the first row.
     """
-    found = []
+    if not coded or not metadata.row_group(group).num_rows:
+        return []
+    try:  # all of them at once: opening a file costs more than looking at a dictionary
+        first = _first_row(stream, metadata, group, coded)
+    except pa.ArrowNotImplementedError:
+        first = {}
+        for path in coded:
+            with contextlib.suppress(pa.ArrowNotImplementedError):  # a list whose dictionaries change
+                first |= _first_row(stream, metadata, group, [path])
     names = {metadata.schema.column(index).path: index for index in range(metadata.num_columns)}
-    for path in coded:
-        try:
-            [row] = itertools.islice(_open(stream, metadata, [path]).iter_batches(1, [group], [path]), 1)
-        except (pa.ArrowNotImplementedError, ValueError):  # a list whose dictionaries change; a group without rows
-            continue
-        values = row.column(0)
-        while is_list(values.type):
-            values = values.values
-        if not pa.types.is_dictionary(values.type) or not len(values.dictionary):
-            continue
-        longest = pc.max(pc.binary_length(plain(values.dictionary))).as_py() or 0
-        chunk = metadata.row_group(group).column(names[path])
-        if longest * chunk.num_values > MOST_BATCH_BYTES:
+    found = []
+    for path, longest in first.items():
+        if longest * metadata.row_group(group).column(names[path]).num_values > MOST_BATCH_BYTES:
             found.append(path)
     return found
+
+
+def _first_row(stream: Any, metadata: Any, group: int, coded: Sequence[str]) -> dict[str, int]:
+    """Text's place -> bytes of the longest value in its dictionary, for those that come with one."""
+    [row] = itertools.islice(_open(stream, metadata, coded).iter_batches(1, [group], list(coded)), 1)
+    longest = {}
+    for path in coded:
+        values = row.column(path.partition(".")[0])
+        while is_list(values.type):
+            values = values.values
+        if pa.types.is_dictionary(values.type) and len(values.dictionary):
+            longest[path] = pc.max(pc.binary_length(plain(values.dictionary))).as_py() or 0
+    return longest
 
 
 def _open(stream: Any, metadata: Any, coded: Sequence[str]) -> Any:
