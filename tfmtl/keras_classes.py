@@ -20,7 +20,8 @@ MODULES = {
     """,
     "tfmtl.models": """
     ASAM Adagrad AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG
-    LazyAdam MGDA MultiTaskModel NashMTL PCGrad RandomWeights RowWiseAdagrad SAM SGD Split UPGrad UncertaintyWeights
+    LazyAdam MGDA MultiTaskModel MultiTaskNetwork NashMTL PCGrad RandomWeights RowWiseAdagrad SAM SGD Split UPGrad
+    UncertaintyWeights
     """,
     "tfmtl.metrics.histogram_auc": "HistogramAUC",
     "tfmtl.metrics.masked_rmse": "MaskedRMSE",

@@ -23,6 +23,7 @@ from tfmtl.models import PRESETS, from_preset
 OTHER = {
     "adaptive": False,
     "behavior_dim": 0,
+    "bottom": "tfmtl.layers:SoftSelectionBottom",
     "chain": "dependence",
     "correlation": "cosine",
     "cross_rank": 2,
@@ -161,7 +162,7 @@ def test_unknown_option(option: str, hint: str) -> None:
         from_preset("mmoe", tiny_inputs(), **{option: 3})
     assert str(caught.value) == (
         "from_preset: `options` must be among ['num_experts', 'top_k', 'load_balance_weight', 'hidden_units', "
-        "'tower_units', 'pooling', 'dropout'] "
+        "'tower_units', 'pooling', 'bottom', 'dropout'] "
         f"for preset 'mmoe'. Received: options={{'{option}': 3}}. Use these.{hint}"
     )
 
