@@ -47,7 +47,8 @@ class TrainOptions:
             keeps this share, say 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
             themselves.
         checkpoint_every: int or None. Steps between two checkpoints inside an epoch, on one machine; the end of an
-            epoch always has one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
+            epoch always has one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of
+            the time.
         deterministic: bool. Run only those kernels of TensorFlow that give the same bits every time. Without it a run
             that was killed still goes on, but may end with other last bits. Says nothing with strategy
             parameter_server. Defaults to `True`.
