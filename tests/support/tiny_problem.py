@@ -47,8 +47,8 @@ def tiny_problem(**changes: Any) -> Problem:
             SequenceFeature("bought", ("item",), when="buy == 1", max_length=4, time_gap_buckets=0),
         ),
         "tasks": (
-            BinaryTask("click"),
-            BinaryTask("buy", parent="click", weight=2.0),
+            BinaryTask("click", known_at_event=True),
+            BinaryTask("buy", parent="click", weight=2.0, known_at_event=True),
             RegressionTask("watch", label="seconds", sample_space="click == 1", weight=0.5),
         ),
         "split": Split(valid=0.2, test=0.2),

@@ -31,7 +31,7 @@ from tfmtl.training.table_memory import check_table_memory
 from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_state import fits, restore_state
 from tfmtl.training.weight_average import WeightAverage
-from tfmtl.training.workers import is_chief, is_one_of_several, own_folder
+from tfmtl.training.workers import all_say, is_chief, is_one_of_several, own_folder
 
 _EVAL_BATCH = 4096
 _ADAM_SLOTS = 2
@@ -60,7 +60,9 @@ def fit(
 
     With strategy `"multi_worker"` every worker calls this with the same arguments and returns the same model; the
     chief alone writes to its `output`, others to a folder that goes when they end. With `"parameter_server"` it does
-    not return but on the chief. With either a run that was killed starts anew, and `deterministic` says nothing.
+    not return but on the chief. With either there is a checkpoint at the end of every epoch and none between. A run
+    that was killed goes on from there when all processes are started again: with `"multi_worker"` to the same bits,
+    and only if all workers see `output`; with `"parameter_server"`, whose steps have no fixed order, to others.
 
     Args:
         data: `PreparedData`.
@@ -82,11 +84,12 @@ def fit(
     """
     options = options or TrainOptions()
     strategy = get_strategy(options.strategy)  # several workers have to find each other before all else
-    alone = not is_one_of_several(strategy)
     verbose = verbose if is_chief(strategy) else 0
     folder = RunFolder(own_folder(strategy, Path(output)), options, data)
+    if not is_chief(strategy):
+        folder.take_over(RunFolder(Path(output), options, data))
     with folder.locked(), data.damage_named():
-        return _fit(data, folder, options, strategy, callbacks, verbose, fresh or not alone)
+        return _fit(data, folder, options, strategy, callbacks, verbose, fresh)
 
 
 def _fit(
@@ -102,7 +105,11 @@ def _fit(
     alone = not is_one_of_several(strategy)
     progress = Progress() if fresh else folder.progress() or Progress()
     resumes = bool(progress.epoch or progress.step)
-    if folder.is_finished() and not resumes and not fresh:
+    is_finished = folder.is_finished() and not resumes and not fresh
+    if not all_say(strategy, -1 if is_finished else progress.epoch):
+        _say(verbose, f"Trains anew: a worker does not see the state in '{folder.path}'. Give a folder that all see.")
+        fresh, progress, resumes, is_finished = True, Progress(), False, False
+    if is_finished:
         folder.drop_unfinished()  # it may have been killed after its last file and before this
         _say(verbose, f"Nothing to do: '{folder.model}' is of these options and data. To train anew: fresh (--fresh).")
         with strategy.scope():
@@ -110,7 +117,7 @@ def _fit(
     if not data.num_examples("train"):
         raise ValueError(error_text("fit", "data", "have training examples", str(data.directory), "Check its split."))
     memory = check_table_memory(data.inputs, _ADAM_SLOTS, force=not options.memory_check)
-    if options.deterministic and alone:
+    if options.deterministic and options.strategy != "parameter_server":
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
     with strategy.scope():
@@ -142,6 +149,10 @@ def _fit(
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
     further = [*callbacks, average] if average else callbacks
+    others = [*_callbacks(folder, progress, steps, monitor, options, data, model), *further]
+    keep_state = KeepState(
+        folder, progress, steps, options.checkpoint_every, others, within_epochs=alone, writes=is_chief(strategy)
+    )
     if not progress.stopped and progress.epoch < options.epochs:
         model.fit(
             data.train_epochs(options.batch_size, options.seed, progress.epoch, progress.step),
@@ -149,7 +160,7 @@ def _fit(
             initial_epoch=progress.epoch,
             epochs=options.epochs,
             steps_per_epoch=steps,
-            callbacks=_callbacks(folder, progress, steps, monitor, options, data, model, further, alone),
+            callbacks=[*others, keep_state],
             verbose=verbose,
         )
     if not monitor:
@@ -224,8 +235,6 @@ def _callbacks(
     options: TrainOptions,
     data: PreparedData,
     model: MultiTaskModel,
-    further: Sequence[keras.callbacks.Callback],
-    alone: bool,
 ) -> list[keras.callbacks.Callback]:
     def explain(epoch: int, step: int | None) -> str:
         if step is None:
@@ -248,8 +257,7 @@ def _callbacks(
         own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
-    others = [*own, *further]
-    return [*others, KeepState(folder, progress, steps, options.checkpoint_every, others, checkpoints=alone)]
+    return own
 
 
 def _record(

@@ -30,7 +30,8 @@ class KeepState(keras.callbacks.Callback):
         every: int or None. Steps between two checkpoints inside an epoch; `None` means every five minutes, or less
             often if that took more than 5 % of the time. At the end of an epoch there always is one.
         callbacks: all other callbacks; those with `get_state` and `set_state` (plain values) are kept too.
-        checkpoints: bool. Whether to write checkpoints at all, beside `history.csv`. Defaults to `True`.
+        within_epochs: bool. Whether there may be checkpoints inside an epoch. Defaults to `True`.
+        writes: bool. Whether to write checkpoints at all, beside `history.csv`. Defaults to `True`.
     """
 
     def __init__(
@@ -40,14 +41,16 @@ class KeepState(keras.callbacks.Callback):
         steps: int,
         every: int | None,
         callbacks: Sequence[keras.callbacks.Callback],
-        checkpoints: bool = True,
+        within_epochs: bool = True,
+        writes: bool = True,
     ) -> None:
         super().__init__()
         self.progress = progress
         self._folder = folder
         self._steps = steps
         self._every = every
-        self._checkpoints = checkpoints
+        self._within_epochs = within_epochs
+        self._writes = writes
         self._parts = {str(n): part for n, part in enumerate(callbacks) if hasattr(part, "set_state")}
         self._resumes = bool(progress.epoch or progress.step)
         self._pause = _SECONDS
@@ -81,6 +84,8 @@ class KeepState(keras.callbacks.Callback):
         self._save()
 
     def _is_due(self) -> bool:
+        if not self._within_epochs:
+            return False
         if self._every is not None:
             return self.progress.step % self._every == 0
         return time.monotonic() - self._saved >= self._pause
@@ -88,7 +93,7 @@ class KeepState(keras.callbacks.Callback):
     def _save(self) -> None:
         began = time.monotonic()
         self.progress.seconds = self._before + began - self._started
-        if not self._checkpoints:
+        if not self._writes:
             return
         self.progress.callbacks = {name: part.get_state() for name, part in self._parts.items()}
         self._folder.unfinished.mkdir(exist_ok=True)

@@ -139,6 +139,14 @@ class RunFolder:
             for events in (self.tensorboard / curve).glob("events.out.tfevents.*"):
                 events.unlink()
 
+    def take_over(self, other: "RunFolder") -> None:
+        """Copies what this very run has in the chief's folder, so that a worker goes on from the same state."""
+        for name in (self.model.name, self.record.name):
+            with suppress(OSError):
+                shutil.copyfile(other.path / name, self.path / name)
+        with suppress(OSError):
+            shutil.copytree(other.unfinished, self.unfinished)
+
     def drop_other_runs(self) -> None:
         """Removes what runs of other options left unfinished: called when this one has a state of its own."""
         for folder in self.path.glob(_UNFINISHED_RUN):

@@ -46,10 +46,12 @@ class TrainOptions:
         ema_momentum: float or None. Measure and keep the exponential moving average of the weights, of which each step
             keeps this share, say 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
             themselves.
-        checkpoint_every: int or None. Steps between two checkpoints inside an epoch; the end of an epoch always has
-            one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of the time.
+        checkpoint_every: int or None. Steps between two checkpoints inside an epoch, on one machine; the end of an
+            epoch always has one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of
+            the time.
         deterministic: bool. Run only those kernels of TensorFlow that give the same bits every time. Without it a run
-            that was killed still goes on, but may end with other last bits. Defaults to `True`.
+            that was killed still goes on, but may end with other last bits. Says nothing with strategy
+            parameter_server. Defaults to `True`.
         memory_check: bool. Refuse embedding tables that do not fit into memory. Defaults to `True`.
         balancing: str or None. How to balance tasks that conflict: a name in `tfmtl.balancing.BALANCERS`, such as
             pcgrad or uncertainty. Defaults to `None`: the tasks' weights alone.

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfmtl.core.replicas import sum_over_replicas
+
 _SCRATCH: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when the process ends
 
 
@@ -32,3 +34,16 @@ def own_folder(strategy: tf.distribute.Strategy, output: Path) -> Path:
         return output
     _SCRATCH.append(tempfile.TemporaryDirectory(prefix="worker_"))
     return Path(_SCRATCH[-1].name)
+
+
+def all_say(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether all processes that run this program ask with the same number; each of them has to ask."""
+    if strategy.num_replicas_in_sync == 1 or not is_one_of_several(strategy):
+        return True
+
+    def moments() -> tf.Tensor:
+        return sum_over_replicas(tf.constant([1.0, number, number**2]))  # made here, so that it lies on the replica
+
+    found = tf.function(lambda: strategy.run(moments))()
+    replicas, total, squares = strategy.experimental_local_results(found)[0].numpy().tolist()
+    return bool(replicas * squares == total**2)  # their variance is 0
