@@ -24,6 +24,7 @@ MODULES = {
     UncertaintyWeights
     """,
     "tfmtl.metrics.histogram_auc": "HistogramAUC",
+    "tfmtl.metrics.masked_mean": "MaskedMean",
     "tfmtl.metrics.masked_rmse": "MaskedRMSE",
     "tfmtl.operators": """
     ConvBranch HyperBranch MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk PeriodicInitialCondition

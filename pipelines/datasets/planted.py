@@ -149,7 +149,7 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
         SequenceFeature(name=behavior, columns=viewed.columns, when=f"{task} == 1", max_length=max_length)
         for task, behavior in behaviors.items()
     ]
-    tasks = tuple(map(BinaryTask, behaviors))
+    tasks = tuple(BinaryTask(behavior, known_at_event=True) for behavior in behaviors)
     return replace(problem, features=features, tasks=tasks, sequences=(viewed, *sequences))
 
 

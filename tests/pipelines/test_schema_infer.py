@@ -1,10 +1,7 @@
 """`tfmtl schema infer`: what it guesses, why, and that the guess runs."""
 
-import gzip
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +10,10 @@ import pytest
 
 from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
+from tests.support.csv_columns import write_csv
+from tests.support.shop_columns import ROWS, shop_columns
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
-from tfmtl.proposal.proposal import propose
 from tfmtl.proposal.sample import read_sample
 from tfmtl.schema import (
     CategoricalFeature,
@@ -27,43 +25,6 @@ from tfmtl.schema import (
     RegressionTask,
     TimePartFeature,
 )
-
-ROWS = 400
-
-
-def _shop(rows: int = ROWS) -> dict[str, Any]:
-    """A log as shops keep it: 20 users, 30 items of 3 kinds."""
-    rng = np.random.default_rng(0)
-    users, items = rng.integers(0, 20, rows), rng.integers(0, 30, rows)
-    click = (rng.random(rows) < 0.4).astype(int)
-    return {
-        "row_id": np.arange(rows),
-        "user_id": users + 1000,
-        "viewItemID": [f"i{item}" for item in items],
-        "ts": 1_600_000_000_000 + np.sort(rng.integers(0, 10**9, rows)),
-        "country": np.array(["NL", "ES", "FR"])[users % 3],
-        "kind": items % 3,
-        "tags": [f"t{item % 4};t{item % 7}" for item in items],
-        "price": np.round(np.exp(rng.normal(3, 1, rows)), 2),
-        "age": np.round(rng.normal(50, 8, rows), 1),
-        "visits": np.where(rng.random(rows) < 0.7, 0, rng.integers(1, 900, rows)),
-        "title": [f"a long title of {n} words about item {n * 7919 % rows}" for n in range(rows)],
-        "shop": "one",
-        "empty": [None] * rows,
-        "click": click,
-        "is_buy": click * (rng.random(rows) < 0.5),
-        "watch_seconds": np.round(rng.exponential(9, rows), 2),
-    }
-
-
-def _csv(path: Path, columns: Mapping[str, Sequence[Any]], separator: str = ",") -> Path:
-    rows = len(next(value for value in columns.values() if not isinstance(value, str)))
-    cells = [[value] * rows if isinstance(value, str) else list(value) for value in columns.values()]
-    lines = [separator.join(columns)]
-    lines += [separator.join("" if cell is None else str(cell) for cell in row) for row in zip(*cells, strict=True)]
-    content = "".join(f"{line}\n" for line in lines).encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
-    return path
 
 
 def _infer(tmp_path: Path, file: object, *options: str) -> tuple[Problem, str]:
@@ -81,12 +42,12 @@ def _refused(tmp_path: Path, file: object, *options: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.csv.gz", "log.parquet"])
-def test_a_shop(tmp_path: Path, name: str) -> None:
+def test_ashop_columns(tmp_path: Path, name: str) -> None:
     if name.endswith("parquet"):
-        columns = {key: [value] * ROWS if isinstance(value, str) else value for key, value in _shop().items()}
+        columns = {key: [value] * ROWS if isinstance(value, str) else value for key, value in shop_columns().items()}
         parquet.write_table(pa.table(columns), tmp_path / name)
     else:
-        _csv(tmp_path / name, _shop(), "\t" if ".tsv" in name else ",")
+        write_csv(tmp_path / name, shop_columns(), "\t" if ".tsv" in name else ",")
     problem, text = _infer(tmp_path, tmp_path / name, "--label", "click", "--label", "is_buy")
     assert problem.name == "log"
     assert (problem.keys.user, problem.keys.time, problem.keys.time_unit) == ("user_id", "ts", "ms")
@@ -127,7 +88,7 @@ def test_a_shop(tmp_path: Path, name: str) -> None:
 
 def test_without_a_label_only_labels_are_missing(tmp_path: Path) -> None:
     output = tmp_path / "problem.yaml"
-    result = tfmtl("schema", "infer", _csv(tmp_path / "log.csv", _shop()), "-o", output)
+    result = tfmtl("schema", "infer", write_csv(tmp_path / "log.csv", shop_columns()), "-o", output)
     assert "It needs labels: name them there, or run again with --label. Candidates: click (" in result.out
     with pytest.raises(ProblemError, match="tasks: must be a list"):
         Problem.load(output)
@@ -139,14 +100,14 @@ def test_without_a_label_only_labels_are_missing(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "problem.yaml").write_text("mine")
-    result = tfmtl("schema", "infer", _csv(tmp_path / "log.csv", _shop()), "-o", tmp_path / "problem.yaml")
+    result = tfmtl("schema", "infer", write_csv(tmp_path / "log.csv", shop_columns()), "-o", tmp_path / "problem.yaml")
     assert (result.code, "is there already" in result.err) == (2, True)
     assert (tmp_path / "problem.yaml").read_text() == "mine"
 
 
 def test_named_keys_go_before_guesses(tmp_path: Path) -> None:
     columns = {"who": np.arange(60) % 5, "what": np.arange(60) % 7, "t": np.arange(60) * 3, "y": np.arange(60) / 7}
-    file = _csv(tmp_path / "log.csv", columns)
+    file = write_csv(tmp_path / "log.csv", columns)
     problem, text = _infer(tmp_path, file, "--label", "y", "--user", "who", "--time", "t", "--item", "what")
     assert (problem.keys.user, problem.keys.time, problem.tasks[0].kind) == ("who", "t", "regression")
     assert problem.sequences[0].columns == ("what",)
@@ -158,21 +119,21 @@ def test_named_keys_go_before_guesses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("times", "unit"), [("1600000{:03d}", "s"), ("1600000{:03d}123", "ms")])
 def test_the_unit_of_the_time(tmp_path: Path, times: str, unit: str) -> None:
     columns = {"uid": np.arange(90) % 4, "time": [times.format(i) for i in range(90)], "y": np.arange(90) % 2}
-    problem, _ = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", unit)
 
 
 def test_times_in_another_form(tmp_path: Path) -> None:
     columns = {"uid": np.arange(90) % 4, "x": np.arange(90) % 9, "y": np.arange(90) % 2}
     micro = {**columns, "time": [f"1600000{i:03d}123456" for i in range(90)]}
-    problem, _ = _infer(tmp_path, _csv(tmp_path / "a.csv", micro), "--label", "y")
+    problem, _ = _infer(tmp_path, write_csv(tmp_path / "a.csv", micro), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "us")
     written = {**columns, "time": [f"2020-09-{i % 30 + 1:02d} 10:00:00" for i in range(90)]}
-    problem, text = _infer(tmp_path, _csv(tmp_path / "b.csv", written), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", written), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "s")
     assert "time: ISO text, read as seconds since 1970; without a zone it is UTC" in text
     odd = {**columns, "time": [f"{i % 30 + 1:02d}.09.2020" for i in range(90)]}
-    problem, text = _infer(tmp_path, _csv(tmp_path / "d.csv", odd), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "d.csv", odd), "--label", "y")
     assert problem.keys.time is None
     assert "time is a date written as text: write it as ISO text" in text
     stamps = {**columns, "time": pa.array(np.arange(90) * 10**12, pa.timestamp("us"))}
@@ -189,7 +150,7 @@ def test_behaviors_sort_the_histories(tmp_path: Path) -> None:
         "timestamp": 1_433_221_332_117 + np.arange(90),
         "transactionid": np.where(np.arange(90) % 4 == 3, np.arange(90), -1),
     }
-    problem, text = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "transactionid")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "transactionid")
     assert [sequence.when for sequence in problem.sequences] == [
         "event == 'view'",
         "event == 'addtocart'",
@@ -205,10 +166,10 @@ def test_a_named_key_is_a_name(tmp_path: Path) -> None:
         "sku": np.arange(90) % 30,
         "y": np.arange(90) % 2,
     }
-    problem, _ = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y", "--item", "sku")
+    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y", "--item", "sku")
     assert problem.feature("sku").kind == "categorical"
     del columns["sku"]
-    problem, text = _infer(tmp_path, _csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
     assert problem.sequences == ()
     assert "no sequences: no column of what is shown or bought was found (--item names it)" in text
 
@@ -219,7 +180,7 @@ def test_what_the_log_tells_of_the_future(tmp_path: Path) -> None:
     number = np.arange(90)
     columns = {"uid": number % 4, "ts": ts, "itemid": number % 9, "g": gaps * 1000, "days_to_return": ts % 11}
     columns |= {"event_type": number % 3 + 1, "x": number % 7, "y": number % 2}
-    problem, text = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert {feature.name for feature in problem.features if feature.columns} == {"uid", "itemid", "x"}
     for reason in (
         "g is the time to the user's next row",
@@ -238,7 +199,7 @@ def test_nulls_with_a_name_and_lists_as_text(tmp_path: Path) -> None:
         "tags": ["['a' 'b']", "[]", "['c']"] * 30,
         "y": np.arange(90) % 2,
     }
-    problem, text = _infer(tmp_path, _csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert problem.missing == ("\\N",)
     tags = problem.feature("tags")
     assert isinstance(tags, CategoricalFeature)
@@ -269,10 +230,10 @@ def test_a_column_that_says_the_split(tmp_path: Path) -> None:
         "y": np.arange(90) % 2,
         "part": np.array(["train", "valid", "test"])[np.arange(90) % 3],
     }
-    problem, _ = _infer(tmp_path, _csv(tmp_path / "a.csv", columns), "--label", "y")
+    problem, _ = _infer(tmp_path, write_csv(tmp_path / "a.csv", columns), "--label", "y")
     assert (problem.split.by, problem.split.column) == ("column", "part")
     columns["part"] = np.array(["train", "test"])[np.arange(90) % 2]
-    problem, text = _infer(tmp_path, _csv(tmp_path / "b.csv", columns), "--label", "y")
+    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", columns), "--label", "y")
     assert problem.split.by == "row"
     assert "'part' says train and so on, but never valid" in text
     assert [feature.name for feature in problem.features] == ["x"]
@@ -349,46 +310,6 @@ def test_bad_files(tmp_path: Path, content: str, options: list[str], reason: str
 # === The sample ===
 
 
-@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.parquet"])
-def test_a_large_file_is_sampled_all_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr("tfmtl.proposal.sample._PART_BYTES", 1 << 10)
-    numbers = np.arange(50_000)
-    if name.endswith("parquet"):
-        parquet.write_table(pa.table({"n": numbers, "m": numbers % 7}), tmp_path / name, row_group_size=1500)
-    else:
-        _csv(tmp_path / name, {"n": numbers, "m": numbers % 7})
-    sample = read_sample([str(tmp_path / name)], 1000)
-    seen = np.array([int(value) for value in sample.rows["n"].to_pylist()])
-    assert 500 < len(seen) <= 1100
-    assert np.all(np.isin(seen, numbers))
-    assert len(np.unique(seen)) == len(seen)
-    assert len(np.unique(seen // 5_000)) >= 8  # of ten tenths
-    assert abs(sample.total_rows - 50_000) < 1_500
-    if name.endswith("parquet"):
-        assert sample.total_rows == 50_000
-
-
-def test_many_files_and_files_of_different_tables(tmp_path: Path) -> None:
-    for number in range(45):
-        _csv(tmp_path / f"{number:02d}.csv", {"n": [number] * 10, "m": range(10)})
-    sample = read_sample([str(tmp_path)], 60)
-    assert (sample.num_files, sample.files_read, sample.total_rows) == (45, 20, 450)
-    assert len(set(sample.rows["n"].to_pylist())) == 20
-    _csv(tmp_path / "44.csv", {"n": [1], "other": [2]})
-    with pytest.raises(ValueError, match=r"44\.csv' must have the columns of"):
-        read_sample([str(tmp_path)])
-
-
-def test_many_values_are_hashed_by_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tfmtl.proposal.feature_guess._HASH_FROM", 10_000)
-    rng = np.random.default_rng(0)
-    _csv(tmp_path / "log.csv", {"item_id": rng.integers(0, 40_000, 30_000), "y": rng.integers(0, 2, 30_000)})
-    sample = read_sample([str(tmp_path / "log.csv")], 3_000)
-    [feature] = propose(sample, ["y"]).features
-    assert feature.values["hash_buckets"] == 1 << 20
-    assert "or more in all; hashed" in feature.why
-
-
 # === Real files ===
 
 needs_data = pytest.mark.skipif("TFMTL_DATA" not in os.environ, reason="TFMTL_DATA names no folder with the files")
@@ -431,14 +352,14 @@ def test_every_real_file_with_a_header_loads(tmp_path: Path) -> None:
 
 def test_columns_that_cannot_be_names_go_all_the_way(tmp_path: Path) -> None:
     """A history of them too; only the time has to be called plainly, as requests name it."""
-    shop = _shop()
+    shop = shop_columns()
     renamed = {"user_id": "User ID", "viewItemID": "Item ID", "click": "Click?", "price": "Unit price"}
     log = {renamed.get(name, name): values for name, values in shop.items()}
-    problem, _ = _infer(tmp_path, _csv(tmp_path / "log.csv", log), "--label", "Click?", "--item", "Item ID")
+    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", log), "--label", "Click?", "--item", "Item ID")
     assert problem.keys.user == "User ID"
     assert problem.sequences[0].columns[0] == "Item_ID"
     assert all("Click" not in (sequence.when or "") for sequence in problem.sequences)  # no condition can name it
-    again, _ = _infer(tmp_path, _csv(tmp_path / "plain.csv", shop), "--label", "click", "--item", "viewItemID")
+    again, _ = _infer(tmp_path, write_csv(tmp_path / "plain.csv", shop), "--label", "click", "--item", "viewItemID")
     outputs = []
     for name, each in (("log", problem), ("plain", again)):
         preprocess(each, [str(tmp_path / f"{name}.csv")], str(tmp_path / name), num_shards=1)
@@ -453,6 +374,6 @@ def test_columns_that_cannot_be_names_go_all_the_way(tmp_path: Path) -> None:
     assert len(outputs[0]) == 3
     for one, other in zip(*outputs, strict=True):
         np.testing.assert_array_equal(one, other)
-    times = _csv(tmp_path / "times.csv", {"a time": shop["ts"], "x": shop["age"], "y": shop["click"]})
+    times = write_csv(tmp_path / "times.csv", {"a time": shop["ts"], "x": shop["age"], "y": shop["click"]})
     (tmp_path / "problem.yaml").unlink()
     assert "Received: 'a time'. Rename it in the log, such as to 'a_time'." in _refused(tmp_path, times, "--label", "y")

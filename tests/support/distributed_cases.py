@@ -1,9 +1,11 @@
 """Small training runs that give the same numbers however many replicas share the work."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.support.tiny_problem import tiny_model, whole_split
@@ -71,6 +73,15 @@ def train(
         found |= {f"{name}/weights/{n}": value for n, value in enumerate(model.get_weights())}
         found |= {f"{name}/moved/{n}": value - start[n] for n, value in enumerate(model.get_weights())}
     return {prefix + name: value for name, value in found.items()}
+
+
+def assert_same_report(one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
+    """Checks that two evaluations found the same, what a constant scores included."""
+    assert set(one) == set(other)
+    for task, metrics in other.items():
+        for found, expected in ((one[task], metrics), (one[task]["baseline"], metrics["baseline"])):
+            numbers = {name: value for name, value in expected.items() if name != "baseline"}
+            assert {name: found[name] for name in numbers} == pytest.approx(numbers, rel=1e-5), task
 
 
 def row_adam() -> LazyAdam:

@@ -93,13 +93,16 @@ class ServingModule(tf.Module):
         def predict(features: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return answers.of_tensors(model(features, training=False))
 
-        def raw_output(task: str, features: Mapping[str, tf.Tensor]) -> tf.Tensor:
-            return model.task_chain.marginals(model.raw_outputs(features))[task]
+        def answer(
+            task: str, signature: Signature, features: Mapping[str, tf.Tensor], given: Mapping[str, tf.Tensor]
+        ) -> Mapping[str, tf.Tensor]:
+            raw = model.task_chain.marginals(model.raw_outputs(features))[task]
+            found: Mapping[str, tf.Tensor] = signature.answer(model.heads[task], raw, given)
+            return found
 
         self._predict = predict
-        self._raw_output = raw_output
+        self._answer = answer
         self._further = own_signatures(answers)
-        self._heads = dict(model.heads)
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""
@@ -141,8 +144,7 @@ class ServingModule(tf.Module):
         @tf.function(autograph=False)
         def own(**given: tf.Tensor) -> Mapping[str, tf.Tensor]:
             features = {key: value for key, value in given.items() if key not in signature.inputs}
-            raw = self._raw_output(task, self.transform(features))
-            return signature.answer(self._heads[task], raw, given)
+            return self._answer(task, signature, self.transform(features), given)
 
         return own.get_concrete_function(**raw_signature(self._problem), **signature.inputs)
 

@@ -55,6 +55,7 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
         "signature.json",
         "prediction_service.protoset",
         "requests",
+        "times.json",
     }
     assert Problem.load(extra / "problem.yaml") == tiny_data.problem
     for path in (version / "assets").iterdir():

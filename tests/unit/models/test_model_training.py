@@ -57,7 +57,9 @@ def test_task_losses_shown_do_not_depend_on_the_batches(tiny_data: PreparedData)
     }
     for other in others:
         for name in set(whole) - {"loss"}:
-            assert other[name] == pytest.approx(whole[name], rel=1e-5), name
+            # Batches of other sizes round otherwise, which may turn a pair of scores round.
+            bound = {"abs": 1e-3} if name.endswith("auc") else {"rel": 1e-5}
+            assert other[name] == pytest.approx(whole[name], **bound), name
 
 
 def test_loss_shown_is_the_mean_over_rows_of_the_batches_losses(tiny_data: PreparedData) -> None:

