@@ -255,7 +255,7 @@ def test_predict_takes_the_requests_that_preprocessing_keeps(demo: tuple[Path, s
         assert nested.out == tfmtl("predict", output / "model", tmp_path / name).out
     (tmp_path / "cut.gz").write_bytes(gzip.compress(bare)[:-20])
     cut = tfmtl("predict", output / "model", tmp_path / "cut.gz")
-    assert cut.code != 0 and "is not whole gzip" in cut.err
+    assert cut.code == 2 and "is not whole gzip" in cut.err
 
 
 def test_first_line_finds_the_error_in_a_workers_traceback() -> None:
