@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -59,7 +60,7 @@ def extend_statistics(
         counts: merged counts of the new log's training rows.
     """
     found = joined_states(behavior.extend(statistics, counts) for behavior in fitting(problem) if behavior.extends)
-    changed = {
+    changed: dict[str, Any] = {
         part: {**getattr(statistics, part), **values}
         for part, values in found.items()
         if part != "notes" and any(getattr(statistics, part).get(name) != value for name, value in values.items())
