@@ -13,7 +13,7 @@ from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SharedBottomRepresentation(BottomLayer):
+class ConcatenationBottom(BottomLayer):
     """Concatenates the fields and the pooled behavior sequences.
 
     Shapes: B batch, F fields, J behaviors, L sequence length, D embedding width.
