@@ -45,6 +45,12 @@ class SoftSelectionBottom(BottomLayer):
         ValueError: If a size is not positive, `pooling` is unknown, or at build if a shape does not fit.
         TypeError: If a size is not an int or a switch not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SoftSelectionBottom(num_tasks=2)({"fields": keras.ops.ones((8, 6, 4))}).shape
+    TensorShape([8, 2, 24])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1 and fig. 2a. The paper has no behavior
         sequences: that a pooled one is treated as a field is our reading.

@@ -60,6 +60,12 @@ class CGC(SharingLayer):
             `(B, 1, H)`, `(B, T, H)` and `(B, T + 1, H)`.
         TypeError: If a size is not an int or `use_shared_gate` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.CGC(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Tang et al. 2020 (PLE), https://doi.org/10.1145/3383313.3412236, eq. 1-3 and, for the shared gate, 4-6. What
         the shared experts read where S = T is our reading: the paper's tasks start from one representation.

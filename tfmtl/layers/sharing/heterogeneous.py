@@ -79,6 +79,13 @@ class HeterogeneousExperts(SharingLayer):
             have another shape or H is not a multiple of `field_dim`.
         TypeError: If a size is not an int or `mappings` not a sequence.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> layer = tfmtl.layers.HeterogeneousExperts(num_tasks=2, field_dim=4, hidden_units=(4,))
+    >>> layer(keras.ops.ones((8, 1, 24))).shape
+    TensorShape([8, 2, 168])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 2-9. Eq. 6 adds up two sigmoids, which is no
         probability: this layer is made for one sigmoid of the two logits' sum. That, what the mappings are and how

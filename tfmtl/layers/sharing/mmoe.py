@@ -49,6 +49,12 @@ class MMoE(SharingLayer):
             `load_balance_weight` negative, or at build if the inputs are neither `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.MMoE(num_tasks=2, num_experts=3, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007.
     """

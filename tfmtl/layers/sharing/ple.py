@@ -45,6 +45,12 @@ class PLE(SharingLayer):
             `(B, 1, H)`, `(B, T, H)` and `(B, T + 1, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.PLE(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Tang et al. 2020 (PLE), https://doi.org/10.1145/3383313.3412236, section 4.2.
     """

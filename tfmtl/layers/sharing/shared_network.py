@@ -43,6 +43,12 @@ class SharedNetwork(SharingLayer):
             `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SharedNetwork(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Caruana 1997, Multitask Learning, https://doi.org/10.1023/A:1007379606734.
     """

@@ -36,6 +36,12 @@ class SingleTask(SharingLayer):
         ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are neither
             `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SingleTask(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
     """
 
     def __init__(
