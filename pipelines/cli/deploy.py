@@ -10,7 +10,7 @@ from serving.served_name import served_name
 
 
 def deploy_files(
-    models: Annotated[list[Path], typer.Argument(help="Output folders of `tfmtl export`, one a model.")],
+    models: Annotated[list[Path], typer.Argument(help="Output folders of `tfmtl export`, one per model.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the files go.")],
     canary: Annotated[
         bool, typer.Option("--canary", help="Label the newest version canary, the one before it stable.")

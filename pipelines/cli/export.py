@@ -66,7 +66,7 @@ def _prove(version: Path) -> None:
 
 def predict(
     model: ModelFolder,
-    requests: Annotated[Path, typer.Argument(help="JSON lines, also .gz: one object of raw features a line.")],
+    requests: Annotated[Path, typer.Argument(help="JSON lines, also .gz: one object of raw features per line.")],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="File for the answers, as JSON lines. Default: the screen."),

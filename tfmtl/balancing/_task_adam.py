@@ -1,4 +1,4 @@
-"""Adam for one parameter a task, where a task without a label stands still."""
+"""Adam for one parameter per task, where a task without a label stands still."""
 
 import tensorflow as tf
 

@@ -60,7 +60,7 @@ def _inverse_root(values: Tensor, vectors: Tensor, independent: Tensor, norms: T
 
     Args:
         values: eigenvalues of the cosines, `(T,)`.
-        vectors: their eigenvectors, one a row.
+        vectors: their eigenvectors, one per row.
         independent: bool `(T,)`, which eigenvalues are not 0.
         norms: of the gradients, positive.
     """

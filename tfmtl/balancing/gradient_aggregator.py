@@ -29,7 +29,7 @@ class GradientAggregator(Balancer):
         """Combines gradients given as a matrix, for use without a training step; moves the state on.
 
         Args:
-            matrix: float `(T, P)`, one gradient a row.
+            matrix: float `(T, P)`, one gradient per row.
 
         Returns:
             float `(P,)` of the type of `matrix`: `weights(M M^T) M`.

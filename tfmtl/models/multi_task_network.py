@@ -48,7 +48,7 @@ class MultiTaskNetwork(keras.Model):
         features: dict of tensors, as `PreparedData` yields them.
 
     Returns:
-        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number a row.
+        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number per row.
 
     Raises:
         TypeError: If a width is not an int, or a part has another type.

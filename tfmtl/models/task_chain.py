@@ -91,7 +91,7 @@ class TaskChain:
         return found
 
     def counted_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The labels whose number a task's loss is divided by.
+        """The labels by whose number the loss of a task is divided.
 
         They are those that the loss reads, but under `"dependence"` all rows where it is known whether the parent
         happened: there a row without the parent has a likelihood of 1.

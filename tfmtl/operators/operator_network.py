@@ -282,7 +282,7 @@ class OperatorNetwork(keras.Model):
             return
         received = tuple(mask.shape)
         if len(received) != 2 or (None not in (received[1], shape[-2]) and received[1] != shape[-2]):
-            rule, advice = f"be (B, {shape[-2]}), one value a point", "Take the mask at the points that are asked."
+            rule, advice = f"be (B, {shape[-2]}), one value per point", "Take the mask at the points that are asked."
             raise ValueError(error_text(_OWNER, "mask.shape", rule, received, advice))
 
     # === Training ===
@@ -300,7 +300,7 @@ class OperatorNetwork(keras.Model):
 
         Args:
             optimizer: any Keras optimizer or its name. Defaults to `"adam"`.
-            loss: a Keras loss with one value a sample, such as `RelativeL2Loss()`.
+            loss: a Keras loss with one value per sample, such as `RelativeL2Loss()`.
             balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name. All weights
                 are shared by the tasks. Defaults to `None`: the mean over the batch.
             sharpness: `"sam"`, `"asam"` or a `tfmtl.sharpness.Sharpness`, not decomposed. Defaults to `None`.

@@ -13,7 +13,7 @@ from tfmtl.core.validation import check_nonnegative_number, check_positive_numbe
 from tfmtl.optimizers.sum_duplicates import sum_duplicates
 
 _REFUSED = {
-    "weight_decay": "It would shrink every row at every step; use `l2`, which acts on the rows a batch touches.",
+    "weight_decay": "It would shrink every row at every step; use `l2`, which acts on the rows that a batch reads.",
     "use_ema": "It would average every row at every step; leave it out.",
     "ema_momentum": "It belongs to `use_ema`, which would average every row at every step; leave it out.",
     "ema_overwrite_frequency": "It belongs to `use_ema`, which would average every row at every step; leave it out.",
@@ -59,7 +59,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
     """
 
     slot_per_row = False
-    """Whether a slot holds one number a row instead of one an element."""
+    """Whether a slot holds one number per row instead of one per element."""
 
     def __init__(
         self,

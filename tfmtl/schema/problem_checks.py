@@ -118,7 +118,7 @@ def _check_label_windows(problem: Problem) -> None:
         if same in _multi_valued(problem):
             raise ProblemError(
                 f"Problem: the label_window of task '{task.name}' names column '{same}' in `same`, which is "
-                "multi-valued. Name a column with one value a row."
+                "multi-valued. Name a column with one value per row."
             )
 
 

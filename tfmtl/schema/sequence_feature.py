@@ -94,7 +94,7 @@ class SequenceFeature:
         return max(self.max_length, self.count_length or _COUNTED * self.max_length)
 
     def inputs(self, problem: Problem) -> tuple[RequestInput, ...]:
-        """What a request brings: a list a column, oldest event first, and the times if anything reads them."""
+        """What a request brings: a list per column, oldest event first, and the times if anything reads them."""
         count = f"oldest first; the last {self.longest_window(problem)} count"
         text = f"events of `{self.name}` before the request, {count}"
         found = [

@@ -21,7 +21,7 @@ class Sharpness(ABC):
 
     Decomposed, every task moves the weights by a perturbation of its own, and what that changes in its gradient is
     balanced apart from the gradient: `aggregate(g) + aggregate(g_flat)` with `g_flat = g_sam - g` for what tasks share,
-    `g_sam` for what belongs to single tasks. That costs two forward and backward passes a task.
+    `g_sam` for what belongs to single tasks. That costs two forward and backward passes per task.
 
     Args:
         rho: float of at least 0. Radius of the ball.
