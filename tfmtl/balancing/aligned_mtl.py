@@ -1,4 +1,4 @@
-"""Gradients made orthogonal and equally long, with as little change as possible."""
+"""Aligned-MTL: make the gradients orthogonal and equally long, with the smallest change."""
 
 import keras
 import tensorflow as tf

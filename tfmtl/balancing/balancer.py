@@ -1,4 +1,4 @@
-"""What every method of balancing tasks has in common."""
+"""The base class of all loss weightings and gradient aggregators."""
 
 from typing import Any, ClassVar
 
@@ -37,7 +37,7 @@ class Balancer(keras.Operation):
         self._state: list[Any] = []
 
     def build(self, num_tasks: int) -> None:
-        """Creates the state for so many tasks; without effect when there is one.
+        """Creates the state for `num_tasks` tasks; has no effect if it exists already.
 
         Raises:
             TypeError: `num_tasks` is not an int.
@@ -48,7 +48,7 @@ class Balancer(keras.Operation):
             self.num_tasks = num_tasks
             self._create_state(num_tasks)
         elif self.num_tasks != num_tasks:
-            rule, advice = f"be {self.num_tasks}, as in the first call", "Use a balancer of its own for each model."
+            rule, advice = f"be {self.num_tasks}, as in the first call", "Use a separate balancer for each model."
             raise ValueError(error_text(type(self).__name__, "num_tasks", rule, num_tasks, advice))
 
     @property

@@ -1,4 +1,4 @@
-"""Weights that the user gives."""
+"""Fixed task weights."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The running mean of what is measured on every row."""
+"""The running mean of a value per row."""
 
 from typing import Any
 

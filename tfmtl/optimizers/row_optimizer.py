@@ -1,4 +1,4 @@
-"""What the row-wise optimizers share: a step touches the rows that the batch read, and no others."""
+"""The base class of row-wise optimizers: a step changes only the rows that the batch reads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -84,7 +84,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **clips)
         self.l2 = l2
 
-    # === What a subclass says ===
+    # === Implemented by a subclass ===
 
     def initial_slots(self) -> Mapping[str, float]:
         """Names of the slots of each variable, and the value that all their elements start with."""
@@ -106,7 +106,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
-    # === What Keras calls ===
+    # === Called by Keras ===
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the slots."""

@@ -1,4 +1,4 @@
-"""The rules that connect the parts of a problem."""
+"""Checks across the parts of a problem."""
 
 from __future__ import annotations
 

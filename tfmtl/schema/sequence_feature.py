@@ -1,4 +1,4 @@
-"""A history of one kind of behavior."""
+"""Behavior sequences."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
 @dataclass(frozen=True)
 class SequenceFeature:
-    """The user's last events of one behavior type, strictly before the example's time.
+    """A behavior sequence: the user's last events of one type, strictly before the example's time.
 
     Stored oldest to newest. A row whose first column is missing is no event.
 
     Args:
         name: str. The behavior, for example `"liked"`.
-        columns: tuple of str. Features that each event carries; each must be a
+        columns: tuple of str. Features of each event; each must be a
             single-valued categorical or a quantile-bucketed numeric feature.
         when: str or None. Condition on a row to count as such an event, for
             example `"rating >= 4"`. Defaults to `None`: every row.

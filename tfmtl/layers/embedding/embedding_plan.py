@@ -1,4 +1,4 @@
-"""Where every feature's rows lie inside the fused tables."""
+"""The layout of the fused embedding tables."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass

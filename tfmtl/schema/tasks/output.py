@@ -1,11 +1,11 @@
-"""What a task answers with."""
+"""The outputs of a task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Output:
-    """One of the tensors that a task answers with, always float32.
+    """One output tensor of a task, always float32.
 
     Args:
         suffix: str. `""` is the score, `(B,)`, called as the task; any other is called `<task>__<suffix>`.
