@@ -308,7 +308,7 @@ def test_saved_and_loaded_it_goes_on_as_if_nothing_had_happened(tmp_path) -> Non
 
 def test_where_to_balance_decomposed_gradients_is_checked() -> None:
     model = two_tasks()
-    with pytest.raises(ValueError, match=r"`shared` must be 'parameters' for decomposed.*'representation'"):
+    with pytest.raises(ValueError, match=r"`balance_at` must be 'parameters' for decomposed.*'representation'"):
         model.compile(balancing="pcgrad", balance_at="representation", sharpness=SAM(decomposed=True))
     with pytest.raises(ValueError, match=r"`identifier` must be one of .*Received: identifier='flat'"):
         model.compile(sharpness="flat")

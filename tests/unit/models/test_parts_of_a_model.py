@@ -140,5 +140,5 @@ def test_tasks_that_meet_nowhere_are_an_error() -> None:
     model.build()
     features, labels = random_batch(inputs)
     model.compile(balancing="pcgrad", balance_at="representation", run_eagerly=True)
-    with pytest.raises(ValueError, match="`shared` must be 'parameters' where a bottom gives each task"):
+    with pytest.raises(ValueError, match="`balance_at` must be 'parameters' where a bottom gives each task"):
         model.train_on_batch(features, labels)
