@@ -184,7 +184,7 @@ WRONG_TOGETHER = [
     ("sequences.0.columns", ["itm"], "Problem: sequence 'bought' names column 'itm', which is not a feature. "
      "Known features: ['age', 'item', 'price', 'tags']. Did you mean 'item'?"),
     ("sequences.0.columns", ["item", "tags"], "Problem: sequence 'bought' names column 'tags', which is "
-     "multi-valued. An event carries one value a column."),
+     "multi-valued. An event carries one value per column."),
     ("sequences.0.columns", ["age"], "Problem: sequence 'bought' names column 'age', whose transform is 'z_score'. "
      "Use transform 'quantiles' for a number inside events."),
     ("keys.user", ..., "Problem: sequence 'bought' needs `keys.user` and `keys.time`. "
