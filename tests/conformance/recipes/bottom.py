@@ -24,7 +24,12 @@ RECIPES = (
     LayerRecipe(SharedBottomRepresentation, {"fields": bottom_inputs()["fields"]}),
     LayerRecipe(SoftSelectionBottom, bottom_inputs(), {"num_tasks": 3, "pooling": "target"}),
     LayerRecipe(SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "shared_stream": True}),
-    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "num_layers": 2, "pooling": "target"}),
+    LayerRecipe(
+        DTRNBottom,
+        bottom_inputs(),
+        {"num_tasks": 3, "num_layers": 2, "pooling": "target", "conditioning": "adapter", "rank": 2},
+    ),
+    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "conditioning": "low_rank", "rank": 2}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "shared"}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "independent"}),
     LayerRecipe(DTRNBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3}),

@@ -221,7 +221,7 @@ def test_first_attention_and_first_statistics_are_computed_once_for_all_tasks(mo
 def count(num_tasks: int, num_behaviors: int, width: int = 64, **arguments) -> int:
     layer = HyperSequenceEncoder(num_tasks, **arguments)
     shape = (None, num_behaviors, 20)
-    layer.build({"events": (*shape, width), "event_mask": shape})
+    layer.build({"events": (*shape, width), "event_mask": shape, "queries": (None, num_behaviors, width)})
     return layer.count_params()
 
 
