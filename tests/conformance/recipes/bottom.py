@@ -27,7 +27,15 @@ RECIPES = (
     LayerRecipe(
         DTRNBottom,
         bottom_inputs(),
-        {"num_tasks": 3, "num_layers": 2, "pooling": "target", "conditioning": "adapter", "rank": 2},
+        {
+            "num_tasks": 3,
+            "num_layers": 2,
+            "pooling": "target",
+            "conditioning": "adapter",
+            "rank": 2,
+            "task_dim": 2,
+            "behavior_dim": 1,
+        },
     ),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "conditioning": "low_rank", "rank": 2}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "shared"}),

@@ -25,6 +25,9 @@ from tfmtl.layers.sequence.target_attention import TargetAttention
 
 _SITES = {"value": (WIDTH, WIDTH), "output": (WIDTH, WIDTH), "expansion": (WIDTH, 8), "contraction": (8, WIDTH)}
 
+# Random weights of wide embeddings would generate matrices many times the size of the shared ones.
+_SMALL = {"task_dim": 1, "behavior_dim": 1}
+
 DELTAS = {
     f"{site}_{part}": normal(TASKS, BEHAVIORS, *shape)
     for site, (width, out) in _SITES.items()
@@ -76,16 +79,18 @@ RECIPES = (
     LayerRecipe(
         HyperSequenceEncoder,
         sequence_inputs(),
-        {"num_tasks": 3, "num_layers": 2, "dropout": 0.1, "conditioning": "low_rank", "rank": 2},
+        {"num_tasks": 3, "num_layers": 2, "dropout": 0.1, "conditioning": "low_rank", "rank": 1, **_SMALL},
     ),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "num_layers": 2, "dropout": 0.1}),
     LayerRecipe(
         HyperSequenceEncoder,
         sequence_inputs(),
-        {"num_tasks": 3, "pooling": "target_count", "conditioning": "adapter", "rank": 2, "use_skip": True},
+        {"num_tasks": 3, "pooling": "target_count", "conditioning": "adapter", "rank": 2, "use_skip": True, **_SMALL},
     ),
     LayerRecipe(
-        HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target", "conditioning": "low_rank"}
+        HyperSequenceEncoder,
+        sequence_inputs(),
+        {"num_tasks": 3, "pooling": "target", "conditioning": "low_rank", "rank": 1, **_SMALL},
     ),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "pooling": "target"}),
     LayerRecipe(HyperSequenceEncoder, sequence_inputs(), {"num_tasks": 3, "task_dim": 0}),

@@ -230,5 +230,5 @@ def test_bad_arguments_are_refused() -> None:
         DTRNBottom(3, rank=-1)
     with pytest.raises(ValueError, match="GeneratedFactors: `rank` must be a positive int"):
         GeneratedFactors(0, [(4, 4)])
-    with pytest.raises(ValueError, match="GeneratedFactors: `inputs.shape` must be"):
+    with pytest.raises(ValueError, match=r"GeneratedFactors: `inputs\.shape` must be"):
         GeneratedFactors(2, [(4, 4)]).build((3, 4))

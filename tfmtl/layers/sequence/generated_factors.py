@@ -80,7 +80,7 @@ class GeneratedFactors(keras.layers.Layer):
         return generator
 
     def call(self, inputs: Tensor) -> list[Tensor]:
-        pairs = tuple(inputs.shape)[:2]
+        pairs = (-1, inputs.shape[1])
         made = zip(self.generators, self._inner_shapes(), strict=True)
         return [ops.reshape(generator(inputs), (*pairs, *inner)) for generator, inner in made]
 
