@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
 from tests.support.numpy_reference import target_attention
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
@@ -153,6 +153,6 @@ def test_every_encoder_counts_if_asked(pooling: str) -> None:
         added = np.broadcast_to(np.log1p(COUNTS)[:, None, :, None], before.shape)
         np.testing.assert_allclose(layer(INPUTS).numpy() - before, added, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="Add \\['queries'\\]"):
-        SharedBottomRepresentation("target_count").build(
+        ConcatenationBottom("target_count").build(
             {"fields": (3, 2, 6), **{k: SHAPES[k] for k in INPUTS if k != "queries"}}
         )
