@@ -1,4 +1,4 @@
-"""A training step in which tasks are balanced, or a flat minimum is looked for."""
+"""A training step with balanced tasks or sharpness-aware minimization."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext

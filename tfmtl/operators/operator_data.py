@@ -1,4 +1,4 @@
-"""Solved problems on one set of points, as a network learns from them."""
+"""The training data of an operator network: inputs, points and solutions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -149,7 +149,7 @@ class OperatorData:
         Args:
             batch_size: int. Samples of a step; all of them if there are fewer.
             steps: int. Batches up to the end, those before `start` included.
-            seed: int. Of the order of the samples and of the points. Defaults to `0`.
+            seed: int. Seed of the order of the samples and of the points. Defaults to `0`.
             num_queries: int or None. Points of a step, drawn anew each time. Defaults to `None`: all.
             start: int. The first step. Defaults to `0`.
 

@@ -1,4 +1,4 @@
-"""How far a predicted field lies from the true one, relative to its size: loss, metric and exact errors."""
+"""The relative L2 error of a predicted field: loss, metric and exact errors."""
 
 from typing import Any
 

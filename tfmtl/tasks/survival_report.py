@@ -97,7 +97,7 @@ def survival_report(
 
 
 def constant_survival(task: SurvivalTask, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Suffix -> what a model without features answers: the training rows' Kaplan-Meier."""
+    """Suffix -> the output of a model without features: the Kaplan-Meier curve of the training rows."""
     hazards = np.asarray(state["hazards"], np.float64).reshape(len(state["edges"]), -1)
     total = hazards.sum(axis=1)
     survival = np.clip(np.cumprod(1.0 - total), 0.0, 1.0)

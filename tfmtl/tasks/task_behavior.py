@@ -117,7 +117,7 @@ class TaskBehavior(ABC, Generic[Record]):
         Args:
             head: what `head` returned.
             labels: part -> float32 `(B,)`.
-            raw: what the head put out.
+            raw: the head's output.
             weights: `(B,)` or `None`, every row counts once.
         """
 
