@@ -48,7 +48,7 @@ ODD_PROBLEM = Problem(
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
         MatchFeature("liked", ("user",)),
-        HistoryFeature("read", "reading", mean=("age", "both"), share_of="seen"),
+        HistoryFeature("read", mean=("age", "both"), share_of="seen"),
         TimePartFeature(("hour", "weekday", "day_of_month", "is_weekend"), "America/New_York"),
     ),
     sequences=(

@@ -28,7 +28,7 @@ class FeatureViews:
 
     def of_events(self, features: Mapping[str, np.ndarray]) -> dict[str, View]:
         """`<sequence>__<name>` -> view, of all events of a batch one after another, their time gaps among them."""
-        found = {}
+        found: dict[str, View] = {}
         for sequence in self._problem.sequences:
             is_event = features[sequence.column_key(sequence.columns[0])] != 0
             for column in sequence.columns:

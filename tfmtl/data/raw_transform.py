@@ -122,7 +122,11 @@ class RawTransform(tf.Module):
             values = encoded[tensor.key]
             if tensor.role == "ids":
                 lead = tf.shape(values)[:-1]
-                flat = tf.reshape(values, (tf.reduce_prod(lead), tf.shape(values)[-1])) if values.shape.rank > 2 else values
+                flat = (
+                    tf.reshape(values, (tf.reduce_prod(lead), tf.shape(values)[-1]))
+                    if values.shape.rank > 2
+                    else values
+                )
                 present = tf.ragged.boolean_mask(flat, flat != 0)
                 cut = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
                 values = tf.reshape(cut, (*tf.unstack(lead), *tensor.inner)) if values.shape.rank > 2 else cut

@@ -155,7 +155,8 @@ def _check_sequences(problem: Problem) -> None:
         if [each.key for each in first.tensors(problem) if each.role == "id"] != [first.name]:
             raise ProblemError(
                 f"Problem: the first column of sequence '{sequence.name}' must have one id an event, since without it "
-                f"there is no event. Received: '{first.name}', a list or a scaled number. Begin with a name or a bucket."
+                f"there is no event. Received: '{first.name}', a list or a scaled number. Begin with a name or a "
+                "bucket."
             )
 
 

@@ -197,9 +197,7 @@ def _shifted_lists(problem: Problem, log: Sequence[Row], index: int) -> dict[str
     """The events' lists, each standing at its neighbor's place."""
     raw = request(problem, log, index)
     lists = ("read__words", "read__related")
-    return {
-        name: [["ä".encode()], *value[:-1]] if name in lists and value else value for name, value in raw.items()
-    }
+    return {name: [["ä".encode()], *value[:-1]] if name in lists and value else value for name, value in raw.items()}
 
 
 def _with_events_of_the_same_second(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:

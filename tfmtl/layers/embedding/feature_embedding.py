@@ -207,7 +207,9 @@ class FeatureEmbedding(keras.layers.Layer):
         places = self.plan.number_places
         queries = []
         for keys in self.plan.queries.values():
-            parts = [found[key][:, 0] if numbers is None or key not in places else numbers[:, places[key]] for key in keys]
+            parts = [
+                found[key][:, 0] if numbers is None or key not in places else numbers[:, places[key]] for key in keys
+            ]
             queries.append(sum(parts))
         return tf.stack(with_equal_rows(queries), axis=1)
 
