@@ -43,7 +43,8 @@ class InteractionBottom(BottomLayer):
     Args:
         interaction: str. One of the names above. Defaults to `"dcn_v2"`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         num_layers: int. Number of layers of `"dcn_v2"`, `"cin"` and `"autoint"`; the others have one. Defaults to
             `2`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
