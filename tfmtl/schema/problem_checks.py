@@ -151,6 +151,13 @@ def _check_sequences(problem: Problem) -> None:
                 raise ProblemError(
                     f"Problem: sequence '{sequence.name}' names column '{column}', {feature.not_in_events}."
                 )
+        first = features[sequence.columns[0]]
+        if [each.key for each in first.tensors(problem) if each.role == "id"] != [first.name]:
+            raise ProblemError(
+                f"Problem: the first column of sequence '{sequence.name}' must have one id per event, since without it "
+                f"there is no event. Received: '{first.name}', a list or a scaled number. Begin with a name or a "
+                "bucket."
+            )
 
 
 def _check_keys(problem: Problem) -> None:

@@ -25,8 +25,8 @@ class SequenceFeature:
 
     Args:
         name: str. The behavior, for example `"liked"`.
-        columns: tuple of str. Features of each event; each must be a
-            single-valued categorical or a quantile-bucketed numeric feature.
+        columns: tuple of str. Features of each event: categories, lists of them, buckets, scaled numbers. The first
+            must have one id (a category or a bucket); without it a row is not an event.
         when: str or None. Condition on a row to count as such an event, for
             example `"rating >= 4"`. Defaults to `None`: every row.
         max_length: int. Events kept. Defaults to `50`.
@@ -108,7 +108,7 @@ class SequenceFeature:
         return tuple(found)
 
     def tensors(self, problem: Problem, dim: int = 16) -> tuple[EncodedTensor, ...]:
-        """What the model reads: of every column the ids of `max_length` events, then the time gaps' buckets.
+        """What the model reads: of every column what its feature has, of `max_length` events, then the gaps' buckets.
 
         Args:
             problem: `Problem`.
@@ -118,7 +118,6 @@ class SequenceFeature:
             replace(each, key=self.column_key(each.key), inner=(self.max_length, *each.inner), side="user")
             for column in self.columns
             for each in problem.feature(column).tensors(problem)
-            if each.holds_ids
         ]
         if self.time_gap_buckets:
             key, rows = self.gap_key, self.time_gap_buckets + RESERVED_IDS

@@ -5,7 +5,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.raw_transform import RawTransform
-from tfmtl.preprocessing.writing.example_writer import PackedInts, pack_ints
 from tfmtl.schema import RequestInput
 from tfmtl.schema.forms import MISSING
 
@@ -23,13 +22,13 @@ def encode_column(transform: RawTransform, name: str, given: RequestInput, colum
 
 
 def encode_lists(
-    transform: RawTransform, name: str, given: RequestInput, column: pa.Array, examples: np.ndarray
-) -> tuple[PackedInts, np.ndarray]:
-    """The ids of all examples' lists one after another, and where each example's begin."""
-    lists = column.take(pa.array(examples))
+    transform: RawTransform, name: str, given: RequestInput, column: pa.Array, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the lists of some rows one after another, and where each row's begin."""
+    lists = column.take(pa.array(rows))
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     [ids] = encode_column(transform, name, given, pc.list_flatten(lists)).values()
-    return pack_ints(ids), np.concatenate([[0], np.cumsum(lengths)])
+    return ids, np.concatenate([[0], np.cumsum(lengths)])
 
 
 def plain_values(given: RequestInput, column: pa.Array) -> np.ndarray:

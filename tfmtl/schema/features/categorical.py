@@ -107,7 +107,7 @@ class CategoricalFeature(FeatureRecord):
 
     @property
     def not_in_events(self) -> str | None:
-        return "which is multi-valued. An event carries one value per column" if self.multi_valued else None
+        return None
 
     def inputs(self) -> tuple[RequestInput, ...]:
         if self.multi_valued:

@@ -77,7 +77,8 @@ class HistoryFeature(FeatureRecord):
         sequence = sequence_of(self, problem, "of", self.of)
         if self.share_of is not None:
             sequence_of(self, problem, "share_of", self.share_of)
-        numbers = [name for name in sequence.columns if problem.feature(name).inputs()[0].dtype == "float32"]
+        inputs = {name: problem.feature(name).inputs()[0] for name in sequence.columns}
+        numbers = [name for name, each in inputs.items() if each.dtype == "float32" and not each.inner]
         for column in self.mean:
             if column not in numbers:
                 raise ProblemError(

@@ -90,9 +90,7 @@ class NumericFeature(FeatureRecord):
 
     @property
     def not_in_events(self) -> str | None:
-        if self.is_bucketized:
-            return None
-        return f"whose transform is {self.transform!r}. Use transform 'quantiles' for a number inside events"
+        return None
 
     def inputs(self) -> tuple[RequestInput, ...]:
         text = f"number of side `{self.side}`, `NaN` where missing"
