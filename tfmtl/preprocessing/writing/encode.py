@@ -87,7 +87,7 @@ def encode_bucket(
 
 
 class _ExampleEncoder:
-    """The columns of a sorted bucket as ids and numbers, a value a row, and the examples made of them.
+    """The columns of a sorted bucket as ids and numbers, a value per row, and the examples made of them.
 
     A value is encoded once, however many windows it is part of.
     """
