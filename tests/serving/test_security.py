@@ -179,7 +179,7 @@ class TestOtherHosts:
         assert "others on the network can read requests and answers (--tls-certificate, --tls-key)" in message
         caplog.clear()
         (message,) = self.warnings(caplog, Security(token_file=pems / "token"), "10.0.0.1")
-        assert "read on the way" in message and "anybody" not in message
+        assert "can read requests" in message and "anybody" not in message
         caplog.clear()
         whole = Security(pems / "server.pem", pems / "server.key", token_file=pems / "token")
         assert self.warnings(caplog, whole, "0.0.0.0") == []
