@@ -40,7 +40,7 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
         if final.exists():
             advice = f"Remove '{final}' or take another."
             raise ValueError(error_text(owner, "version", "not exist yet", version, advice))
-        partial = directory / f".tfmtl-{version}"  # a name nobody else uses: what a killed run left is removed
+        partial = directory / f".tfmtl-{version}"  # a name of its own; a folder that a killed run left is removed
         shutil.rmtree(partial, ignore_errors=True)
         try:
             yield partial, final

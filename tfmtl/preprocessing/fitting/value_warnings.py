@@ -42,7 +42,7 @@ def value_warnings(
         for column, count in noticed_columns(read_counts, "inexact").items()
     ]
     found += [
-        f"column '{column}' is rejected as no number where it holds a text that usually means missing, {count} times: "
+        f"column '{column}' is rejected as not a number where it holds a text that usually means missing, {count} times: "
         "say so with `missing`, as in missing: ['NULL']."
         for column, count in noticed_columns(read_counts, "missing_text").items()
     ]
