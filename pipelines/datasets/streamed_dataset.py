@@ -51,7 +51,7 @@ class StreamedDataset:
         output = Path(output)
         if folder is None:
             raise FetchError(
-                f"datasets: '{self.name}' is not fetched by itself. {self.where} "
+                f"datasets: '{self.name}' cannot be downloaded automatically. {self.where} "
                 f"Put {' and '.join(self.patterns)} in a folder and give it with --folder."
             )
         files = {pattern: self._find(Path(folder), pattern) for pattern in self.patterns}

@@ -282,7 +282,9 @@ def test_a_cut_off_file(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_fetched(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FetchError, match=rf"^datasets: '{name}' is not fetched by itself\. It is at |KuaiRand is at "):
+    with pytest.raises(
+        FetchError, match=rf"^datasets: '{name}' cannot be downloaded automatically\. It is at |KuaiRand is at "
+    ):
         DATASETS[name].prepare(tmp_path / "out")
 
 

@@ -51,8 +51,8 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
                 raise
             shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
             raise OSError(
-                f"{owner}: cannot write '{final}': {reason}. Earlier versions are as they were: make room, then run "
-                "the same command again."
+                f"{owner}: cannot write '{final}': {reason}. Earlier versions are unchanged: free some space, then "
+                "run the same command again."
             ) from error
 
 
