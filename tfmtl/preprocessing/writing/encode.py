@@ -13,7 +13,7 @@ from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
-from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
+from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.events import Events, event_tensors
 from tfmtl.preprocessing.writing.example_writer import (
@@ -197,7 +197,7 @@ def _events(
     if not problem.sequences:
         return {}
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    moments = moments_in_order(table)[1]
+    moments = distinct_times(table)[1]
     times = table[columns.TIME].to_numpy()
     events = {}
     for sequence in problem.sequences:
