@@ -82,7 +82,8 @@ def compose(
         shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
         users = _users(problem, sources["ranking"])
         lists = [
-            reference_recommendation(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users
+            reference_recommendation(problem, item, retrieve, rank, user, order_by, options.candidates, _K)
+            for user in users
         ]
         write_golden_recommendations(users, _K, lists, extra)
         add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)

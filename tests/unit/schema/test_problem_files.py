@@ -39,7 +39,10 @@ from tfmtl.schema.shown import shown
             b"name: &x [*x]\nfeatures: []\ntasks: []",
             "the value in line 1 contains itself through an alias. Write it out.",
         ),
-        (b"name: &x [a]\nkeys: &y {a: *x}\nsplit: {b: {c: *y, d: &z [*z]}}", "the value in line 3 holds itself by"),
+        (
+            b"name: &x [a]\nkeys: &y {a: *x}\nsplit: {b: {c: *y, d: &z [*z]}}",
+            "the value in line 3 contains itself through",
+        ),
         (
             b"a: &a0 ["
             + b"x," * 9
