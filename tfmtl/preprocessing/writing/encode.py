@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
-from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.events import Events, event_tensors
 from tfmtl.preprocessing.writing.example_writer import (
@@ -198,7 +198,7 @@ def _events(
         return {}
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
     times = table[columns.TIME].to_numpy()
-    moments = moments_in_order(table)[1] if columns.ORDER in table.column_names else times
+    moments = distinct_times(table)[1] if columns.ORDER in table.column_names else times
     events = {}
     for sequence in problem.sequences:
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
