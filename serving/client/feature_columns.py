@@ -37,9 +37,10 @@ def read_columns(
         _check_distinct(names)
         columns = {name: features.column(name) for name in names}
     elif hasattr(features, "columns") and hasattr(features, "__getitem__"):
-        names = kept_names(features.columns, known)
+        frame: Any = features
+        names = kept_names(frame.columns, known)
         _check_distinct(names)
-        columns = {name: features[name] for name in names}
+        columns = {name: frame[name] for name in names}
     elif isinstance(features, Sequence) and not isinstance(features, str | bytes):
         return _read_rows(features, check_names, row_name, known)
     else:

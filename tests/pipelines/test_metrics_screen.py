@@ -11,7 +11,7 @@ from pipelines.cli.screen import print_metrics
 from pipelines.cli.small_classes import auc_interval, small_class_note
 from pipelines.runs import score_report
 from tfmtl.metrics import binary_report, grouped_auc, roc_auc
-from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask
+from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask, Split
 
 
 def printed(report: dict) -> str:
@@ -67,6 +67,7 @@ def test_score_formulas_are_measured_as_the_tasks_are(monkeypatch: pytest.Monkey
         keys=Keys("user"),
         features=(CategoricalFeature("item"),),
         tasks=(BinaryTask("click"), BinaryTask("buy"), RegressionTask("watch")),
+        split=Split(by="row"),
     )
     generator = np.random.default_rng(0)
     labels = {
@@ -92,6 +93,7 @@ def test_score_formulas_are_measured_as_the_tasks_are(monkeypatch: pytest.Monkey
 
 
 def test_score_formulas_need_a_yes_no_task() -> None:
-    problem = Problem("shop", features=(CategoricalFeature("item"),), tasks=(RegressionTask("watch"),))
+    tasks = (RegressionTask("watch"),)
+    problem = Problem("shop", features=(CategoricalFeature("item"),), tasks=tasks, split=Split(by="row"))
     with pytest.raises(ValueError, match="must be measured on a yes/no task"):
         score_report.add_scores({}, None, SimpleNamespace(problem=problem), "test", {"value": "watch*2"})
