@@ -139,8 +139,8 @@ def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     chosen = seen[-1][0]
     assert (chosen.balancing, chosen.sharpness, chosen.rho, chosen.decomposed) == ("pcgrad", "asam", 1.5, True)
     assert chosen.monitor_conflicts
-    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--shared", "representation").code == 0
-    assert (seen[-1][0].balancing, seen[-1][0].shared) == ("mgda", "representation")
+    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--balance-at", "representation").code == 0
+    assert (seen[-1][0].balancing, seen[-1][0].balance_at) == ("mgda", "representation")
 
 
 def test_version() -> None:

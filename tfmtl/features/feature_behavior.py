@@ -2,8 +2,8 @@
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,35 @@ class RawColumns(Protocol):
 
     def lists(self, name: str, separator: str, max_values: int, form: str = ...) -> pa.Array:
         """A column of lists, or of joined text, as lists of strings."""
+
+
+Column = tuple[str, str]
+"""What a table of counts is of: `TABLE` or `FEATURE`, and the name; features that share a column share its counts."""
+
+TABLE, FEATURE = "table", "feature"
+
+
+@dataclass(frozen=True)
+class FeatureState:
+    """What is learned of training rows, part by part as `TransformStatistics` holds it.
+
+    Args:
+        vocabularies: table -> its values in the order of their ids. Defaults to none.
+        vocabulary_counts: table -> how often each of them occurred. Defaults to none.
+        boundaries: feature -> rising boundaries. Defaults to none.
+        means: feature -> mean. Defaults to none.
+        deviations: feature -> standard deviation. Defaults to none.
+        states: feature -> plain values (JSON) of any other form. Defaults to none.
+        notes: what is suspicious about the values, a sentence each, for the manifest. Defaults to none.
+    """
+
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vocabulary_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    means: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +97,39 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """
         raise NotImplementedError(f"{type(self).__name__} reads no column.")
 
-    # === What was fitted ===
+    # === What is fitted ===
+
+    extends: ClassVar[tuple[str, ...]] = ()
+    """Whose counts another day's log adds to what was fitted: `(TABLE,)` or `(FEATURE,)`, or none."""
+
+    def count(self, rows: pa.RecordBatch) -> dict[Column, pa.Table]:
+        """What a batch adds to the analysis: tables that add up in any order.
+
+        Columns of a table that are called `count` or begin with `sum_` hold int64 and are added; all others are the key
+        of a row. Floating-point sums would depend on the order. Defaults to nothing.
+
+        Args:
+            rows: canonical rows of the training split, those of `read` among their columns.
+        """
+        return {}
+
+    def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        """What follows from the added tables; one without rows is missing. Made once, on one machine.
+
+        Of features that share a column of counts the first one fits it. Defaults to nothing.
+        """
+        return FeatureState()
+
+    def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        """What another day's log changes: whole parts that take the place of those in `statistics`.
+
+        Ids keep their meaning. Called for a kind that `extends`, with its columns. Defaults to nothing.
+
+        Args:
+            statistics: `TransformStatistics` of the days before.
+            counts: merged tables of the new log's training rows.
+        """
+        return FeatureState()
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         """Table -> its rows, reserved ones included. Defaults to the rows that the tensors name.
@@ -78,10 +139,6 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """
         tensors = self.record.tensors(self.problem)
         return {each.table: each.rows for each in tensors if each.table is not None and each.rows is not None}
-
-    def fit_state(self) -> dict[str, Any] | None:
-        """Plain values to keep for `load`, made once on one machine. Defaults to `None`: nothing."""
-        return None
 
     def load(self, fitted: FittedState) -> None:
         """Takes what `encode` and `derive` need of what was fitted. Defaults to nothing."""

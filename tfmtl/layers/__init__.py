@@ -2,10 +2,10 @@
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.dense.stacked_dense import StackedDense
@@ -47,7 +47,7 @@ from tfmtl.layers.sharing.cgc import CGC
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
 
@@ -60,6 +60,7 @@ __all__ = [
     "BinaryHead",
     "BottomLayer",
     "CompressedInteraction",
+    "ConcatenationBottom",
     "ConditionalTransformerBlock",
     "ConversionChain",
     "CrossExpert",
@@ -86,8 +87,7 @@ __all__ = [
     "QuantileHead",
     "RegressionHead",
     "SetAttentionBlock",
-    "SharedBottom",
-    "SharedBottomRepresentation",
+    "SharedNetwork",
     "SharingLayer",
     "SingleTask",
     "SoftSelectionBottom",

@@ -210,11 +210,11 @@ class MultiTaskNetwork(keras.Model):
         """The weights of bottom and sharing layer in which every task has a part of its own.
 
         A layer names them as its `private_weights`. The bottom's belong to single tasks only if the sharing layer
-        keeps what it puts out for them apart (`keeps_streams`), and none do where tasks are connected above.
+        keeps what it puts out for them apart (`keeps_tasks_apart`), and none do where tasks are connected above.
         """
         if self.connects_tasks:
             return []
-        bottoms = self.bottom.private_weights if self.sharing.keeps_streams else []
+        bottoms = self.bottom.private_weights if self.sharing.keeps_tasks_apart else []
         return [*self.sharing.private_weights, *bottoms]
 
     def representation_shape(self) -> Shape | None:

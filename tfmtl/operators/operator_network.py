@@ -63,6 +63,8 @@ class OperatorNetwork(keras.Model):
 
     Example:
 
+    >>> import keras
+    >>> from tfmtl.operators import MLPBranch, MLPTrunk, OperatorNetwork
     >>> network = OperatorNetwork(MLPBranch(["initial"], (16,)), MLPTrunk(10, (16,)), {"initial": (64,)}, point_dim=2)
     >>> network({"initial": keras.ops.ones((3, 64)), "points": keras.ops.ones((5, 2))}).shape
     TensorShape([3, 5])

@@ -32,7 +32,7 @@ class RelativeL2Loss(keras.losses.Loss):
 
     Example:
 
-    >>> float(RelativeL2Loss()([[3.0, 4.0]], [[3.0, 3.0]]))
+    >>> round(float(RelativeL2Loss()([[3.0, 4.0]], [[3.0, 3.0]])), 4)
     0.2
     """
 

@@ -10,7 +10,8 @@ from tfmtl.core.validation import (
     check_positive_number,
     error_text,
 )
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.retrieval.sides import item_features
+from tfmtl.schema import Problem
 
 RESERVED = ("k", "order", "retrieval")
 """Names that the signatures of two stages use for themselves."""
@@ -64,7 +65,7 @@ class RetrievalOptions:
                 rule = f"have no feature or task called {', '.join(RESERVED)}"
                 raise ValueError(error_text("retrieve", "problem", rule, name, "Rename it in log and problem file."))
         tasks = [task.name for task in problem.tasks if task.can_be_parent]
-        items = [feature.name for feature in problem.features if _identifies(feature)]
+        items = [feature.name for feature in item_features(problem) if feature.identifies]
         if not tasks:
             advice = "Add one, such as click: its positive rows are what retrieval learns to find."
             raise ValueError(error_text("retrieve", "problem", "have a binary task", problem.name, advice))
@@ -75,13 +76,3 @@ class RetrievalOptions:
         check_one_of("retrieve", "task", chosen.task, tasks)
         check_one_of("retrieve", "item", chosen.item, items)
         return chosen
-
-
-def _identifies(feature: object) -> bool:
-    """Whether a feature's ids tell items apart."""
-    return (
-        isinstance(feature, CategoricalFeature)
-        and feature.side == "item"
-        and not feature.multi_valued
-        and feature.hash_buckets is None
-    )

@@ -15,7 +15,7 @@ from tfmtl.core.validation import (
 )
 from tfmtl.models.presets import PRESETS
 from tfmtl.models.steps.projected_fields import rows_worth_projecting
-from tfmtl.models.trainable_network import SHARED
+from tfmtl.models.trainable_network import BALANCE_PLACES
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
@@ -55,7 +55,7 @@ class TrainOptions:
         memory_check: bool. Refuse embedding tables that do not fit into memory. Defaults to `True`.
         balancing: str or None. How to balance tasks that conflict: a name in `tfmtl.balancing.BALANCERS`, such as
             pcgrad or uncertainty. Defaults to `None`: the tasks' weights alone.
-        shared: str. Where gradients are balanced: parameters or representation. The latter is cheaper. Defaults to
+        balance_at: str. Where gradients are balanced: parameters or representation. The latter is cheaper. Defaults to
             `"parameters"`.
         sharpness: str or None. Look for a flat minimum: sam or asam. Defaults to `None`: no.
         rho: float or None. Radius of the neighborhood that sharpness looks at. Defaults to `None`: the method's own
@@ -84,7 +84,7 @@ class TrainOptions:
     deterministic: bool = True
     memory_check: bool = True
     balancing: str | None = None
-    shared: str = "parameters"
+    balance_at: str = "parameters"
     sharpness: str | None = None
     rho: float | None = None
     decomposed: bool = False
@@ -130,7 +130,7 @@ class TrainOptions:
     def _check_balancing(self) -> None:
         if self.balancing is not None:
             check_one_of("TrainOptions", "balancing", self.balancing, list(BALANCERS))
-        check_one_of("TrainOptions", "shared", self.shared, SHARED)
+        check_one_of("TrainOptions", "balance_at", self.balance_at, BALANCE_PLACES)
         if self.sharpness is not None:
             check_one_of("TrainOptions", "sharpness", self.sharpness, list(SHARPNESS))
             self.make_sharpness()
@@ -157,7 +157,7 @@ class TrainOptions:
             # The last batch is smaller, so a step does not know its size.
             "max_projected_rows": rows_worth_projecting(self.batch_size),
             "balancing": self.balancing,
-            "shared": self.shared,
+            "balance_at": self.balance_at,
             "sharpness": self.make_sharpness(),
         }
 

@@ -50,6 +50,12 @@ class APEMBottom(BottomLayer):
         ValueError: If a size is not positive, a choice unknown, or at build if a shape does not fit.
         TypeError: If a size is not an int or a switch not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.APEMBottom(num_tasks=2, num_groups=2)({"fields": keras.ops.ones((8, 6, 4))}).shape
+    TensorShape([8, 2, 28])
+
     Reference:
         Tao et al. 2023 (APEM), https://arxiv.org/abs/2301.02494. The two modules and their order are the paper's;
         for their insides see the two layers. Behavior sequences are our addition.

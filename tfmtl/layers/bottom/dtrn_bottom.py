@@ -61,6 +61,14 @@ class DTRNBottom(BottomLayer):
             not fit.
         TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> inputs = {"fields": keras.ops.ones((8, 6, 4)), "events": events, "event_mask": mask}
+    >>> tfmtl.layers.DTRNBottom(num_tasks=2)(inputs).shape
+    TensorShape([8, 2, 36])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The two modules and their order are the paper's;
         for their insides see the two layers.

@@ -61,6 +61,12 @@ class InteractionBottom(BottomLayer):
             `"fibinet"` needs two vectors.
         TypeError: If `num_layers` is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.InteractionBottom("fm")({"fields": keras.ops.ones((8, 6, 4))}).shape
+    TensorShape([8, 1, 25])
+
     Reference:
         Those of the layers named. Concatenation with V is that of DeepFM and xDeepFM, whose deep part reads V.
     """

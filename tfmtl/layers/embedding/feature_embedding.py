@@ -50,6 +50,15 @@ class FeatureEmbedding(keras.layers.Layer):
         that hold for all rows stay `(1, J, L, D)`.
 
     Masking: not supported; absent fields are zero vectors, except scaled numbers, which are `b`.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> from tfmtl.schema import BinaryTask, CategoricalFeature, ModelInputs, Problem, Split
+    >>> problem = Problem("shop", (CategoricalFeature("item", dim=4),), (BinaryTask("click"),), split=Split("row"))
+    >>> layer = tfmtl.layers.FeatureEmbedding(ModelInputs(problem, {"item": 100}, {"click": 0.1}, {"click": 0.3}))
+    >>> layer({"item": keras.ops.ones((8,), "int32")})["fields"].shape
+    TensorShape([8, 1, 4])
     """
 
     def __init__(self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, **kwargs: Any) -> None:

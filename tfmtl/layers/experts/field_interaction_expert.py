@@ -35,6 +35,12 @@ class FieldInteractionExpert(keras.layers.Layer):
         ValueError: If a size is not positive, or at build if the inputs are not `(B, 1, F, D)` or `(B, N, F, D)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.FieldInteractionExpert(num_stacks=3)(keras.ops.ones((8, 1, 6, 4))).shape
+    TensorShape([8, 3, 6, 4])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, whose layer is that of PHN (CICAI 2022,
         fig. 3), after Zhao et al. 2021 (FINT), https://arxiv.org/abs/2107.01999. Initial values are our reading.

@@ -33,6 +33,12 @@ class BinaryHead(keras.layers.Layer):
     Raises:
         ValueError: If `prior` is not strictly between 0 and 1, or at build if the inputs are not `(B, H)`.
         TypeError: If `prior` is not a number.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.BinaryHead(prior=0.1)(keras.ops.ones((8, 4))).shape
+    TensorShape([8])
     """
 
     def __init__(self, prior: float = 0.5, **kwargs: Any) -> None:

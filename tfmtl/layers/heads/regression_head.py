@@ -33,6 +33,12 @@ class RegressionHead(keras.layers.Layer):
         ValueError: If `mean` is not finite, `standard_deviation` not positive, or at build if the inputs are not
             `(B, H)`.
         TypeError: If either is not a number.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.RegressionHead(mean=3.5, standard_deviation=1.2)(keras.ops.ones((8, 4))).shape
+    TensorShape([8])
     """
 
     def __init__(self, mean: float = 0.0, standard_deviation: float = 1.0, **kwargs: Any) -> None:

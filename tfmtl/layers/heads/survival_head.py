@@ -59,6 +59,12 @@ class SurvivalHead(keras.layers.Layer):
     Raises:
         ValueError: If an argument is not as described, or at build if the inputs are not `(B, H)`.
         TypeError: If `num_causes` is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SurvivalHead(edges=[1.0, 2.0, 5.0])(keras.ops.ones((8, 4))).shape
+    TensorShape([8, 3])
     """
 
     def __init__(

@@ -48,6 +48,13 @@ class BehaviorHypernetwork(keras.layers.Layer):
         ValueError: If a size is not positive.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import tfmtl
+    >>> scale, shift = tfmtl.layers.BehaviorHypernetwork(num_tasks=2, num_behaviors=3, num_sites=1, dim=4)()
+    >>> scale.shape
+    TensorShape([2, 3, 1, 4])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That a hypernetwork fed with a task and a behavior
         embedding generates the norms is the paper's; the two layers and their initial values are our reading, after

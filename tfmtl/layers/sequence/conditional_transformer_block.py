@@ -38,6 +38,14 @@ class ConditionalTransformerBlock(keras.layers.Layer):
         ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if a shape does not fit.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> inputs = {"events": keras.ops.ones((8, 1, 3, 5, 4)), "event_mask": keras.ops.ones((8, 3, 5), "bool")}
+    >>> norms = {"scale": keras.ops.ones((2, 3, 2, 4)), "shift": keras.ops.zeros((2, 3, 2, 4))}
+    >>> tfmtl.layers.ConditionalTransformerBlock()({**inputs, **norms}).shape
+    TensorShape([8, 2, 3, 5, 4])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That generated layer norms condition an otherwise
         ordinary Transformer is the paper's; post-norm, ReLU and the sharing of attention are our reading.

@@ -57,6 +57,13 @@ class HyperSequenceEncoder(keras.layers.Layer):
             not fit.
         TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> tfmtl.layers.HyperSequenceEncoder(num_tasks=2)({"events": events, "event_mask": mask}).shape
+    TensorShape([8, 2, 3, 4])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The module's parts and what feeds them are the
         paper's; the equations, pooling and positions are our reading.

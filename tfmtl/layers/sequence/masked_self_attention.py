@@ -36,6 +36,13 @@ class MaskedSelfAttention(keras.layers.Layer):
         ValueError: If `num_heads` is not positive, or at build if it does not divide D.
         TypeError: If `num_heads` is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> inputs = {"events": keras.ops.ones((8, 5, 4)), "event_mask": keras.ops.ones((8, 5), "bool")}
+    >>> tfmtl.layers.MaskedSelfAttention(num_heads=2)(inputs).shape
+    TensorShape([8, 5, 4])
+
     Reference:
         Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, section 3.2.2.
     """

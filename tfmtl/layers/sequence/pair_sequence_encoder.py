@@ -48,6 +48,13 @@ class PairSequenceEncoder(keras.layers.Layer):
         ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
             not fit.
         TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> tfmtl.layers.PairSequenceEncoder(num_tasks=2)({"events": events, "event_mask": mask}).shape
+    TensorShape([8, 2, 3, 4])
     """
 
     def __init__(

@@ -4,11 +4,11 @@ from typing import Any
 
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.own_layers import make_own
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models.multi_task_model import MultiTaskModel
@@ -46,8 +46,8 @@ def sharing_layer(
     check_positive_int(owner, "num_experts", num_experts)
     if sharing == "single_task":
         return SingleTask(num_tasks, hidden_units, dropout=dropout)
-    if sharing == "shared_bottom":
-        return SharedBottom(num_tasks, hidden_units, dropout=dropout)
+    if sharing == "shared_network":
+        return SharedNetwork(num_tasks, hidden_units, dropout=dropout)
     if sharing == "mmoe":
         return MMoE(num_tasks, num_experts, hidden_units, dropout=dropout)
     if sharing == "ple":
@@ -68,6 +68,6 @@ def sharing_layer(
 def bottom_layer(owner: str, bottom: str, num_tasks: int, pooling: str, dropout: float) -> BottomLayer:
     """The bottom a name stands for; an own one is made with those of these arguments that it names."""
     if bottom == "concatenation":
-        return SharedBottomRepresentation(pooling)
+        return ConcatenationBottom(pooling)
     own: BottomLayer = make_own(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
     return own

@@ -91,7 +91,11 @@ def dephn(
         dropout=dropout,
     )
     return built(
-        "dephn", inputs, SoftSelectionBottom(num_tasks, num_heads, pooling, shared_stream=True), sharing, tower_units=()
+        "dephn",
+        inputs,
+        SoftSelectionBottom(num_tasks, num_heads, pooling, public_representation=True),
+        sharing,
+        tower_units=(),
     )
 
 

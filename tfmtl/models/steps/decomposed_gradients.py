@@ -16,7 +16,7 @@ from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.sharpness import Sharpness
 
 
-def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, shared: str) -> Balancer | None:
+def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, balance_at: str) -> Balancer | None:
     """The balancer of the flat gradients, where there are any to balance: the same method, with a history of its own.
 
     Raises:
@@ -24,9 +24,9 @@ def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, shared
     """
     if sharpness is None or not sharpness.decomposed:
         return None
-    if shared != "parameters":
+    if balance_at != "parameters":
         rule, advice = "be 'parameters' for decomposed sharpness", "Every task is differentiated down to its weights."
-        raise ValueError(error_text("MultiTaskModel", "shared", rule, shared, advice))
+        raise ValueError(error_text("MultiTaskModel", "balance_at", rule, balance_at, advice))
     if balancer is None or not balancer.uses_gramian:
         return None
     return cast("Balancer", type(balancer).from_config(balancer.get_config()))

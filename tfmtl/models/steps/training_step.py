@@ -51,7 +51,7 @@ def _gradients(forward: ForwardPass) -> StepGradients:
     balancer = forward.model.balancing
     if balancer is None or not balancer.uses_gramian:
         return summed_gradients(forward, balancer)
-    if forward.model.shared == "representation":
+    if forward.model.balance_at == "representation":
         return representation_gradients(forward, balancer)
     return task_gradients(forward, balancer)
 

@@ -40,6 +40,13 @@ class HyperBranch(keras.layers.Layer):
         ValueError: If a name or a width is missing or wrong.
         TypeError: If a width is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> branch = tfmtl.operators.HyperBranch(["initial"], condition="rate", hidden_units=(16,))
+    >>> branch({"initial": keras.ops.ones((3, 64)), "rate": keras.ops.ones((3, 1))}).shape
+    TensorShape([3, 16])
+
     Reference:
         Ha, Dai and Le 2017 (hypernetworks), https://arxiv.org/abs/1609.09106; scale and shift alone as in Perez et
         al. 2018 (FiLM), https://arxiv.org/abs/1709.07871, eq. 2.

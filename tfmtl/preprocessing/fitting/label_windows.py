@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.features.number_facts import moments
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
-from tfmtl.preprocessing.fitting.number_facts import moments
 from tfmtl.preprocessing.fitting.split import TimeCuts
 from tfmtl.preprocessing.fitting.time_grid import count_times
 from tfmtl.schema import SPLITS, Problem, TaskRecord

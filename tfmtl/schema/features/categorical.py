@@ -102,6 +102,10 @@ class CategoricalFeature(FeatureRecord):
         return (self.column_name,)
 
     @property
+    def identifies(self) -> bool:
+        return not self.multi_valued and self.hash_buckets is None
+
+    @property
     def not_in_events(self) -> str | None:
         return "which is multi-valued. An event carries one value a column" if self.multi_valued else None
 

@@ -43,6 +43,11 @@ class FeatureRecord(ABC):
         return False
 
     @property
+    def identifies(self) -> bool:
+        """Whether its ids tell the values of a row apart, as the id of an item has to."""
+        return False
+
+    @property
     def not_in_events(self) -> str | None:
         """Why it cannot be a column of a sequence; `None` if it can."""
         return f"whose kind '{self.kind}' cannot stand inside events"
