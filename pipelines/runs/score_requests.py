@@ -24,7 +24,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
-        requests: JSON lines, one object of raw features a line, or such an object under the key `features`; packed if
+        requests: JSON lines, one object of raw features per line, or such an object under the key `features`; packed if
             the name ends in `.gz`.
 
     Raises:

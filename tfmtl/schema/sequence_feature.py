@@ -1,4 +1,4 @@
-"""A history of one kind of behavior."""
+"""Behavior sequences."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
 @dataclass(frozen=True)
 class SequenceFeature:
-    """The user's last events of one behavior type, strictly before the example's time.
+    """A behavior sequence: the user's last events of one type, strictly before the example's time.
 
     Stored oldest to newest. An event whose first column is missing is none. Events are the user's other rows of the
     log, or stand in lists in the row itself, as they were logged when its request was served: the same tensors, model
@@ -29,8 +29,8 @@ class SequenceFeature:
 
     Args:
         name: str. The behavior, for example `"liked"`.
-        columns: tuple of str. Features that each event carries: names, lists of names, buckets, scaled numbers. The
-            first must have one id, since an event without it is none: a name or a bucket.
+        columns: tuple of str. Features of each event: categories, lists of them, buckets, scaled numbers. The first
+            must have one id (a category or a bucket); without it a row is not an event.
         when: str or None. Condition on a row to count as such an event, for
             example `"rating >= 4"`. Defaults to `None`: every row.
         max_length: int. Events kept. Defaults to `50`.
@@ -155,7 +155,7 @@ class SequenceFeature:
         return max(self.max_length, self.count_length or _COUNTED * self.max_length)
 
     def inputs(self, problem: Problem) -> tuple[RequestInput, ...]:
-        """What a request brings: a list a column, oldest event first, and the times if anything reads them."""
+        """What a request brings: a list per column, oldest event first, and the times if anything reads them."""
         count = f"oldest first; the last {self.longest_window(problem)} count"
         text = f"events of `{self.name}` before the request, {count}"
         found = [

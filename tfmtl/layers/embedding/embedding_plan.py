@@ -1,4 +1,4 @@
-"""Where every feature's rows lie inside the fused tables."""
+"""The layout of the fused embedding tables."""
 
 import math
 from collections.abc import Container, Sequence

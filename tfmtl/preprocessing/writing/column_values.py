@@ -1,4 +1,4 @@
-"""Canonical columns to what the model reads of them."""
+"""Encode canonical columns as model inputs."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ from tfmtl.schema.forms import MISSING
 
 
 def encode_column(transform: RawTransform, name: str, given: RequestInput, column: pa.Array) -> dict[str, np.ndarray]:
-    """Encoded key -> `(rows, ...)`, of a feature with one value a row; each distinct text is looked up once."""
+    """Encoded key -> `(rows, ...)`, of a feature with one value per row; each distinct text is looked up once."""
     if given.dtype != "string":
         encoded = transform.encode_feature(name, plain_values(given, column))
         return {key: values.numpy() for key, values in encoded.items()}

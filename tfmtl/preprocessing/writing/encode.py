@@ -1,4 +1,4 @@
-"""One user bucket's canonical rows to serialized examples, split by split."""
+"""Encode the canonical rows of a user bucket as serialized examples, split by split."""
 
 import math
 from collections.abc import Iterator
@@ -87,7 +87,7 @@ def encode_bucket(
 
 
 class _ExampleEncoder:
-    """The columns of a sorted bucket as ids and numbers, a value a row, and the examples made of them.
+    """The columns of a sorted bucket as ids and numbers, a value per row, and the examples made of them.
 
     A value is encoded once, however many windows it is part of.
     """

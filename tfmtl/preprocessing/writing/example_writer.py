@@ -1,4 +1,4 @@
-"""Columns to serialized `tf.train.Example`s, many rows at a time.
+"""Serialize columns as `tf.train.Example`s, many rows at a time.
 
 Building protobuf objects row by row costs more than everything else in the
 job together. Here a record is the concatenation of its features' bytes. A
@@ -62,25 +62,25 @@ def pack_ints(values: np.ndarray) -> PackedRows:
 
 
 def int_column(key: str, values: np.ndarray) -> list[pa.Array]:
-    """One non-negative int a row."""
+    """One non-negative int per row."""
     packed = pack_ints(values)
     return _with_heads(key, _INT64, _binary(packed.data, packed.ends))
 
 
 def list_column(key: str, values: PackedRows, starts: np.ndarray, stops: np.ndarray) -> list[pa.Array]:
-    """A list a record: record i owns the rows `starts[i]` to `stops[i]` of `values`, without the last."""
+    """A list per record: record i owns the rows `starts[i]` to `stops[i]` of `values`, without the last."""
     return _with_heads(key, values.kind, values.ranges(starts, stops))
 
 
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
-    """One value a row, or equally many: ids or floats."""
+    """One value per row, or equally many: ids or floats."""
     if values.dtype != np.float32:
         return int_column(key, values)
     return float_column(key, values) if values.ndim == 1 else float_rows(key, values)
 
 
 def float_rows(key: str, values: np.ndarray) -> list[pa.Array]:
-    """Equally many floats a row, `(rows, n)`."""
+    """Equally many floats per row, `(rows, n)`."""
     packed = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(len(values), -1)
     return _with_heads(key, _FLOAT, _binary(packed, np.arange(len(values) + 1) * packed.shape[1]))
 
@@ -95,7 +95,7 @@ def float_column(key: str, values: np.ndarray) -> list[pa.Array]:
 
 
 def bytes_column(key: str, values: pa.Array) -> list[pa.Array]:
-    """One text a row; null leaves the feature out."""
+    """One text per row; null leaves the feature out."""
     payload = pc.cast(pc.fill_null(values, ""), pa.binary())
     heads, payload = _with_heads(key, _BYTES, payload)
     return [pc.if_else(values.is_valid(), heads, _NOTHING), payload]
