@@ -17,7 +17,7 @@ from tfmtl.optimizers import LazyAdam
 from tfmtl.schema import Problem
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.faults import batch_faults, weight_faults
+from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
