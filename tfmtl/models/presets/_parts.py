@@ -5,12 +5,12 @@ from typing import Any
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
-from tfmtl.layers.user_layers import make_user_layer
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.user_layers import make_user_layer
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.schema import ModelInputs
 

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
 from tfmtl.preprocessing.fitting.distinct_times import distinct_times
+from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.events import Events, event_tensors, row_events
 from tfmtl.preprocessing.writing.example_writer import (
