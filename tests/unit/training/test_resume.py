@@ -28,7 +28,7 @@ def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) ->
 
 def said(output: Path, scenario: str) -> list[str]:
     lines = (output / f"{scenario}.txt").read_text().splitlines()
-    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Trains anew"))]
+    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Starting again"))]
 
 
 def test_every_attempt_but_the_last_was_killed(output: Path) -> None:
