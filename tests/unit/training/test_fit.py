@@ -276,7 +276,7 @@ def test_a_run_that_dies_leaves_the_older_models_evaluation(tiny_data: PreparedD
 
 
 def test_another_steps_folder_is_refused(tiny_data: PreparedData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="fit: `output` must be a folder of its own, but it holds prepared data"):
+    with pytest.raises(ValueError, match="fit: `output` must be a separate folder, but it holds prepared data"):
         fit(tiny_data, tiny_data.directory, options(), verbose=0)
     assert not (tiny_data.directory / "tensorboard").exists()
     (tmp_path / "1").mkdir()
