@@ -29,6 +29,7 @@ if "TFMTL_TESTS_SHARED" not in os.environ:
 import pytest
 
 from tests.support.no_starts import nothing_started
+from tests.support.quick_beam import remember_signatures
 
 # Session fixtures that start a process or a server: whoever uses them is no test of `make check`.
 STARTING = frozenset(("cpp_replay", "pems", "running_server", "spark_home"))
@@ -44,6 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Takes TensorFlow's million objects out of the rounds of the garbage collector: a fifth of the time of a trace."""
+    remember_signatures()
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
