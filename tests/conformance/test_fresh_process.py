@@ -66,6 +66,14 @@ def test_a_process_is_watched_and_killed() -> None:
         assert process.wait() == process.poll() == -signal.SIGKILL
 
 
+def test_a_process_is_seen_to_end() -> None:
+    process = FreshProcess("-c", "raise SystemExit(5)")
+    while process.poll() is None:
+        pass
+    assert process.poll() == process.wait() == 5
+    process.kill()
+
+
 def test_a_failure_is_an_error_with_what_was_said() -> None:
     with pytest.raises(AssertionError, match=r"ended with 1:\nfirst\n"):
         run_fresh("-c", "print('first'); raise ValueError('second')")
