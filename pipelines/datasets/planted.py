@@ -23,6 +23,7 @@ be read by each task in a way that is not linear before they are averaged.
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ from pipelines.datasets.planted_readings import ReadingWorld, draw_reading_world
 from pipelines.datasets.planted_world import PlantedWorld, draw_world
 from tfmtl.core.validation import check_count, check_number, check_one_of, check_positive_int, error_text
 from tfmtl.metrics import roc_auc
-from tfmtl.schema import SPLITS, BinaryTask, CategoricalFeature, Problem, SequenceFeature
+from tfmtl.schema import SPLITS, BinaryTask, Problem, SequenceFeature
 
 PLANTED_TASKS = {"like": "liked", "buy": "bought", "share": "shared", "follow": "followed"}  # task -> its behavior
 
@@ -67,7 +68,7 @@ def planted_log(
             alike, 1 each task heeds the history of its own behavior alone. With `rule="readings"`, how differently a
             task reads the behaviors: 0 all in one way, 1 unrelated. Defaults to `0.5`.
         num_users: int. Defaults to `2000`.
-        num_steps: int. Impressions a user, six hours apart on average; the last tenth is the test split, the tenth
+        num_steps: int. Impressions per user, six hours apart on average; the last tenth is the test split, the tenth
             before it the validation split. Defaults to `50`.
         num_items: int. Each is seen about `num_users * num_steps / num_items` times. Defaults to `300`.
         num_tasks: int. 1 to 4: like, buy, share, follow. Defaults to `2`.
@@ -141,9 +142,8 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
     with resources.as_file(resources.files("pipelines.datasets") / "planted.yaml") as path:
         problem = Problem.load(path)
     viewed = replace(problem.sequences[0], max_length=max_length)
-    features = tuple(
-        replace(feature, dim=dim) for feature in problem.features if isinstance(feature, CategoricalFeature)
-    )
+    loaded: tuple[Any, ...] = problem.features  # all of them have a `dim`
+    features = tuple(replace(feature, dim=dim) for feature in loaded)
     behaviors = dict(list(PLANTED_TASKS.items())[:num_tasks])
     sequences = [
         SequenceFeature(name=behavior, columns=viewed.columns, when=f"{task} == 1", max_length=max_length)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.support.odd_rows import ODD_PROBLEM, canonical, fit, logs
 from tests.support.slow_history import Row
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.features.number_counts import count_numbers, merge_number_counts, rounded
 from tfmtl.preprocessing.fitting.analyze import build_statistics, count_values, merge_counts
-from tfmtl.preprocessing.fitting.number_counts import count_numbers, merge_number_counts, rounded
 from tfmtl.preprocessing.fitting.split import example_times, time_cuts
 from tfmtl.preprocessing.fitting.time_grid import count_times, merge_time_counts
 from tfmtl.schema import BinaryTask, CategoricalFeature, NumericFeature, Problem, RegressionTask, Split

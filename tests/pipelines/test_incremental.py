@@ -16,7 +16,7 @@ from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.preprocessing.fitting.analyze import TABLE
+from tfmtl.features.feature_behavior import TABLE
 from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, Split
 

@@ -1,9 +1,9 @@
-"""What every kind of feature does, from the log to what is looked at."""
+"""The base class of feature behaviors."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -26,9 +26,38 @@ class RawColumns(Protocol):
         """A column of lists, or of joined text, as lists of strings."""
 
 
+Column = tuple[str, str]
+"""What a table of counts is of: `TABLE` or `FEATURE`, and the name; features that share a column share its counts."""
+
+TABLE, FEATURE = "table", "feature"
+
+
+@dataclass(frozen=True)
+class FeatureState:
+    """The facts fitted to training rows, in the parts of `TransformStatistics`.
+
+    Args:
+        vocabularies: table -> its values in the order of their ids. Defaults to none.
+        vocabulary_counts: table -> how often each of them occurred. Defaults to none.
+        boundaries: feature -> rising boundaries. Defaults to none.
+        means: feature -> mean. Defaults to none.
+        deviations: feature -> standard deviation. Defaults to none.
+        states: feature -> plain values (JSON) of any other form. Defaults to none.
+        notes: what is suspicious about the values, a sentence each, for the manifest. Defaults to none.
+    """
+
+    vocabularies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    vocabulary_counts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    boundaries: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    means: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class FittedState:
-    """What was fitted, as a behavior finds it.
+    """The interface by which a behavior reads fitted facts.
 
     Args:
         statistics: `TransformStatistics`.
@@ -40,7 +69,7 @@ class FittedState:
 
 
 class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most have a default that is right
-    """What is done about one feature of a problem; subclasses are one kind each.
+    """The behavior of one feature of a problem; each subclass is one kind.
 
     A value's result depends on the value alone, never on its place in a batch: sums and logarithms are computed in
     float64 and cast at the end.
@@ -68,7 +97,39 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """
         raise NotImplementedError(f"{type(self).__name__} reads no column.")
 
-    # === What was fitted ===
+    # === What is fitted ===
+
+    extends: ClassVar[tuple[str, ...]] = ()
+    """Whose counts another day's log adds to what was fitted: `(TABLE,)` or `(FEATURE,)`, or none."""
+
+    def count(self, rows: pa.RecordBatch) -> dict[Column, pa.Table]:
+        """The counts of a batch: tables that can be added up in any order.
+
+        Columns of a table that are called `count` or begin with `sum_` hold int64 and are added; all others are the key
+        of a row. Floating-point sums would depend on the order. Defaults to nothing.
+
+        Args:
+            rows: canonical rows of the training split, those of `read` among their columns.
+        """
+        return {}
+
+    def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        """The fitted state from the summed tables; a table without rows is missing. Called once, on one machine.
+
+        Of features that share a column of counts the first one fits it. Defaults to nothing.
+        """
+        return FeatureState()
+
+    def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        """The parts that another day's log changes; they replace those in `statistics`.
+
+        Ids keep their meaning. Called for a kind that `extends`, with its columns. Defaults to nothing.
+
+        Args:
+            statistics: `TransformStatistics` of the days before.
+            counts: merged tables of the new log's training rows.
+        """
+        return FeatureState()
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         """Table -> its rows, reserved ones included. Defaults to the rows that the tensors name.
@@ -79,12 +140,8 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         tensors = self.record.tensors(self.problem)
         return {each.table: each.rows for each in tensors if each.table is not None and each.rows is not None}
 
-    def fit_state(self) -> dict[str, Any] | None:
-        """Plain values to keep for `load`, made once on one machine. Defaults to `None`: nothing."""
-        return None
-
     def load(self, fitted: FittedState) -> None:
-        """Takes what `encode` and `derive` need of what was fitted. Defaults to nothing."""
+        """Loads the fitted facts that `encode` and `derive` need. Defaults to nothing."""
         return
 
     # === TensorFlow: in workers and in the serving graph alike ===
@@ -106,7 +163,7 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
     """Whether a number is shown on a logarithmic axis, since it was scaled so."""
 
     def views(self, encoded: Mapping[str, np.ndarray]) -> dict[str, View]:
-        """Name -> what drift, skew, report and leak check see of a batch.
+        """Name -> view of a batch for drift, skew, report and leak check.
 
         Defaults to one view a field: its ids, or its number where it has none.
 

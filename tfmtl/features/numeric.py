@@ -1,4 +1,4 @@
-"""Numbers to buckets, or to multiples of their standard deviation."""
+"""Numeric features: quantile buckets and z-scores."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
-from tfmtl.features.feature_behavior import FeatureBehavior, FittedState, RawColumns
+from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
+from tfmtl.features.number_counts import count_numbers
+from tfmtl.features.number_facts import NumberFacts
 from tfmtl.schema.forms import RESERVED_IDS
 
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
@@ -18,6 +20,23 @@ class NumericBehavior(FeatureBehavior):
 
     def read(self, raw: RawColumns) -> dict[str, pa.Array]:
         return {self.name: pc.cast(raw.number(self.record.column_name), pa.float32(), safe=False)}
+
+    def count(self, rows: pa.RecordBatch) -> dict[Column, pa.Table]:
+        return {(FEATURE, self.name): count_numbers(rows.column(self.name))}
+
+    def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        record, name = self.record, self.name
+        facts = NumberFacts(counts.get((FEATURE, name)))
+        boundaries = {name: facts.boundaries(record.buckets)} if record.is_bucketized else {}
+        means, deviations, notes = {}, {}, []
+        if record.is_scaled:
+            means[name], deviations[name] = facts.moments(self.is_logarithmic)
+        if facts.narrow() is not None:
+            notes.append(
+                f"the numbers in column '{record.column_name}' {facts.narrow()}. Subtract an offset in the log, "
+                "or take it out of the features if it is a time."
+            )
+        return FeatureState(boundaries=boundaries, means=means, deviations=deviations, notes=tuple(notes))
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         if not self.record.is_bucketized:

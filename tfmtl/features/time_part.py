@@ -1,12 +1,13 @@
-"""Parts of the time of a request, in a time zone."""
+"""Time-part features: hour, weekday and other parts of a request's time."""
 
 import datetime
 import zoneinfo
-from typing import Any
+from collections.abc import Mapping
 
+import pyarrow as pa
 import tensorflow as tf
 
-from tfmtl.features.feature_behavior import FeatureBehavior, FittedState
+from tfmtl.features.feature_behavior import Column, FeatureBehavior, FeatureState, FittedState
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema.forms import RESERVED_IDS
 
@@ -17,9 +18,9 @@ _YEARS = (1970, 2100)  # whose changes of clocks are kept
 class TimePartBehavior(FeatureBehavior):
     """Hour, weekday, day of the month; see `TimePartFeature`. The graph has no time zones, but their offsets."""
 
-    def fit_state(self) -> dict[str, Any]:
+    def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         starts, offsets = _offsets(self.record.time_zone)
-        return {"starts": starts, "offsets": offsets}
+        return FeatureState(states={self.name: {"starts": starts, "offsets": offsets}})
 
     def load(self, fitted: FittedState) -> None:
         state = fitted.statistics.states[self.name]

@@ -1,4 +1,4 @@
-"""The job without an engine: its steps as plain functions on Arrow batches.
+"""The preprocessing job, independent of the engine: its steps as plain functions on Arrow batches.
 
 An engine calls them in this order and moves what they return; that is all it has to know of the job:
 
@@ -227,8 +227,7 @@ class Plan:
         """Tables to merge for `fit`, of rows with their split."""
         if self.transform_from is not None and not self.extend_vocabularies:
             return []
-        counted = analyze.count_values(self.problem, rows)
-        return [(key, table) for key, table in counted if self.transform_from is None or key[0] == analyze.TABLE]
+        return list(analyze.count_values(self.problem, rows, is_extending=self.transform_from is not None))
 
     def merge_values(self, tables: Iterable[pa.Table]) -> pa.Table:
         """Adds up tables of `count_values` with one key."""

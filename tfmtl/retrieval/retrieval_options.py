@@ -1,4 +1,4 @@
-"""What a retrieval model is trained for, and how."""
+"""Options of training a retrieval model."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,8 @@ from tfmtl.core.validation import (
     check_positive_number,
     error_text,
 )
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.retrieval.sides import item_features
+from tfmtl.schema import Problem
 
 RESERVED = ("k", "order", "retrieval")
 """Names that the signatures of two stages use for themselves."""
@@ -21,14 +22,14 @@ class RetrievalOptions:
     """Options of `fit_retrieval`.
 
     Args:
-        task: str or None. Binary task whose positive rows retrieval shall find. Defaults to `None`: the first one.
+        task: str or None. Binary task whose positive rows retrieval learns. Defaults to `None`: the first one.
         item: str or None. Feature that identifies an item: of side item, single-valued, with a vocabulary.
             Defaults to `None`: the first such feature.
         dim: int. Width of the two towers' outputs and of every embedding. Defaults to `32`.
         hidden_units: tuple of int. Widths of a tower's hidden layers. Defaults to `(64,)`.
         epochs: int. Passes over the training split; the best by recall@50 on the validation split is kept. Defaults
             to `8`.
-        batch_size: int. Positives per step, which are each other's negatives. Defaults to `512`.
+        batch_size: int. Positive pairs per step; they are each other's negatives. Defaults to `512`.
         learning_rate: float. Learning rate of Adagrad. Defaults to `0.1`.
         temperature: float. Temperature of the softmax over cosines of the towers' outputs. Defaults to `0.1`.
         seed: int. Seed of every random number of this step. Defaults to `0`.
@@ -64,7 +65,7 @@ class RetrievalOptions:
                 rule = f"have no feature or task called {', '.join(RESERVED)}"
                 raise ValueError(error_text("retrieve", "problem", rule, name, "Rename it in log and problem file."))
         tasks = [task.name for task in problem.tasks if task.can_be_parent]
-        items = [feature.name for feature in problem.features if _identifies(feature)]
+        items = [feature.name for feature in item_features(problem) if feature.identifies]
         if not tasks:
             advice = "Add one, such as click: its positive rows are what retrieval learns to find."
             raise ValueError(error_text("retrieve", "problem", "have a binary task", problem.name, advice))
@@ -75,13 +76,3 @@ class RetrievalOptions:
         check_one_of("retrieve", "task", chosen.task, tasks)
         check_one_of("retrieve", "item", chosen.item, items)
         return chosen
-
-
-def _identifies(feature: object) -> bool:
-    """Whether a feature's ids tell items apart."""
-    return (
-        isinstance(feature, CategoricalFeature)
-        and feature.side == "item"
-        and not feature.multi_valued
-        and feature.hash_buckets is None
-    )

@@ -166,7 +166,7 @@ def test_match_is_per_candidate_and_history_once() -> None:
 def test_time_parts_are_those_of_the_calendar(zone: str) -> None:
     problem = _problem(TimePartFeature(("hour", "weekday", "day_of_month", "is_weekend"), zone))
     behavior = behavior_of(problem.features[-1], problem)
-    statistics = TransformStatistics({}, {}, {}, {}, {}, {}, {}, states={"time": behavior.fit_state() or {}})
+    statistics = TransformStatistics({}, {}, {}, {}, {}, {}, {}, states=behavior.fit({}).states)
     behavior.load(FittedState(statistics, lambda table: None))  # type: ignore[arg-type,return-value]
     seconds = np.random.default_rng(0).integers(0, 3_500_000_000, 3_000)
     inputs = {each.key: each.missing for each in problem.inputs}

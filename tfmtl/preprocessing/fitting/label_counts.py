@@ -1,4 +1,4 @@
-"""Counts of labels, and what follows from them."""
+"""Counts of labels, and the facts fitted to them."""
 
 import math
 from functools import cached_property
@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmtl.features.number_counts import ROUNDED_BITS, count_numbers, rounded, shortened
+from tfmtl.features.number_facts import NumberFacts, moments
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.number_counts import ROUNDED_BITS, count_numbers, rounded, shortened
-from tfmtl.preprocessing.fitting.number_facts import NumberFacts, moments
 from tfmtl.schema import TaskRecord
 from tfmtl.tasks import behavior_of
 

@@ -1,16 +1,18 @@
-"""A new day's log with yesterday's transformation: ids stay what they are, and new values go behind them."""
+"""Reuse an earlier transformation for another day's log: known ids stay, new values are appended."""
 
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from tfmtl.data.transform_statistics import TransformStatistics
-from tfmtl.preprocessing.fitting.analyze import TABLE, Column, ranked_values
+from tfmtl.features.feature_behavior import Column
+from tfmtl.preprocessing.fitting.analyze import fitting, joined_states
 from tfmtl.preprocessing.reading import files
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
 
 
 def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
@@ -50,28 +52,22 @@ def extend_statistics(
 ) -> TransformStatistics:
     """The statistics with the new log's values behind the known ones, and all else as it was.
 
-    A new value has to occur `min_count` times in the new training split, whatever it did before. The new ones come in
-    order of their counts, equal counts in text order, until the vocabulary holds `max_size`; known ones never leave.
+    What another day adds is said by the kinds of features: ids keep their meaning, and new ones come behind them.
 
     Args:
         problem: `Problem`.
         statistics: what the ids are taken from.
         counts: merged counts of the new log's training rows.
     """
-    vocabularies, vocabulary_counts = dict(statistics.vocabularies), dict(statistics.vocabulary_counts)
-    for table in statistics.vocabularies:
-        feature = problem.tables[table][0]
-        assert isinstance(feature, CategoricalFeature)  # no other has a vocabulary
-        known = set(vocabularies[table])
-        new = [pair for pair in ranked_values(feature, counts.get((TABLE, table))) if pair[0] not in known]
-        if feature.max_size is not None:
-            new = new[: max(0, feature.max_size - len(known))]
-        vocabularies[table] = (*vocabularies[table], *(value for value, _ in new))
-        vocabulary_counts[table] = (*vocabulary_counts[table], *(count for _, count in new))
-    if vocabularies == dict(statistics.vocabularies):
+    found = joined_states(behavior.extend(statistics, counts) for behavior in fitting(problem) if behavior.extends)
+    changed: dict[str, Any] = {
+        part: {**getattr(statistics, part), **values}
+        for part, values in found.items()
+        if part != "notes" and any(getattr(statistics, part).get(name) != value for name, value in values.items())
+    }
+    if not changed:
         return statistics
-    extends = (*statistics.extends, statistics.digest)
-    return replace(statistics, vocabularies=vocabularies, vocabulary_counts=vocabulary_counts, extends=extends)
+    return replace(statistics, **changed, extends=(*statistics.extends, statistics.digest))
 
 
 def taken_facts(folder: str, taken: TransformStatistics, statistics: TransformStatistics) -> dict[str, object]:

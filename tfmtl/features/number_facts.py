@@ -1,4 +1,4 @@
-"""Boundaries and moments of a column of numbers, from its counts."""
+"""Quantile boundaries and moments of a numeric column, from its counts."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tfmtl.preprocessing.fitting.number_counts import is_rounded, rounded
+from tfmtl.features.number_counts import is_rounded, rounded
 
 _NO_COARSER = 1.1  # more examples that share a bucket than with exact boundaries
 _NO_FARTHER = 2.0**-9  # deviations
