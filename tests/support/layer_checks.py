@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.testing._layer import Holder, randomize_weights
+
 
 @dataclass(frozen=True)
 class LayerRecipe:
@@ -60,30 +62,6 @@ class LayerRecipe:
                 for key, value in self.inputs.items()
             }
         return tf.convert_to_tensor(self.inputs[:count])
-
-
-@keras.saving.register_keras_serializable(package="tfmtl_tests")
-class LayerModel(keras.Model):
-    """A subclassed model that holds one layer: the case where an unbuilt sublayer loses its weights silently."""
-
-    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.layer = layer
-
-    def build(self, input_shape: Any) -> None:
-        # A deserialized layer has already built itself.
-        if not self.layer.built:
-            self.layer.build(input_shape)
-
-    def call(self, inputs: Any) -> Any:
-        return self.layer(inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"layer": keras.saving.serialize_keras_object(self.layer)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LayerModel":
-        return cls(keras.saving.deserialize_keras_object(config["layer"]))
 
 
 def check_layer(recipe: LayerRecipe) -> None:
@@ -160,7 +138,7 @@ def check_xla(recipe: LayerRecipe) -> None:
 
 def check_saving(recipe: LayerRecipe) -> None:
     """Saved and loaded inside a subclassed model, the layer answers bit for bit the same."""
-    model = LayerModel(recipe.create())
+    model = Holder(recipe.create())
     before_training = model(recipe.tensors())
     randomize_weights(model)
     expected = model(recipe.tensors())
@@ -212,13 +190,6 @@ CHECKS: tuple[Callable[[LayerRecipe], None], ...] = (
     check_gradients,
     check_mixed_precision,
 )
-
-
-def randomize_weights(layer: keras.layers.Layer, seed: int = 1) -> None:
-    """Sets every trainable weight to seeded normal values, so that nothing agrees by being zero."""
-    generator = np.random.default_rng(seed)
-    for weight in layer.trainable_weights:
-        weight.assign(generator.normal(scale=0.5, size=weight.shape))
 
 
 def _randomized(recipe: LayerRecipe, **kwargs: Any) -> keras.layers.Layer:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.forked_run import said
 from tests.support.fresh_process import run_fresh
 from tfmtl.data import PreparedData
 
@@ -20,11 +21,6 @@ def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("killed_clusters")
     run_fresh(Path(__file__).with_name("killed_clusters.py"), tiny_data.directory, folder)
     return folder
-
-
-def said(output: Path, scenario: str) -> list[str]:
-    lines = (output / f"{scenario}.txt").read_text().splitlines()
-    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Trains anew"))]
 
 
 def test_every_attempt_but_the_last_was_killed(output: Path) -> None:
