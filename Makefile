@@ -11,7 +11,7 @@ INSTALLED := .venv/.installed
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
 	@echo "make demo-two-stage  retrieval and ranking in one SavedModel on MovieLens-100K (same options)"
-	@echo "make check    the tests for daily work: nothing that starts a process or a server"
+	@echo "make check    the tests for daily work, without those that train long or start processes and servers"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
@@ -34,7 +34,7 @@ demo-two-stage: install
 	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 check: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not process and not slow"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long and not process and not slow"
 
 test: install
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=50

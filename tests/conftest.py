@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -34,12 +35,43 @@ from tests.support.quick_beam import remember_signatures
 # Session fixtures that start a process or a server: whoever uses them is no test of `make check`.
 STARTING = frozenset(("cpp_replay", "pems", "running_server", "spark_home"))
 
+# Folders and files that train, export or preprocess in most of their tests. `make check` leaves them out and keeps the
+# others of their folders.
+LONG = (
+    "golden",
+    "integration",
+    "pipelines/test_output_folder.py",
+    "pipelines/test_preprocess_bad_input.py",
+    "pipelines/test_preprocess_formats.py",
+    "pipelines/test_schema_infer.py",
+    "unit/export/test_every_preset.py",
+    "unit/export/test_export.py",
+    "unit/models/test_balancing_in_training.py",
+    "unit/models/test_flat_minima.py",
+    "unit/models/test_growth.py",
+    "unit/models/test_loading.py",
+    "unit/models/test_loss_scale.py",
+    "unit/models/test_model_training.py",
+    "unit/models/test_training_steps.py",
+    "unit/operators/test_operator_network.py",
+    "unit/tasks/test_every_kind.py",
+    "unit/training/test_conflict_monitor.py",
+    "unit/training/test_evaluate.py",
+    "unit/training/test_fit.py",
+    "unit/training/test_init_from.py",
+    "unit/training/test_training_state.py",
+    "unit/training/test_weight_average.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what starts something; slow tests come first, so that no process has one left when the others are done."""
+    """Marks by fixture and folder; slow tests come first, so that no process has one left when the others are done."""
+    long = tuple(str(Path(__file__).parent / place) for place in LONG)
     for item in items:
         if STARTING.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("process")
+        if str(item.path).startswith(long):
+            item.add_marker("long")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONG
 from tests.support.no_starts import StartedSomething, nothing_started
 
 STARTS: dict[str, Callable[[], object]] = {
@@ -36,3 +38,8 @@ def test_it_lasts_as_long_as_the_block() -> None:
         with pytest.raises(StartedSomething):
             os.system("true")
     assert subprocess.run([sys.executable, "-S", "-c", ""], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("place", LONG)
+def test_what_the_daily_tests_leave_out_is_there(place: str) -> None:
+    assert (Path(__file__).parents[1] / place).exists(), "bring LONG of tests/conftest.py up to date"

@@ -108,7 +108,7 @@ def found_alone(data: PreparedData, strategy: tf.distribute.Strategy, everything
     """What a single worker finds too, by case; the few cases that depend most on how rows are spread, or all."""
     if not everything:
         return train(data, strategy, "shared_bottom", cases=(UNEVEN, EMPTY))
-    found = train(data, strategy, "shared_bottom", cases=(UNEVEN, EMPTY, LOPSIDED), all_weighted=True)
+    found = train(data, strategy, "shared_bottom", cases=(UNEVEN, EMPTY, LOPSIDED))
     sparse = {"embedding_optimizer": row_adam}
     kinds = {
         "weighted losses: ": ("mmoe", {**sparse, "balancing": "uncertainty", "steps_per_execution": 3}),
