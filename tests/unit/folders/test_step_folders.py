@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tfmtl.core.step_folders import EXPORTED, PREPARED, TRAINED, check_output_folder
+from tfmtl.folders.step_folders import EXPORTED, PREPARED, TRAINED, check_output_folder
 
 MARKS = {
     "manifest.json": PREPARED,
