@@ -1,4 +1,4 @@
-"""Writing a model version that a server can take."""
+"""Write a model version that a server can load."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def export(
 ) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
-    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
+    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one per task, see
     `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted,
     for `compose`; `times.json`, training's last time, by which a server knows times in another unit; `golden.jsonl` and
     `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
@@ -134,7 +134,7 @@ def _answers(data: PreparedData, options: ExportOptions) -> Answers:
 
 
 def _predictions(model: MultiTaskModel, data: PreparedData) -> dict[str, dict[str, Any]]:
-    """What the model predicts for the splits that calibration looks at."""
+    """The model's predictions for the splits that calibration uses."""
     from tfmtl.training.evaluate import predict  # loads the layers
 
     return {split: predict(model, data, split) for split in (FITTED_ON, "test")}

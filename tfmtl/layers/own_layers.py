@@ -1,4 +1,4 @@
-"""Bottoms and sharing layers that the package does not know: by a name given to them, or by module and class."""
+"""Bottoms and sharing layers of users: by a registered name, or by module and class."""
 
 import importlib
 import inspect

@@ -32,7 +32,7 @@ class InteractionBottom(BottomLayer):
 
     - `"dcn_v2"`: V flattened, through a `CrossNetwork`.
     - `"fm"`: V flattened, and its `FactorizationMachine`.
-    - `"cin"`: V flattened, and its `CompressedInteraction` of 128 vectors a layer.
+    - `"cin"`: V flattened, and its `CompressedInteraction` of 128 vectors per layer.
     - `"autoint"`: V through layers of `InteractingAttention`, flattened.
     - `"senet"`: V reweighted by a `SqueezeExcitation` with ReLU gates, flattened. A gate may remove a vector, also
       all of them.

@@ -1,4 +1,4 @@
-"""A Transformer of its own for every task and behavior: what DTRN's hypernetwork saves."""
+"""A separate Transformer for every task and behavior, for comparison with DTRN's hypernetwork."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a model asks of the layer that decides what tasks share."""
+"""The base class of sharing layers, which decide what tasks share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What presets have in common."""
+"""Functions that all presets use."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def built(name: str, inputs: ModelInputs, bottom: Any, sharing: Any, **parts: An
 def sharing_layer(
     owner: str, sharing: str, num_tasks: int, num_experts: int, hidden_units: Widths, dropout: float
 ) -> SharingLayer:
-    """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task.
+    """The sharing layer of a name; with PLE half of `num_experts` are shared, and each task has as many of its own.
 
     An own layer, by its registered name or as `module:Class`, is made with those of `num_tasks`, `num_experts`,
     `hidden_units` and `dropout` that its constructor names.
@@ -66,7 +66,7 @@ def sharing_layer(
 
 
 def bottom_layer(owner: str, bottom: str, num_tasks: int, pooling: str, dropout: float) -> BottomLayer:
-    """The bottom a name stands for; an own one is made with those of these arguments that it names."""
+    """The bottom of a name; a user's class gets those of these arguments that its constructor has."""
     if bottom == "concatenation":
         return ConcatenationBottom(pooling)
     own: BottomLayer = make_own(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)

@@ -1,4 +1,4 @@
-"""The networks this package is about."""
+"""Presets of the papers' networks: DTRN, DEPHN and APEM."""
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
