@@ -42,7 +42,7 @@ class LocalServer:
     """Serves the newest version under a directory, over gRPC and REST, and follows the directory.
 
     A client written for TF Serving works unchanged. Models are called by threads, so that loading the next
-    version and long calls block nobody; the previous version answers until the next one is ready. A version
+    version and long calls block no request; the previous version answers until the next one is ready. A version
     that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
     Write a new version under a name that is not a number and rename it, so that no half version is seen.
     Further models and labels: `from_config_file`, or HandleReloadConfigRequest where `security` allows it. Prometheus'

@@ -329,7 +329,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the tables, and writes them if told to."""
+    """Prints the tables, and writes them if asked."""
     parser = argparse.ArgumentParser()
     parser.add_argument("export", type=Path, help="output folder of `tfmtl export`")
     parser.add_argument("--seconds", type=float, default=3.0, help="of load, each time")

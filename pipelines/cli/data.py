@@ -36,7 +36,7 @@ def infer(
     from tfmtl.proposal.sample import read_sample
 
     if output.exists() and not overwrite:
-        raise ValueError(f"schema infer: '{output}' is there already. Give another --output, or --overwrite.")
+        raise ValueError(f"schema infer: '{output}' exists already. Give another --output, or --overwrite.")
     with console.status("Looking at the log ..."):
         sample = read_sample(inputs, rows)
         proposal = propose(sample, label or [], user, time, item)

@@ -56,7 +56,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with open_(path, "rt", encoding="utf-8-sig") as lines:
             yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"predict: '{path}' is not whole gzip: {error}. Pack it again, or rename it.") from error
+        raise ValueError(
+            f"predict: '{path}' is not a complete gzip file: {error}. Pack it again, or rename it."
+        ) from error
 
 
 def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,9 @@ class ExportedModel:
         extra = folder / EXTRA
         for name in (PROBLEM_FILE, STATISTICS_FILE, PROFILE_FILE):
             if not (extra / name).is_file():
-                raise ValueError(f"skew: '{folder}' carries no {name}: an earlier release wrote it. Export it again.")
+                raise ValueError(
+                    f"skew: '{folder}' has no {name}, because an earlier release wrote it. Export it again."
+                )
         problem = Problem.load(extra / PROBLEM_FILE)
         statistics = TransformStatistics.load(extra, folder / "assets")
         self.inputs: ModelInputs = statistics.model_inputs(problem)

@@ -18,7 +18,7 @@ from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES
 from tfmtl.schema import Problem
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 Responses: TypeAlias = dict[str, npt.NDArray[np.float64]]

@@ -29,7 +29,7 @@ from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 EXTRA = "assets.extra"

@@ -17,11 +17,11 @@ from tfmtl.export.score import Score
 from tfmtl.export.serving_module import RANK
 from tfmtl.export.transform_record import TRANSFORM_FILE, TransformRecord
 from tfmtl.export.versions import new_version, newest_version
-from tfmtl.retrieval.by_hand import recommend_by_hand, write_golden_recommendations
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.fit_retrieval import RECORD_FILE
 from tfmtl.retrieval.recommend_module import ORDER, RecommendModule, score_names
 from tfmtl.retrieval.recommend_page import add_recommend_page
+from tfmtl.retrieval.reference_recommendations import reference_recommendation, write_golden_recommendations
 from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
 from tfmtl.schema import Problem
 
@@ -82,7 +82,8 @@ def compose(
         shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
         users = _users(problem, sources["ranking"])
         lists = [
-            recommend_by_hand(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users
+            reference_recommendation(problem, item, retrieve, rank, user, order_by, options.candidates, _K)
+            for user in users
         ]
         write_golden_recommendations(users, _K, lists, extra)
         add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)

@@ -195,8 +195,8 @@ def check_histories(problem: Problem) -> None:
                 task = labels[column]
                 raise ProblemError(
                     f"Problem: the condition of sequence '{sequence.name}' reads column '{column}', the label of task "
-                    f"'{task.name}': where a label is decided after its row's event, that history tells examples "
-                    "their own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
+                    f"'{task.name}': if it is decided after its row's event, the sequence shows examples their "
+                    "own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
                     "into the task; otherwise remove the sequence or its condition."
                 )
 

@@ -17,12 +17,12 @@ from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.schema import Problem
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.make_optimizers import make_optimizers, without_decay
+from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.relative_loss import (
     RELATIVE_LOSS,

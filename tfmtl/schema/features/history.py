@@ -82,6 +82,6 @@ class HistoryFeature(FeatureRecord):
         for column in self.mean:
             if column not in numbers:
                 raise ProblemError(
-                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is no numeric column of "
+                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is not a numeric column of "
                     f"sequence '{self.of}'. It has: {numbers}.{did_you_mean(column, numbers)}"
                 )

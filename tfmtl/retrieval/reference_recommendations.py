@@ -17,7 +17,7 @@ from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.schema import Problem
 
 
-def recommend_by_hand(
+def reference_recommendation(
     problem: Problem,
     item: str,
     retrieve: Any,
