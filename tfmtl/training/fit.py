@@ -150,11 +150,11 @@ def _fit(
     if is_chief(strategy):  # no other's warnings and record are kept
         leaks = find_label_leaks(data)
         _warn(data, leaks)
-    if resumes and not fits(folder.state, model):
+    if resumes and not fits(folder.own.state, model):
         progress, resumes = Progress(), False
         _say(verbose, "Trains anew: the unfinished run in this folder was of a model with other weights.")
     elif resumes:
-        restore_state(folder.state, model)
+        restore_state(folder.own.state, model)
         epoch, step = rounds.place(progress.epoch, progress.step)
         _say(verbose, f"Resumed at epoch {epoch + 1}, step {step} of {rounds.steps}.")
     elif not fresh and folder.what_changed():
@@ -187,9 +187,9 @@ def _fit(
     if not monitor:
         if average:
             average.swap()
-        save_model(model, folder.best)
-    if finish_heads(model, data, folder.best):
-        save_model(model, folder.best)
+        save_model(model, folder.own.best)
+    if finish_heads(model, data, folder.own.best):
+        save_model(model, folder.own.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks, rounds, constants))
     _say(verbose, _what_is_kept(data.problem, monitor, progress.history, rounds))
     _say(verbose, _what_is_worse(data.problem, monitor, progress.history, constants))
@@ -294,7 +294,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
+        own.append(KeepBest(folder.own.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     return own
