@@ -26,4 +26,4 @@ def forked(screen: Path, job: Callable[[], None]) -> int:
 def said(output: Path, scenario: str) -> list[str]:
     """What the attempts of a scenario said about where they go on, of all that stands in `<output>/<scenario>.txt`."""
     lines = (output / f"{scenario}.txt").read_text().splitlines()
-    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Trains anew"))]
+    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Starting again"))]
