@@ -14,8 +14,8 @@ from tfmtl.schema.read_yaml import read_yaml
 
 _WIDTH = 118
 _HISTORIES = (
-    "These sequences depend on a label. They are right only if it is known at the time of its row's event (a click, not "
-    "a purchase within a week). If so, remove the # and write known_at_event: true into the task."
+    "These sequences depend on a label. They are right only if it is known at the time of its row's event (a click, "
+    "not a purchase within a week). If so, remove the # and write known_at_event: true into the task."
 )
 _PLACEHOLDER = {"kind": "binary", "name": "stands_in_for_a_label"}
 
@@ -34,7 +34,7 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
     lines = [
         f"# Proposed by `tfmtl schema infer` from {sample.rows.num_rows:,} rows, spread over {files} of about "
         f"{sample.total_rows:,} rows.",
-        "# Every line is a guess with its reason: check them. What is known only after the example must not be a feature.",
+        "# Every line is a guess with its reason: check them. Facts known only after the example must be no feature.",
         f"name: {name}",
         "",
     ]
