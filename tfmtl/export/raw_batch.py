@@ -10,7 +10,7 @@ _MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
 
 
 def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """One batch of the requests; shorter lists are filled up with missing values.
+    """One batch of the requests; shorter lists, and `[]` for a vector, are filled up with missing values.
 
     Args:
         requests: feature -> value or list of values.
@@ -20,7 +20,7 @@ def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf
     for name, spec in signature.items():
         values = [request[name] for request in requests]
         if spec.shape.rank == 2:
-            longest = max((len(row) for row in values), default=0)
+            longest = spec.shape[1] or max((len(row) for row in values), default=0)
             values = [[*row, *[_MISSING[spec.dtype]] * (longest - len(row))] for row in values]
             tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), longest))
         else:

@@ -66,7 +66,7 @@ class Tower(tf_keras.layers.Layer):
             self._field(each, encoded[each.key])
             for feature in self._features
             for each in feature.tensors(self._problem)
-            if each.role != "own"
+            if each.is_pooled
         ]
         parts += [part for sequence in self._sequences for part in self._history(sequence, encoded)]
         return tf.math.l2_normalize(self._network(tf.concat(parts, axis=1)), axis=1)

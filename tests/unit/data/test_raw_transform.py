@@ -74,6 +74,8 @@ def _training_log() -> list[Row]:
                 "user": "uv日"[index % 3], "ts": index // 4, "item": text, "last_item": text, "related": "a|ä||🦊|x\ny",
                 "topic": "abcdef"[index % 7 % 6], "words": "a||ä", "device": text, "never": None,
                 "price": number if index % 2 else index % 11, "age": index % 13 - 4.5, "views": 3.0 ** (index % 9),
+                "picture": f"{index % 17}|{3.4e38 if index % 5 else -0.25}", "taste": f"{index % 3} 0.0 {number}"
+                if np.isfinite(np.float32(number)) else "nan nan nan",
                 "nothing": None, "void": None, "click": index % 2, "part": "train", "shown": 1,
             }
         )  # fmt: skip
@@ -110,7 +112,7 @@ def _tensors(problem: Problem, requests: Sequence[Mapping[str, Any]]) -> dict[st
     for name, spec in raw_signature(problem).items():
         values = [request[name] for request in requests]
         if spec.shape.rank == 2:
-            width = max(map(len, values))
+            width = spec.shape[1] or max(map(len, values))
             values = [[*row, *[missing[spec.dtype]] * (width - len(row))] for row in values]
             tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), width))
         else:
@@ -196,6 +198,11 @@ def _next_float(problem: Problem, log: Sequence[Row], index: int) -> dict[str, A
     return {**raw, "age": np.nextafter(raw["age"], np.float32(np.inf))}
 
 
+def _next_component(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
+    raw = request(problem, log, index)
+    return {**raw, "taste": [2.0 * number + 1.0 for number in raw["taste"][:1]] + list(raw["taste"][1:])}
+
+
 def _late(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
     return {**request(problem, log, index), "ts": log[index]["ts"] + 4}
 
@@ -211,6 +218,7 @@ def _unconditional(problem: Problem, log: Sequence[Row], index: int) -> dict[str
         (_with_events_of_the_same_second, {"seen__item", "seen__price", "priced__price"}),
         (_last_values_of_a_list, {"related"}),
         (_next_float, {"age"}),
+        (_next_component, {"taste"}),
         (_late, {"seen__gap", "liked__gap"}),
         (_unconditional, {"liked__topic", "liked__user", "liked__gap"}),
     ],

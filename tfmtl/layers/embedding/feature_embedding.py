@@ -9,9 +9,11 @@ import tensorflow as tf
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int
+from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.features import behavior_of
+from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
-from tfmtl.schema import ModelInputs
+from tfmtl.schema import FeatureRecord, ModelInputs
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -28,7 +30,8 @@ class FeatureEmbedding(keras.layers.Layer):
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
     the mean, 0. An event is the sum of its columns' vectors and of its time gap's;
     its query is the sum of the same columns of the example itself, the candidate
-    of target attention.
+    of target attention. What is neither id nor number, a vector say, goes to the layer of its feature's kind
+    (`tfmtl.features.FieldLayer`), whose fields come last.
 
     Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
 
@@ -41,7 +44,8 @@ class FeatureEmbedding(keras.layers.Layer):
         features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes. Those of a static batch
             of 1 hold for all rows of the others: one user and B candidates.
         vectors: what `lookup` returns for the features, for a caller that differentiates with respect to the rows
-            rather than the tables; `None` looks them up. Defaults to `None`.
+            rather than the tables, and has called `augment`; `None` does both. Defaults to `None`.
+        training: bool. Whether dropout in the kinds' layers is on. Defaults to `False`.
 
     Returns:
         dict: `fields` float `(B, F, D)`; and, if the problem has sequences, `events`
@@ -89,6 +93,12 @@ class FeatureEmbedding(keras.layers.Layer):
             shape = (len(self.plan.numbers), self.plan.dim)
             self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
+        self.field_layers = {
+            kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)
+            for kind, records in self.plan.records(self.inputs).items()
+        }
+        for layer in self.field_layers.values():
+            layer.build(None)
         self.built = True
 
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -103,7 +113,18 @@ class FeatureEmbedding(keras.layers.Layer):
         """The tables' rows as they stand, in the tables' precision: width, as text -> `(B, n, width)`."""
         return {width: tf.gather(self.tables[width].value, ids) for width, ids in row_ids.items()}
 
-    def call(self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        """The features with what the kinds' layers change at random in training."""
+        changed = dict(features)
+        for layer in self.field_layers.values():
+            changed.update(layer.augment(changed, training))
+        return changed
+
+    def call(
+        self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None, training: bool = False
+    ) -> dict[str, Tensor]:
+        if vectors is None:
+            features = self.augment(features, training)
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for part in parts_of_equal_rows(features) if vectors is None else [features]:
@@ -111,7 +132,7 @@ class FeatureEmbedding(keras.layers.Layer):
             part_found, part_present = self._columns(part, rows)
             found.update(part_found)
             present.update(part_present)
-        fields = self._fields(features, found, present)
+        fields = [*self._fields(features, found, present), *self._other_fields(features, found, present, training)]
         result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
         if self.plan.sequences:
             result.update(self._events(found, present))
@@ -121,7 +142,7 @@ class FeatureEmbedding(keras.layers.Layer):
         self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
     ) -> list[Tensor]:
         """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.field_names}
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.plan.pooled_names}
         for each in self.plan.scalars:
             parts[each.field].append(found[each.key])  # each (B, 1, D)
         for each in self.plan.lists:
@@ -140,6 +161,22 @@ class FeatureEmbedding(keras.layers.Layer):
         for each, part in zip(self.plan.numbers, tf.split(numbers, len(self.plan.numbers), axis=1), strict=True):
             parts[each.field].append(part)
         return [sum(some[1:], some[0]) for some in parts.values()]
+
+    def _other_fields(
+        self,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
+    ) -> list[Tensor]:
+        """The fields `(b, 1, D)` of the kinds that have a layer; b is 1 where the field holds for all rows."""
+        fields: dict[str, Tensor] = {}
+        for kind, layer in self.field_layers.items():
+            tensors = self.plan.others[kind]
+            rows, masks = ({e.key: each[e.key] for e in tensors if e.holds_ids} for each in (found, present))
+            arrays = {each.key: features[each.key] for each in tensors if not each.holds_ids}
+            fields.update(layer(rows, masks, arrays, training=training))
+        return [fields[name][:, tf.newaxis] for name in self.field_names[len(self.plan.pooled_names) :]]
 
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
@@ -194,6 +231,15 @@ def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     ids = [tf.cast(features[column.key], tf.int32) for column in columns]
     pairs = zip(ids, columns, strict=True)
     return tf.concat([values if column.is_list else values[:, tf.newaxis] for values, column in pairs], axis=1)
+
+
+def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInputs, dim: int, policy: Any) -> FieldLayer:
+    layer = type(behavior_of(records[0], inputs.problem)).layer(records, dim, policy)
+    if layer is None:
+        rule = f"have a layer for the features of kind '{kind}', which have tensors of the roles own or lookup"
+        advice = "Override `FeatureBehavior.layer` in the kind's behavior."
+        raise ValueError(error_text("FeatureEmbedding", "inputs", rule, [each.name for each in records], advice))
+    return layer
 
 
 def _small() -> keras.initializers.Initializer:

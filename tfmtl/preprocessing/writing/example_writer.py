@@ -63,8 +63,14 @@ def int_list_column(key: str, values: PackedInts, starts: np.ndarray, stops: np.
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
     """One value a row, or equally many: ids or floats."""
     if values.dtype != np.float32:
-        return int_column(key, values)
+        return int_column(key, values) if values.ndim == 1 else int_rows(key, values)
     return float_column(key, values) if values.ndim == 1 else float_rows(key, values)
+
+
+def int_rows(key: str, values: np.ndarray) -> list[pa.Array]:
+    """Equally many non-negative ints a row, `(rows, n)`."""
+    ends = np.arange(len(values) + 1) * values.shape[1]
+    return int_list_column(key, pack_ints(values.reshape(-1)), ends[:-1], ends[1:])
 
 
 def float_rows(key: str, values: np.ndarray) -> list[pa.Array]:
