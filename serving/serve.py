@@ -38,7 +38,7 @@ from serving.serving_error import ServingError
 def serve(
     base_dir: Annotated[
         Path | None,
-        typer.Argument(help="Output folder of `tfmtl export`, which holds one folder a version.", show_default=False),
+        typer.Argument(help="Output folder of `tfmtl export` (it has one folder per version).", show_default=False),
     ] = None,
     model_name: Annotated[
         str | None, typer.Option("--model-name", "--name", help="What clients ask for; default: the problem's name.")

@@ -17,7 +17,7 @@ from pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(rows: int = 250_000) -> None:
-    """Prints microseconds of CPU time a row."""
+    """Prints microseconds of CPU time per row."""
     start_tensorflow()
     from tfmtl.data.raw_transform import RawTransform
     from tfmtl.preprocessing import columns

@@ -53,7 +53,7 @@ def _methods() -> dict[str, dict[str, Any]]:
 
     return {
         "pcgrad parameters": {"balancing": "pcgrad"},
-        "pcgrad representation": {"balancing": "pcgrad", "shared": "representation"},
+        "pcgrad representation": {"balancing": "pcgrad", "balance_at": "representation"},
         "uncertainty": {"balancing": "uncertainty"},
         "sam": {"sharpness": "sam"},
         "decomposed sam": {"sharpness": SAM(decomposed=True)},

@@ -1,4 +1,4 @@
-"""The options of a step from a file."""
+"""Reading the options of a step from a file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +12,7 @@ from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.strict import did_you_mean
 
 _UNBROKEN = 10**6  # a line's length
+_OLD_OPTIONS = {"shared": "balance_at"}  # in a run.json of an earlier version -> today's name
 
 
 def read_run_file(path: Path, step: str, names: Sequence[str]) -> dict[str, Any]:
@@ -55,7 +56,8 @@ def _section(found: Any, step: str) -> Any:
     if isinstance(found.get(step), Mapping):
         return found[step]
     if isinstance(found.get("options"), Mapping) and "data" in found:  # training's own record
-        return {**found["options"], "data": found["data"]}
+        options = {_OLD_OPTIONS.get(name, name): value for name, value in found["options"].items()}
+        return {**options, "data": found["data"]}
     return found
 
 

@@ -1,4 +1,4 @@
-"""The screen, and results as tables on it."""
+"""Printing results as tables on the screen."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,8 +64,8 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
         worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
         if worse:
             console.print(
-                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its probabilities say less "
-                "than the mean label alone. Calibrate it, or train for fewer epochs or at a lower learning rate."
+                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its log loss is worse than "
+                "that of the mean label. Calibrate it, or train for fewer epochs or at a lower learning rate."
             )
 
 
@@ -92,7 +92,7 @@ def print_batches(console: Console, times: Mapping[int, float]) -> None:
         console: where to print.
         times: rows -> milliseconds.
     """
-    table = Table("rows", "ms", "rows a second")
+    table = Table("rows", "ms", "rows/s")
     for size, milliseconds in times.items():
         table.add_row(str(size), f"{milliseconds:.2f}", f"{1000.0 * size / milliseconds:,.0f}")
     console.print(table)

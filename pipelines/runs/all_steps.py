@@ -74,7 +74,7 @@ def run_all(
     console.print(f"Everything lies in {output}:")
     for name, what in {
         "data": "TFRecords, manifest, rejected rows, fitted transformation",
-        "runs": "one folder a model: model.keras, history.csv, tensorboard, evaluation_test.json",
+        "runs": "one folder per model: model.keras, history.csv, tensorboard, evaluation_test.json",
         "model": f"exported versions; serve them with: tfmtl serve {output / 'model'}",
     }.items():
         console.print(f"  {output / name}: {what}")

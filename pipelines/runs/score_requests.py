@@ -24,7 +24,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
-        requests: JSON lines, one object of raw features a line, or such an object under the key `features`; packed if
+        requests: JSON lines, one object of raw features per line, or such an object under the key `features`; packed if
             the name ends in `.gz`.
 
     Raises:
@@ -79,11 +79,17 @@ def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any
 
 def _check(where: str, value: Any, spec: Any) -> None:
     """Raises unless `value` is a value or a list of values that the tensor takes."""
-    if isinstance(value, list) != (spec.shape.rank == 2):
-        wanted = "a list" if spec.shape.rank == 2 else "one value"
+    items = [value]
+    for _ in range(spec.shape.rank - 1):
+        if not all(isinstance(item, list) for item in items):
+            wanted = "a list" if spec.shape.rank == 2 else "a list of lists"
+            raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
+        items = [inner for item in items for inner in item]
+    if any(isinstance(item, list) for item in items):
+        wanted = "one value" if spec.shape.rank == 1 else "a list of single values"
         raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
     types, wanted = _VALUES[spec.dtype.name]
-    for item in value if isinstance(value, list) else [value]:
+    for item in items:
         is_too_large = isinstance(item, int) and spec.dtype.name != "string" and not -(2**63) <= item < 2**63
         if (isinstance(item, bool) and str not in types) or not isinstance(item, types) or is_too_large:
             raise ValueError(f"{where} must hold {wanted}. Received: {shown(item)} ({type(item).__name__}).")
@@ -93,10 +99,9 @@ def _written(value: Any, spec: Any) -> Any:
     """Numbers of a text feature as preprocessing writes a log's."""
     if spec.dtype.name != "string":
         return value
-    written = [
-        item if isinstance(item, str) else spelled(item) for item in (value if spec.shape.rank == 2 else [value])
-    ]
-    return written if spec.shape.rank == 2 else written[0]
+    if isinstance(value, list):
+        return [_written(item, spec) for item in value]
+    return value if isinstance(value, str) else spelled(value)
 
 
 def _check_aligned(number: int, request: Mapping[str, Any], signature: Mapping[str, Any]) -> None:

@@ -80,7 +80,7 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], wh
     for name, values in columns.items():
         sequence, joint, _ = name.partition(JOINT)
         shape = specs[name].shape
-        if not joint or shape is None or len(shape) != 2 or shape[1] is not None:
+        if not joint or shape is None or len(shape) < 2 or shape[1] is not None:
             continue
         lengths = [len(row) for row in values]
         other, expected = first.setdefault(sequence, (name, lengths))

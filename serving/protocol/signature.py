@@ -167,7 +167,7 @@ class Signature:
         columns: dict[str, list[str]] = {}
         for name, spec in self.inputs.items():
             sequence, joint, _ = name.partition(JOINT)
-            if joint and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None:
+            if joint and spec.shape is not None and len(spec.shape) > 1 and spec.shape[1] is None:
                 columns.setdefault(sequence, []).append(name)
         return tuple((names[0], name) for names in columns.values() for name in names[1:])
 

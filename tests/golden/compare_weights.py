@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},
     "pcgrad": {"balancing": "pcgrad"},
-    "pcgrad_representation": {"balancing": "pcgrad", "shared": "representation"},
+    "pcgrad_representation": {"balancing": "pcgrad", "balance_at": "representation"},
     "uncertainty": {"balancing": "uncertainty"},
     "sam": {"sharpness": "sam"},
     "asam_xla": {"sharpness": "asam", "jit_compile": True},

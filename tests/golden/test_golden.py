@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from pipelines.cli.run_file import read_run_file
 from tfmtl.data import PreparedData
 from tfmtl.export.answers import Answers
 from tfmtl.export.calibration.platt_scaling import PlattScaling
@@ -18,7 +19,7 @@ from tfmtl.export.score import Score
 from tfmtl.export.signature_files import SCHEMA_FILE, write_signature_files
 from tfmtl.models import PRESETS, load
 from tfmtl.models.old_names import with_today_names
-from tfmtl.training import evaluate
+from tfmtl.training import TrainOptions, evaluate
 
 GOLDEN = Path(__file__).parent
 ANSWERS = json.loads((GOLDEN / "answers.json").read_text())
@@ -135,3 +136,18 @@ def test_a_class_that_was_renamed_is_found() -> None:
             "registered_name": "tfmtl>BehaviorHypernetwork",
         }
     ]
+
+
+def test_old_arguments_of_compile_are_found() -> None:
+    old = {
+        "class_name": "MultiTaskModel",
+        "config": {},
+        "compile_config": {"shared": "representation", "balancing": None},
+    }
+    assert with_today_names(old)["compile_config"] == {"balance_at": "representation", "balancing": None}
+
+
+def test_the_record_of_an_old_run_trains_it_again() -> None:
+    options = read_run_file(GOLDEN / "run" / "run.json", "train", ["data", *TrainOptions.__dataclass_fields__])
+    assert options["balance_at"] == "parameters"
+    assert "shared" not in options

@@ -45,7 +45,7 @@ def test_the_page_and_a_model_of_it_in_another_process(folder: Path) -> None:
 
 def test_a_bottom_of_ones_own(folder: Path) -> None:
     @register_bottom("twice")
-    class Twice(tfmtl.layers.SharedBottomRepresentation):
+    class Twice(tfmtl.layers.ConcatenationBottom):
         def call(self, inputs):
             return 2 * super().call(inputs)
 

@@ -98,7 +98,7 @@ def test_deploy_files_measure_the_exported_model(demo: tuple[Path, str], tmp_pat
     assert "signature serve_examples to `movielens_100k`" in batching
     assert "num_batch_threads { value: 3 }" in batching
     assert 'name: "movielens_100k"' in (tmp_path / "deploy" / "models.config").read_text()
-    assert "rows a second" in result.out
+    assert "rows/s" in result.out
     twice = tfmtl("deploy-files", output / "model", output / "model", "-o", tmp_path / "deploy")
     assert (twice.code, "must have names of their own" in twice.err) == (2, True)
 
@@ -139,8 +139,8 @@ def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     chosen = seen[-1][0]
     assert (chosen.balancing, chosen.sharpness, chosen.rho, chosen.decomposed) == ("pcgrad", "asam", 1.5, True)
     assert chosen.monitor_conflicts
-    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--shared", "representation").code == 0
-    assert (seen[-1][0].balancing, seen[-1][0].shared) == ("mgda", "representation")
+    assert tfmtl("train", "data", "-o", tmp_path, "--balancing", "mgda", "--balance-at", "representation").code == 0
+    assert (seen[-1][0].balancing, seen[-1][0].balance_at) == ("mgda", "representation")
 
 
 def test_version() -> None:

@@ -44,5 +44,5 @@ def test_columns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"It lacks 'c' \(z\)"):
         check_columns([str(tmp_path / "log.jsonl")], {"c": "z"})
     (tmp_path / "log.jsonl").write_text("1\n")
-    with pytest.raises(InputError, match="must hold a JSON object a line"):
+    with pytest.raises(InputError, match="must hold a JSON object per line"):
         check_columns([str(tmp_path / "log.jsonl")], {"c": "z"})

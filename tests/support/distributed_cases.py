@@ -103,7 +103,7 @@ def found_alone(data: PreparedData, strategy: tf.distribute.Strategy, everything
     kinds = {
         "weighted losses: ": ("mmoe", {**sparse, "balancing": "uncertainty", "steps_per_execution": 3}),
         "all gradients: ": ("shared_bottom", {**sparse, "balancing": "upgrad"}),
-        "representation: ": ("mmoe", {**sparse, "balancing": "pcgrad", "shared": "representation"}),
+        "representation: ": ("mmoe", {**sparse, "balancing": "pcgrad", "balance_at": "representation"}),
     }
     for prefix, (preset, compiled) in kinds.items():
         found |= train(data, strategy, preset, prefix, (UNEVEN,), **compiled)

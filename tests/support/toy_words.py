@@ -93,6 +93,8 @@ class WordFields(FieldLayer):
         self.entered.append({name: values.shape[0] for name, values in {**rows, **arrays}.items()})
         fields = {}
         for number, record in enumerate(self.records):
+            if record.name not in rows:
+                continue
             length = tf.cast(arrays[f"{record.name}__length"], self.compute_dtype)[:, tf.newaxis]
             first, last, by_length = tf.unstack(tf.cast(self.kernel[number], self.compute_dtype))
             ends = rows[record.name]

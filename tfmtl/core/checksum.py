@@ -1,4 +1,4 @@
-"""What tells a damaged file from a whole one."""
+"""Checksums of files."""
 
 import zlib
 from pathlib import Path
@@ -7,7 +7,7 @@ _BLOCK = 1 << 20
 
 
 def file_checksum(path: Path) -> str:
-    """`crc32:` and eight hexadecimal digits of a file's bytes: against damage, not against forgery, and cheap."""
+    """`crc32:` and eight hexadecimal digits: detects damage of a file, not manipulation, and is cheap."""
     value = 0
     with path.open("rb") as stream:
         while block := stream.read(_BLOCK):

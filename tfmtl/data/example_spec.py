@@ -16,9 +16,9 @@ def raw_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
 
     They are the inputs that features and sequences name: of categorical features strings, `""` where missing: `(B,)`,
     or `(B, n)` for multi-valued ones; of numeric ones float32 `(B,)`, NaN where missing. A sequence has one `(B, n)`
-    tensor a column, oldest event first, named `<sequence>__<column>`, and where its times are read an int64 one named
-    `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the request is made. Shorter rows are
-    filled up with missing values.
+    tensor a column, oldest event first, named `<sequence>__<column>`, of a multi-valued one `(B, n, m)`, and where its
+    times are read an int64 one named `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the
+    request is made. Shorter rows are filled up with missing values.
     """
     return {each.key: _raw_spec(each) for each in problem.inputs}
 
@@ -56,7 +56,7 @@ def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.
     """Serialized `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
 
     An absent feature is missing; only the time column must be there. A vector of a wrong length is an error that names
-    it.
+    it. An example holds flat lists alone, so of lists of lists a second feature, `lengths_key`, says how long each is.
     """
     parsed = tf.io.parse_example(serialized, {each.key: _raw_feature(each) for each in problem.inputs})
     return {
@@ -65,11 +65,17 @@ def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.
     }
 
 
+def lengths_key(key: str) -> str:
+    """The feature of a serialized example that says how many values each event has: a colon occurs in no name."""
+    return f"{key}:lengths"
+
+
 def _raw_feature(each: RequestInput) -> Any:
     dtype = tf.as_dtype(each.dtype)
     if each.is_list:
-        rows = [tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
-        return tf.io.RaggedFeature(dtype, partitions=rows)
+        lengths = tf.io.RaggedFeature.RowLengths(lengths_key(each.key))
+        rows = [lengths if size is None else tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
+        return tf.io.RaggedFeature(dtype, each.key, rows)
     if each.is_required:
         return tf.io.FixedLenFeature(each.inner, dtype)
     return tf.io.FixedLenFeature(each.inner, dtype, each.missing)

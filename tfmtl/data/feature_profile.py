@@ -182,4 +182,5 @@ def _rows(counts: FeatureCounts) -> dict[str, int]:
     rows = {_length_column(name): int(lengths.sum()) for name, lengths in counts.lengths.items()}
     rows |= {name: len(values) for name, values in counts.numbers.items()}
     rows |= {name: with_values.get(length_name(name), int(ids.sum())) for name, ids in counts.ids.items()}
-    return rows | {key: with_values[key.partition(JOINT)[0]] for key in counts.events}
+    of_events = [*counts.events, *(name for name in counts.numbers if JOINT in name)]
+    return rows | {key: with_values[key.partition(JOINT)[0]] for key in of_events}

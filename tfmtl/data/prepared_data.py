@@ -78,7 +78,7 @@ class PreparedData:
         which are examples, makes no difference.
 
         Args:
-            owner: str. Who asks, named first in the error.
+            owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
         same_rows = replace(inputs, problem=self.problem)
@@ -95,7 +95,7 @@ class PreparedData:
         however often.
 
         Args:
-            owner: str. Who asks, named first in the error.
+            owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
         differing = self.problem.what_differs(inputs.problem)

@@ -106,11 +106,7 @@ class RawTransform(tf.Module):
             if feature in derived:
                 continue
             values = self.behaviors[feature.name].encode({each.key: raw[each.key] for each in feature.inputs()})
-            for tensor in feature.tensors(self._problem):
-                if tensor.role == "ids":
-                    present = tf.ragged.boolean_mask(values[tensor.key], values[tensor.key] != 0)
-                    values[tensor.key] = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
-            encoded.update(values)
+            encoded.update(self._cut_lists(feature, values))
         for sequence in sequences:
             encoded.update(self._encode_sequence(sequence, raw))
         if derived:  # last, when it is known that histories are of equal lengths
@@ -119,15 +115,30 @@ class RawTransform(tf.Module):
                 encoded.update(self.behaviors[feature.name].derive(view))
         return encoded
 
+    def _cut_lists(self, feature: FeatureRecord, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """A feature's tensors `(*lead, *inner)`: of lists, however long, the first present ids, filled up with 0."""
+        found = {}
+        for tensor in feature.tensors(self._problem):
+            values = encoded[tensor.key]
+            if tensor.role == "ids":
+                lead = tf.shape(values)[:-1]
+                flat = (
+                    tf.reshape(values, (tf.reduce_prod(lead), tf.shape(values)[-1]))
+                    if values.shape.rank > 2
+                    else values
+                )
+                present = tf.ragged.boolean_mask(flat, flat != 0)
+                cut = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
+                values = tf.reshape(cut, (*tf.unstack(lead), *tensor.inner)) if values.shape.rank > 2 else cut
+            found[tensor.key] = values
+        return found
+
     def _encode_sequence(self, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         events: dict[str, tf.Tensor] = {}
         for column in sequence.columns:
             found = self.encode_feature(column, raw[sequence.column_key(column)])
-            events |= {
-                sequence.column_key(each.key): found[each.key]
-                for each in self._problem.feature(column).tensors(self._problem)
-                if each.holds_ids
-            }
+            found = self._cut_lists(self._problem.feature(column), found)
+            events |= {sequence.column_key(key): values for key, values in found.items()}
         first_key = sequence.column_key(sequence.columns[0])
         present = events[first_key] != 0
         if sequence.needs_times(self._problem):

@@ -63,7 +63,7 @@ class TransformStatistics:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, directory: str | Path) -> None:
-        """Writes `statistics.json` and one text file a vocabulary, a value a line."""
+        """Writes `statistics.json` and one text file per vocabulary, a value per line."""
         directory = Path(directory)
         (directory / "vocabularies").mkdir(parents=True, exist_ok=True)
         for table, values in self.vocabularies.items():

@@ -51,7 +51,7 @@ def export(
 ) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
-    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
+    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one per task, see
     `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted,
     for `compose`; `times.json`, training's last time, by which a server knows times in another unit; `golden.jsonl` and
     `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;

@@ -64,7 +64,7 @@ class CategoricalBehavior(FeatureBehavior):
         counts = tables.get(self._column)
         if counts is None:
             return []
-        # A vocabulary is a file with a value a line: values with a line break stay out of vocabulary.
+        # A vocabulary is a file with a value per line: values with a line break stay out of vocabulary.
         frequent = pc.greater_equal(counts["count"], self.record.min_count)
         known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
         known = known.sort_by([("count", "descending"), ("value", "ascending")])

@@ -16,18 +16,20 @@ class FieldLayer(keras.layers.Layer):
 
     A subclass creates and builds all of its weights in `build`, and works row by row: no statistics over the batch,
     which would run twice under SAM and differ by replica. Features of the user may have one row where those of a
-    candidate have many: encoders run on the rows that are there, and nothing is joined between features.
+    candidate have many: encoders run on the rows that are there, and nothing is joined between features. Where features
+    are columns of a sequence it is called once more, with these alone: an event is a row then.
 
     Shapes: b rows, n ids of a tensor, D the common width of fields.
 
     Call arguments:
-        rows: encoded key of role `lookup` -> `(b, n, D)`, looked up, projected and zero where the id is 0.
+        rows: encoded key of role `lookup` -> `(b, n, D)`, looked up, projected and zero where the id is 0; of all
+            features or, for events, of some.
         masks: likewise -> `(b, n, 1)`, 1 where there is an id.
         arrays: encoded key of role `own` -> the tensor as it is encoded, `(b, ...)`.
         training: bool. Whether dropout is on.
 
     Returns:
-        dict: field -> `(b, D)` in the compute dtype; the fields that the kind's tensors name.
+        dict: field -> `(b, D)` in the compute dtype; the fields that the given tensors name.
     """
 
     def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:

@@ -49,6 +49,8 @@ class VectorFields(FieldLayer):
     ) -> dict[str, Tensor]:
         fields = {}
         for record, kernel, bias in zip(self.records, self.kernels, self.biases, strict=True):
+            if record.name not in arrays:  # no column of these events
+                continue
             x = tf.cast(arrays[record.name], self.compute_dtype)  # (b, size)
             is_missing = tf.cast(arrays[record.missing_key], self.compute_dtype)[:, tf.newaxis]
             fields[record.name] = tf.matmul(x, kernel) + bias[0] + is_missing * bias[1]  # (b, D)

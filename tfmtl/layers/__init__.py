@@ -2,10 +2,10 @@
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.dense.stacked_dense import StackedDense
@@ -37,7 +37,9 @@ from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.heads.zero_inflated_head import ZeroInflatedHead
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_positions import EventPositions
+from tfmtl.layers.sequence.generated_factors import GeneratedFactors
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
@@ -47,7 +49,7 @@ from tfmtl.layers.sharing.cgc import CGC
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
 
@@ -60,8 +62,10 @@ __all__ = [
     "BinaryHead",
     "BottomLayer",
     "CompressedInteraction",
+    "ConcatenationBottom",
     "ConditionalTransformerBlock",
     "ConversionChain",
+    "CountedPooling",
     "CrossExpert",
     "CrossNetwork",
     "DTRNBottom",
@@ -70,6 +74,7 @@ __all__ = [
     "FactorizationMachine",
     "FeatureEmbedding",
     "FieldInteractionExpert",
+    "GeneratedFactors",
     "GroupTransformer",
     "HeterogeneousExperts",
     "HyperSequenceEncoder",
@@ -86,8 +91,7 @@ __all__ = [
     "QuantileHead",
     "RegressionHead",
     "SetAttentionBlock",
-    "SharedBottom",
-    "SharedBottomRepresentation",
+    "SharedNetwork",
     "SharingLayer",
     "SingleTask",
     "SoftSelectionBottom",

@@ -1,4 +1,4 @@
-"""Bottoms and sharing layers that the package does not know: by a name given to them, or by module and class."""
+"""Bottoms and sharing layers of users: by a registered name, or by module and class."""
 
 import importlib
 import inspect
@@ -9,7 +9,7 @@ from tfmtl.core.validation import did_you_mean, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
-SHARINGS = ("single_task", "shared_bottom", "mmoe", "ple")
+SHARINGS = ("single_task", "shared_network", "mmoe", "ple")
 """Names of the package's own sharing layers, as the presets' `sharing=` takes them."""
 
 BOTTOMS = ("concatenation",)
@@ -37,7 +37,7 @@ def register_sharing(name: str) -> Callable[[Layer], Layer]:
 
     >>> import tfmtl
     >>> @tfmtl.register_sharing("copies")
-    ... class Copies(tfmtl.layers.SharedBottom):
+    ... class Copies(tfmtl.layers.SharedNetwork):
     ...     pass
     """
     return lambda cls: _register("sharing", name, cls)

@@ -1,4 +1,4 @@
-"""The one place where a loss leaves out missing labels."""
+"""The mean loss over the rows that have a label."""
 
 from collections.abc import Callable
 

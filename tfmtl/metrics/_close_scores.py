@@ -1,4 +1,4 @@
-"""Ranking scores that fall into one bin of a histogram, from sums of a fixed size."""
+"""Rank scores that fall into the same bin of a histogram, with sums of a fixed size."""
 
 import numpy as np
 from keras import ops

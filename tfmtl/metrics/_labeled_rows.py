@@ -22,7 +22,7 @@ class LabeledRows:
     Attributes:
         present: bool `(N,)`. Which of the given rows have a label.
         labels: float64 `(M,)`. Their labels.
-        predictions: float64 `(M,)`, or `(M, K)` of several numbers a row. What was predicted for them.
+        predictions: float64 `(M,)`, or `(M, K)` of several numbers per row. What was predicted for them.
         weights: float64 `(M,)` or None. How much they count; all the same without.
     """
 

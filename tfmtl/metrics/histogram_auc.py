@@ -34,7 +34,7 @@ class HistogramAUC(keras.metrics.Metric):
     in logits, 2048 bins are 1/64 wide, which is 1.6 % of a small probability.
 
     Every pair of a positive and a negative in different bins is ranked exactly. Pairs in one bin are counted by a
-    Count-Sketch over six levels, down to 8^6 cells a bin, which is finer than float32: exactly where the scores of a
+    Count-Sketch over six levels, down to 8^6 cells per bin, which is finer than float32: exactly where the scores of a
     level's bins lie in up to 241 neighboring parents, as those of a model whose predictions lie close together, and
     otherwise with a random error of mean 0. Equal scores count one half. With `P_k` and `N_k` the positives and
     negatives of bin k, and P and N their sums, |result - exact AUC| <= sum_k P_k N_k / (P N) in any case, plus float32

@@ -1,4 +1,4 @@
-"""A network with what a training step has to know of it."""
+"""A network with losses, metrics and the settings of `compile`, as training steps need it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from tfmtl.core.validation import error_text
 from tfmtl.models.multi_task_network import MultiTaskNetwork
 from tfmtl.sharpness import Sharpness
 
-SHARED = ("parameters", "representation")
+BALANCE_PLACES = ("parameters", "representation")
 
 
 class TrainableNetwork(MultiTaskNetwork):
@@ -30,7 +30,7 @@ class TrainableNetwork(MultiTaskNetwork):
         super().__init__(*args, **kwargs)
         self.balancing: Balancer | None = None
         self.flat_balancing: Balancer | None = None
-        self.shared = SHARED[0]
+        self.balance_at = BALANCE_PLACES[0]
         self.sharpness: Sharpness | None = None
         self.max_projected_rows: int | None = None
         self.loss_metrics = {name: keras.metrics.Mean(name="loss") for name in self.behaviors}

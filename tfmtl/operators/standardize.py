@@ -1,4 +1,4 @@
-"""Standardizing inputs inside the model, so that it takes physical units wherever it is asked."""
+"""Standardize inputs inside the model, so that it always takes physical units."""
 
 from typing import Any
 
@@ -36,6 +36,12 @@ class Standardize(keras.layers.Layer):
 
     Raises:
         ValueError: If `statistics` is unknown.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.operators.Standardize("entry")(keras.ops.ones((8, 3))).shape
+    TensorShape([8, 3])
     """
 
     def __init__(self, statistics: str = "entry", **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ from tfmtl.export.signature_files import (
     commands,
     input_text,
     inputs_schema,
+    shape_text,
     table,
     without_nan,
     write_request,
@@ -84,7 +85,7 @@ def _section(
 ) -> str:
     seen = ", without those in the histories of the request" if options.exclude_seen else ""
     inputs = [
-        [f"`{name}`", spec.dtype.name, f"`(B,{' n' if spec.shape.rank == 2 else ''})`", input_text(problem, name)]
+        [f"`{name}`", spec.dtype.name, f"`{shape_text(spec, RECOMMEND)}`", input_text(problem, name)]
         for name, spec in user_signature(problem).items()
     ]
     inputs.append(["`k`", "int32", "`()`", "how many items to answer with"])

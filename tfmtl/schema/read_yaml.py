@@ -1,4 +1,4 @@
-"""YAML without its traps: keys that stand twice, aliases and brackets without end."""
+"""Read YAML safely: no duplicate keys, and limits on aliases and nesting."""
 
 from typing import Any
 

@@ -33,7 +33,7 @@ def check_bottom_layer(
     Example:
 
     >>> import tfmtl
-    >>> tfmtl.testing.check_bottom_layer(tfmtl.layers.SharedBottomRepresentation, num_tasks=3)
+    >>> tfmtl.testing.check_bottom_layer(tfmtl.layers.ConcatenationBottom, num_tasks=3)
     """
     demand(isinstance(make(), BottomLayer), make(), "it must derive from tfmtl.layers.BottomLayer.")
     inputs = _inputs(num_fields, dim, num_sequences)

@@ -23,7 +23,7 @@ def check_sharing_layer(
     """Raises unless a sharing layer keeps what a model relies on.
 
     It is built, called, saved and loaded; every task's output is differentiated, which shows the weights that the task
-    reads; these are compared with `private_weights`, `keeps_streams` and `representation_shape`.
+    reads; these are compared with `private_weights`, `keeps_tasks_apart` and `representation_shape`.
 
     Args:
         make: makes a new layer, with arguments other than the defaults where that matters.
@@ -51,10 +51,10 @@ def check_sharing_layer(
         demand(first.ndim == 3 and first.shape[:2] == (BATCH, num_tasks), layer, text)
         check_private_weights(layer, inputs, num_tasks)
         _check_start(fresh, first, count)
-        if count == num_tasks and layer.keeps_streams:
+        if count == num_tasks and layer.keeps_tasks_apart:
             [read] = reads(layer, inputs, [inputs], num_tasks)  # (T, B, S, H)
             across = [np.any(read[k][:, j]) for k in range(num_tasks) for j in range(num_tasks) if j != k]
-            text = "`keeps_streams` must be False: a task reads what another task's representation says."
+            text = "`keeps_tasks_apart` must be False: a task reads what another task's representation says."
             demand(not any(across), layer, text)
         if count == 1:
             same = np.array_equal(layer(inputs[:, 0]), layer(inputs))

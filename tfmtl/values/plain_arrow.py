@@ -1,4 +1,4 @@
-"""The many types in which Arrow stores values, as the handful that the package reads."""
+"""Convert Arrow's many types to the few plain types that the package reads."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _UNREADABLE = "which cannot be read: write it as text, a number, a time or a lis
 
 
 def why_unreadable(kind: pa.DataType) -> str | None:
-    """Why no value of a type can be read, or `None` where they can."""
+    """Why values of a type cannot be read, or `None` if they can."""
     kind = storage_type(kind)
     inner = storage_type(kind.value_type) if is_list(kind) else kind
     if pa.types.is_nested(inner) or pa.types.is_interval(inner):

@@ -3,10 +3,10 @@
 from tests.conformance.recipes.inputs import BATCH, ENCODER, LENGTH, WIDTH, bottom_inputs, mask, normal
 from tests.support.layer_checks import LayerRecipe
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 
@@ -20,11 +20,26 @@ RECIPES = (
     LayerRecipe(TaskRefinement, normal(BATCH, 1, 4, WIDTH), {"num_tasks": 3}),
     LayerRecipe(TaskRefinement, normal(BATCH, 3, 4, WIDTH), {"num_tasks": 3, "squeeze": "flatten", "gate": "identity"}),
     LayerRecipe(TaskRefinement, normal(BATCH, 1, 4, WIDTH), {"num_tasks": 3, "gate": "off"}),
-    LayerRecipe(SharedBottomRepresentation, bottom_inputs(), {"pooling": "target"}),
-    LayerRecipe(SharedBottomRepresentation, {"fields": bottom_inputs()["fields"]}),
+    LayerRecipe(ConcatenationBottom, bottom_inputs(), {"pooling": "target"}),
+    LayerRecipe(ConcatenationBottom, {"fields": bottom_inputs()["fields"]}),
     LayerRecipe(SoftSelectionBottom, bottom_inputs(), {"num_tasks": 3, "pooling": "target"}),
-    LayerRecipe(SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "shared_stream": True}),
-    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "num_layers": 2, "pooling": "target"}),
+    LayerRecipe(
+        SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "public_representation": True}
+    ),
+    LayerRecipe(
+        DTRNBottom,
+        bottom_inputs(),
+        {
+            "num_tasks": 3,
+            "num_layers": 2,
+            "pooling": "target",
+            "conditioning": "adapter",
+            "rank": 2,
+            "task_dim": 2,
+            "behavior_dim": 1,
+        },
+    ),
+    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "conditioning": "low_rank", "rank": 2}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "shared"}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "independent"}),
     LayerRecipe(DTRNBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3}),
@@ -50,13 +65,13 @@ RECIPES = (
 
 ALTERNATIVES = {
     TaskRefinement: {"num_tasks": 2, "reduction": 1, "squeeze": "flatten", "gate": "sigmoid"},
-    SharedBottomRepresentation: {"pooling": "mean"},
+    ConcatenationBottom: {"pooling": "mean"},
     SoftSelectionBottom: {
         "num_tasks": 2,
         "num_heads": 1,
         "pooling": "mean",
         "private_attention": True,
-        "shared_stream": True,
+        "public_representation": True,
     },
     DTRNBottom: {
         **ENCODER,

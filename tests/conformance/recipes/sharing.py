@@ -14,7 +14,7 @@ from tfmtl.layers.sharing.cgc import CGC
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
 
 PER_TASK_AND_SHARED = normal(BATCH, TASKS + 1, 5)
@@ -41,8 +41,8 @@ RECIPES = (
     LayerRecipe(SoftmaxGate, PER_TASK, {"num_tasks": 3, "num_experts": 4, "top_k": 2, "load_balance_weight": 0.1}),
     LayerRecipe(SingleTask, SHARED, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(SingleTask, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
-    LayerRecipe(SharedBottom, SHARED, {"num_tasks": 3, "hidden_units": (4, 2)}),
-    LayerRecipe(SharedBottom, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
+    LayerRecipe(SharedNetwork, SHARED, {"num_tasks": 3, "hidden_units": (4, 2)}),
+    LayerRecipe(SharedNetwork, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(MMoE, SHARED, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2)}),
     LayerRecipe(MMoE, PER_TASK, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2)}),
     LayerRecipe(MMoE, SHARED, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2), "top_k": 2}),
@@ -78,7 +78,7 @@ ALTERNATIVES = {
     ExpertBank: {"num_experts": 3, **NETWORK},
     SoftmaxGate: {"num_tasks": 2, "num_experts": 3, **_GATE},
     SingleTask: {"num_tasks": 2, **NETWORK},
-    SharedBottom: {"num_tasks": 2, **NETWORK},
+    SharedNetwork: {"num_tasks": 2, **NETWORK},
     MMoE: {"num_tasks": 2, "num_experts": 3, **_GATE, **NETWORK},
     CGC: {
         "num_tasks": 2,

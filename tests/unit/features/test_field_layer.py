@@ -20,7 +20,7 @@ from tfmtl.export import export
 from tfmtl.export.replay import replay
 from tfmtl.models import PRESETS, load
 from tfmtl.models.growth import grow_tables
-from tfmtl.schema import ModelInputs, Problem, VectorFeature
+from tfmtl.schema import ModelInputs, Problem, SequenceFeature, VectorFeature
 from tfmtl.sharpness import SAM
 
 OWN = (
@@ -33,7 +33,12 @@ OWN = (
 
 def problem() -> Problem:
     plain = tiny_problem()
-    return tiny_problem(features=(*OWN[:2], *plain.features, *OWN[2:]), plugins=("tests.support.toy_words",))
+    looked = SequenceFeature("looked", ("item", "picture", "title"), max_length=3, time_gap_buckets=0)
+    return tiny_problem(
+        features=(*OWN[:2], *plain.features, *OWN[2:]),
+        sequences=(*plain.sequences, looked),
+        plugins=("tests.support.toy_words",),
+    )
 
 
 def log() -> pa.Table:

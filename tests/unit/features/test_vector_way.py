@@ -31,7 +31,7 @@ from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
 from tfmtl.report import data_report
-from tfmtl.schema import Problem, VectorFeature
+from tfmtl.schema import Problem, SequenceFeature, VectorFeature
 from tfmtl.training import TrainOptions, evaluate, fit
 
 VECTORS = (
@@ -43,7 +43,8 @@ VECTORS = (
 
 def problem_of_vectors() -> Problem:
     problem = tiny_problem()
-    return tiny_problem(features=(*problem.features[:4], *VECTORS), sequences=problem.sequences[:1])
+    seen = SequenceFeature("seen", ("item", "picture", "note"), max_length=3, time_gap_buckets=4)
+    return tiny_problem(features=(*problem.features[:4], *VECTORS), sequences=(problem.sequences[0], seen))
 
 
 def log_of_vectors() -> pa.Table:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tests.support.field_reference import excitation, pattern_selection, set_attention
 from tests.support.layer_checks import randomize_weights
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.fields.group_transformer import GroupTransformer
 from tfmtl.layers.fields.set_attention_block import SetAttentionBlock
 
@@ -302,7 +302,7 @@ def test_bottom_is_transformer_and_selector_of_fields_and_pooled_sequences(pooli
     np.testing.assert_array_equal(layer(INPUTS), layer.selector(inputs))
     np.testing.assert_array_equal(layer.selection_weights(INPUTS), layer.selector.selection_weights(inputs))
     if pooling == "mean":
-        pooled = SharedBottomRepresentation()(INPUTS).numpy().reshape(vectors.shape)
+        pooled = ConcatenationBottom()(INPUTS).numpy().reshape(vectors.shape)
         np.testing.assert_array_equal(vectors, pooled)
 
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tests.support import numpy_reference
 from tests.support.layer_checks import randomize_weights
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 
@@ -129,7 +129,7 @@ def test_tasks_start_with_different_weights_for_the_same_fields() -> None:
 
 @pytest.mark.parametrize("pooling", ["mean", "target"])
 def test_shared_representation_is_the_fields_and_the_pooled_sequences(pooling: str) -> None:
-    layer = SharedBottomRepresentation(pooling)
+    layer = ConcatenationBottom(pooling)
     result = layer(INPUTS).numpy()
     expected = np.concatenate([INPUTS["fields"], layer.pool(INPUTS)], axis=1).reshape(BATCH, 1, -1)
     np.testing.assert_array_equal(result, expected)
@@ -137,7 +137,7 @@ def test_shared_representation_is_the_fields_and_the_pooled_sequences(pooling: s
         np.testing.assert_array_equal(layer.pool(INPUTS), MeanPooling()(INPUTS))
 
 
-@pytest.mark.parametrize("layer", [SharedBottomRepresentation(), SharedBottomRepresentation("target")])
+@pytest.mark.parametrize("layer", [ConcatenationBottom(), ConcatenationBottom("target")])
 def test_shared_representation_without_sequences_is_the_fields(layer) -> None:
     np.testing.assert_array_equal(layer(ALONE), INPUTS["fields"].reshape(BATCH, 1, -1))
     assert layer.weights == []
@@ -225,10 +225,10 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         DTRNBottom(2, task_dim=0, behavior_dim=0)
     with pytest.raises(ValueError, match="DTRNBottom: `task_dim` must be an int of at least 0"):
         DTRNBottom(2, task_dim=-1)
-    with pytest.raises(ValueError, match="SharedBottomRepresentation: `pooling` must be one of"):
-        SharedBottomRepresentation("max")
+    with pytest.raises(ValueError, match="ConcatenationBottom: `pooling` must be one of"):
+        ConcatenationBottom("max")
     shapes = {key: value.shape for key, value in INPUTS.items()}
-    for layer in (DTRNBottom(2), SharedBottomRepresentation()):
+    for layer in (DTRNBottom(2), ConcatenationBottom()):
         name = type(layer).__name__
         with pytest.raises(ValueError, match=f"{name}: `inputs` must be a dict with the keys \\['fields'\\]"):
             layer.build({"events": shapes["events"]})

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 
 FIELDS, BEHAVIORS, LENGTH, WIDTH, BATCH = 3, 2, 4, 6, 5
@@ -59,7 +59,7 @@ def test_dcn_v2_with_zero_weights_is_the_shared_representation() -> None:
     layer = bottom("dcn_v2")
     for weight in layer.weights:
         weight.assign(tf.zeros(weight.shape))
-    np.testing.assert_array_equal(layer(INPUTS), SharedBottomRepresentation()(INPUTS))
+    np.testing.assert_array_equal(layer(INPUTS), ConcatenationBottom()(INPUTS))
 
 
 def test_fm_appends_the_sum_over_pairs() -> None:

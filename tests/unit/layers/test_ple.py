@@ -12,7 +12,7 @@ from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.sharing.cgc import CGC
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 
 TASKS, WIDTH, BATCH = 3, 5, 6
 INPUTS = {
@@ -101,7 +101,7 @@ def test_cgc_without_specific_experts_is_mmoe(inputs: np.ndarray) -> None:
 
 
 def test_cgc_with_one_shared_expert_alone_is_shared_bottom() -> None:
-    level, shared = CGC(TASKS, 0, 1, (7, 2)), SharedBottom(TASKS, (7, 2))
+    level, shared = CGC(TASKS, 0, 1, (7, 2)), SharedNetwork(TASKS, (7, 2))
     for layer in (level, shared):
         built(layer, INPUTS["one"])
     level.shared_experts.set_weights(shared.network.get_weights())

@@ -13,7 +13,7 @@ from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sharing.mmoe import MMoE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
 
 TASKS, EXPERTS, WIDTH, BATCH = 3, 4, 5, 6
@@ -83,7 +83,7 @@ def test_mmoe_equals_the_reference(inputs: np.ndarray) -> None:
 
 @BOTH
 def test_mmoe_with_one_expert_is_shared_bottom(inputs: np.ndarray) -> None:
-    mixed, shared = built(MMoE(TASKS, 1, (7, 2)), inputs), built(SharedBottom(TASKS, (7, 2)), inputs)
+    mixed, shared = built(MMoE(TASKS, 1, (7, 2)), inputs), built(SharedNetwork(TASKS, (7, 2)), inputs)
     mixed.experts.set_weights(shared.network.get_weights())
     # Two units in the last place: without AVX-512 TensorFlow divides by a softmax's sum approximately.
     np.testing.assert_allclose(mixed(inputs), shared(inputs), rtol=2**-22)
@@ -126,7 +126,7 @@ def test_single_task_is_a_network_for_each_task(inputs: np.ndarray) -> None:
 
 @BOTH
 def test_shared_bottom_is_one_network_for_all_tasks(inputs: np.ndarray) -> None:
-    layer = built(SharedBottom(TASKS, (7, 2)), inputs)
+    layer = built(SharedNetwork(TASKS, (7, 2)), inputs)
     [network] = networks(layer.network.experts)
     np.testing.assert_allclose(layer(inputs), mlp(of_each_task(inputs), network), rtol=1e-4, atol=1e-5)
     assert layer.count_params() == (WIDTH + 1) * 7 + (7 + 1) * 2
@@ -158,7 +158,7 @@ def test_private_weights_learn_from_their_task_alone(layer, own) -> None:
 
 
 @pytest.mark.parametrize(
-    "layer", [SingleTask(TASKS, (7, 2)), SharedBottom(TASKS, (7, 2)), MMoE(TASKS, EXPERTS, (7, 2))]
+    "layer", [SingleTask(TASKS, (7, 2)), SharedNetwork(TASKS, (7, 2)), MMoE(TASKS, EXPERTS, (7, 2))]
 )
 def test_a_task_with_its_own_input_does_not_see_the_others(layer) -> None:
     built(layer, OWN)
@@ -176,7 +176,7 @@ def test_siblings_start_different_on_the_same_input(layer) -> None:
         assert np.any(siblings[:, one] != siblings[:, other])
 
 
-@pytest.mark.parametrize("layer_class", [SingleTask, SharedBottom, MMoE, TowerBank])
+@pytest.mark.parametrize("layer_class", [SingleTask, SharedNetwork, MMoE, TowerBank])
 def test_bad_arguments_and_shapes_are_refused(layer_class: type) -> None:
     name = layer_class.__name__
     with pytest.raises(ValueError, match=f"{name}: `num_tasks` must be a positive int. Received: num_tasks=0"):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tests.support.dephn_reference import field_attention, soft_selection
 from tests.support.layer_checks import randomize_weights
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.gates.soft_selection_gate import SoftSelectionGate
 
@@ -123,7 +123,7 @@ def test_gates_are_computed_in_float32_under_mixed_precision() -> None:
 @pytest.mark.parametrize("pooling", ["mean", "target"])
 @pytest.mark.parametrize("shared", [True, False])
 def test_bottom_is_the_gate_on_fields_and_pooled_sequences(pooling: str, shared: bool) -> None:
-    layer = SoftSelectionBottom(TASKS, pooling=pooling, shared_stream=shared)
+    layer = SoftSelectionBottom(TASKS, pooling=pooling, public_representation=shared)
     layer.build({key: (None, *value.shape[1:]) for key, value in INPUTS.items()})
     randomize_weights(layer)
     vectors = np.concatenate([FIELD_VECTORS, layer.pool(INPUTS)], axis=1)
@@ -133,15 +133,15 @@ def test_bottom_is_the_gate_on_fields_and_pooled_sequences(pooling: str, shared:
 
 
 def test_bottom_with_closed_gates_gives_all_the_shared_representation() -> None:
-    layer = SoftSelectionBottom(TASKS, shared_stream=True)
+    layer = SoftSelectionBottom(TASKS, public_representation=True)
     layer(INPUTS)
     layer.selection.gate_logits.assign(tf.fill(layer.selection.gate_logits.shape, -100.0))
-    expected = np.repeat(SharedBottomRepresentation()(INPUTS), TASKS + 1, axis=1)
+    expected = np.repeat(ConcatenationBottom()(INPUTS), TASKS + 1, axis=1)
     np.testing.assert_array_equal(layer(INPUTS), expected)
 
 
 def test_bottom_without_sequences_is_the_gate_on_the_fields() -> None:
-    layer = SoftSelectionBottom(TASKS, shared_stream=True)
+    layer = SoftSelectionBottom(TASKS, public_representation=True)
     result = layer({"fields": FIELD_VECTORS})
     expected = layer.selection(FIELD_VECTORS).numpy().reshape(BATCH, TASKS + 1, -1)
     np.testing.assert_array_equal(result, expected)
@@ -150,7 +150,7 @@ def test_bottom_without_sequences_is_the_gate_on_the_fields() -> None:
 
 @pytest.mark.parametrize("stream", range(TASKS + 1))
 def test_a_stream_has_gates_and_attention_of_its_own(stream: int) -> None:
-    layer = SoftSelectionBottom(TASKS, private_attention=True, shared_stream=True)
+    layer = SoftSelectionBottom(TASKS, private_attention=True, public_representation=True)
     layer.build({key: value.shape for key, value in INPUTS.items()})
     randomize_weights(layer)
     inner = layer.selection
@@ -177,7 +177,7 @@ def test_bad_arguments_and_shapes_are_refused() -> None:
         SoftSelectionBottom(2, num_heads=0)
     with pytest.raises(ValueError, match="SoftSelectionBottom: `pooling` must be one of"):
         SoftSelectionBottom(2, pooling="max")
-    with pytest.raises(TypeError, match="SoftSelectionBottom: `shared_stream` must be a bool"):
-        SoftSelectionBottom(2, shared_stream="no")
+    with pytest.raises(TypeError, match="SoftSelectionBottom: `public_representation` must be a bool"):
+        SoftSelectionBottom(2, public_representation="no")
     with pytest.raises(ValueError, match=r"SoftSelectionBottom: `inputs` must be a dict with the keys \['fields'\]"):
         SoftSelectionBottom(2).build({"events": (None, 1, 2, 3)})

@@ -41,7 +41,7 @@ def test_a_balancer_in_a_compiled_graph(name: str) -> None:
     rows = tf.data.Dataset.from_tensors((features, labels)).repeat(6)
     before = {weight.path: weight.numpy() for weight in model.trainable_weights}
     losses = []
-    for arguments in ({"run_eagerly": True}, {"jit_compile": True, "shared": "representation"}, {}):
+    for arguments in ({"run_eagerly": True}, {"jit_compile": True, "balance_at": "representation"}, {}):
         for weight in model.trainable_weights:
             weight.assign(before[weight.path])
         model.compile(keras.optimizers.SGD(0.05), balancing=BALANCERS[name](), **arguments)

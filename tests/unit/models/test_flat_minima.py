@@ -12,7 +12,7 @@ from tests.support.tiny_problem import tiny_inputs, tiny_model, tiny_problem
 from tests.unit.models.one_step import PRESETS, assert_close, mine, step_of
 from tests.unit.models.random_batch import random_batch
 from tfmtl.balancing import FixedWeights, GradVac, PCGrad, UncertaintyWeights
-from tfmtl.layers import SharedBottom, SharedBottomRepresentation
+from tfmtl.layers import ConcatenationBottom, SharedNetwork
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.sharpness import ASAM, SAM, Sharpness
 
@@ -126,13 +126,13 @@ def test_weighted_sum_of_the_losses() -> None:
     assert_close(step_of(model, FixedWeights(weights), sharpness=SAM(0.3)), expected)
 
 
-@pytest.mark.parametrize("shared", ["parameters", "representation"])
-def test_balanced_gradients_are_those_where_the_sum_is_worst(shared: str) -> None:
+@pytest.mark.parametrize("balance_at", ["parameters", "representation"])
+def test_balanced_gradients_are_those_where_the_sum_is_worst(balance_at: str) -> None:
     model = two_tasks()
     changes = perturbation(model, SAM(0.3), gradient(model, [1.0, 1.0], 1.0))
     with moved(model, changes):
-        expected = step_of(model, PCGrad(), shared=shared)
-    assert_close(step_of(model, PCGrad(), shared=shared, sharpness=SAM(0.3)), expected)
+        expected = step_of(model, PCGrad(), balance_at=balance_at)
+    assert_close(step_of(model, PCGrad(), balance_at=balance_at, sharpness=SAM(0.3)), expected)
 
 
 @pytest.mark.parametrize("embeddings", [False, True])
@@ -206,7 +206,7 @@ def test_both_passes_drop_the_same(decomposed: bool) -> None:
     np.testing.assert_array_equal(seeds[1], seeds[0])  # the second pass is not counted
 
 
-class NormalizedExperts(SharedBottom):
+class NormalizedExperts(SharedNetwork):
     """A sharing layer whose pass changes what it knows."""
 
     def build(self, input_shape: tuple) -> None:
@@ -220,7 +220,7 @@ class NormalizedExperts(SharedBottom):
 
 @pytest.mark.parametrize("decomposed", [False, True])
 def test_at_rate_zero_only_the_first_pass_leaves_a_trace(decomposed: bool) -> None:
-    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), NormalizedExperts(3, (8,)), (8,))
+    model = MultiTaskModel(tiny_inputs(), ConcatenationBottom(), NormalizedExperts(3, (8,)), (8,))
     model.build()
     features, labels = random_batch(model.inputs)
     start = model.get_weights()
@@ -308,7 +308,7 @@ def test_saved_and_loaded_it_goes_on_as_if_nothing_had_happened(tmp_path) -> Non
 
 def test_where_to_balance_decomposed_gradients_is_checked() -> None:
     model = two_tasks()
-    with pytest.raises(ValueError, match=r"`shared` must be 'parameters' for decomposed.*'representation'"):
-        model.compile(balancing="pcgrad", shared="representation", sharpness=SAM(decomposed=True))
+    with pytest.raises(ValueError, match=r"`balance_at` must be 'parameters' for decomposed.*'representation'"):
+        model.compile(balancing="pcgrad", balance_at="representation", sharpness=SAM(decomposed=True))
     with pytest.raises(ValueError, match=r"`identifier` must be one of .*Received: identifier='flat'"):
         model.compile(sharpness="flat")

@@ -18,7 +18,7 @@ from tfmtl.sharpness import SAM
 SCALES = (1024.0, 2.0**15)
 PATHS = {
     "parameters": {},
-    "representation": {"shared": "representation"},
+    "representation": {"balance_at": "representation"},
     "decomposed": {"sharpness": SAM(rho=0.01, decomposed=True)},
     "sharp": {"sharpness": SAM(rho=0.01)},
 }

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tests.support.tiny_problem import tiny_model, tiny_problem, whole_split
 from tests.unit.models.reference_losses import TASKS, WEIGHTS, numpy_losses
 from tfmtl.data import PreparedData
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import ModelInputs
 
@@ -163,16 +163,16 @@ def test_sample_weights_by_task(tiny_data: PreparedData) -> None:
 def test_what_layers_add_to_the_loss_counts(tiny_data: PreparedData) -> None:
     features, labels = whole_split(tiny_data, "valid")
 
-    class Penalised(SharedBottom):
+    class Penalised(SharedNetwork):
         def call(self, inputs, training=False):
             self.add_loss(tf.constant(3.0))
             return super().call(inputs)
 
-    def loss_of(sharing: type[SharedBottom]) -> float:
+    def loss_of(sharing: type[SharedNetwork]) -> float:
         keras.utils.set_random_seed(0)
-        model = MultiTaskModel(tiny_data.inputs, SharedBottomRepresentation(), sharing(3, (8,)), (8,))
+        model = MultiTaskModel(tiny_data.inputs, ConcatenationBottom(), sharing(3, (8,)), (8,))
         model.build()
         model.compile()
         return model.evaluate(features, labels, 60, verbose=0, return_dict=True)["loss"]
 
-    assert loss_of(Penalised) == pytest.approx(loss_of(SharedBottom) + 3.0, rel=1e-6)
+    assert loss_of(Penalised) == pytest.approx(loss_of(SharedNetwork) + 3.0, rel=1e-6)

@@ -11,8 +11,8 @@ from tests.support.tiny_problem import tiny_inputs, tiny_model, whole_split
 from tests.unit.models.reference_losses import TASKS
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import encoded_signature
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.models import PRESETS, MultiTaskModel
 
 
@@ -71,7 +71,7 @@ def test_build_needs_no_data_and_makes_every_weight(preset: str) -> None:
 
 
 def test_arguments_are_checked() -> None:
-    parts = (SharedBottomRepresentation(), SharedBottom(3, (8,)))
+    parts = (ConcatenationBottom(), SharedNetwork(3, (8,)))
     with pytest.raises(TypeError, match="MultiTaskModel: `tower_units` must be a non-empty sequence of positive ints"):
         MultiTaskModel(tiny_inputs(), *parts, tower_units=8)
     with pytest.raises(ValueError, match=r"FeatureEmbedding: `dim` must be a positive int. Received: dim=0"):
@@ -83,8 +83,8 @@ def test_arguments_are_checked() -> None:
 @pytest.mark.parametrize("num_tasks", [2, 4])
 def test_every_task_needs_a_representation(num_tasks: int) -> None:
     """Without towers, which would see it; with one too many the last would be left out without a word."""
-    sharing = SharedBottom(num_tasks, (8,))
-    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), sharing, tower_units=())
+    sharing = SharedNetwork(num_tasks, (8,))
+    model = MultiTaskModel(tiny_inputs(), ConcatenationBottom(), sharing, tower_units=())
     expected = rf"MultiTaskModel: `sharing.shape` must have size 3 on axis 1. Received: .*\(None, {num_tasks}, 8\)"
     with pytest.raises(ValueError, match=expected):
         model.build()
@@ -93,7 +93,7 @@ def test_every_task_needs_a_representation(num_tasks: int) -> None:
 def test_embedding_dim_and_dropout_change_the_model(tiny_data: PreparedData) -> None:
     def model(**arguments) -> MultiTaskModel:
         keras.utils.set_random_seed(0)
-        model = MultiTaskModel(tiny_data.inputs, SharedBottomRepresentation(), SharedBottom(3, (8,)), **arguments)
+        model = MultiTaskModel(tiny_data.inputs, ConcatenationBottom(), SharedNetwork(3, (8,)), **arguments)
         model.build()
         return model
 

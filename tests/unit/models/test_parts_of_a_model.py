@@ -11,7 +11,7 @@ import tensorflow as tf
 import tfmtl
 from tests.support.tiny_problem import tiny_inputs, tiny_model, tiny_problem
 from tests.unit.models.random_batch import random_batch
-from tfmtl.layers import DTRNBottom, MMoE, SharedBottomRepresentation, SharingLayer, SingleTask
+from tfmtl.layers import ConcatenationBottom, DTRNBottom, MMoE, SharingLayer, SingleTask
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import NumericFeature
@@ -33,7 +33,7 @@ class Plain(SharingLayer):
 
 
 def plain_model() -> MultiTaskModel:
-    model = MultiTaskModel(tiny_inputs(), SharedBottomRepresentation(), Plain(), tower_units=(4,))
+    model = MultiTaskModel(tiny_inputs(), ConcatenationBottom(), Plain(), tower_units=(4,))
     model.build()
     return model
 
@@ -50,7 +50,7 @@ def probes(text: str) -> list[int]:
 
 
 def test_no_part_is_probed() -> None:
-    assert probes("x = getattr(model.sharing, 'keeps_streams', False)\nhasattr(layer, 'private_weights')") == [1, 2]
+    assert probes("x = getattr(model.sharing, 'keeps_tasks_apart', False)\nhasattr(layer, 'private_weights')") == [1, 2]
     found = {
         str(path): lines
         for folder in ("models", "training", "export", "layers")
@@ -68,15 +68,15 @@ def test_an_own_layer_trains_and_is_refused_where_it_says_nothing() -> None:
     assert model.private_weights() == []
     text = r"Plain: `representation_shape` must say where tasks meet before .* Define it: return the shape"
     with pytest.raises(NotImplementedError, match=text):
-        model.compile(balancing="pcgrad", shared="representation")
-    model.compile(balancing="uncertainty", shared="representation")  # reads no gradients
+        model.compile(balancing="pcgrad", balance_at="representation")
+    model.compile(balancing="uncertainty", balance_at="representation")  # reads no gradients
 
 
 @pytest.mark.parametrize(
     ("bottom", "sharing", "text"),
     [
         (keras.layers.Dense(3), Plain(), "`bottom` must be a BottomLayer"),
-        (SharedBottomRepresentation(), keras.layers.Dense(3), "Derive your own from tfmtl.layers.SharingLayer"),
+        (ConcatenationBottom(), keras.layers.Dense(3), "Derive your own from tfmtl.layers.SharingLayer"),
     ],
 )
 def test_other_layers_are_refused(bottom, sharing, text: str) -> None:
@@ -117,17 +117,17 @@ def test_training_reaches_layers_inside_the_embedding(monkeypatch: pytest.Monkey
 def numbers_alone() -> MultiTaskModel:
     features = (NumericFeature("age", transform="z_score"), NumericFeature("views", transform="log_z_score"))
     inputs = tiny_inputs(tiny_problem(features=features, sequences=()))
-    model = MultiTaskModel(inputs, SharedBottomRepresentation(), MMoE(3, 2, (4,)), tower_units=(4,))
+    model = MultiTaskModel(inputs, ConcatenationBottom(), MMoE(3, 2, (4,)), tower_units=(4,))
     model.build()
     return model
 
 
-@pytest.mark.parametrize("shared", ["parameters", "representation"])
-def test_a_model_without_tables_is_balanced(shared: str) -> None:
+@pytest.mark.parametrize("balance_at", ["parameters", "representation"])
+def test_a_model_without_tables_is_balanced(balance_at: str) -> None:
     model = numbers_alone()
     assert not model.embedding.tables
     features, labels = random_batch(model.inputs)
-    model.compile(keras.optimizers.SGD(0.1), balancing="pcgrad", shared=shared, run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), balancing="pcgrad", balance_at=balance_at, run_eagerly=True)
     before = [weight.numpy() for weight in model.trainable_weights]
     history = model.fit(tf.data.Dataset.from_tensors((features, labels)), verbose=0)
     assert np.isfinite(history.history["loss"][0])
@@ -139,6 +139,6 @@ def test_tasks_that_meet_nowhere_are_an_error() -> None:
     model = MultiTaskModel(inputs, DTRNBottom(3), MMoE(3, 2, (4,)), tower_units=(4,))
     model.build()
     features, labels = random_batch(inputs)
-    model.compile(balancing="pcgrad", shared="representation", run_eagerly=True)
-    with pytest.raises(ValueError, match="`shared` must be 'parameters' where a bottom gives each task"):
+    model.compile(balancing="pcgrad", balance_at="representation", run_eagerly=True)
+    with pytest.raises(ValueError, match="`balance_at` must be 'parameters' where a bottom gives each task"):
         model.train_on_batch(features, labels)

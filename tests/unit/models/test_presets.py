@@ -9,14 +9,14 @@ import pytest
 from tests.support.tiny_problem import tiny_inputs, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models import PRESETS, from_preset
 
@@ -72,13 +72,13 @@ OPTIONS = [
 @pytest.mark.parametrize(
     ("preset", "bottom", "sharing"),
     [
-        ("single_task", SharedBottomRepresentation, SingleTask),
-        ("shared_bottom", SharedBottomRepresentation, SharedBottom),
-        ("mmoe", SharedBottomRepresentation, MMoE),
-        ("ple", SharedBottomRepresentation, PLE),
-        ("esmm", SharedBottomRepresentation, SingleTask),
-        ("aitm", SharedBottomRepresentation, SingleTask),
-        ("interaction", InteractionBottom, SharedBottom),
+        ("single_task", ConcatenationBottom, SingleTask),
+        ("shared_bottom", ConcatenationBottom, SharedNetwork),
+        ("mmoe", ConcatenationBottom, MMoE),
+        ("ple", ConcatenationBottom, PLE),
+        ("esmm", ConcatenationBottom, SingleTask),
+        ("aitm", ConcatenationBottom, SingleTask),
+        ("interaction", InteractionBottom, SharedNetwork),
         ("dtrn", DTRNBottom, MMoE),
         ("dephn", SoftSelectionBottom, HeterogeneousExperts),
         ("apem", APEMBottom, SingleTask),
@@ -91,11 +91,11 @@ def test_composition(preset: str, bottom: type, sharing: type) -> None:
     assert preset in PRESETS
 
 
-@pytest.mark.parametrize("sharing", ["single_task", "shared_bottom", "mmoe", "ple"])
+@pytest.mark.parametrize("sharing", ["single_task", "shared_network", "mmoe", "ple"])
 @pytest.mark.parametrize("preset", ["dtrn", "interaction"])
 def test_any_sharing_fits_on_a_bottom(preset: str, sharing: str) -> None:
     model = from_preset(preset, tiny_inputs(), sharing=sharing)
-    expected = {"single_task": SingleTask, "shared_bottom": SharedBottom, "mmoe": MMoE, "ple": PLE}
+    expected = {"single_task": SingleTask, "shared_network": SharedNetwork, "mmoe": MMoE, "ple": PLE}
     assert type(model.sharing) is expected[sharing]
 
 
@@ -173,7 +173,7 @@ def test_unknown_option(option: str, hint: str) -> None:
         ({"num_experts": 0}, ValueError, "MMoE: `num_experts` must be a positive int"),
         ({"hidden_units": 64}, TypeError, "MMoE: `hidden_units` must be a non-empty sequence of positive ints"),
         ({"tower_units": 64}, TypeError, "MultiTaskModel: `tower_units` must be a non-empty sequence"),
-        ({"pooling": "men"}, ValueError, "SharedBottomRepresentation: `pooling` must be one of"),
+        ({"pooling": "men"}, ValueError, "ConcatenationBottom: `pooling` must be one of"),
         ({"dropout": 1.5}, ValueError, r"MMoE: `dropout` must lie in \[0, 1\)"),
     ],
 )

@@ -57,7 +57,7 @@ def test_gramian_and_weighted_step_follow_from_each_tasks_gradient(case: str) ->
         expected.append((factors @ matrix).reshape(parts[0].shape))
     np.testing.assert_allclose(balancer.seen["gramian"], gramian, rtol=1e-4, atol=1e-6 * gramian.max())
     assert_close(weighted, expected)
-    ones = step_of(model, Given([1.0] * TASKS), shared="representation")
+    ones = step_of(model, Given([1.0] * TASKS), balance_at="representation")
     assert_close(ones, plain)
 
 
@@ -83,7 +83,7 @@ def test_representation_is_what_all_tasks_read_last() -> None:
     """Of a shared bottom: its output. The Gramian of the tasks' gradients there, from an independent tape."""
     model = tiny_model(tiny_inputs(), "shared_bottom")
     balancer = Given([0.5, 2.0, 3.0])
-    weighted = step_of(model, balancer, shared="representation")
+    weighted = step_of(model, balancer, balance_at="representation")
     features, labels = random_batch(model.inputs)
     with tf.GradientTape(persistent=True) as tape:
         common = model.sharing.network(model.bottom(model.embedding(features)))[:, :, 0]  # (B, 1, H')
@@ -128,11 +128,11 @@ def test_what_is_no_task_s_loss_is_not_weighed() -> None:
     model = tiny_model(tiny_inputs(), "mmoe", load_balance_weight=5.0)
     plain = step_of(model, None)
     assert_close(step_of(model, Given([1.0] * TASKS)), plain)
-    for shared in ("parameters", "representation"):
-        rest = step_of(model, Given([0.0] * TASKS), shared=shared)
+    for balance_at in ("parameters", "representation"):
+        rest = step_of(model, Given([0.0] * TASKS), balance_at=balance_at)
         gate = [step for step, w in zip(rest, model.trainable_weights, strict=True) if "softmax_gate" in w.path]
         assert max(np.max(np.abs(step)) for step in gate) > 1e-3
-    assert_close(step_of(model, Given([1.0] * TASKS), shared="representation"), plain)
+    assert_close(step_of(model, Given([1.0] * TASKS), balance_at="representation"), plain)
 
 
 def test_losses_after_the_step_are_of_the_same_batch() -> None:
@@ -150,13 +150,15 @@ def test_losses_after_the_step_are_of_the_same_batch() -> None:
     assert balancer.updated[0].sum() > balancer.updated[1].sum()
 
 
-@pytest.mark.parametrize("shared", ["parameters", "representation"])
-def test_xla_computes_the_same(shared: str) -> None:
+@pytest.mark.parametrize("balance_at", ["parameters", "representation"])
+def test_xla_computes_the_same(balance_at: str) -> None:
     model = tiny_model(tiny_inputs())
-    plain = step_of(model, Given([0.5, 2.0, 3.0]), shared=shared)
-    assert_close(step_of(model, Given([0.5, 2.0, 3.0]), shared=shared, run_eagerly=False, jit_compile=True), plain)
+    plain = step_of(model, Given([0.5, 2.0, 3.0]), balance_at=balance_at)
+    assert_close(
+        step_of(model, Given([0.5, 2.0, 3.0]), balance_at=balance_at, run_eagerly=False, jit_compile=True), plain
+    )
 
 
 def test_where_to_balance_is_checked() -> None:
-    with pytest.raises(ValueError, match=r"`shared` must be one of .*Received: shared='weights'"):
-        tiny_model(tiny_inputs()).compile(shared="weights")
+    with pytest.raises(ValueError, match=r"`balance_at` must be one of .*Received: balance_at='weights'"):
+        tiny_model(tiny_inputs()).compile(balance_at="weights")

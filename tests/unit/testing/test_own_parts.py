@@ -13,12 +13,12 @@ from tfmtl.layers import (
     PLE,
     APEMBottom,
     BottomLayer,
+    ConcatenationBottom,
     DTRNBottom,
     HeterogeneousExperts,
     InteractionBottom,
     MMoE,
-    SharedBottom,
-    SharedBottomRepresentation,
+    SharedNetwork,
     SharingLayer,
     SingleTask,
     SoftSelectionBottom,
@@ -28,19 +28,21 @@ from tfmtl.testing import check_balancer, check_bottom_layer, check_sharing_laye
 TASKS = 3
 SHARINGS: dict[str, tuple[Callable[[], SharingLayer], tuple[int, ...]]] = {
     "mmoe": (lambda: MMoE(TASKS, 2, (4,), "tanh"), (1, 3)),
-    "shared bottom": (lambda: SharedBottom(TASKS, (4,), "tanh"), (1, 3)),
+    "shared bottom": (lambda: SharedNetwork(TASKS, (4,), "tanh"), (1, 3)),
     "single task": (lambda: SingleTask(TASKS, (4,), "tanh"), (1, 3)),
     "ple": (lambda: PLE(TASKS, 2, 1, 2, (4,), "tanh"), (1, 3, 4)),
     "cgc": (lambda: CGC(TASKS, 2, 1, (4,), "tanh"), (1, 3)),
     "heterogeneous": (lambda: HeterogeneousExperts(TASKS, 3, 2, 1, (4,), 1), (1, 3, 4)),
 }
 BOTTOMS: dict[str, Callable[[], BottomLayer]] = {
-    "concatenation": SharedBottomRepresentation,
+    "concatenation": ConcatenationBottom,
     "dtrn": lambda: DTRNBottom(TASKS),
+    "dtrn, adapter": lambda: DTRNBottom(TASKS, conditioning="adapter", rank=2, pooling="target"),
+    "dtrn, low rank": lambda: DTRNBottom(TASKS, conditioning="low_rank", rank=2, pooling="target_count"),
     "dtrn, independent": lambda: DTRNBottom(TASKS, encoder="independent", pooling="target"),
     "apem": lambda: APEMBottom(TASKS),
     "interaction": lambda: InteractionBottom("senet"),
-    "soft selection": lambda: SoftSelectionBottom(TASKS, shared_stream=True),
+    "soft selection": lambda: SoftSelectionBottom(TASKS, public_representation=True),
 }
 
 
@@ -86,7 +88,7 @@ class Good(SharingLayer):
         return [self.own]
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         return True
 
     def compute_output_shape(self, input_shape):
@@ -178,7 +180,7 @@ def test_a_layer_that_no_file_finds_again_is_named() -> None:
         (SaysNothing, "SaysNothing: `representation_shape` must say where tasks meet"),
         (Leaks, "of which several tasks read one part: it leaks between tasks"),
         (KeepsQuiet, "KeepsQuiet: `private_weights` must name '.*own': no part of it is read by two tasks"),
-        (ReadsOthers, "`keeps_streams` must be False: a task reads what another"),
+        (ReadsOthers, "`keeps_tasks_apart` must be False: a task reads what another"),
         (ReloadsDifferently, "a config must make the same layer|answer the same"),
         (Forgets, "`get_config` must hold every argument of the constructor. It lacks 'units'"),
         (StartsEqual, "tasks 0 and 1 must start different"),

@@ -53,7 +53,11 @@ def test_defaults_and_json() -> None:
         ({"memory_check": 1}, TypeError, "TrainOptions: `memory_check` must be a bool"),
         ({"init_from": 3}, TypeError, "TrainOptions: `init_from` must be text or None. Received: init_from=3"),
         ({"balancing": "pcgrat"}, ValueError, "TrainOptions: `balancing` must be one of .* Did you mean 'pcgrad'?"),
-        ({"shared": "weights"}, ValueError, "TrainOptions: `shared` must be one of .*Received: shared='weights'"),
+        (
+            {"balance_at": "weights"},
+            ValueError,
+            "TrainOptions: `balance_at` must be one of .*Received: balance_at='weights'",
+        ),
         ({"sharpness": "sharp"}, ValueError, "TrainOptions: `sharpness` must be one of .*Received: sharpness='sharp'"),
         ({"sharpness": "sam", "rho": -1.0}, ValueError, "SAM: `rho` must be at least 0. Received: rho=-1.0"),
         ({"rho": 0.1}, ValueError, "TrainOptions: `rho` must be None without sharpness. Received: rho=0.1"),
@@ -71,12 +75,12 @@ def test_errors(arguments: dict, error: type[Exception], text: str) -> None:
 
 
 def test_what_compile_is_told() -> None:
-    told = TrainOptions(balancing="pcgrad", shared="representation", jit_compile=True).compile_arguments()
+    told = TrainOptions(balancing="pcgrad", balance_at="representation", jit_compile=True).compile_arguments()
     assert told == {
         "jit_compile": True,
         "max_projected_rows": 128,
         "balancing": "pcgrad",
-        "shared": "representation",
+        "balance_at": "representation",
         "sharpness": None,
     }
     sharpness = TrainOptions(sharpness="asam").compile_arguments()["sharpness"]

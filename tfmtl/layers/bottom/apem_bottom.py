@@ -36,7 +36,8 @@ class APEMBottom(BottomLayer):
         adaptive: bool. Whether a task's indicator depends on the example (an ablation). Defaults to `True`.
         selection: str. `"sigmoid"` or `"softmax"`, as in `PatternSelector`. Defaults to `"sigmoid"`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -49,6 +50,12 @@ class APEMBottom(BottomLayer):
     Raises:
         ValueError: If a size is not positive, a choice unknown, or at build if a shape does not fit.
         TypeError: If a size is not an int or a switch not a bool.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.APEMBottom(num_tasks=2, num_groups=2)({"fields": keras.ops.ones((8, 6, 4))}).shape
+    TensorShape([8, 2, 28])
 
     Reference:
         Tao et al. 2023 (APEM), https://arxiv.org/abs/2301.02494. The two modules and their order are the paper's;

@@ -1,4 +1,4 @@
-"""What a model asks of the layer between the embedding and what tasks share."""
+"""The base class of bottoms, the layers between embedding and sharing layer."""
 
 import keras
 
@@ -40,7 +40,7 @@ class BottomLayer(keras.layers.Layer):
         """The weights in which every task has a part that only its own representation depends on.
 
         They take each task's gradient as it is, whatever a balancer says, and sharpness perturbs them apart, if the
-        sharing layer keeps representations apart (`keeps_streams`). Defaults to none: every weight is shared.
+        sharing layer keeps representations apart (`keeps_tasks_apart`). Defaults to none: every weight is shared.
         """
         return []
 

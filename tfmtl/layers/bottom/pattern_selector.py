@@ -52,6 +52,13 @@ class PatternSelector(keras.layers.Layer):
         ValueError: If `num_tasks` is not positive, `selection` unknown, or at build if a shape does not fit.
         TypeError: If `num_tasks` is not an int or a switch not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> inputs = {"fields": keras.ops.ones((8, 6, 4)), "groups": keras.ops.ones((8, 3, 4))}
+    >>> tfmtl.layers.PatternSelector(num_tasks=2)(inputs).shape
+    TensorShape([8, 2, 28])
+
     Reference:
         Tao et al. 2023 (APEM), https://arxiv.org/abs/2301.02494. That adaptive task-indicator vectors select features
         explicitly is the paper's; the equations are our reading.

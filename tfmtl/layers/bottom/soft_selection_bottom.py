@@ -27,11 +27,12 @@ class SoftSelectionBottom(BottomLayer):
         num_tasks: int. Number of tasks T.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         private_attention: bool. Whether each group has an attention of its own; if not, one serves all.
             Defaults to `False`.
-        shared_stream: bool. Whether there is, last, a representation that belongs to all tasks, for sharing layers
-            that read one, such as `HeterogeneousExperts` and `PLE`. Defaults to `False`.
+        public_representation: bool. Whether to append a representation of all tasks together, for sharing layers that
+            read one, such as `HeterogeneousExperts` and `PLE`. Defaults to `False`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -45,6 +46,12 @@ class SoftSelectionBottom(BottomLayer):
         ValueError: If a size is not positive, `pooling` is unknown, or at build if a shape does not fit.
         TypeError: If a size is not an int or a switch not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SoftSelectionBottom(num_tasks=2)({"fields": keras.ops.ones((8, 6, 4))}).shape
+    TensorShape([8, 2, 24])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1 and fig. 2a. The paper has no behavior
         sequences: that a pooled one is treated as a field is our reading.
@@ -56,7 +63,7 @@ class SoftSelectionBottom(BottomLayer):
         num_heads: int = 2,
         pooling: str = "mean",
         private_attention: bool = False,
-        shared_stream: bool = False,
+        public_representation: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -65,12 +72,12 @@ class SoftSelectionBottom(BottomLayer):
         check_positive_int(owner, "num_heads", num_heads)
         check_pooling(owner, pooling)
         check_bool(owner, "private_attention", private_attention)
-        check_bool(owner, "shared_stream", shared_stream)
+        check_bool(owner, "public_representation", public_representation)
         self.num_tasks = num_tasks
         self.num_heads = num_heads
         self.pooling = pooling
         self.private_attention = private_attention
-        self.shared_stream = shared_stream
+        self.public_representation = public_representation
 
     def build(self, input_shape: Shapes) -> None:
         check_bottom_shapes(type(self).__name__, input_shape)
@@ -79,7 +86,10 @@ class SoftSelectionBottom(BottomLayer):
             self.pool.build(input_shape)
         batch, _, width = input_shape["fields"]
         self.selection = SoftSelectionGate(
-            self.num_tasks + int(self.shared_stream), self.num_heads, self.private_attention, dtype=self.dtype_policy
+            self.num_tasks + int(self.public_representation),
+            self.num_heads,
+            self.private_attention,
+            dtype=self.dtype_policy,
         )
         self.selection.build((batch, num_vectors(input_shape), width))
 
@@ -95,11 +105,11 @@ class SoftSelectionBottom(BottomLayer):
     def private_weights(self) -> list[keras.Variable]:
         """The weights in which every task has a part that only its own representation depends on."""
         # What belongs to all tasks has its gate in the same weight.
-        return [] if self.shared_stream else [self.selection.gate_logits]
+        return [] if self.public_representation else [self.selection.gate_logits]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, width = input_shape["fields"]
-        return (batch, self.num_tasks + int(self.shared_stream), num_vectors(input_shape) * width)
+        return (batch, self.num_tasks + int(self.public_representation), num_vectors(input_shape) * width)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -108,5 +118,5 @@ class SoftSelectionBottom(BottomLayer):
             "num_heads": self.num_heads,
             "pooling": self.pooling,
             "private_attention": self.private_attention,
-            "shared_stream": self.shared_stream,
+            "public_representation": self.public_representation,
         }

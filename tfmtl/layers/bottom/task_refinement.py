@@ -54,6 +54,12 @@ class TaskRefinement(keras.layers.Layer):
         ValueError: If a size is not positive, a choice unknown, or at build if the inputs have another shape.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.TaskRefinement(num_tasks=2)(keras.ops.ones((8, 1, 6, 4))).shape
+    TensorShape([8, 2, 6, 4])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That each task has a network which weighs the
         embeddings is the paper's; the squeeze, the widths and the gate are our reading, after Hu et al. 2018,

@@ -38,6 +38,12 @@ class StackedDense(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, or at build if the inputs are not `(B, 1, in)` or `(B, N, in)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.StackedDense(num_stacks=3, units=4)(keras.ops.ones((8, 1, 5))).shape
+    TensorShape([8, 3, 4])
     """
 
     def __init__(

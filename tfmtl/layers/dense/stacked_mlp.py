@@ -34,6 +34,12 @@ class StackedMLP(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive or `dropout` is outside [0, 1).
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.StackedMLP(num_stacks=3, hidden_units=(4, 2))(keras.ops.ones((8, 1, 5))).shape
+    TensorShape([8, 3, 2])
     """
 
     def __init__(

@@ -1,5 +1,6 @@
-"""Where every feature's rows lie inside the fused tables."""
+"""The layout of the fused embedding tables."""
 
+import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs
 
 @dataclass(frozen=True)
 class IdColumn:
-    """One tensor of ids: its key, its table, and its length along axis 1."""
+    """One tensor of ids: its key, its table, and how many ids a row has."""
 
     key: str
     table: str
@@ -40,6 +41,11 @@ class EmbeddingPlan:
         numbers: those of role `number`.
         others: kind -> its tensors of the roles `lookup` and `own`, which its layer reads.
         events: sequence -> the tensors of its events, the one that says where there is an event first.
+        queries: sequence -> the keys of what the example itself has of the events' columns, if pooled.
+        other_events: sequence -> kind -> the tensors of the events' columns that the kind's layer reads, as the
+            example itself has them.
+        number_places: key of a scaled number, of the example or of its events -> its place in `numbers`, whose weights
+            both have.
     """
 
     def __init__(self, inputs: ModelInputs, dim: int | None) -> None:
@@ -56,6 +62,23 @@ class EmbeddingPlan:
             for kind, features in self.records(inputs).items()
         }
         self.events = {sequence.name: sequence.tensors(problem, self.dim) for sequence in problem.sequences}
+        columns = {
+            sequence.name: [each for name in sequence.columns for each in problem.feature(name).tensors(problem)]
+            for sequence in problem.sequences
+        }
+        self.queries = {name: [each.key for each in tensors if each.is_pooled] for name, tensors in columns.items()}
+        self.other_events = {
+            name: {
+                kind: own
+                for kind, others in self.others.items()
+                if (own := [each for each in others if each in tensors])
+            }
+            for name, tensors in columns.items()
+        }
+        self.number_places = {each.key: place for place, each in enumerate(self.numbers)}
+        for sequence in problem.sequences:
+            own = [key for key in self.queries[sequence.name] if key in self.number_places]
+            self.number_places |= {sequence.column_key(key): self.number_places[key] for key in own}
         self.columns: dict[int, list[IdColumn]] = {}
         self.table_rows: dict[int, int] = {}
         self.tables: dict[str, TableRows] = {}
@@ -76,7 +99,7 @@ class EmbeddingPlan:
 
     def _add_column(self, tensor: EncodedTensor) -> None:
         if tensor.table is not None:
-            length = tensor.inner[0] if tensor.inner else 1
+            length = math.prod(tensor.inner)
             column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner))
             self.columns.setdefault(tensor.dim, []).append(column)
 

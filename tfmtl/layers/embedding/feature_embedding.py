@@ -13,7 +13,7 @@ from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
-from tfmtl.schema import FeatureRecord, ModelInputs
+from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -28,9 +28,10 @@ class FeatureEmbedding(keras.layers.Layer):
 
     A multi-valued feature is the mean of its present values. A scaled number
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
-    the mean, 0. An event is the sum of its columns' vectors and of its time gap's;
-    its query is the sum of the same columns of the example itself, the candidate
-    of target attention. What is neither id nor number, a vector say, goes to the layer of its feature's kind
+    the mean, 0. An event is the sum of its columns' vectors, made as the features'
+    own with the same weights, and of its time gap's; its query is the sum of the
+    same columns of the example itself, the candidate of target attention. What is
+    neither id nor number, a vector say, goes to the layer of its feature's kind
     (`tfmtl.features.FieldLayer`), whose fields come last.
 
     Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
@@ -54,6 +55,15 @@ class FeatureEmbedding(keras.layers.Layer):
         that hold for all rows stay `(1, J, L, D)`.
 
     Masking: not supported; absent fields are zero vectors, except scaled numbers, which are `b`.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> from tfmtl.schema import BinaryTask, CategoricalFeature, ModelInputs, Problem, Split
+    >>> problem = Problem("shop", (CategoricalFeature("item", dim=4),), (BinaryTask("click"),), split=Split("row"))
+    >>> layer = tfmtl.layers.FeatureEmbedding(ModelInputs(problem, {"item": 100}, {"click": 0.1}, {"click": 0.3}))
+    >>> layer({"item": keras.ops.ones((8,), "int32")})["fields"].shape
+    TensorShape([8, 1, 4])
     """
 
     def __init__(self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, **kwargs: Any) -> None:
@@ -132,29 +142,33 @@ class FeatureEmbedding(keras.layers.Layer):
             part_found, part_present = self._columns(part, rows)
             found.update(part_found)
             present.update(part_present)
-        fields = [*self._fields(features, found, present), *self._other_fields(features, found, present, training)]
-        result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
-        if self.plan.sequences:
-            result.update(self._events(found, present))
-        return result
-
-    def _fields(
-        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.plan.pooled_names}
-        for each in self.plan.scalars:
-            parts[each.field].append(found[each.key])  # each (B, 1, D)
         for each in self.plan.lists:
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
-            parts[each.field].append(
-                tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
-            )
+            found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
+        numbers = self._numbers(features)
+        others = self._other_fields(features, found, present, training)
+        fields = [*self._fields(found, numbers), *(each[:, tf.newaxis] for each in others.values())]
+        result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
+        if self.plan.sequences:
+            result.update(self._events(features, found, present, training))
+            result["queries"] = self._queries(found, numbers, others)
+        return result
+
+    def _numbers(self, features: Mapping[str, Tensor]) -> Tensor | None:
+        """The scaled numbers of the examples, `(B, n, D)`."""
         if not self.plan.numbers:
-            return [sum(some[1:], some[0]) for some in parts.values()]
+            return None
         numbers = with_equal_rows([features[each.key] for each in self.plan.numbers])
         stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
-        numbers = stacked * self.number_kernel + self.number_bias
+        return stacked * self.number_kernel + self.number_bias
+
+    def _fields(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> list[Tensor]:
+        """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.plan.pooled_names}
+        for each in (*self.plan.scalars, *self.plan.lists):
+            parts[each.field].append(found[each.key])  # each (B, 1, D)
+        if numbers is None:
+            return [sum(some[1:], some[0]) for some in parts.values()]
         alone = [name for name, some in parts.items() if not some]  # the last ones
         if len(alone) == len(self.plan.numbers):
             return [*(sum(some[1:], some[0]) for some in parts.values() if some), numbers]
@@ -168,15 +182,15 @@ class FeatureEmbedding(keras.layers.Layer):
         found: Mapping[str, Tensor],
         present: Mapping[str, Tensor],
         training: bool,
-    ) -> list[Tensor]:
-        """The fields `(b, 1, D)` of the kinds that have a layer; b is 1 where the field holds for all rows."""
+    ) -> dict[str, Tensor]:
+        """The fields `(b, D)` of the kinds that have a layer, in order; b is 1 where the field holds for all rows."""
         fields: dict[str, Tensor] = {}
         for kind, layer in self.field_layers.items():
             tensors = self.plan.others[kind]
             rows, masks = ({e.key: each[e.key] for e in tensors if e.holds_ids} for each in (found, present))
             arrays = {each.key: features[each.key] for each in tensors if not each.holds_ids}
             fields.update(layer(rows, masks, arrays, training=training))
-        return [fields[name][:, tf.newaxis] for name in self.field_names[len(self.plan.pooled_names) :]]
+        return {name: fields[name] for name in self.field_names[len(self.plan.pooled_names) :]}
 
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
@@ -198,20 +212,85 @@ class FeatureEmbedding(keras.layers.Layer):
                 present[column.key] = part_mask
         return found, present
 
-    def _events(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _events(
+        self,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
+    ) -> dict[str, Tensor]:
         longest = self.plan.longest_sequence
-        events, masks, queries = [], [], []
+        events, masks = [], []
         for sequence in self.plan.sequences:
-            keys = [each.key for each in self.plan.events[sequence.name]]
+            tensors = self.plan.events[sequence.name]
+            is_event = present[tensors[0].key]  # (B, L, 1)
+            pooled = [each for each in tensors if each.is_pooled]
+            parts = [self._event_vectors(each, is_event, features, found, present) for each in pooled]
+            parts += [part * is_event for part in self._other_events(sequence, features, found, present, training)]
             padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
-            events.append(tf.pad(tf.add_n([vectors[key] for key in keys]), padding))
-            masks.append(tf.pad(present[keys[0]], padding)[:, :, 0] > 0)
-            queries.append(sum(vectors[column][:, 0] for column in sequence.columns))
+            events.append(tf.pad(tf.add_n(parts), padding))
+            masks.append(tf.pad(is_event, padding)[:, :, 0] > 0)
         return {
             "events": tf.stack(events, axis=1),  # (B, J, L, D)
             "event_mask": tf.stack(masks, axis=1),  # (B, J, L)
-            "queries": tf.stack(with_equal_rows(queries), axis=1),  # (B, J, D)
         }
+
+    def _event_vectors(
+        self,
+        tensor: EncodedTensor,
+        is_event: Tensor,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+    ) -> Tensor:
+        """What one tensor adds to every event, `(B, L, D)`: zero where there is none."""
+        if tensor.role == "id":
+            return found[tensor.key]
+        if tensor.role == "ids":
+            rows, mask = (  # (B, L, n, D), (B, L, n, 1)
+                tf.reshape(each[tensor.key], (_rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
+                for each in (found, present)
+            )
+            return tf.math.divide_no_nan(tf.reduce_sum(rows, axis=2), tf.reduce_sum(mask, axis=2))
+        place = self.plan.number_places[tensor.key]
+        values = tf.cast(features[tensor.key], self.compute_dtype)[:, :, tf.newaxis]
+        return (values * self.number_kernel[place] + self.number_bias[place]) * is_event
+
+    def _other_events(
+        self,
+        sequence: SequenceFeature,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
+    ) -> list[Tensor]:
+        """What the kinds' layers make of the events, `(B, L, D)` each; to them an event is a row."""
+        vectors = []
+        for kind, tensors in self.plan.other_events[sequence.name].items():
+            keys = {each.key: sequence.column_key(each.key) for each in tensors}
+            ids = [each for each in tensors if each.holds_ids]
+            rows, masks = (
+                {e.key: tf.reshape(some[keys[e.key]], (-1, *e.inner, some[keys[e.key]].shape[-1])) for e in ids}
+                for some in (found, present)
+            )
+            arrays = {e.key: tf.reshape(features[keys[e.key]], (-1, *e.inner)) for e in tensors if not e.holds_ids}
+            fields = self.field_layers[kind](rows, masks, arrays, training=training)
+            batch = _rows_of(features[keys[tensors[0].key]])
+            vectors += [tf.reshape(each, (batch, sequence.max_length, self.plan.dim)) for each in fields.values()]
+        return vectors
+
+    def _queries(self, found: Mapping[str, Tensor], numbers: Tensor | None, others: Mapping[str, Tensor]) -> Tensor:
+        """What the examples themselves have of the events' columns, `(B, J, D)`."""
+        places = self.plan.number_places
+        queries = []
+        for sequence, keys in self.plan.queries.items():
+            parts = [
+                found[key][:, 0] if numbers is None or key not in places else numbers[:, places[key]] for key in keys
+            ]
+            own = self.plan.other_events[sequence].values()
+            parts += [others[name] for name in dict.fromkeys(each.field for tensors in own for each in tensors)]
+            queries.append(sum(parts[1:], parts[0]))
+        return tf.stack(with_equal_rows(queries), axis=1)
 
     def compute_output_shape(self, input_shape: Any = None) -> dict[str, Shape]:
         shapes: dict[str, Shape] = {"fields": (None, len(self.field_names), self.plan.dim)}
@@ -230,7 +309,18 @@ def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     """The ids of the columns side by side, `(B, n)`."""
     ids = [tf.cast(features[column.key], tf.int32) for column in columns]
     pairs = zip(ids, columns, strict=True)
-    return tf.concat([values if column.is_list else values[:, tf.newaxis] for values, column in pairs], axis=1)
+    return tf.concat([_flat(values, column) for values, column in pairs], axis=1)
+
+
+def _flat(values: Tensor, column: IdColumn) -> Tensor:
+    if not column.is_list:
+        return values[:, tf.newaxis]
+    return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
+
+
+def _rows_of(values: Tensor) -> int:
+    """The rows as a shape names them; a static 1 holds for all rows of other tensors and must stay known."""
+    return -1 if values.shape[0] is None else int(values.shape[0])
 
 
 def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInputs, dim: int, policy: Any) -> FieldLayer:

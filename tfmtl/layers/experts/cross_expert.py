@@ -41,6 +41,12 @@ class CrossExpert(keras.layers.Layer):
             `(B, N, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.CrossExpert(num_stacks=3)(keras.ops.ones((8, 1, 5))).shape
+    TensorShape([8, 3, 5])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, whose layer is that of PHN (CICAI 2022,
         fig. 2). The low rank is that of Wang et al. 2021 (DCN-V2), https://arxiv.org/abs/2008.13535; initial values

@@ -34,6 +34,12 @@ class ExpertBank(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are not `(B, S, H)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.ExpertBank(num_experts=3, hidden_units=(4, 2))(keras.ops.ones((8, 1, 5))).shape
+    TensorShape([8, 1, 3, 2])
     """
 
     def __init__(

@@ -15,7 +15,7 @@ class FieldInteractionExpert(keras.layers.Layer):
     """Multiplies fields with mixtures of fields, coordinate by coordinate; many experts side by side.
 
     Layer i of an expert computes `V_{i+1} = V_0 * (Ω V_i) + ω * V_i`: Ω, `(F, F)`, mixes fields and never the
-    coordinates of an embedding; ω has one number a field. It starts with Glorot kernels and ω = 1, so that on small
+    coordinates of an embedding; ω has one number per field. It starts with Glorot kernels and ω = 1, so that on small
     embeddings the products are small and an expert starts near the identity.
 
     Shapes: B batch, N stacks (experts), S = 1 or N, F fields, D embedding width.
@@ -34,6 +34,12 @@ class FieldInteractionExpert(keras.layers.Layer):
     Raises:
         ValueError: If a size is not positive, or at build if the inputs are not `(B, 1, F, D)` or `(B, N, F, D)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.FieldInteractionExpert(num_stacks=3)(keras.ops.ones((8, 1, 6, 4))).shape
+    TensorShape([8, 3, 6, 4])
 
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, whose layer is that of PHN (CICAI 2022,

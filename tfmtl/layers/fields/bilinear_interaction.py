@@ -35,6 +35,12 @@ class BilinearInteraction(keras.layers.Layer):
     Raises:
         ValueError: If `kind` is unknown, or at build if the inputs have another shape or a single field.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.BilinearInteraction()(keras.ops.ones((8, 4, 5))).shape
+    TensorShape([8, 6, 5])
+
     Reference:
         Huang et al. 2019 (FiBiNET), https://arxiv.org/abs/1905.09433, the bilinear-interaction layer.
     """

@@ -45,6 +45,12 @@ class CompressedInteraction(keras.layers.Layer):
             have another shape.
         TypeError: If a size is not an int or `split_half` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.CompressedInteraction(hidden_units=(8, 4))(keras.ops.ones((8, 6, 4))).shape
+    TensorShape([8, 8])
+
     Reference:
         Lian et al. 2018 (xDeepFM), https://arxiv.org/abs/1803.05170, eq. 6-7. The activation, the bias and the halves
         are those of DeepCTR's implementation.

@@ -34,6 +34,12 @@ class CrossNetwork(keras.layers.Layer):
         ValueError: If a size is not positive, `diag_scale` is negative, or at build if the inputs have another shape.
         TypeError: If a size is not an int or `diag_scale` not a number.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.CrossNetwork(num_layers=2)(keras.ops.ones((8, 6))).shape
+    TensorShape([8, 6])
+
     Reference:
         Wang et al. 2021 (DCN-V2), https://arxiv.org/abs/2008.13535, the cross layer and its low-rank form.
         `diag_scale` is that of TensorFlow Recommenders.

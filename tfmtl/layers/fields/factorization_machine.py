@@ -27,6 +27,12 @@ class FactorizationMachine(keras.layers.Layer):
     Raises:
         ValueError: At build, if the inputs have another shape.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> float(tfmtl.layers.FactorizationMachine()(keras.ops.ones((1, 3, 4)))[0, 0])  # 3 pairs, each product 4
+    12.0
+
     Reference:
         Rendle 2010, https://doi.org/10.1109/ICDM.2010.127, lemma 3.1, the second-order part with the embeddings as
         factors.

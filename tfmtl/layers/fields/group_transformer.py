@@ -69,6 +69,12 @@ class GroupTransformer(keras.layers.Layer):
             shape does not fit.
         TypeError: If a size is not an int or `use_set_attention` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.GroupTransformer(num_groups=2)({"fields": keras.ops.ones((8, 6, 4))})["groups"].shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Tao et al. 2023 (APEM), https://arxiv.org/abs/2301.02494. A modified set attention with squeeze-and-excitation
         is the paper's; all else is our reading, after Lee et al. 2019, https://arxiv.org/abs/1810.00825, eq. 9-10.

@@ -35,6 +35,12 @@ class InteractingAttention(keras.layers.Layer):
         ValueError: If a size is not positive, or at build if the inputs have another shape.
         TypeError: If a size is not an int or `use_scaling` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.InteractingAttention(head_dim=8, num_heads=2)(keras.ops.ones((8, 6, 4))).shape
+    TensorShape([8, 6, 16])
+
     Reference:
         Song et al. 2019 (AutoInt), https://arxiv.org/abs/1810.11921, eq. 5-8. The paper does not scale the scores;
         the option is DeepCTR's.

@@ -43,6 +43,13 @@ class SetAttentionBlock(keras.layers.Layer):
         ValueError: If `num_heads` is not positive, or at build if it does not divide D or a shape does not fit.
         TypeError: If `num_heads` is not an int or `use_layer_norm` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> inputs = {"queries": keras.ops.ones((1, 3, 4)), "keys": keras.ops.ones((8, 6, 4))}
+    >>> tfmtl.layers.SetAttentionBlock(num_heads=2)(inputs).shape
+    TensorShape([8, 3, 4])
+
     Reference:
         Lee et al. 2019, Set Transformer, https://arxiv.org/abs/1810.00825, eq. 6-7, with the residual and the scaling
         of the authors' code.

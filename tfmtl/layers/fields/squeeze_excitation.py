@@ -46,6 +46,12 @@ class SqueezeExcitation(keras.layers.Layer):
         ValueError: If `reduction` is not positive, a choice unknown, or at build if the inputs have another shape.
         TypeError: If `reduction` is not an int or `use_bias` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SqueezeExcitation(reduction=2)(keras.ops.ones((8, 6, 4))).shape
+    TensorShape([8, 6, 4])
+
     Reference:
         Hu et al. 2018, https://arxiv.org/abs/1709.01507, eq. 2-4; as SENet, Huang et al. 2019 (FiBiNET),
         https://arxiv.org/abs/1905.09433, section 3.2.

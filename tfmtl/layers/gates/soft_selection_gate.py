@@ -39,8 +39,14 @@ class SoftSelectionGate(keras.layers.Layer):
             divide D.
         TypeError: If a size is not an int or the switch not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SoftSelectionGate(num_groups=3)(keras.ops.ones((8, 6, 4))).shape
+    TensorShape([8, 3, 6, 4])
+
     Reference:
-        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1. One number a field, the projection back to
+        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1. One number per field, the projection back to
         D and gates that start half open are our reading.
     """
 

@@ -57,6 +57,12 @@ class SoftmaxGate(keras.layers.Layer):
             build if the inputs are neither `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SoftmaxGate(num_tasks=2, num_experts=4)(keras.ops.ones((8, 1, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007. Top k and the loss on unequal use are those
         of Shazeer et al. 2017, https://arxiv.org/abs/1701.06538, eq. 3-7, without its noise; that tasks are balanced

@@ -55,6 +55,13 @@ class VirtualGradientGate(keras.layers.Layer):
         ValueError: If a size is not positive, a choice unknown, or the correlation is not `(T, T)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> gate = tfmtl.layers.VirtualGradientGate(num_tasks=2, num_experts=3, num_mappings=2)
+    >>> gate({"label_correlation": keras.ops.ones((2, 2))}).shape
+    TensorShape([2, 3, 2])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 7-9 and fig. 4. The absolute value under the
         roots, the initial values and `"exact"`, which is eq. 8 itself, are our reading; the paper's sketch, to multiply

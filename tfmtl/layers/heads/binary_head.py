@@ -1,4 +1,4 @@
-"""The head of a task with two outcomes."""
+"""The head of a binary task."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from tfmtl.layers.heads._linear_output import build_output
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class BinaryHead(keras.layers.Layer):
-    """Makes one logit of a task's representation.
+    """Computes one logit from a task's representation.
 
     The bias starts at `log(prior / (1 - prior))`: with rare positives the first thousands of steps would otherwise
     go into learning the base rate.
@@ -33,6 +33,12 @@ class BinaryHead(keras.layers.Layer):
     Raises:
         ValueError: If `prior` is not strictly between 0 and 1, or at build if the inputs are not `(B, H)`.
         TypeError: If `prior` is not a number.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.BinaryHead(prior=0.1)(keras.ops.ones((8, 4))).shape
+    TensorShape([8])
     """
 
     def __init__(self, prior: float = 0.5, **kwargs: Any) -> None:

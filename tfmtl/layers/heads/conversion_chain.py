@@ -1,4 +1,4 @@
-"""From the probabilities of single steps to those of whole paths."""
+"""The conversion chain: from conditional probabilities to probabilities on the entire space."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -36,6 +36,13 @@ class ConversionChain(keras.layers.Layer):
     Raises:
         ValueError: If a parent is not a task, the parents form a cycle, or at build if the inputs are not `(B, T)`.
         TypeError: If `parents` is not a sequence of ints and None.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> logits = tfmtl.layers.ConversionChain((None, 0))(keras.ops.zeros((1, 2)))  # P(buy | click) = 1/2
+    >>> round(float(keras.ops.sigmoid(logits)[0, 1]), 6)
+    0.25
 
     Reference:
         Ma et al. 2018 (ESMM), https://arxiv.org/abs/1804.07931, eq. 1, for two tasks; any tree of tasks is our

@@ -40,6 +40,12 @@ class InformationTransfer(keras.layers.Layer):
             the inputs are not `(B, T, H)`.
         TypeError: If `parents` is not a sequence of ints and None.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.InformationTransfer((None, 0))(keras.ops.ones((8, 2, 4))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Xi et al. 2021 (AITM), https://arxiv.org/abs/2105.08489, section 3.3, for a chain; any tree of tasks, and
         that queries, keys and values have no bias, is our reading.

@@ -1,4 +1,4 @@
-"""The head of a task with a lifetime as its label."""
+"""The head of a survival task."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _MOST_RISK = 60.0
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class SurvivalHead(keras.layers.Layer):
-    """Makes of a task's representation what a survival model of some kind reads its curve from.
+    """Computes the raw outputs of a survival model from a task's representation; the curve follows from them.
 
     Every kind answers with survival at the same right edges; `curves` turns raw outputs into it. The biases start at
     the curve that `hazards` describe, so that training starts where a model without features would end.
@@ -59,6 +59,12 @@ class SurvivalHead(keras.layers.Layer):
     Raises:
         ValueError: If an argument is not as described, or at build if the inputs are not `(B, H)`.
         TypeError: If `num_causes` is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SurvivalHead(edges=[1.0, 2.0, 5.0])(keras.ops.ones((8, 4))).shape
+    TensorShape([8, 3])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The towers between what tasks share and their heads."""
+"""The towers between sharing layer and heads."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +39,12 @@ class TowerBank(keras.layers.Layer):
         ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are not
             `(B, T, H)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.TowerBank(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 2, 5))).shape
+    TensorShape([8, 2, 4])
     """
 
     def __init__(

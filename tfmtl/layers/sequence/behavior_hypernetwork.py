@@ -48,6 +48,13 @@ class BehaviorHypernetwork(keras.layers.Layer):
         ValueError: If a size is not positive.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import tfmtl
+    >>> scale, shift = tfmtl.layers.BehaviorHypernetwork(num_tasks=2, num_behaviors=3, num_sites=1, dim=4)()
+    >>> scale.shape
+    TensorShape([2, 3, 1, 4])
+
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That a hypernetwork fed with a task and a behavior
         embedding generates the norms is the paper's; the two layers and their initial values are our reading, after
@@ -101,17 +108,20 @@ class BehaviorHypernetwork(keras.layers.Layer):
         return self.add_weight(name=f"{kind}_embeddings", shape=(count, width), initializer=initializer)
 
     def call(self, inputs: Tensor = None) -> tuple[Tensor, Tensor]:
+        conditions = ops.reshape(
+            self.conditions(self.hidden(self.pairs())),
+            (self.num_tasks, self.num_behaviors, 2, self.num_sites, self.dim),
+        )
+        return 1.0 + conditions[:, :, 0], conditions[:, :, 1]
+
+    def pairs(self) -> Tensor:
+        """The embedding of every pair, float `(T, J, task_dim + behavior_dim)`."""
         known = []
         if self.task_embeddings is not None:
             known.append(ops.repeat(self.task_embeddings[:, None], self.num_behaviors, axis=1))
         if self.behavior_embeddings is not None:
             known.append(ops.repeat(self.behavior_embeddings[None], self.num_tasks, axis=0))
-        pairs = ops.concatenate(known, axis=-1)  # (T, J, task_dim + behavior_dim)
-        conditions = ops.reshape(
-            self.conditions(self.hidden(pairs)),
-            (self.num_tasks, self.num_behaviors, 2, self.num_sites, self.dim),
-        )
-        return 1.0 + conditions[:, :, 0], conditions[:, :, 1]
+        return ops.concatenate(known, axis=-1)
 
     def compute_output_shape(self, input_shape: Shape | None = None) -> tuple[Shape, Shape]:
         shape = (self.num_tasks, self.num_behaviors, self.num_sites, self.dim)

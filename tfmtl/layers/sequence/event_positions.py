@@ -1,4 +1,4 @@
-"""How recent an event is, as part of its vector."""
+"""Position embeddings of events, counted from the most recent one."""
 
 from typing import Any
 
@@ -32,6 +32,13 @@ class EventPositions(keras.layers.Layer):
     Raises:
         ValueError: At build, if a shape does not fit.
         TypeError: If `use_positions` is not a bool.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> tfmtl.layers.EventPositions()({"events": events, "event_mask": mask}).shape
+    TensorShape([8, 3, 5, 4])
     """
 
     def __init__(self, use_positions: bool = True, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""The plain way to make one vector of a behavior sequence."""
+"""Mean pooling of behavior sequences."""
 
 import keras
 
@@ -25,6 +25,13 @@ class MeanPooling(keras.layers.Layer):
 
     Raises:
         ValueError: At build, if a shape does not fit.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> tfmtl.layers.MeanPooling()({"events": events, "event_mask": mask}).shape
+    TensorShape([8, 3, 4])
     """
 
     def build(self, input_shape: Shapes) -> None:

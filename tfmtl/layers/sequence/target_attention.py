@@ -1,4 +1,4 @@
-"""Deep Interest Network's pooling: events count as far as they concern the candidate."""
+"""Target attention, the pooling of Deep Interest Network: events are weighted by their fit to the candidate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,6 +38,14 @@ class TargetAttention(keras.layers.Layer):
     Raises:
         ValueError: If a width is not positive, or at build if a shape does not fit.
         TypeError: If a width is not an int or `use_softmax` not a bool.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> inputs = {"events": events, "event_mask": mask, "queries": keras.ops.ones((8, 3, 4))}
+    >>> tfmtl.layers.TargetAttention()(inputs).shape
+    TensorShape([8, 3, 4])
 
     Reference:
         Zhou et al. 2018, Deep Interest Network, https://arxiv.org/abs/1706.06978, section 4.3. The difference

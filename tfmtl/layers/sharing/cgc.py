@@ -19,7 +19,7 @@ from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate
 from tfmtl.layers.sharing._mixture import mix_experts
-from tfmtl.layers.sharing._streams import check_streams, shared_stream, task_streams
+from tfmtl.layers.sharing._representations import check_representations, public_representation, task_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
@@ -60,6 +60,12 @@ class CGC(SharingLayer):
             `(B, 1, H)`, `(B, T, H)` and `(B, T + 1, H)`.
         TypeError: If a size is not an int or `use_shared_gate` not a bool.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.CGC(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Tang et al. 2020 (PLE), https://doi.org/10.1145/3383313.3412236, eq. 1-3 and, for the shared gate, 4-6. What
         the shared experts read where S = T is our reading: the paper's tasks start from one representation.
@@ -93,7 +99,7 @@ class CGC(SharingLayer):
         self.use_shared_gate = use_shared_gate
 
     def build(self, input_shape: Shape) -> None:
-        check_streams(type(self).__name__, input_shape, self.num_tasks, shared=True)
+        check_representations(type(self).__name__, input_shape, self.num_tasks, public=True)
         batch, streams, width = input_shape
         network = (self.hidden_units, self.activation, self.dropout)
         policy = self.dtype_policy
@@ -112,7 +118,7 @@ class CGC(SharingLayer):
             self.shared_gate.build((batch, 1, width))
 
     def call(self, inputs: Tensor, offset: Tensor | None = None) -> Tensor:
-        own, common = task_streams(inputs, self.num_tasks), shared_stream(inputs, self.num_tasks)
+        own, common = task_representations(inputs, self.num_tasks), public_representation(inputs, self.num_tasks)
         specific = self._specific(own)  # (B, T, m, H') or None
         read = self._each_and(own, common) if 1 < inputs.shape[1] == self.num_tasks else common
         shared = self.shared_experts(read)  # (B, 1 or T or T + 1, m_s, H')
@@ -145,7 +151,7 @@ class CGC(SharingLayer):
 
     def gate_weights(self, inputs: Tensor) -> list[Tensor]:
         """What every task gives its own experts and then the shared ones, float `(B, T, m + m_s)`, in one level."""
-        return [self.task_gate(task_streams(inputs, self.num_tasks))]
+        return [self.task_gate(task_representations(inputs, self.num_tasks))]
 
     def representation_shape(self, input_shape: Shape) -> Shape | None:
         """The shape of what all tasks read last, `(B, S', m_s, H')`, if they start from one representation."""
@@ -173,7 +179,7 @@ class CGC(SharingLayer):
         ]
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says."""
         return not self.use_shared_gate
 

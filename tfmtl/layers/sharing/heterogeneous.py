@@ -13,7 +13,7 @@ from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.experts.cross_expert import CrossExpert
 from tfmtl.layers.experts.field_interaction_expert import FieldInteractionExpert
 from tfmtl.layers.gates.virtual_gradient_gate import VirtualGradientGate, check_scaling_function
-from tfmtl.layers.sharing._streams import check_streams, shared_stream, task_streams
+from tfmtl.layers.sharing._representations import check_representations, public_representation, task_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 _MAPPINGS = {"identity": lambda outputs: outputs, "sin": ops.sin, "cos": ops.cos}
@@ -79,6 +79,13 @@ class HeterogeneousExperts(SharingLayer):
             have another shape or H is not a multiple of `field_dim`.
         TypeError: If a size is not an int or `mappings` not a sequence.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> layer = tfmtl.layers.HeterogeneousExperts(num_tasks=2, field_dim=4, hidden_units=(4,))
+    >>> layer(keras.ops.ones((8, 1, 24))).shape
+    TensorShape([8, 2, 168])
+
     Reference:
         Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 2-9. Eq. 6 adds up two sigmoids, which is no
         probability: this layer is made for one sigmoid of the two logits' sum. That, what the mappings are and how
@@ -139,7 +146,7 @@ class HeterogeneousExperts(SharingLayer):
 
     def build(self, input_shape: Shape) -> None:
         owner = type(self).__name__
-        check_streams(owner, input_shape, self.num_tasks, shared=True)
+        check_representations(owner, input_shape, self.num_tasks, public=True)
         batch, streams, width = input_shape
         if width % self.field_dim:
             rule = f"divide the width {width} of the inputs"
@@ -173,14 +180,14 @@ class HeterogeneousExperts(SharingLayer):
 
     def _public_outputs(self, inputs: Tensor, gates: Tensor, training: bool | None) -> Tensor:
         """Returns every task's gated views of the public experts, `(B, T, K * P * H'')`."""
-        outputs = self.public(shared_stream(inputs, self.num_tasks), training=training)  # (B, K, H'')
+        outputs = self.public(public_representation(inputs, self.num_tasks), training=training)  # (B, K, H'')
         views = ops.stack([_MAPPINGS[name](outputs) for name in self.mappings], axis=2)  # (B, K, P, H'')
         gated = views[:, None] * gates[..., None]  # (B, T, K, P, H'')
         return ops.reshape(gated, (-1, self.num_tasks, self._public_width()))
 
     def _private_outputs(self, inputs: Tensor, training: bool | None) -> Tensor:
         """Returns the outputs of every task's private experts, `(B, T, K' * H'')`."""
-        own = task_streams(inputs, self.num_tasks)
+        own = task_representations(inputs, self.num_tasks)
         if own.shape[1] != 1:
             own = ops.repeat(own, self.num_private_experts, axis=1)
         if self.private_experts == "mlp":

@@ -11,7 +11,7 @@ from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate, check_gate_arguments
 from tfmtl.layers.sharing._mixture import mix_experts
-from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
@@ -26,7 +26,7 @@ class MMoE(SharingLayer):
 
     Args:
         num_tasks: int. Number of tasks T.
-        num_experts: int. Number of experts E. With 1 it is `SharedBottom`. Defaults to `8`.
+        num_experts: int. Number of experts E. With 1 it is `SharedNetwork`. Defaults to `8`.
         hidden_units: Sequence of ints. Width of each layer of an expert. Defaults to `(128, 64)`.
         activation: Keras activation or its name, after every layer. Defaults to `"relu"`.
         dropout: float in [0, 1). Share of outputs dropped after every layer in training. Defaults to `0.0`.
@@ -48,6 +48,12 @@ class MMoE(SharingLayer):
         ValueError: If a size is not positive, `dropout` outside [0, 1), `top_k` above `num_experts`,
             `load_balance_weight` negative, or at build if the inputs are neither `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.MMoE(num_tasks=2, num_experts=3, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
 
     Reference:
         Ma et al. 2018 (MMoE), https://doi.org/10.1145/3219819.3220007.
@@ -79,7 +85,7 @@ class MMoE(SharingLayer):
         self.load_balance_weight = load_balance_weight
 
     def build(self, input_shape: Shape) -> None:
-        check_streams(type(self).__name__, input_shape, self.num_tasks)
+        check_representations(type(self).__name__, input_shape, self.num_tasks)
         self.experts = ExpertBank(
             self.num_experts, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy
         )
@@ -112,7 +118,7 @@ class MMoE(SharingLayer):
         return list(self.gate.trainable_weights)
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says."""
         return True
 

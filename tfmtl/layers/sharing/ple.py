@@ -8,7 +8,7 @@ import keras
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_count, check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.cgc import CGC
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
@@ -45,6 +45,12 @@ class PLE(SharingLayer):
             `(B, 1, H)`, `(B, T, H)` and `(B, T + 1, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.PLE(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Tang et al. 2020 (PLE), https://doi.org/10.1145/3383313.3412236, section 4.2.
     """
@@ -77,7 +83,7 @@ class PLE(SharingLayer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        check_streams(type(self).__name__, input_shape, self.num_tasks, shared=True)
+        check_representations(type(self).__name__, input_shape, self.num_tasks, public=True)
         self.levels = []
         shape = tuple(input_shape)
         for level in range(self.num_levels):
@@ -126,9 +132,9 @@ class PLE(SharingLayer):
         return [weight for level in self.levels for weight in level.private_weights]
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says."""
-        return self.num_levels == 1 and self.levels[0].keeps_streams
+        return self.num_levels == 1 and self.levels[0].keeps_tasks_apart
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.num_tasks, self.hidden_units[-1])

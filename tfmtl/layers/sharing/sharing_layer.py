@@ -1,4 +1,4 @@
-"""What a model asks of the layer that decides what tasks share."""
+"""The base class of sharing layers, which decide what tasks share."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ class SharingLayer(keras.layers.Layer):
         return []
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says.
 
         If so, weights of the bottom may be private. Defaults to `False`: they are shared.

@@ -9,7 +9,7 @@ from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
-from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
@@ -36,6 +36,12 @@ class SingleTask(SharingLayer):
         ValueError: If a size is not positive, `dropout` outside [0, 1), or at build if the inputs are neither
             `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SingleTask(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
     """
 
     def __init__(
@@ -57,7 +63,7 @@ class SingleTask(SharingLayer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        check_streams(type(self).__name__, input_shape, self.num_tasks)
+        check_representations(type(self).__name__, input_shape, self.num_tasks)
         self.networks = StackedMLP(
             self.num_tasks, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy
         )
@@ -81,7 +87,7 @@ class SingleTask(SharingLayer):
         return list(self.trainable_weights)
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says."""
         return True
 

@@ -1,4 +1,4 @@
-"""What every survival loss does with its rows: leave out those without a label, and take the mean of the others."""
+"""Rows of survival losses: leave out those without a label, and take the mean of the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

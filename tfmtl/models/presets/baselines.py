@@ -1,12 +1,12 @@
-"""The networks that people compare with."""
+"""Presets of the usual baselines."""
 
 from tfmtl.core.validation import check_one_of
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
-from tfmtl.layers.bottom.shared_bottom_representation import SharedBottomRepresentation
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
-from tfmtl.layers.sharing.shared_bottom import SharedBottom
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets._parts import Widths, bottom_layer, built, count_tasks, sharing_layer
@@ -39,7 +39,7 @@ def shared_bottom(
     dropout: float = 0.0,
 ) -> MultiTaskModel:
     """One network for all tasks, a tower each (Caruana 1997)."""
-    sharing = SharedBottom(count_tasks("shared_bottom", inputs), hidden_units, dropout=dropout)
+    sharing = SharedNetwork(count_tasks("shared_bottom", inputs), hidden_units, dropout=dropout)
     below = bottom_layer("shared_bottom", bottom, sharing.num_tasks, pooling, dropout)
     return built("shared_bottom", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
@@ -100,7 +100,7 @@ def esmm(
 ) -> MultiTaskModel:
     """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018)."""
     sharing = SingleTask(count_tasks("esmm", inputs), hidden_units, dropout=dropout)
-    bottom = SharedBottomRepresentation(pooling)
+    bottom = ConcatenationBottom(pooling)
     return built("esmm", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout, chain=chain)
 
 
@@ -112,7 +112,7 @@ def aitm(
     dropout: float = 0.0,
     expectation_weight: float | None = None,
 ) -> MultiTaskModel:
-    """Private towers that hand on what they know to the next task (Xi et al., KDD 2021).
+    """Private towers that pass information to the next task (Xi et al., KDD 2021).
 
     The chain is that of the tasks' parents, with a calibrator whose weight is 0.6 if it is left out. Where no task has
     a parent the chain is the order of the tasks, and there is nothing to calibrate.
@@ -125,7 +125,7 @@ def aitm(
     return built(
         "aitm",
         inputs,
-        SharedBottomRepresentation(pooling),
+        ConcatenationBottom(pooling),
         SingleTask(num_tasks, hidden_units, dropout=dropout),
         tower_units=(),
         transfer=InformationTransfer(task_parents(inputs.problem) if has_parents else in_order, dropout),
@@ -138,7 +138,7 @@ def interaction(
     *,
     kind: str = "dcn_v2",
     num_layers: int = 2,
-    sharing: str = "shared_bottom",
+    sharing: str = "shared_network",
     num_experts: int = 4,
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),

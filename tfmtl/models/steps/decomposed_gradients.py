@@ -1,4 +1,4 @@
-"""Flat minima for every task: gradients of loss and of flatness, each balanced by itself."""
+"""Decomposed sharpness: gradients of loss and of flatness per task, balanced separately."""
 
 from typing import Any, cast
 
@@ -16,17 +16,17 @@ from tfmtl.models.steps.step_gradients import StepGradients
 from tfmtl.sharpness import Sharpness
 
 
-def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, shared: str) -> Balancer | None:
-    """The balancer of the flat gradients, where there are any to balance: the same method, with a history of its own.
+def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, balance_at: str) -> Balancer | None:
+    """The balancer of the flat gradients, or `None`: the same method, with a separate state.
 
     Raises:
         ValueError: Gradients are to be balanced at a representation.
     """
     if sharpness is None or not sharpness.decomposed:
         return None
-    if shared != "parameters":
+    if balance_at != "parameters":
         rule, advice = "be 'parameters' for decomposed sharpness", "Every task is differentiated down to its weights."
-        raise ValueError(error_text("MultiTaskModel", "shared", rule, shared, advice))
+        raise ValueError(error_text("MultiTaskModel", "balance_at", rule, balance_at, advice))
     if balancer is None or not balancer.uses_gramian:
         return None
     return cast("Balancer", type(balancer).from_config(balancer.get_config()))

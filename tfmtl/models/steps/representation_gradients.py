@@ -1,4 +1,4 @@
-"""Tasks balanced where they meet: by their gradients at the last representation that they have in common."""
+"""Balance the tasks' gradients at the last representation that they share."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
 
 
-def check_place(sharing: SharingLayer, balancer: Balancer | None, shared: str) -> None:
+def check_place(sharing: SharingLayer, balancer: Balancer | None, balance_at: str) -> None:
     """Raises `NotImplementedError` if the sharing layer does not say where the gradients that are to be balanced meet.
 
     Args:
         sharing: `SharingLayer`.
         balancer: `Balancer` or `None`.
-        shared: str. `"parameters"` or `"representation"`.
+        balance_at: str. `"parameters"` or `"representation"`.
     """
-    reads_there = shared == "representation" and balancer is not None and balancer.uses_gramian
+    reads_there = balance_at == "representation" and balancer is not None and balancer.uses_gramian
     if reads_there and type(sharing).representation_shape is SharingLayer.representation_shape:
         sharing.representation_shape((None, 1, 1))
 
@@ -50,7 +50,9 @@ def representation_gradients(forward: ForwardPass, balancer: Balancer) -> StepGr
             where = out.bottom if out.bottom.shape[1] == 1 else vectors
         if isinstance(where, dict) and not where:
             rule = "be 'parameters' where a bottom gives each task a representation and there are no embedding tables"
-            raise ValueError(error_text("MultiTaskModel", "shared", rule, model.shared, "Tasks meet nowhere else."))
+            raise ValueError(
+                error_text("MultiTaskModel", "balance_at", rule, model.balance_at, "Tasks meet nowhere else.")
+            )
         own_gradients = tape.gradient(out.scaled_losses, own)
         added = None if out.scaled_rest is None else tape.gradient(out.scaled_rest, (below, vectors))
         cotangents = task_cotangents(tape, forward, out)

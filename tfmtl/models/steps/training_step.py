@@ -47,11 +47,11 @@ def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
 
 
 def _gradients(forward: ForwardPass) -> StepGradients:
-    """The gradients of a step as the model's balancer wants them."""
+    """The gradients of a step, computed as the model's balancer needs them."""
     balancer = forward.model.balancing
     if balancer is None or not balancer.uses_gramian:
         return summed_gradients(forward, balancer)
-    if forward.model.shared == "representation":
+    if forward.model.balance_at == "representation":
         return representation_gradients(forward, balancer)
     return task_gradients(forward, balancer)
 

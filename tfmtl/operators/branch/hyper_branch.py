@@ -1,4 +1,4 @@
-"""A branch whose layers a hypernetwork sets for each equation."""
+"""A branch whose layers are set by a hypernetwork, for each equation."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,6 +39,13 @@ class HyperBranch(keras.layers.Layer):
     Raises:
         ValueError: If a name or a width is missing or wrong.
         TypeError: If a width is not an int.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> branch = tfmtl.operators.HyperBranch(["initial"], condition="rate", hidden_units=(16,))
+    >>> branch({"initial": keras.ops.ones((3, 64)), "rate": keras.ops.ones((3, 1))}).shape
+    TensorShape([3, 16])
 
     Reference:
         Ha, Dai and Le 2017 (hypernetworks), https://arxiv.org/abs/1609.09106; scale and shift alone as in Perez et

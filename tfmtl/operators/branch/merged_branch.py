@@ -1,4 +1,4 @@
-"""Several branches, joined."""
+"""Join several branches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +32,14 @@ class MergedBranch(keras.layers.Layer):
     Raises:
         ValueError: If there are fewer than two branches, `merge` is unknown, or at build if widths to be multiplied
             differ.
+
+    Example:
+
+    >>> import keras
+    >>> from tfmtl.operators import MergedBranch, MLPBranch
+    >>> branch = MergedBranch([MLPBranch(["initial"], (16,)), MLPBranch(["rate"], (16,))])
+    >>> branch({"initial": keras.ops.ones((3, 64)), "rate": keras.ops.ones((3, 1))}).shape
+    TensorShape([3, 16])
 
     Reference:
         Jin, Meng and Lu 2022 (MIONet), https://arxiv.org/abs/2202.06137, eq. 2.15: the product.

@@ -44,6 +44,12 @@ class PeriodicTrunk(MLPTrunk):
         ValueError: If a number is out of range, or at build if there is no such coordinate.
         TypeError: If a number is of another type.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.operators.PeriodicTrunk(axes=(1,), latent_dim=10, hidden_units=(16,))(keras.ops.ones((5, 2))).shape
+    TensorShape([5, 10])
+
     Reference:
         Lu et al. 2022, https://arxiv.org/abs/2111.05512, section 3.2: periodic boundary conditions by the trunk.
     """

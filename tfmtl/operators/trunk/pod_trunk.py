@@ -42,6 +42,12 @@ class PODTrunk(keras.layers.Layer):
             number of coordinates.
         TypeError: If `latent_dim` is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.operators.PODTrunk([[0.0, 0.5, 1.0]], latent_dim=2)(keras.ops.ones((5, 1))).shape
+    TensorShape([5, 2])
+
     Reference:
         Lu et al. 2022 (POD-DeepONet), https://arxiv.org/abs/2111.05512, eq. 2.8.
     """

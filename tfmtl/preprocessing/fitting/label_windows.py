@@ -22,7 +22,7 @@ _LATEST = np.iinfo(np.int64).max
 
 
 def newest_time(batch: pa.RecordBatch) -> pa.Table:
-    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one a batch at most."""
+    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one per batch at most."""
     newest = pc.max(batch.column(columns.TIME)).as_py()
     return count_times(pa.array([] if newest is None else [newest], pa.int64()))
 

@@ -23,7 +23,7 @@ Shard = Mapping[str, Any]  # what was written and counted of a bucket, as plain 
 
 
 class ShardWriter:
-    """Writes one file a bucket and split.
+    """Writes one file per bucket and split.
 
     Args:
         problem: `Problem`.

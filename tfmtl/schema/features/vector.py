@@ -91,6 +91,10 @@ class VectorFeature(FeatureRecord):
         """Name of the tensor that is 1 where the vector is missing."""
         return f"{self.name}{JOINT}missing"
 
+    @property
+    def not_in_events(self) -> str | None:
+        return None
+
     def inputs(self) -> tuple[RequestInput, ...]:
         text = f"{self.size} numbers of side `{self.side}`, all of them NaN where missing"
         return (RequestInput(self.name, "float32", (self.size,), self.side, text),)
@@ -105,6 +109,6 @@ class VectorFeature(FeatureRecord):
         if held > _MOST_BYTES and not self.large:
             raise ProblemError(
                 f"Problem: feature '{self.name}' is one of the vectors that take {held:,} bytes of every example's "
-                f"record, more than {_MOST_BYTES:,}. Make it smaller, keep it out of sequences, or write `large: true` "
-                "into it."
+                f"record, more than {_MOST_BYTES:,}. Make it or the sequences that carry it shorter, or write "
+                "`large: true` into it."
             )

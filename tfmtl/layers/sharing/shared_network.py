@@ -10,12 +10,12 @@ from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
-from tfmtl.layers.sharing._streams import check_streams
+from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SharedBottom(SharingLayer):
+class SharedNetwork(SharingLayer):
     """Sends every task through the same network.
 
     Where all tasks have one representation (S = 1) all get the same result; where each has its own (S = T) the one
@@ -43,6 +43,12 @@ class SharedBottom(SharingLayer):
             `(B, 1, H)` nor `(B, T, H)`.
         TypeError: If a size is not an int.
 
+    Example:
+
+    >>> import keras, tfmtl
+    >>> tfmtl.layers.SharedNetwork(num_tasks=2, hidden_units=(4,))(keras.ops.ones((8, 5))).shape
+    TensorShape([8, 2, 4])
+
     Reference:
         Caruana 1997, Multitask Learning, https://doi.org/10.1023/A:1007379606734.
     """
@@ -66,7 +72,7 @@ class SharedBottom(SharingLayer):
         self.dropout = dropout
 
     def build(self, input_shape: Shape) -> None:
-        check_streams(type(self).__name__, input_shape, self.num_tasks)
+        check_representations(type(self).__name__, input_shape, self.num_tasks)
         self.network = ExpertBank(1, self.hidden_units, self.activation, self.dropout, dtype=self.dtype_policy)
         self.network.build(input_shape)
 
@@ -91,7 +97,7 @@ class SharedBottom(SharingLayer):
         return []
 
     @property
-    def keeps_streams(self) -> bool:
+    def keeps_tasks_apart(self) -> bool:
         """Whether a task reads nothing of what another task's representation says."""
         return True
 

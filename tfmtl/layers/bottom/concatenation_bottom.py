@@ -13,14 +13,15 @@ from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class SharedBottomRepresentation(BottomLayer):
+class ConcatenationBottom(BottomLayer):
     """Concatenates the fields and the pooled behavior sequences.
 
     Shapes: B batch, F fields, J behaviors, L sequence length, D embedding width.
 
     Args:
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -32,6 +33,14 @@ class SharedBottomRepresentation(BottomLayer):
 
     Raises:
         ValueError: If `pooling` is unknown, or at build if a shape does not fit.
+
+    Example:
+
+    >>> import keras, tfmtl
+    >>> events, mask = keras.ops.ones((8, 3, 5, 4)), keras.ops.ones((8, 3, 5), "bool")
+    >>> inputs = {"fields": keras.ops.ones((8, 6, 4)), "events": events, "event_mask": mask}
+    >>> tfmtl.layers.ConcatenationBottom()(inputs).shape
+    TensorShape([8, 1, 36])
     """
 
     def __init__(self, pooling: str = "mean", **kwargs: Any) -> None:
