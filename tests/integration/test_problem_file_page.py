@@ -26,6 +26,7 @@ from tfmtl.schema import (
     SurvivalTask,
     TaskRecord,
     TimePartFeature,
+    VectorFeature,
 )
 from tfmtl.schema.registry import FEATURES, TASKS
 from tfmtl.schema.strict import plain
@@ -37,6 +38,7 @@ SECTIONS: dict[str, type[Any]] = {
     "Keys": Keys,
     "A categorical feature": CategoricalFeature,
     "A numeric feature": NumericFeature,
+    "A vector": VectorFeature,
     "A sequence": SequenceFeature,
     "History": HistoryFeature,
     "Match": MatchFeature,

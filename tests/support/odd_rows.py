@@ -60,7 +60,7 @@ ODD_PROBLEM = Problem(
             "liked", ("topic", "user"), when="click == 1 and price >= 0", max_length=2, time_gap_buckets=64
         ),
         SequenceFeature("priced", ("price",), when="topic != 'a'", max_length=4, time_gap_buckets=0),
-        SequenceFeature("read", ("device", "words", "related", "age", "both", "views"), max_length=3),
+        SequenceFeature("read", ("device", "words", "related", "age", "both", "views", "taste"), max_length=3),
     ),
     tasks=(BinaryTask("click"),),
     split=Split(by="column", column="part"),

@@ -30,6 +30,10 @@ class WordsFeature(FeatureRecord):
     def columns(self) -> tuple[str, ...]:
         return (self.name,)
 
+    @property
+    def not_in_events(self) -> str | None:
+        return None
+
     def inputs(self) -> tuple[RequestInput, ...]:
         return (RequestInput(self.name, "string", (), self.side),)
 

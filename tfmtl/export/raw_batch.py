@@ -80,7 +80,7 @@ def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.
     """A feature, and of lists of free length beside it how long each is."""
     if spec.shape.rank < 3:
         return {name: _feature(spec.dtype, value)}
-    flat = [item for row in value for item in row]
+    flat = [item for row in value for item in (row or [_MISSING[spec.dtype]] * (spec.shape[2] or 0))]
     found = {name: _feature(spec.dtype, flat)}
     if spec.shape[2] is None:
         found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])

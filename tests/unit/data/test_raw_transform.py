@@ -121,9 +121,9 @@ def _tensors(problem: Problem, requests: Sequence[Mapping[str, Any]]) -> dict[st
         if spec.shape.rank == 1:
             tensors[name] = tf.constant(values, spec.dtype)
             continue
-        shape = [len(requests), max(map(len, values))]
+        shape = [len(requests), spec.shape[1] or max(map(len, values))]
         if spec.shape.rank == 3:
-            shape.append(max((len(event) for row in values for event in row), default=0))
+            shape.append(spec.shape[2] or max((len(event) for row in values for event in row), default=0))
         filled = np.full(shape, missing[spec.dtype], object)
         for place in np.ndindex(*shape[:-1]):
             items = values[place[0]]
@@ -275,8 +275,11 @@ def _example(problem: Problem, raw: Mapping[str, Any]) -> tf.train.Example:
     for name, spec in raw_signature(problem).items():
         values = raw[name] if spec.shape.rank > 1 else [raw[name]]
         if spec.shape.rank == 3:
-            example.features.feature[lengths_key(name)].int64_list.value.extend(map(len, values))
-            values = [item for event in values for item in event]
+            if spec.shape[2] is None:
+                example.features.feature[lengths_key(name)].int64_list.value.extend(map(len, values))
+            values = [item for event in values for item in event or [np.nan] * (spec.shape[2] or 0)]
+        if spec.shape.rank == 2 and spec.shape[1] and not values:
+            continue
         if spec.shape.rank == 1 and (values[0] == b"" or values[0] != values[0]):
             continue
         feature = example.features.feature[name]

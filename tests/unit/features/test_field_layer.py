@@ -92,7 +92,7 @@ def test_fields_of_a_kind_come_last_and_are_what_its_layer_says(inputs: ModelInp
 
 def test_a_problem_of_vectors_alone_is_a_model() -> None:
     model = tiny_model(tiny_inputs(tiny_problem(features=(VectorFeature("v", 3),), sequences=())), "shared_bottom")
-    _check_step(model, model.inputs, balancing=BALANCERS["pcgrad"](), shared="representation")
+    _check_step(model, model.inputs, balancing=BALANCERS["pcgrad"](), balance_at="representation")
 
 
 # === Training ===
@@ -113,7 +113,7 @@ def test_every_balancer_reaches_the_layers(inputs: ModelInputs, balancing: str) 
     [
         {"sharpness": SAM()},
         {"sharpness": SAM(decomposed=True), "balancing": BALANCERS["pcgrad"]()},
-        {"balancing": BALANCERS["cagrad"](), "shared": "representation"},
+        {"balancing": BALANCERS["cagrad"](), "balance_at": "representation"},
         {"jit_compile": True, "run_eagerly": False},
     ],
     ids=["sam", "decomposed", "representation", "xla"],
@@ -155,7 +155,8 @@ def test_a_kind_that_changes_ids_does_it_once_a_step(inputs: ModelInputs, monkey
     original = WordFields.call
 
     def spy(self: Any, rows: Any, masks: Any, *rest: Any, **named: Any) -> Any:
-        seen.append(masks["title"].numpy())
+        if "search" in masks:  # of the examples, not of their events
+            seen.append(masks["title"].numpy())
         return original(self, rows, masks, *rest, **named)
 
     monkeypatch.setattr(WordFields, "call", spy)
@@ -196,8 +197,15 @@ def test_what_is_the_users_enters_a_layer_in_one_row(inputs: ModelInputs) -> Non
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(layers["vector"]), "call", spy)
         found = model(features)
-    assert entered == [{"picture": 5, "picture__missing": 5, "taste": 1, "taste__missing": 1}]
-    assert layers["toy_words"].entered[-1] == {"title": 5, "title__length": 5, "search": 1, "search__length": 1}
+    events = inputs.problem.sequences[-1].max_length
+    assert entered == [
+        {"picture": 5, "picture__missing": 5, "taste": 1, "taste__missing": 1},
+        {"picture": events, "picture__missing": events},  # of one user
+    ]
+    assert layers["toy_words"].entered[-2:] == [
+        {"title": 5, "search": 1, "title__length": 5, "search__length": 1},
+        {"title": events, "title__length": events},
+    ]
     repeated = {name: tf.repeat(v, 5, axis=0) if len(v) == 1 else v for name, v in features.items()}
     for task, values in model(repeated).items():
         np.testing.assert_allclose(found[task], values, rtol=1e-5)

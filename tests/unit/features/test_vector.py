@@ -216,5 +216,5 @@ def test_records_do_not_grow_unasked() -> None:
 
 
 def test_a_vector_is_no_event_alone() -> None:
-    with pytest.raises(ProblemError, match="must have one id an event"):
+    with pytest.raises(ProblemError, match="must have one id per event"):
         tiny_problem(features=(VectorFeature("v", 2),), sequences=(SequenceFeature("seen", ("v",)),))

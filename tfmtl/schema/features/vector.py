@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import (
@@ -76,6 +76,14 @@ class VectorFeature(FeatureRecord):
         check_missing(owner, self.missing)
         if not self.separator:
             raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @classmethod
+    def guess(cls, column: Any) -> Guess | None:
+        size = column.vector_size
+        if size is None:
+            return None
+        large = {"large": True} if size * _FLOAT_BYTES > _MOST_BYTES else {}
+        return Guess({"size": size, **large}, f"lists of {size} numbers")
 
     @property
     def column_name(self) -> str:
