@@ -1,4 +1,4 @@
-"""What a row costs in each stage of the preprocessing job, without an engine.
+"""CPU time per row of each stage of the preprocessing job, without an engine.
 
 python -m benchmarks.preprocess.stage_costs
 """

@@ -25,7 +25,7 @@ def deploy_files(
 
     names = [served_name(model) for model in models]
     if len(set(names)) < len(names):
-        raise ValueError(f"deploy-files: `models` must have names of their own. Received: {names}.")
+        raise ValueError(f"deploy-files: `models` must have different names. Received: {names}.")
     with console.status("Measuring how long batches take ..."):
         times = write_deploy_files(
             dict(zip(names, models, strict=True)), output, DeployOptions(canary, budget, cpus, image)

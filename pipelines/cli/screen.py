@@ -70,7 +70,7 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
 
 
 def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:
-    """What calibration changed: a row per task and split.
+    """Prints the effect of calibration: a row per task and split.
 
     Args:
         console: where to print.
@@ -86,7 +86,7 @@ def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]])
 
 
 def print_batches(console: Console, times: Mapping[int, float]) -> None:
-    """How long batches take: a row per size.
+    """Prints batch times: a row per size.
 
     Args:
         console: where to print.
@@ -103,7 +103,7 @@ def _number(value: float | None) -> str:
 
 
 def print_recalls(console: Console, record: Mapping[str, Any]) -> None:
-    """What a retrieval index finds, beside the most popular items.
+    """Prints the recall of a retrieval index, next to that of the most popular items.
 
     Args:
         console: where to print.
@@ -178,7 +178,7 @@ _SHOWN_RATE = 0.005
 
 
 def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
-    """What preprocessing wrote: rows in and out, splits and label rates, unknown and missing values; warnings last."""
+    """Prints a manifest: rows, splits and label rates, unknown and missing values, warnings."""
     rejected = manifest["rows_rejected"]
     console.print(
         f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "

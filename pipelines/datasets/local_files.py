@@ -1,4 +1,4 @@
-"""Data that users bring themselves: named files in a folder, gzipped CSV."""
+"""Data sets that users download themselves: find and read named files in a folder."""
 
 import gzip
 import zlib

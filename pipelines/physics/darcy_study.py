@@ -1,4 +1,4 @@
-"""What one network for several geometries is worth, row by row."""
+"""The Darcy study: one network for several geometries compared with baselines, row by row."""
 
 from collections.abc import Callable
 from dataclasses import replace

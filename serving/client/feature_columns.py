@@ -1,4 +1,4 @@
-"""Rows, columns, frames and Arrow tables, all read as columns."""
+"""Read rows, columns, DataFrames and Arrow tables as columns."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias

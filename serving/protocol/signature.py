@@ -62,7 +62,7 @@ class TensorSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Signature:
-    """One signature of a model: what it takes and what it answers.
+    """One signature of a model: its inputs and outputs.
 
     Args:
         name: str. For example `"serving_default"`.

@@ -1,4 +1,4 @@
-"""The same server by `grpc.aio`, for versions of gRPC whose core is not known."""
+"""A gRPC server on `grpc.aio`, for versions of gRPC with an unknown core."""
 
 import asyncio
 import logging

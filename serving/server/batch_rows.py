@@ -1,4 +1,4 @@
-"""Requests of one signature put together into one batch, and its answer taken apart."""
+"""Merge requests of one signature into a batch, and split its answer."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ def is_fillable(signature: Signature) -> bool:
 
 
 def batch_key(inputs: Arrays, fills: bool) -> Hashable:
-    """What two requests of a batchable signature must have in common to share a batch.
+    """The key that two requests of a batchable signature must share to be in one batch.
 
     Args:
         inputs: mapping of input name to array, of at least one dimension.

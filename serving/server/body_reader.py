@@ -1,4 +1,4 @@
-"""REST bodies read: small ones at once, large ones by processes that do nothing else."""
+"""Read REST bodies: small ones at once, large ones in separate processes."""
 
 import asyncio
 import contextlib

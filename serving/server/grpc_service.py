@@ -92,7 +92,7 @@ class GrpcService:
         self._reload_roots = reload_roots
 
     def methods(self) -> dict[str, Method]:
-        """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
+        """Method path -> handler, of both services. To be called in the event loop of the slow ones."""
         loop = asyncio.get_running_loop()
         prediction, management = "/tensorflow.serving.PredictionService/", "/tensorflow.serving.ModelService/"
         slow = (
@@ -296,7 +296,8 @@ class GrpcService:
         if self._reload_roots is None:
             raise ServingError(
                 "PERMISSION_DENIED",
-                "This server does not exchange its models. Start it with --allow-reload or --reload-token-file.",
+                "This server does not change its models on request. Start it with "
+                "--allow-reload or --reload-token-file.",
             )
         configs = model_configs(request.config, self._reload_roots)
         await asyncio.get_running_loop().run_in_executor(self._loader, self._models.reload, configs)

@@ -1,4 +1,4 @@
-"""What the body of a REST request holds, read with no more memory than the limits allow.
+"""Parse the body of a REST request within the limits on memory.
 
 Nothing here loads TensorFlow: a process of its own reads large bodies.
 """
@@ -22,7 +22,7 @@ EXAMPLES_INPUT = "inputs"  # of Classify and Regress
 
 @dataclass(frozen=True)
 class JsonBody:
-    """What was read.
+    """The content of a body.
 
     Args:
         signature_name: str. Empty where the body names none.

@@ -1,4 +1,4 @@
-"""Predict requests on their way to the model: a bounded queue, batches, and the threads that compute them."""
+"""The batcher of Predict requests: a bounded queue, batches, and threads that compute them."""
 
 import asyncio
 import logging
@@ -64,7 +64,7 @@ class RequestBatcher:
     Args:
         options: BatchingOptions. `max_batch_size=1` computes every request alone.
         metrics: ServerMetrics. Told about batches and the queue.
-        odd_times: OddTimes or None. What to do about times that cannot be meant so. Defaults to None, count them.
+        odd_times: OddTimes or None. Counts or refuses implausible times. Defaults to None, count them.
     """
 
     def __init__(self, options: BatchingOptions, metrics: ServerMetrics, odd_times: OddTimes | None = None) -> None:

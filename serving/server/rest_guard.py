@@ -1,4 +1,4 @@
-"""What every REST request, and every connection, passes before the service sees it."""
+"""Checks of REST requests and connections before the service reads them."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Who may ask a server, and whether others can read along."""
+"""Access control: TLS, tokens, and requests from browsers."""
 
 import hmac
 import ipaddress
@@ -24,7 +24,7 @@ _SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Security:
-    """Who may ask, over gRPC and REST alike: TLS, tokens, and which pages a browser may ask for. All is optional.
+    """TLS, tokens and rules for browsers, for gRPC and REST. All parts are optional.
 
     Files are read when the server starts; a renewed certificate or token needs a restart.
 
@@ -147,14 +147,14 @@ class Security:
         )
 
     def warn_about(self, host: str) -> None:
-        """Logs what others can do who reach `host`, if that is not this machine alone."""
+        """Logs what others on the network can do if `host` is not only this machine."""
         if _is_this_machine(host):
             return
         missing = [
             text
             for text, is_there in (
-                ("anybody who reaches it can ask the model (--token-file)", self.token_file is not None),
-                ("requests and answers can be read on the way (--tls-certificate, --tls-key)", self.has_tls),
+                ("anybody who reaches it can query the model (--token-file)", self.token_file is not None),
+                ("others on the network can read requests and answers (--tls-certificate, --tls-key)", self.has_tls),
             )
             if not is_there
         ]
@@ -180,7 +180,7 @@ class Security:
         if origin is not None and urlsplit(origin).netloc.lower() != (host or "").lower():
             raise ServingError(
                 "PERMISSION_DENIED",
-                f"A page of another site must not ask this server. Received: Origin {quote(origin)}. "
+                f"A page of another site must not send requests to this server. Received: Origin {quote(origin)}. "
                 "It is answered with the server's --allow-any-origin.",
             )
         if host is not None and _is_this_machine(listens_on) and not _is_this_machine(_without_port(host)):

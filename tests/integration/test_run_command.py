@@ -100,7 +100,7 @@ def test_deploy_files_measure_the_exported_model(demo: tuple[Path, str], tmp_pat
     assert 'name: "movielens_100k"' in (tmp_path / "deploy" / "models.config").read_text()
     assert "rows/s" in result.out
     twice = tfmtl("deploy-files", output / "model", output / "model", "-o", tmp_path / "deploy")
-    assert (twice.code, "must have names of their own" in twice.err) == (2, True)
+    assert (twice.code, "must have different names" in twice.err) == (2, True)
 
 
 def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tuple[Path, str], tmp_path: Path) -> None:

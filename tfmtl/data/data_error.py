@@ -1,5 +1,5 @@
-"""The error of a data folder."""
+"""The error for an unusable data folder."""
 
 
 class DataError(ValueError):
-    """A data folder cannot be used: the text names the file and says why."""
+    """A data folder cannot be used; the text names the file and the reason."""

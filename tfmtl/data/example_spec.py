@@ -28,17 +28,17 @@ def _raw_spec(each: RequestInput) -> tf.TensorSpec:
 
 
 def candidate_features(problem: Problem) -> tuple[str, ...]:
-    """The inputs of which every candidate of a ranking has its own: those of side `item`."""
+    """The inputs that differ per candidate of a ranking: those of side `item`."""
     return tuple(each.key for each in problem.inputs if each.side == "item")
 
 
 def candidate_tensors(problem: Problem) -> tuple[str, ...]:
-    """What a model reads of every candidate: the encoded tensors of side `item`."""
+    """The encoded tensors that differ per candidate: those of side `item`."""
     return tuple(each.key for each in problem.tensors if each.side == "item")
 
 
 def user_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
-    """The tensors of `raw_signature` that say who asks, when, and what happened before: all but the candidates'."""
+    """The tensors of `raw_signature` that describe user, time and sequences: all but the candidates'."""
     candidates = candidate_features(problem)
     return {name: spec for name, spec in raw_signature(problem).items() if name not in candidates}
 

@@ -1,4 +1,4 @@
-"""How often a model reads what: counts of encoded features, batch by batch."""
+"""Counts of encoded feature values, batch by batch."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from tfmtl.schema.strict import JOINT
 
 
 class FeatureViews:
-    """What every feature shows of a batch, by the behaviors of their kinds.
+    """The views of all features of a batch, from the behaviors of their kinds.
 
     Args:
         problem: `Problem`.
@@ -122,5 +122,5 @@ class FeatureCounts:
 
 
 def length_name(name: str) -> str:
-    """What the length of a list is counted under."""
+    """The name under which the length of a list is counted."""
     return f"{name} (length)"

@@ -1,4 +1,4 @@
-"""Whether the files of a prepared folder are those that were written."""
+"""Check that the files of a prepared folder are complete and undamaged."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The output folder of preprocessing, as training reads it."""
+"""Read the output folder of preprocessing."""
 
 import base64
 import hashlib
@@ -62,12 +62,12 @@ class PreparedData:
 
     @cached_property
     def statistics(self) -> TransformStatistics:
-        """What the transformation learned from the training split."""
+        """The fitted facts of the transformation."""
         return TransformStatistics.load(self.directory / "transform")
 
     @cached_property
     def inputs(self) -> ModelInputs:
-        """What a model needs to know of the data."""
+        """The `ModelInputs` of the data."""
         return self.statistics.model_inputs(self.problem)
 
     def check_fitted_for(self, owner: str, inputs: ModelInputs) -> None:

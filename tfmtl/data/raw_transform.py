@@ -1,4 +1,4 @@
-"""The one transformation from raw values to what a model reads."""
+"""The transformation from raw values to model inputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

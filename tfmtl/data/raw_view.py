@@ -1,4 +1,4 @@
-"""What derived features see of raw requests."""
+"""The view of raw requests for derived features."""
 
 from collections.abc import Mapping, Sequence
 

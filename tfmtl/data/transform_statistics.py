@@ -1,4 +1,4 @@
-"""The facts that the transformation learns from the training split."""
+"""The fitted facts of the transformation: vocabularies, boundaries, moments."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Real requests with the answers of the training graph, for `verify`."""
+"""Golden requests: real requests with the training graph's answers, for `verify`."""
 
 from __future__ import annotations
 

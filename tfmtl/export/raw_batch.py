@@ -1,4 +1,4 @@
-"""Raw requests as tensors and as serialized examples, for any exported model."""
+"""Convert raw requests to tensors and to serialized examples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

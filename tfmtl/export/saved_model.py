@@ -1,4 +1,4 @@
-"""Writing a model version that a server can take."""
+"""Write a model version that a server can load."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _answers(data: PreparedData, options: ExportOptions) -> Answers:
 
 
 def _predictions(model: MultiTaskModel, data: PreparedData) -> dict[str, dict[str, Any]]:
-    """What the model predicts for the splits that calibration looks at."""
+    """The model's predictions for the splits that calibration uses."""
     from tfmtl.training.evaluate import predict  # loads the layers
 
     return {split: predict(model, data, split) for split in (FITTED_ON, "test")}

@@ -1,4 +1,4 @@
-"""How to ask an exported model: a page for people, a schema for programs, and requests that are ready to send."""
+"""Describe the signatures of an export: a page, JSON schemas, and requests that are ready to send."""
 
 import base64
 import json

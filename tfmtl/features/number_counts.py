@@ -1,4 +1,4 @@
-"""Counts of numbers that are as fine as memory allows.
+"""Counts of numbers, as fine as memory allows.
 
 float32 has 24 significant bits. A table keeps them all while it has at most `MOST_VALUES` different values. With more
 it cuts off bits from the end, one after the other, down to 17, and rounds to 16 where even these are too many. Cut-off

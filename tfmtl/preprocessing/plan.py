@@ -1,4 +1,4 @@
-"""The job without an engine: its steps as plain functions on Arrow batches.
+"""The preprocessing job, independent of the engine: its steps as plain functions on Arrow batches.
 
 An engine calls them in this order and moves what they return; that is all it has to know of the job:
 

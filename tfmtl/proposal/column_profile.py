@@ -1,4 +1,4 @@
-"""What a sample shows of one column."""
+"""Statistics of one column of a sample."""
 
 import re
 from dataclasses import dataclass

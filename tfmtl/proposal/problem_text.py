@@ -1,4 +1,4 @@
-"""A proposal as a commented problem file."""
+"""Write a proposal as a commented problem file."""
 
 import re
 import textwrap

@@ -1,4 +1,4 @@
-"""What a column is for: a key, an outcome, a fact to predict from, or nothing."""
+"""Guess the role of a column: key, outcome, feature, or none."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""The two stages called one after the other, in NumPy: what `recommend` has to answer."""
+"""The two stages called one after the other, in NumPy: the expected answers of `recommend`."""
 
 import json
 from collections.abc import Mapping, Sequence

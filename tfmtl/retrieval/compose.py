@@ -1,4 +1,4 @@
-"""Joining a retrieval index and a ranking model into one SavedModel."""
+"""Join a retrieval index and a ranking model into one SavedModel."""
 
 import json
 import shutil
@@ -140,7 +140,7 @@ def _functions(loaded: Mapping[str, Any], sources: Mapping[str, Path], options: 
 
 
 def _order(problem: Problem, item: str, outputs: Sequence[str], options: ComposeOptions) -> Score:
-    """What the list is ordered by."""
+    """The expression that orders the list."""
     for name in outputs:
         if name in (item, SCORE, ORDER, "k"):
             rule = f"have no output called '{item}', '{SCORE}', '{ORDER}' or 'k'"

@@ -1,4 +1,4 @@
-"""How to ask for recommendations: added to what lies beside a ranking model."""
+"""Add the signature `recommend` to the pages, schemas and requests of a ranking export."""
 
 import json
 from collections.abc import Mapping, Sequence

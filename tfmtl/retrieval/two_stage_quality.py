@@ -1,4 +1,4 @@
-"""How good the lists of two stages are, against those of retrieval alone."""
+"""Quality of the lists of two stages, compared with retrieval alone."""
 
 from __future__ import annotations
 

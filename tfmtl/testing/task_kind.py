@@ -1,4 +1,4 @@
-"""Whether a kind of task does what a model relies on."""
+"""Check a kind of task."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One training run: data folder in, run folder out."""
+"""One training run: from a data folder to a run folder."""
 
 import os
 import platform

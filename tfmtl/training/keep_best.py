@@ -1,4 +1,4 @@
-"""Keeps the model of the best epoch, and ends a run that improves no more."""
+"""Keep the model of the best epoch, with early stopping."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The output folder of a training run, and what an earlier run left in it."""
+"""The output folder of a training run, with the files of an earlier run."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ _FACTS = "facts.json"
 
 
 class RunFolder:
-    """What lies where, whose it is, and how a finished run gets its place.
+    """The files of a run folder: their places, which run they belong to, and how a finished run replaces an old one.
 
     While a run is under way, its state and its best model lie in `unfinished_<digest>/`, where the digest stands for
     the options and the data: a run of other options never finds them. `model.keras` and `run.json` are of the last

@@ -1,4 +1,4 @@
-"""All state of a run in one file, from which it goes on as if it had never stopped."""
+"""Save all state of a run in one file, so that it resumes as if it had never stopped."""
 
 import json
 import zipfile

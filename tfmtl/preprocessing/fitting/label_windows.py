@@ -1,4 +1,4 @@
-"""Labels that later events tell: joined where all rows of a user meet, and missing while they are open."""
+"""Label windows: labels from later events of the same user, missing while the window is open."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a log's rows show about the problem file: conditions that never hold, times in another unit."""
+"""Warnings from a log's counts: conditions that never hold, times in another unit."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""The moments of a log: rows of one moment know nothing of one another."""
+"""The distinct times of a log: rows with the same time do not see each other."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""A new day's log with yesterday's transformation: ids stay what they are, and new values go behind them."""
+"""Reuse an earlier transformation for another day's log: known ids stay, new values are appended."""
 
 import tempfile
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Counts of times on a grid that is as fine as memory allows, whatever the times' size.
+"""Counts of times on a grid that is as fine as memory allows.
 
 A table counts floors of times at multiples of its step, 1 at first. Where more than `MOST_TIMES` different ones are
 left, the step doubles until they fit. Floors are nested and more times never need a smaller step, so the last step

@@ -1,4 +1,4 @@
-"""Warnings about values that were read as they stand and are hardly meant so."""
+"""Warnings about suspicious values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

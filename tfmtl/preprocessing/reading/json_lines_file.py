@@ -1,4 +1,4 @@
-"""JSON-lines files to Arrow batches."""
+"""Read JSON lines files as Arrow batches."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A text file's bytes on their way to a CSV reader, looked at as they pass."""
+"""A byte stream for the CSV parser that counts lines and replaces lines that are too long."""
 
 import io
 from typing import Any

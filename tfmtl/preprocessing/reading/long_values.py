@@ -1,4 +1,4 @@
-"""Values too long to be any feature's, and batches whose values fill the memory only once they are written out.
+"""Bound the memory of batches: cut values that are too long, and split batches whose texts are too large.
 
 A Parquet file of some kilobytes can hold one text of a megabyte in a dictionary and name it in every row.
 """

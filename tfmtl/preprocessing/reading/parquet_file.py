@@ -1,4 +1,4 @@
-"""Parquet files to Arrow batches."""
+"""Read Parquet files as Arrow batches."""
 
 import contextlib
 import itertools

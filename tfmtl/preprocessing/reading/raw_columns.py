@@ -1,4 +1,4 @@
-"""Raw columns of one batch, parsed on demand and once."""
+"""The columns of a raw batch, each parsed once, on demand."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache

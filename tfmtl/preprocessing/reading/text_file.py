@@ -1,4 +1,4 @@
-"""CSV and TSV files to Arrow batches, no line of them lost."""
+"""Read CSV and TSV files as Arrow batches, without losing a line."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""Canonical columns to what the model reads of them."""
+"""Encode canonical columns as model inputs."""
 
 import numpy as np
 import pyarrow as pa

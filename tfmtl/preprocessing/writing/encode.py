@@ -1,4 +1,4 @@
-"""One user bucket's canonical rows to serialized examples, split by split."""
+"""Encode the canonical rows of a user bucket as serialized examples, split by split."""
 
 import math
 from collections.abc import Iterator

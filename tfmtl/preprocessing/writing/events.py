@@ -1,4 +1,4 @@
-"""The events of a sequence and what every example sees of them."""
+"""The events of a sequence, and the window of events of every example."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Columns to serialized `tf.train.Example`s, many rows at a time.
+"""Serialize columns as `tf.train.Example`s, many rows at a time.
 
 Building protobuf objects row by row costs more than everything else in the
 job together. Here a record is the concatenation of its features' bytes. A

@@ -1,4 +1,4 @@
-"""What the job wrote, counted: every row that came in is accounted for."""
+"""The manifest: counts that account for every input row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Buckets of users to TFRecord files."""
+"""Write buckets of users as TFRecord files."""
 
 import tempfile
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What derived features see of examples, whose histories are windows of a bucket's rows."""
+"""The view of examples for derived features, from windows over a bucket's rows."""
 
 from collections.abc import Mapping
 
