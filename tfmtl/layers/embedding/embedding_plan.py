@@ -69,9 +69,9 @@ class EmbeddingPlan:
         self.queries = {name: [each.key for each in tensors if each.is_pooled] for name, tensors in columns.items()}
         self.other_events = {
             name: {
-                kind: own
+                kind: held
                 for kind, others in self.others.items()
-                if (own := [each for each in others if each in tensors])
+                if (held := [each for each in others if each in tensors])
             }
             for name, tensors in columns.items()
         }
