@@ -197,8 +197,8 @@ def _events(
     if not problem.sequences:
         return {}
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    moments = moments_in_order(table)[1]
     times = table[columns.TIME].to_numpy()
+    moments = moments_in_order(table)[1] if columns.ORDER in table.column_names else times
     events = {}
     for sequence in problem.sequences:
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
@@ -211,8 +211,8 @@ def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
-    files, rows_of_each = np.unique(table[columns.FILE].to_numpy(), return_counts=True)
-    counts |= {f"file/{file}": count for file, count in zip(files.tolist(), rows_of_each.tolist(), strict=True)}
+    rows_of_each = np.bincount(table[columns.FILE].to_numpy())
+    counts |= {f"file/{file}": int(rows_of_each[file]) for file in np.flatnonzero(rows_of_each).tolist()}
     if problem.keys.time is not None:
         times = table[columns.TIME].to_numpy()[examples]
         counts |= count_days(times, splits, problem.keys.ticks_per_second)
