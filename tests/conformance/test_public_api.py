@@ -258,6 +258,7 @@ PUBLIC = {
         "QuantileTask",
         "ZeroInflatedTask",
         "TimePartFeature",
+        "VectorFeature",
         "View",
         "register_feature",
         "SurvivalTask",
