@@ -70,7 +70,7 @@ class HistogramAUC(keras.metrics.Metric):
     Without a positive or without a negative the AUC is undefined and `result()` is 0.0, as for `keras.metrics.AUC`,
     not NaN: `keras.callbacks.EarlyStopping` and `ModelCheckpoint` take the first value they see as the best so far,
     and nothing is ever greater than NaN, so one epoch without a positive would end the search. Any AUC of
-    use improves on 0.0, and nobody takes 0.0 for a real one, as they would 0.5. NaN means one thing: the model (or the
+    use improves on 0.0, and 0.0 is not mistaken for a real one, as 0.5 would be. NaN means one thing: the model (or the
     caller) is broken, see `y_pred`.
 
     Shapes: B batch.

@@ -118,7 +118,7 @@ def propose(
     taken = {*labels, *(name for name in keys if name and name != user)}
     _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
-        raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
+        raise ValueError(f"schema infer: no column is left as a feature. Not used: {proposal.left_out}.")
     if user and time and item:
         _guess_sequences(proposal, profiles, names[item])
     elif not (user and time):

@@ -107,7 +107,7 @@ class Problem:
     def needs_time(self) -> bool:
         """Whether a request must contain its time."""
         gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
-        return gaps or any(feature.needs_time for feature in self.features)
+        return gaps or any(feature.needs_time(self) for feature in self.features)
 
     @property
     def inputs(self) -> tuple[RequestInput, ...]:
