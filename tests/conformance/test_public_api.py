@@ -259,6 +259,7 @@ PUBLIC = {
         "QuantileTask",
         "ZeroInflatedTask",
         "TimePartFeature",
+        "VectorFeature",
         "View",
         "register_feature",
         "SurvivalTask",
