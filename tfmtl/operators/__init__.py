@@ -6,6 +6,7 @@ from tfmtl.operators.branch.merged_branch import MergedBranch
 from tfmtl.operators.branch.mlp_branch import MLPBranch
 from tfmtl.operators.export_operator import export_operator
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
+from tfmtl.operators.inverse_scale import InverseScale
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_network import OperatorNetwork
 from tfmtl.operators.refit_last_layer import refit_last_layer
@@ -19,6 +20,7 @@ from tfmtl.operators.trunk.pod_trunk import PODTrunk
 __all__ = [
     "ConvBranch",
     "HyperBranch",
+    "InverseScale",
     "MLPBranch",
     "MLPTrunk",
     "MergedBranch",

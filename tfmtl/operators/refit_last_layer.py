@@ -43,7 +43,8 @@ def refit_last_layer(network: OperatorNetwork, data: OperatorData, ridge: float 
     if data.mask is not None and network.use_mask and np.any(data.mask != data.mask[0]):
         advice = "Give the samples of one geometry, data.task(name)."
         raise ValueError(error_text(_OWNER, "data.mask", "be the same for all samples", "different masks", advice))
-    points, targets = data.points[inside], data.targets[:, inside].astype(np.float64)
+    reduced = data if network.scale is None else network.scale.reduced(data)  # relative errors do not change with it
+    points, targets = data.points[inside], reduced.targets[:, inside].astype(np.float64)
     size = np.linalg.norm(targets, axis=1, keepdims=True)
     if np.any(size == 0.0):
         row = int(np.flatnonzero(size == 0.0)[0])

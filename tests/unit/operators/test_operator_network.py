@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
 from tests.unit.operators.small_problems import CELLS, compiled, masked, masked_network, network, waves
-from tfmtl.operators import MLPBranch, MLPTrunk, OperatorNetwork, PODTrunk, RelativeL2, RelativeL2Loss
+from tfmtl.operators import InverseScale, MLPBranch, MLPTrunk, OperatorNetwork, PODTrunk, RelativeL2, RelativeL2Loss
 
 TIMES_AXIS, SPACE_AXIS = np.linspace(0, 1, 4), np.arange(CELLS) / CELLS
 
@@ -224,3 +224,46 @@ def test_wrong_arguments_are_refused() -> None:
         network(waves(count=6), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS], 20), hard=False)
     with pytest.raises(ValueError, match="`axes` must make the points of the data"):
         network(waves(), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS + 0.1], 2), hard=False)
+
+
+def scaled_network(data) -> OperatorNetwork:
+    return masked_network(data, scale=InverseScale("k", "geometry"))
+
+
+def test_a_larger_coefficient_gives_a_smaller_answer_of_the_same_shape() -> None:
+    data = masked()
+    made = scaled_network(data)
+    factors = np.linspace(-3.0, 3.0, len(data), dtype=np.float32)
+    larger = {**data.features(), "k": data.inputs["k"] + factors[:, None, None]}
+    expected = np.asarray(made(data.features())) * np.exp(-factors)[:, None]
+    np.testing.assert_allclose(made(larger), expected, rtol=2e-5)
+
+
+def test_the_scale_is_the_mean_inside_and_reaches_the_statistics() -> None:
+    data = masked()
+    k, inside = data.inputs["k"].astype(np.float64), data.inputs["geometry"].astype(np.float64)
+    means = np.array([field[mask > 0].mean() for field, mask in zip(k, inside, strict=True)])
+    inputs, factor = InverseScale("k", "geometry").split(data.inputs)
+    np.testing.assert_allclose(np.asarray(factor)[:, 0], np.exp(-means), rtol=1e-5)
+    np.testing.assert_allclose(inputs["k"], (k - means[:, None, None]) * inside, atol=1e-6)
+    np.testing.assert_allclose(InverseScale("k").split(data.inputs)[1][:, 0], np.exp(-k.mean(axis=(1, 2))), rtol=1e-5)
+    scaled = data.targets * np.exp(means)[:, None]
+    np.testing.assert_allclose(scaled_network(data).mean, [scaled[data.mask].mean()], rtol=1e-5)
+
+
+def test_a_scaled_network_is_saved_and_asked_by_codes(tmp_path: Path) -> None:
+    data = masked()
+    made = scaled_network(data)
+    batch = data.features()
+    codes = made.encode(batch)
+    np.testing.assert_array_equal(made.query(codes, batch["points"], batch["mask"]), made(batch))
+    made.save(tmp_path / "scaled.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "scaled.keras")(batch), made(batch))
+
+
+def test_a_scale_that_does_not_fit_is_refused() -> None:
+    data = masked()
+    with pytest.raises(ValueError, match=r"`scale.input` must be one of"):
+        masked_network(data, scale=InverseScale("missing"))
+    with pytest.raises(ValueError, match=r"`scale` must be None with an initial condition"):
+        network(waves(), scale=InverseScale("initial"))
