@@ -7,32 +7,38 @@ import typer
 
 from pipelines.cli.arguments import Seed
 from pipelines.cli.screen import console
+from tfmtl.folders import PreparedFolder
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 def preprocess(
     context: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON-lines or Parquet files, patterns or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON lines or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
-    problem: Annotated[Path | None, typer.Option(help="Problem file. Default: problem.yaml beside the input.")] = None,
+    problem: Annotated[
+        Path | None, typer.Option(help=f"Problem file. Default: {PROBLEM_FILE} in the input's folder.")
+    ] = None,
     seed: Seed = 0,
     shards: Annotated[
         int | None,
         typer.Option(help="Number of TFRecord files per split. Default: one per 32 MiB of input, at least 8."),
     ] = None,
     compression: Annotated[str, typer.Option(help="Compression of the TFRecord files: none or gzip.")] = "none",
-    engine: Annotated[str, typer.Option(help="What runs the job: beam or spark. The output is the same.")] = "beam",
+    engine: Annotated[
+        str, typer.Option(help="Engine that runs the job: beam or spark. The output is the same.")
+    ] = "beam",
     master: Annotated[
         str | None, typer.Option(help="Address of Spark's master. Default: spark-submit's, or local[*].")
     ] = None,
     conf: Annotated[
-        list[str] | None, typer.Option(help="Setting of Spark, name=value. May be given several times.")
+        list[str] | None, typer.Option(help="Spark setting, name=value. May be given several times.")
     ] = None,
     transform_from: Annotated[
         str | None,
         typer.Option(
             "--transform-from",
             "--transform_from",
-            help="Earlier output folder: take its vocabularies and statistics, rather than fit them to this log.",
+            help="Earlier output folder whose vocabularies and statistics are used instead of fitting new ones.",
         ),
     ] = None,
     extend_vocabularies: Annotated[
@@ -42,12 +48,13 @@ def preprocess(
         ),
     ] = False,
     split_file: Annotated[
-        bool, typer.Option("--split-file", help="Also write split.parquet: which row of the log is in which split.")
+        bool,
+        typer.Option("--split-file", help=f"Also write {PreparedFolder.SPLIT_FILE}: the split of each row of the log."),
     ] = False,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
-    Further options go to Beam, as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
+    All other options are passed to Beam: --direct_running_mode=multi_processing, --runner=DataflowRunner, ...
     """
     from pipelines.cli.option_values import named_texts
     from pipelines.cli.screen import print_manifest
@@ -62,7 +69,7 @@ def preprocess(
     if not files:
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
-    description = read_problem_file(problem or beside / "problem.yaml")
+    description = read_problem_file(problem or beside / PROBLEM_FILE)
     choices: dict[str, Any] = {
         "seed": seed,
         "num_shards": shards,

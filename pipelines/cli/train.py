@@ -18,22 +18,25 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its record.")],
     options: Any,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Train from the start, even if the folder holds this run.")
+        bool, typer.Option("--fresh", help="Train from the start, even if the folder has this run already.")
     ] = False,
 ) -> None:
     """Train a multi-task model with early stopping, and keep its best epoch.
 
-    The same command goes on with a run that was stopped or killed, and leaves a finished run as it is.
-    `--config <run>/run.json` trains an earlier run again.
+    The same command resumes a run that was stopped or killed, and does not change a finished run.
+    `--config <run>/run.json` repeats an earlier run.
     """
     from tfmtl.data import PreparedData
+    from tfmtl.folders import TrainedRun
     from tfmtl.training import fit, get_strategy
     from tfmtl.training.workers import is_chief
 
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
     if not is_chief(get_strategy(options.strategy)):
         return
-    console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
+    console.print(
+        f"Wrote {TrainedRun(output).model}. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>"
+    )
 
 
 def evaluate(
@@ -49,6 +52,7 @@ def evaluate(
     from pipelines.cli.option_values import task_methods
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
+    from tfmtl.folders import TrainedRun
     from tfmtl.training import evaluate as measure
 
     model, prepared = load_run(run, data)
@@ -56,19 +60,19 @@ def evaluate(
     with console.status(f"Scoring the {split} split ..."):
         report = measure(model, prepared, split)
         if methods:
-            add_calibration(report, model, prepared, split, methods, run / f"reliability_{split}.png")
-    path = run / f"evaluation_{split}.json"
+            add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
+    path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
     console.print(f"Wrote {path}.")
 
 
 def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
-    """Model and data of a training run's folder; other data where `data` says so."""
+    """Model and data of a training run; `data` is another data folder, if given."""
     from tfmtl.data import PreparedData
+    from tfmtl.folders import TrainedRun
     from tfmtl.models import load
 
-    record = run / "run.json"
-    if not record.is_file():
-        raise FileNotFoundError(f"no run.json in '{run}'. Give the output folder of `tfmtl train`.")
-    return load(run / "model.keras"), PreparedData(data or json.loads(record.read_text())["data"])
+    folder = TrainedRun(run)
+    record = folder.read_record("run")
+    return load(folder.model), PreparedData(data or record["data"])

@@ -1,4 +1,4 @@
-"""What every public data set offers."""
+"""The base class of public data sets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import pyarrow.parquet as parquet
 
 from pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Dataset:
         output.mkdir(parents=True, exist_ok=True)
         partial = output / "log.parquet.partial"
         parquet.write_table(rows, partial)
-        self.problem.save(output / "problem.yaml")
+        self.problem.save(output / PROBLEM_FILE)
         partial.rename(output / "log.parquet")
         return output
 

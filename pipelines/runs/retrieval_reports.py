@@ -9,7 +9,7 @@ from pipelines.cli.screen import console
 
 
 def say_epoch(facts: Mapping[str, Any]) -> None:
-    """One line an epoch."""
+    """One line per epoch."""
     shown = [f"{name} {value:.4f}" for name, value in facts.items() if name.startswith("recall@") and value is not None]
     console.print(
         f"  epoch {facts['epoch']}: loss {facts['loss']:.4f} in its last batch; "
@@ -19,9 +19,9 @@ def say_epoch(facts: Mapping[str, Any]) -> None:
 
 def read_record(version: Path) -> dict[str, Any]:
     """What a retrieval version says of itself."""
-    from tfmtl.retrieval.fit_retrieval import RECORD_FILE
+    from tfmtl.folders import ExportedVersion
 
-    record: dict[str, Any] = json.loads((version / "assets.extra" / RECORD_FILE).read_text())
+    record: dict[str, Any] = json.loads(ExportedVersion(version).retrieval.read_text())
     return record
 
 

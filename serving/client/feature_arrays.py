@@ -1,4 +1,4 @@
-"""A client's values as the arrays that a model takes."""
+"""Convert a client's values to the arrays that a model takes."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ def make_array(name: str, values: Any, spec: TensorSpec, where: Where = "row {}"
         name: str. The feature.
         values: an array, or a sequence with a value (or a list of values) a row.
         spec: TensorSpec. What the model takes.
-        where: what to call a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
+        where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
 
     Raises:
         FeatureError: it tells feature and row, what a value must be and what was received.
@@ -73,13 +73,13 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], wh
     Args:
         columns: feature -> lists; the features `<sequence>__<column>` of a sequence belong together.
         specs: feature -> TensorSpec.
-        where: what to call a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
+        where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
     """
     first: dict[str, tuple[str, list[int]]] = {}
     for name, values in columns.items():
         sequence, joint, _ = name.partition(JOINT)
         shape = specs[name].shape
-        if not joint or shape is None or len(shape) != 2 or shape[1] is not None:
+        if not joint or shape is None or len(shape) < 2 or shape[1] is not None:
             continue
         lengths = [len(row) for row in values]
         other, expected = first.setdefault(sequence, (name, lengths))

@@ -1,4 +1,4 @@
-"""How requests are put together into batches, derived from how long batches take."""
+"""Choose TF Serving's batching parameters from measured batch times."""
 
 import statistics
 import time
@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.protocol.tensor_proto import tensor_to_array
 from serving.server.served_model import ServedModel
-from serving.server.warmup import WARMUP_FILE
+from tfmtl.folders import ExportedVersion
 
 BATCHED_SIGNATURE = "serve_examples"
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -28,9 +28,9 @@ class Batching:
 
     Args:
         max_batch_size: int. Rows of a batch at most.
-        timeout_micros: int. How long a batch waits for more rows.
-        max_enqueued_batches: int. Batches that wait at most; what comes then is refused at once.
-        num_batch_threads: int. Batches that are computed at a time.
+        timeout_micros: int. Microseconds that a batch waits for more rows.
+        max_enqueued_batches: int. Largest number of waiting batches; further requests are refused at once.
+        num_batch_threads: int. Number of batches computed at the same time.
     """
 
     max_batch_size: int
@@ -114,7 +114,7 @@ def measure_batches(version: Path) -> dict[int, float]:
 
 def _examples(version: Path) -> npt.NDArray[Any]:
     """The most examples that one warm-up request holds."""
-    path = version / WARMUP_FILE
+    path = ExportedVersion(version).warmup
     columns: list[npt.NDArray[Any]] = []
     if path.is_file():
         for record in tf.data.TFRecordDataset(str(path)):

@@ -44,7 +44,7 @@ class TestStart:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            ([], r"which holds no version \(it holds \[\]\). Export a model there, such as 1/saved_model.pb."),
+            ([], r"which holds no version \(it holds \[\]\). Export a model there, such as into 1/."),
             (["latest", "v1"], r"which holds no version \(it holds \['latest', 'v1'\]\)."),
         ],
     )

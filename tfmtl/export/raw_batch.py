@@ -1,10 +1,12 @@
-"""Raw requests as tensors and as serialized examples, for any exported model."""
+"""Convert raw requests to tensors and to serialized examples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from tfmtl.data.example_spec import lengths_key
 
 _MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
 
@@ -14,18 +16,31 @@ def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf
 
     Args:
         requests: feature -> value or list of values.
-        signature: feature -> its tensor spec, rank 1 or 2.
+        signature: feature -> its tensor spec.
     """
     tensors = {}
     for name, spec in signature.items():
         values = [request[name] for request in requests]
-        if spec.shape.rank == 2:
-            longest = max((len(row) for row in values), default=0)
-            values = [[*row, *[_MISSING[spec.dtype]] * (longest - len(row))] for row in values]
-            tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), longest))
-        else:
-            tensors[name] = tf.constant(values, spec.dtype)
+        shape = _shape(values, spec.shape.rank)
+        tensors[name] = tf.constant(_filled(values, shape, _MISSING[spec.dtype]), spec.dtype, shape)
     return tensors
+
+
+def _shape(values: Sequence[Any], rank: int) -> tuple[int, ...]:
+    """The shape of nested lists whose shorter ones are filled up."""
+    shape = [len(values)]
+    for _ in range(rank - 1):
+        shape.append(max((len(row) for row in values), default=0))
+        values = [item for row in values for item in row]
+    return tuple(shape)
+
+
+def _filled(values: Sequence[Any], shape: Sequence[int], missing: Any) -> list[Any]:
+    """The values one after another."""
+    if len(shape) == 1:
+        return [*values, *[missing] * (shape[0] - len(values))]
+    rows = [*values, *[[]] * (shape[0] - len(values))]
+    return [item for row in rows for item in _filled(row, shape[1:], missing)]
 
 
 def to_rank_tensors(
@@ -50,14 +65,26 @@ def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, t
         tf.train.Example(
             features=tf.train.Features(
                 feature={
-                    name: _feature(spec.dtype, request[name])
+                    key: feature
                     for name, spec in signature.items()
                     if not _is_missing(request[name])
+                    for key, feature in _features(name, spec, request[name]).items()
                 }
             )
         ).SerializeToString()
         for request in requests
     ]
+
+
+def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.Feature]:
+    """A feature, and of lists of free length beside it how long each is."""
+    if spec.shape.rank < 3:
+        return {name: _feature(spec.dtype, value)}
+    flat = [item for row in value for item in row]
+    found = {name: _feature(spec.dtype, flat)}
+    if spec.shape[2] is None:
+        found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])
+    return found
 
 
 def _is_missing(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""When the training examples of an export were made, for the check of its requests."""
+"""The last training time of an export, for checking the times of requests."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfmtl.data import PreparedData
 
-TIMES_FILE = "times.json"
 _DAY = 86_400
 
 
@@ -42,6 +41,6 @@ class TimeRecord:
         events = tuple(sequence.time_key for sequence in problem.sequences if sequence.needs_times(problem))
         return cls(time, events, last)
 
-    def save(self, directory: Path) -> None:
-        """Writes `times.json`."""
-        (directory / TIMES_FILE).write_text(json.dumps(asdict(self)) + "\n")
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(asdict(self)) + "\n")

@@ -1,4 +1,4 @@
-"""Counts, gaps and means of a history."""
+"""History features: counts, gaps and means of a sequence."""
 
 import tensorflow as tf
 
@@ -9,7 +9,7 @@ from tfmtl.schema.features.history import STATISTICS, WINDOWS
 
 
 class HistoryBehavior(FeatureBehavior):
-    """Numbers about a sequence at the time of a request; see `HistoryFeature`."""
+    """Statistics of a sequence at the time of a request; see `HistoryFeature`."""
 
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         record, name = self.record, self.name

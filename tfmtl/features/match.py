@@ -1,4 +1,4 @@
-"""Events that have the request's own value."""
+"""Match features: events that have the request's own value."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""Writing an operator network as a version that a server can take."""
+"""Export an operator network as a version that a server loads."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.validation import check_one_of, error_text
-from tfmtl.export.verify import OPERATOR_FILE
 from tfmtl.export.versions import new_version
-from tfmtl.export.warmup import WARMUP_FILE, predict_request, prediction_log
+from tfmtl.export.warmup import predict_request, prediction_log
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_module import CODES, ENCODE, QUERY, RANGE, SHARED, OperatorModule, operator_specs
 from tfmtl.operators.operator_network import OperatorNetwork
@@ -54,22 +53,21 @@ def export_operator(
         raise ValueError(f"{_OWNER}: `network` must be built. Received: one that is not. Train it first.")
     if network.use_mask and data.mask is None:
         raise ValueError(error_text(_OWNER, "data.mask", "be given, the network uses one", None, "Give masked data."))
-    with new_version(_OWNER, Path(directory), version) as (partial, final):
+    with new_version(_OWNER, Path(directory), version) as (written, final):
         module = OperatorModule(network)
-        tf.saved_model.save(module, str(partial), signatures=module.signatures())
-        extra = partial / "assets.extra"
-        extra.mkdir()
-        _write_golden(network, data, model_name, extra / WARMUP_FILE)
+        tf.saved_model.save(module, str(written.path), signatures=module.signatures())
+        written.extra.mkdir()
+        _write_golden(network, data, model_name, written.warmup)
         facts = _facts(network, data, model_name)
-        (extra / OPERATOR_FILE).write_text(json.dumps(facts, indent=1) + "\n")
-        (extra / "signature.md").write_text(_page(facts))
+        written.operator.write_text(json.dumps(facts, indent=1) + "\n")
+        written.page.write_text(_page(facts))
         if check is not None:
-            check(partial)
+            check(written.path)
     return final
 
 
 def _write_golden(network: OperatorNetwork, data: OperatorData, model_name: str, path: Path) -> None:
-    """A request a signature, of one sample and of several."""
+    """One request per signature, with one sample and with several."""
     chosen = np.linspace(0, len(data.points) - 1, min(_POINTS, len(data.points))).astype(int)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for count in sorted({1, min(_SAMPLES, len(data))}):
@@ -112,7 +110,7 @@ def _facts(network: OperatorNetwork, data: OperatorData, model_name: str) -> dic
 
 _PURPOSE = {
     "serving_default": "Inputs and points of every row -> `values`.",
-    ENCODE: "Inputs -> `codes`, all that a query needs of them. Computed once for any number of points.",
+    ENCODE: "Inputs -> `codes`, all that `query` needs to know of them. Computed once for any number of points.",
     QUERY: "`codes` and points of every row -> `values`.",
     SHARED: "Inputs of every row and points for all rows -> `values`. NOT batched with other requests: its points have "
     "one row.",

@@ -41,7 +41,7 @@ def data_report(data: PreparedData, path: str | Path, rows: int = ROWS) -> dict[
     Args:
         data: `PreparedData`.
         path: str or Path. The HTML file; pictures and styles are inside, nothing is loaded from the net.
-        rows: int. Examples a split to look at. Defaults to `200_000`.
+        rows: int. Examples per split to look at. Defaults to `200_000`.
     """
     check_positive_int("data_report", "rows", rows)
     samples = {split: sample_split(data, split, rows) for split in SPLITS}
@@ -215,7 +215,7 @@ def _rejected(data: PreparedData) -> list[dict[str, Any]]:
     rejected = data.manifest["rows_rejected"]
     examples: dict[str, list[str]] = {reason: [] for reason in rejected}
     wanted = {reason: min(_REJECTED_EXAMPLES, count) for reason, count in rejected.items()}
-    for file in sorted((data.directory / "rejected").glob("*.jsonl")):
+    for file in data.rejected_files():
         with file.open(encoding="utf-8") as stream:
             for line in stream:
                 record = json.loads(line)

@@ -1,4 +1,4 @@
-"""Texts with which other programs write that there is no value."""
+"""Texts that other programs write for a missing value."""
 
 LIKELY_MISSING = ("\\N", "NULL", "null", "Null", "(null)", "<NA>", "NaN", "nan", "NaT", "None", "N/A", "n/a", "#N/A")
 """Hive and MySQL, SQL, Spark, pandas, NumPy, Python, spreadsheets: hardly ever the name of anything."""

@@ -1,4 +1,4 @@
-"""The problem: everything that the data, the model and the server must agree on."""
+"""The problem: features, sequences, tasks and split, which data, model and server share."""
 
 import hashlib
 import json
@@ -89,7 +89,7 @@ class Problem:
 
     @property
     def late_tasks(self) -> tuple[TaskRecord, ...]:
-        """The tasks whose label is told by later events."""
+        """The tasks whose label follows from later events."""
         return tuple(task for task in self.tasks if task.late_window is not None)
 
     @property
@@ -105,13 +105,13 @@ class Problem:
 
     @property
     def needs_time(self) -> bool:
-        """Whether a request must say at what time it is made."""
+        """Whether a request must contain its time."""
         gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
         return gaps or any(feature.needs_time for feature in self.features)
 
     @property
     def inputs(self) -> tuple[RequestInput, ...]:
-        """What a request brings: features, then sequences, then its time."""
+        """The tensors of a request: features, then sequences, then its time."""
         found = [each for feature in self.features for each in feature.inputs()]
         found += [each for sequence in self.sequences for each in sequence.inputs(self)]
         if self.needs_time:
@@ -121,12 +121,12 @@ class Problem:
 
     @property
     def field_tensors(self) -> tuple[EncodedTensor, ...]:
-        """What the model reads of features."""
+        """The tensors of features that the model reads."""
         return tuple(each for feature in self.features for each in feature.tensors(self))
 
     @property
     def tensors(self) -> tuple[EncodedTensor, ...]:
-        """What the model reads: features, then sequences."""
+        """The tensors that the model reads: features, then sequences."""
         return (*self.field_tensors, *(each for sequence in self.sequences for each in sequence.tensors(self)))
 
     @property
@@ -240,7 +240,7 @@ class Problem:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with anything the problem says."""
+        """16 hexadecimal digits that change with every part of the problem."""
         text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

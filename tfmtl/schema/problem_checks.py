@@ -1,4 +1,4 @@
-"""The rules that connect the parts of a problem."""
+"""Checks across the parts of a problem."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _check_label_windows(problem: Problem) -> None:
         if same in _multi_valued(problem):
             raise ProblemError(
                 f"Problem: the label_window of task '{task.name}' names column '{same}' in `same`, which is "
-                "multi-valued. Name a column with one value a row."
+                "multi-valued. Name a column with one value per row."
             )
 
 
@@ -151,6 +151,13 @@ def _check_sequences(problem: Problem) -> None:
                 raise ProblemError(
                     f"Problem: sequence '{sequence.name}' names column '{column}', {feature.not_in_events}."
                 )
+        first = features[sequence.columns[0]]
+        if [each.key for each in first.tensors(problem) if each.role == "id"] != [first.name]:
+            raise ProblemError(
+                f"Problem: the first column of sequence '{sequence.name}' must have one id per event, since without it "
+                f"there is no event. Received: '{first.name}', a list or a scaled number. Begin with a name or a "
+                "bucket."
+            )
 
 
 def _check_keys(problem: Problem) -> None:
@@ -188,8 +195,8 @@ def check_histories(problem: Problem) -> None:
                 task = labels[column]
                 raise ProblemError(
                     f"Problem: the condition of sequence '{sequence.name}' reads column '{column}', the label of task "
-                    f"'{task.name}': where a label is decided after its row's event, that history tells examples "
-                    "their own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
+                    f"'{task.name}': if it is decided after its row's event, the sequence shows examples their "
+                    "own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
                     "into the task; otherwise remove the sequence or its condition."
                 )
 

@@ -1,4 +1,4 @@
-"""The problem file as a user writes it: what it leaves unsaid is written out before anything reads it."""
+"""Read a user's problem file, and add the features that `format: 2` implies."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,6 +14,9 @@ from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.shown import shown
 from tfmtl.schema.strict import check_choice
+
+PROBLEM_FILE = "problem.yaml"
+"""What a problem file is called beside its log, and in every folder that a step leaves."""
 
 FORMATS = (1, 2)
 DERIVED = ("default", "none")

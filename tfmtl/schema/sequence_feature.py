@@ -1,4 +1,4 @@
-"""A history of one kind of behavior."""
+"""Behavior sequences."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
 @dataclass(frozen=True)
 class SequenceFeature:
-    """The user's last events of one behavior type, strictly before the example's time.
+    """A behavior sequence: the user's last events of one type, strictly before the example's time.
 
     Stored oldest to newest. A row whose first column is missing is no event.
 
     Args:
         name: str. The behavior, for example `"liked"`.
-        columns: tuple of str. Features that each event carries; each must be a
-            single-valued categorical or a quantile-bucketed numeric feature.
+        columns: tuple of str. Features of each event: categories, lists of them, buckets, scaled numbers. The first
+            must have one id (a category or a bucket); without it a row is not an event.
         when: str or None. Condition on a row to count as such an event, for
             example `"rating >= 4"`. Defaults to `None`: every row.
         max_length: int. Events kept. Defaults to `50`.
@@ -94,7 +94,7 @@ class SequenceFeature:
         return max(self.max_length, self.count_length or _COUNTED * self.max_length)
 
     def inputs(self, problem: Problem) -> tuple[RequestInput, ...]:
-        """What a request brings: a list a column, oldest event first, and the times if anything reads them."""
+        """What a request brings: a list per column, oldest event first, and the times if anything reads them."""
         count = f"oldest first; the last {self.longest_window(problem)} count"
         text = f"events of `{self.name}` before the request, {count}"
         found = [
@@ -108,7 +108,7 @@ class SequenceFeature:
         return tuple(found)
 
     def tensors(self, problem: Problem, dim: int = 16) -> tuple[EncodedTensor, ...]:
-        """What the model reads: of every column the ids of `max_length` events, then the time gaps' buckets.
+        """What the model reads: of every column what its feature has, of `max_length` events, then the gaps' buckets.
 
         Args:
             problem: `Problem`.
@@ -118,7 +118,6 @@ class SequenceFeature:
             replace(each, key=self.column_key(each.key), inner=(self.max_length, *each.inner), side="user")
             for column in self.columns
             for each in problem.feature(column).tensors(problem)
-            if each.holds_ids
         ]
         if self.time_gap_buckets:
             key, rows = self.gap_key, self.time_gap_buckets + RESERVED_IDS

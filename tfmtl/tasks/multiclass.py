@@ -20,7 +20,7 @@ from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
 
 
 class MulticlassBehavior(TaskBehavior[MulticlassTask]):
-    """What is done about a `MulticlassTask`; labels are the classes' places from 0."""
+    """The behavior of a `MulticlassTask`; labels are class indices from 0."""
 
     def read_labels(self, raw: LabelColumns) -> dict[str, pa.Array]:
         return {"": read_classes(self.record, self.record.classes, raw)}

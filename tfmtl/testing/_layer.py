@@ -1,4 +1,4 @@
-"""What every layer has to do, whatever its place in a model."""
+"""Checks that apply to every layer."""
 
 import inspect
 import json
@@ -91,7 +91,7 @@ def check_reload(make: Callable[[], keras.layers.Layer], inputs: Any) -> None:
     randomize(layer)
     expected = np.array(model(inputs))
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
+        path = Path(folder) / "saved.keras"
         model.save(path)
         text = "a layer that is saved and loaded must answer the same. Look for an argument that `get_config` changes, "
         text += "or a weight or sublayer that is not made in `build`."

@@ -1,4 +1,4 @@
-"""How tasks, experts, fields and embeddings stand while a model trains."""
+"""Monitor conflicts during training: cosines of task gradients, gates, field weights, embedding norms."""
 
 import json
 import warnings
@@ -14,6 +14,7 @@ from tfmtl.balancing import Balancer
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
+from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.forward_pass import ForwardPass
@@ -48,16 +49,14 @@ class ConflictMonitor(keras.callbacks.Callback):
         ValueError: `every` or `num_rows` is less than 1.
     """
 
-    FILE: ClassVar[str] = "conflict.jsonl"
-
     def __init__(self, data: PreparedData, folder: str | Path, every: int | None = None, num_rows: int = 1024) -> None:
         super().__init__()
         if every is not None:
             check_positive_int("ConflictMonitor", "every", every)
         check_positive_int("ConflictMonitor", "num_rows", num_rows)
         self.every = every
-        self._folder = Path(folder)
-        self._path = self._folder / self.FILE
+        self._run = TrainedRun(folder)
+        self._path = self._run.conflicts
         self._batch = next(iter(data.split("train", num_rows).map(lambda features, labels, _: (features, labels))))
         self._measure: Any = None
         self._warned: set[str] = set()
@@ -66,7 +65,7 @@ class ConflictMonitor(keras.callbacks.Callback):
         """Keeps of an older file what was measured up to the step that training starts from."""
         self._step = self._measured = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         self._measure = tf.function(lambda *batch: _measurements(self.model, *batch), autograph=False)
-        self._writer = tf.summary.create_file_writer(str(self._folder / "tensorboard" / "conflict"))
+        self._writer = tf.summary.create_file_writer(str(self._run.tensorboard / "conflict"))
         before = self._path.read_text().splitlines() if self._path.is_file() else []
         kept = [line for line in before if json.loads(line)["step"] <= self._step]
         self._path.write_text("".join(f"{line}\n" for line in kept))

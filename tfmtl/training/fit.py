@@ -1,4 +1,4 @@
-"""One training run: data folder in, run folder out."""
+"""One training run: from a data folder to a run folder."""
 
 import os
 import platform
@@ -17,11 +17,11 @@ from tfmtl.optimizers import LazyAdam
 from tfmtl.schema import Problem
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
+from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.run_folder import RunFolder
 from tfmtl.training.short_epoch import ShortEpoch
@@ -136,11 +136,11 @@ def _fit(
         leaks = find_label_leaks(data)
         _warn(data, leaks)
     steps = -(-data.num_examples("train") // options.batch_size)
-    if resumes and not fits(folder.state, model):
+    if resumes and not fits(folder.own.state, model):
         progress, resumes = Progress(), False
         _say(verbose, "Trains anew: the unfinished run in this folder was of a model with other weights.")
     elif resumes:
-        restore_state(folder.state, model)
+        restore_state(folder.own.state, model)
         _say(verbose, f"Resumed at epoch {progress.epoch + 1}, step {progress.step} of {steps}.")
     elif not fresh and folder.what_changed():
         _say(verbose, f"Trains anew, because of changes: {folder.what_changed()}.")
@@ -166,9 +166,9 @@ def _fit(
     if not monitor:
         if average:
             average.swap()
-        save_model(model, folder.best)
-    if finish_heads(model, data, folder.best):
-        save_model(model, folder.best)
+        save_model(model, folder.own.best)
+    if finish_heads(model, data, folder.own.best):
+        save_model(model, folder.own.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks))
     _say(verbose, _what_is_kept(data.problem, monitor, progress.history))
     model.load_weights(folder.model)
@@ -254,7 +254,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
+        own.append(KeepBest(folder.own.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     return own

@@ -1,4 +1,4 @@
-"""Counting values: the one pass from which every fitted fact of the transformation follows.
+"""Count values in one pass; all fitted facts of the transformation follow from the counts.
 
 Every column is reduced to tables of counts by the behavior of its feature's kind.
 Counts add up exactly in any order, so the result does not depend on how rows

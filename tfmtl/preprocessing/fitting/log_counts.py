@@ -1,4 +1,4 @@
-"""What a log's rows show about the problem file: conditions that never hold, times in another unit."""
+"""Warnings from a log's counts: conditions that never hold, times in another unit."""
 
 from collections.abc import Mapping, Sequence
 
@@ -30,7 +30,7 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
 
 
 def names_with_rates(problem: Problem) -> list[str]:
-    """The features of one name a row, whose rates of missing and unknown values are counted."""
+    """The features of one name per row, whose rates of missing and unknown values are counted."""
     tensors = {each.key: each for each in problem.field_tensors if each.role == "id" and not each.is_ordered}
     return [feature.name for feature in problem.features if feature.inputs() and feature.name in tensors]
 

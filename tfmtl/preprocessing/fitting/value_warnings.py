@@ -1,4 +1,4 @@
-"""Warnings about values that were read as they stand and are hardly meant so."""
+"""Warnings about suspicious values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -37,13 +37,13 @@ def value_warnings(
         read_counts: counters of the batches that were read.
     """
     found = [
-        f"column '{column}' holds {count} floating-point numbers too large for their type to tell neighbors apart: ids "
-        "among them may have become one. Store ids as integers or text."
+        f"column '{column}' holds {count} floating-point numbers that are too large to be told from their neighbors: "
+        "different ids may have become equal. Store ids as integers or text."
         for column, count in noticed_columns(read_counts, "inexact").items()
     ]
     found += [
-        f"column '{column}' is rejected as no number where it holds a text that usually means missing, {count} times: "
-        "say so with `missing`, as in missing: ['NULL']."
+        f"column '{column}' has a text that usually means missing and is rejected as not a number, {count} times: "
+        "list it under `missing`, as in missing: ['NULL']."
         for column, count in noticed_columns(read_counts, "missing_text").items()
     ]
     zoned, zoneless = (noticed_columns(read_counts, what) for what in ("zoned", "zoneless"))

@@ -1,4 +1,4 @@
-"""Raw columns of one batch, parsed on demand and once."""
+"""The columns of a raw batch, each parsed once, on demand."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,7 +14,7 @@ from tfmtl.preprocessing.reading.written_list import read_list
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.likely_missing import LIKELY_MISSING
 from tfmtl.values.arrow_text import cast_or_null, count_inexact, flatten, to_numbers, to_text
-from tfmtl.values.plain_arrow import is_list, is_text, plain
+from tfmtl.values.plain_arrow import is_coded, is_list, is_text, plain
 
 _LIKELY_MISSING = pa.array(LIKELY_MISSING, pa.string())
 _FREQUENT = 3  # texts of a label that are counted a batch
@@ -61,7 +61,12 @@ class RawColumns:
         return pc.if_else(is_missing, pa.scalar(None, column.type), column)
 
     def _text(self, name: str) -> pa.Array:
-        """The column as strings."""
+        """The column as strings; where a dictionary holds them, each is looked at once."""
+        stored = self._batch.column(name)
+        if is_coded(stored.type) and is_text(stored.type.value_type) and name not in self._missing:
+            strings = to_text(stored)
+            if strings.null_count == stored.null_count:  # else some are empty, or no text
+                return strings
         return self._strings(name, self._column(name), np.arange(self._batch.num_rows))
 
     def _number(self, name: str) -> pa.Array:

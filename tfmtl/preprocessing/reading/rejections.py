@@ -1,4 +1,4 @@
-"""The rows of a batch that cannot be used, with the first reason found for each."""
+"""The bad rows of a batch, with the first reason found for each."""
 
 from typing import Any
 

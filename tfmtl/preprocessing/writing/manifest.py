@@ -1,4 +1,4 @@
-"""What the job wrote, counted: every row that came in is accounted for."""
+"""The manifest: counts that account for every input row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,6 @@ from tfmtl.preprocessing.reading.raw_batch import LINES
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
 from tfmtl.tasks import behavior_of
-
-FORMAT = 1
 
 
 def build_manifest(
@@ -50,14 +48,13 @@ def build_manifest(
     ]
     if rows_in != written + totals["history_only"] + rejected.total() or lost:
         raise RuntimeError(
-            f"preprocess: rows were lost. In: {rows_in}, written: {written}, history only: "
-            f"{totals['history_only']}, rejected: {rejected.total()}. Files that do not add up: {shown(lost)}. "
+            f"preprocess: rows were lost. Read: {rows_in}, written: {written}, history only: "
+            f"{totals['history_only']}, rejected: {rejected.total()}. Files whose counts differ: {shown(lost)}. "
             "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
     facts, doubts = _fitted_labels(problem, statistics)
     return {
-        "format": FORMAT,
         "problem": problem.name,
         "fingerprint": problem.fingerprint,
         "seed": seed,

@@ -1,4 +1,4 @@
-"""What the kinds have in common that read no column but other parts of a request."""
+"""Checks that all derived features share; they read other parts of a request, not a column."""
 
 from __future__ import annotations
 

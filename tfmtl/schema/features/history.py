@@ -1,4 +1,4 @@
-"""How often, how lately and with what numbers something happened before."""
+"""Statistics of a sequence at the time of the request: counts, gaps, means."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATISTICS = ("mean", "sum", "least", "most")
 
 @dataclass(frozen=True)
 class HistoryFeature(FeatureRecord):
-    """Numbers about a sequence as it is when the request is made, computed from the request itself.
+    """Statistics of a sequence at the time of the request, computed from the request itself.
 
     Its fields are `<name>_count`, `<name>_newest` and `<name>_oldest` (seconds since that event), `<name>_last_hour`,
     `<name>_last_day`, `<name>_last_week` (events in that time); for every column of `mean` also `<name>_mean_<column>`,
@@ -33,7 +33,8 @@ class HistoryFeature(FeatureRecord):
         of: str. The sequence.
         name: str. Defaults to `""`: the sequence's name.
         mean: tuple of str. Numeric columns of the sequence whose mean, sum and extremes are taken. Defaults to none.
-        share_of: str or None. Another sequence, whose count this one's is divided by. Defaults to `None`.
+        share_of: str or None. Another sequence; gives the count of this sequence divided by the count of that one.
+            Defaults to `None`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
     """
 
@@ -76,10 +77,11 @@ class HistoryFeature(FeatureRecord):
         sequence = sequence_of(self, problem, "of", self.of)
         if self.share_of is not None:
             sequence_of(self, problem, "share_of", self.share_of)
-        numbers = [name for name in sequence.columns if problem.feature(name).inputs()[0].dtype == "float32"]
+        inputs = {name: problem.feature(name).inputs()[0] for name in sequence.columns}
+        numbers = [name for name, each in inputs.items() if each.dtype == "float32" and not each.inner]
         for column in self.mean:
             if column not in numbers:
                 raise ProblemError(
-                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is no numeric column of "
+                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is not a numeric column of "
                     f"sequence '{self.of}'. It has: {numbers}.{did_you_mean(column, numbers)}"
                 )

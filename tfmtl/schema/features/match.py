@@ -1,4 +1,4 @@
-"""Whether what is asked about is in the history, how often and how lately."""
+"""Whether the request's own value is in the sequence, how often and how recently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hour, weekday and the like of the moment of a request."""
+"""Parts of a request's time, such as hour and weekday."""
 
 from __future__ import annotations
 
