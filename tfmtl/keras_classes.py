@@ -28,7 +28,7 @@ MODULES = {
     "tfmtl.metrics.masked_rmse": "MaskedRMSE",
     "tfmtl.operators": """
     ConvBranch HyperBranch InverseScale MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk
-    PeriodicInitialCondition PeriodicTrunk RelativeL2 RelativeL2Loss Standardize
+    PeriodicInitialCondition PeriodicTrunk RelativeL2 RelativeL2Loss Standardize StretchedCoordinate
     """,
 }
 """Subpackage -> the classes that it registers."""

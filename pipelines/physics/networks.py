@@ -16,6 +16,7 @@ from tfmtl.operators import (
     PeriodicInitialCondition,
     PeriodicTrunk,
     PODTrunk,
+    StretchedCoordinate,
 )
 
 _WIDTH, _LATENT = 128, 100
@@ -82,14 +83,19 @@ def darcy_network(
     )
 
 
-def plate_network(cells: Sequence[int], image: bool = False, use_mask: bool = True) -> OperatorNetwork:
+def plate_network(
+    cells: Sequence[int], image: bool = False, use_mask: bool = True, moving: bool = True
+) -> OperatorNetwork:
     """Number and place of the holes, or the solid seen from above, to the temperature at (x, y, z).
 
     Args:
         cells: three ints. Voxels.
         image: bool. Whether the branch sees the solid as an image, rather than two numbers. Defaults to `False`.
         use_mask: bool. Whether the answer is multiplied by the mask. Defaults to `True`.
+        moving: bool. Whether the trunk reads y in coordinates in which the row of holes lies in the middle; not with the
+            image, which has to say everything by itself. Defaults to `True`.
     """
+    ends = (float(plate.PLACES[0]), float(plate.PLACES[-1]))
     design = MLPBranch(["design"], (64, 64))
     return OperatorNetwork(
         ConvBranch(["geometry"], None, (8, 16, 32), 3, (64,)) if image else design,
@@ -98,5 +104,6 @@ def plate_network(cells: Sequence[int], image: bool = False, use_mask: bool = Tr
         point_dim=3,
         coefficients=["design"],
         use_mask=use_mask,
+        coordinates=StretchedCoordinate("design", 1, 1, plate.SIZE[1], ends) if moving and not image else None,
         name="plate",
     )

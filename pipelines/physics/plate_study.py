@@ -16,7 +16,6 @@ from pipelines.physics.study import (
     Setting,
     copy_of,
     measured,
-    refitted,
     single_tasks,
     train,
     trained,
@@ -96,6 +95,7 @@ class PlateStudy:
             "mask neither on the output nor in the loss": partial(
                 self._variant, "mask neither on the output nor in the loss", use_mask=False
             ),
+            "without moving coordinates": partial(self._variant, "without moving coordinates", moving=False),
             "transfer": self._transfer,
         }
         for count in self._curve[:-1]:
@@ -138,11 +138,6 @@ class PlateStudy:
             rows.append(
                 self._row(f"to {NEW} with {len(new)} runs, {how}", network, train(network, samples, short), short)
             )
-        network = copy_of(base)
-        single = new.rows(slice(0, 1))  # the closed form wants one mask, and each plate has its own
-        clock = refitted(network, single)
-        one = replace(short, steps=1)
-        rows.append(self._row(f"to {NEW} with 1 run, last branch layer by ridge regression", network, clock, one))
         alone, clock = trained(self._make, new, short)
         rows.append(measured(f"{NEW} alone, same runs and steps", alone, test.task(NEW), clock, short.steps))
         return rows

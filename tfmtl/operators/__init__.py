@@ -12,6 +12,7 @@ from tfmtl.operators.operator_network import OperatorNetwork
 from tfmtl.operators.refit_last_layer import refit_last_layer
 from tfmtl.operators.relative_l2 import RelativeL2, RelativeL2Loss, frobenius_error, relative_l2_errors
 from tfmtl.operators.standardize import Standardize
+from tfmtl.operators.stretched_coordinate import StretchedCoordinate
 from tfmtl.operators.transfer import named_weights, rehearse, train_only, weight_changes, weight_values
 from tfmtl.operators.trunk.mlp_trunk import MLPTrunk
 from tfmtl.operators.trunk.periodic_trunk import PeriodicTrunk
@@ -32,6 +33,7 @@ __all__ = [
     "RelativeL2",
     "RelativeL2Loss",
     "Standardize",
+    "StretchedCoordinate",
     "export_operator",
     "frobenius_error",
     "named_weights",

@@ -45,6 +45,18 @@ def check_names(network: "OperatorNetwork") -> None:
             if shapes[0] != shapes[1]:
                 advice = "Give log k and the domain on one grid."
                 raise ValueError(error_text(_OWNER, "scale.geometry", "have the field's shape", shapes, advice))
+    if network.coordinates is not None:
+        moved = network.coordinates
+        check_one_of(_OWNER, "coordinates.input", moved.input, names)
+        if len(network.input_shapes[moved.input]) != 1 or network.input_shapes[moved.input][0] <= moved.entry:
+            rule, shape = f"name a vector with an entry {moved.entry}", network.input_shapes[moved.input]
+            raise ValueError(error_text(_OWNER, "coordinates.input", rule, (moved.input, shape), "Count from 0."))
+        if moved.axis >= network.point_dim:
+            rule, advice = f"be below {network.point_dim}", "Count coordinates from 0."
+            raise ValueError(error_text(_OWNER, "coordinates.axis", rule, moved.axis, advice))
+        if network.initial_condition is not None:
+            rule, advice = "be None with an initial condition", "The start is given on the points as they are."
+            raise ValueError(error_text(_OWNER, "coordinates", rule, moved.get_config(), advice))
 
 
 def check_inputs(inputs: Mapping[str, Any], shapes: Mapping[str, Shape], argument: str = "inputs") -> None:
@@ -70,5 +82,5 @@ def check_points(points: Tensor, mask: Tensor | None, point_dim: int) -> None:
         return
     received = tuple(mask.shape)
     if len(received) != 2 or (None not in (received[1], shape[-2]) and received[1] != shape[-2]):
-        rule, advice = f"be (B, {shape[-2]}), one value a point", "Take the mask at the points that are asked."
+        rule, advice = f"be (B, {shape[-2]}), one value per point", "Take the mask at the points that are asked."
         raise ValueError(error_text(_OWNER, "mask.shape", rule, received, advice))

@@ -17,6 +17,7 @@ from tfmtl.operators.inverse_scale import InverseScale
 from tfmtl.operators.operator_checks import check_inputs, check_names, check_points
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.standardize import Standardize
+from tfmtl.operators.stretched_coordinate import StretchedCoordinate
 from tfmtl.schema.training_range import TrainingRange
 from tfmtl.sharpness import get_sharpness
 
@@ -52,6 +53,8 @@ class OperatorNetwork(keras.Model):
         use_mask: bool. Whether the answer is multiplied by an input `mask`, `(B, Q)`. Defaults to `False`.
         scale: `InverseScale` or None. How the solution scales with a coefficient field; not together with an initial
             condition. Defaults to `None`.
+        coordinates: `StretchedCoordinate` or None. Coordinates that move with the geometry, in which the trunk reads
+            the points; not together with an initial condition. Defaults to `None`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -91,6 +94,7 @@ class OperatorNetwork(keras.Model):
         initial_condition: PeriodicInitialCondition | None = None,
         use_mask: bool = False,
         scale: InverseScale | None = None,
+        coordinates: StretchedCoordinate | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})  # points and physical values stay float32
@@ -107,6 +111,7 @@ class OperatorNetwork(keras.Model):
         self.initial_condition = initial_condition
         self.use_mask = use_mask
         self.scale = scale
+        self.coordinates = coordinates
         check_names(self)
         self.balancing: Any = None
         self.sharpness: Any = None
@@ -182,15 +187,18 @@ class OperatorNetwork(keras.Model):
         )
 
     def encode(self, inputs: Tensors) -> Tensor:
-        """All that a query needs of the inputs, float32 `(B, C p)`; with an initial condition `(B, p + X)`, with a
-        scale `(B, C p + 1)`."""
+        """All that a query needs of the inputs, float32 `(B, C p)`; an initial condition adds its X values, a scale and
+        moved coordinates one each."""
         codes = ops.cast(self.last(self.hidden(inputs)[:, None]), "float32")  # (B, C, p)
         codes = ops.reshape(codes, (-1, self.num_outputs * self.trunk.latent_dim))
+        parts = [codes]
+        if self.initial_condition is not None:
+            parts.append(ops.cast(inputs[self.initial_condition.input], "float32"))
         if self.scale is not None:
-            return ops.concatenate([codes, self.scale.split(inputs)[1]], axis=-1)
-        if self.initial_condition is None:
-            return codes
-        return ops.concatenate([codes, ops.cast(inputs[self.initial_condition.input], "float32")], axis=-1)
+            parts.append(self.scale.split(inputs)[1])
+        if self.coordinates is not None:
+            parts.append(self.coordinates.place(inputs))
+        return ops.concatenate(parts, axis=-1) if len(parts) > 1 else codes
 
     def query(self, codes: Tensor, points: Tensor, mask: Tensor | None = None) -> Tensor:
         """The solution at points.
@@ -207,10 +215,12 @@ class OperatorNetwork(keras.Model):
             ValueError: points have another number of coordinates, or the mask another number of points.
         """
         check_points(points, mask, self.point_dim)
+        if self.coordinates is not None:
+            points = self.coordinates.moved(codes[:, -1:], points)
         start, gain = self.fixed_part(codes, points)
         functions = self._functions(points)  # (Q, p) or (B, Q, p)
         width = self.num_outputs * self.trunk.latent_dim
-        factor = 1.0 if self.scale is None else codes[:, width:, None]  # (B, 1, 1)
+        factor = 1.0 if self.scale is None else codes[:, width : width + 1, None]  # (B, 1, 1)
         codes = ops.reshape(codes[:, :width], (-1, self.num_outputs, self.trunk.latent_dim))
         axes = (0, 1) if len(points.shape) == 2 else (0, 1, 2)
         products = ops.matmul(codes, ops.transpose(functions, (*axes[:-2], axes[-1], axes[-2])))  # (B, C, Q)
@@ -340,13 +350,14 @@ class OperatorNetwork(keras.Model):
             "initial_condition": keras.saving.serialize_keras_object(self.initial_condition),
             "use_mask": self.use_mask,
             "scale": keras.saving.serialize_keras_object(self.scale),
+            "coordinates": keras.saving.serialize_keras_object(self.coordinates),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "OperatorNetwork":
         parts = {
             name: keras.saving.deserialize_keras_object(config.pop(name, None))  # a file may be older than an argument
-            for name in ("branch", "trunk", "initial_condition", "scale")
+            for name in ("branch", "trunk", "initial_condition", "scale", "coordinates")
         }
         return cls(**parts, **config)
 

@@ -16,9 +16,9 @@ class StretchedCoordinate:
     """Moves points so that a part of the geometry, such as a row of holes, always lies in the middle.
 
     A coordinate y in `[0, L]` with the part at p becomes `L y / (2 p)` below p and `L - L (L - y) / (2 (L - p))` above:
-    both ends stay and p moves to `L / 2`. The functions of a trunk do not move with the geometry, so without it many
-    functions are needed to describe a field whose steep places move; in moved coordinates few are enough. The trunk is then
-    evaluated for every sample, so a training step costs more: use fewer points per step.
+    both ends stay and p moves to `L / 2`. The functions of a trunk do not move with the geometry, so many of them are
+    needed for a field whose steep places move; in moved coordinates few are enough. The trunk is then evaluated for
+    every sample, so a training step costs more: use fewer points per step.
 
     Shapes: B batch, Q points of d coordinates.
 

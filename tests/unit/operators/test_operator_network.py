@@ -10,7 +10,16 @@ import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
 from tests.unit.operators.small_problems import CELLS, compiled, masked, masked_network, network, waves
-from tfmtl.operators import InverseScale, MLPBranch, MLPTrunk, OperatorNetwork, PODTrunk, RelativeL2, RelativeL2Loss
+from tfmtl.operators import (
+    InverseScale,
+    MLPBranch,
+    MLPTrunk,
+    OperatorNetwork,
+    PODTrunk,
+    RelativeL2,
+    RelativeL2Loss,
+    StretchedCoordinate,
+)
 
 TIMES_AXIS, SPACE_AXIS = np.linspace(0, 1, 4), np.arange(CELLS) / CELLS
 
@@ -267,3 +276,53 @@ def test_a_scale_that_does_not_fit_is_refused() -> None:
         masked_network(data, scale=InverseScale("missing"))
     with pytest.raises(ValueError, match=r"`scale` must be None with an initial condition"):
         network(waves(), scale=InverseScale("initial"))
+
+
+def moving_network(**options) -> OperatorNetwork:
+    """The rate of `waves` says where y = 1 / 2 is in the trunk's eyes."""
+    moving = StretchedCoordinate("coefficients", 0, 1, 1.0, (0.25, 0.75))
+    return network(waves(), hard=False, coordinates=moving, **options)
+
+
+def test_the_place_moves_to_the_middle_and_the_ends_stay() -> None:
+    places = np.array([[0.2], [0.5], [0.9]], np.float32)
+    y = np.array([0.0, 0.1, 0.2, 0.5, 0.9, 1.0], np.float32)
+    points = np.stack([np.full(6, 7.0, np.float32), 2.0 * y], axis=1)
+    moved = np.asarray(StretchedCoordinate("place", axis=1, length=2.0).moved(2.0 * places, points))
+    for place, own in zip(places[:, 0], moved, strict=True):
+        expected = np.interp(y, [0.0, place, 1.0], [0.0, 0.5, 1.0])
+        np.testing.assert_allclose(own[:, 1], 2.0 * expected, atol=1e-6)
+        np.testing.assert_array_equal(own[:, 0], points[:, 0])
+    entries = {"place": np.array([[0.0], [1.0], [9.0]], np.float32)}
+    coordinate = StretchedCoordinate("place", length=2.0, places=(0.5, 1.0))
+    np.testing.assert_allclose(coordinate.place(entries)[:, 0], [0.5, 1.0, 1.998])
+
+
+def test_a_moving_network_answers_as_its_trunk_does_at_moved_points(tmp_path: Path) -> None:
+    made = moving_network()
+    batch = features(waves())
+    answers = np.asarray(made(batch))
+    places = 0.25 + 0.5 * batch["coefficients"]
+    for row in range(len(answers)):
+        y = np.interp(batch["points"][:, 1], [0.0, places[row, 0], 1.0], [0.0, 0.5, 1.0])
+        functions = np.asarray(made.trunk(np.stack([batch["points"][:, 0], y], axis=1).astype(np.float32)))
+        codes = np.asarray(made.last(made.hidden(batch)[:, None]))[row, 0]
+        expected = made.mean + made.deviation * (functions @ codes / np.sqrt(6.0) + made.bias)
+        np.testing.assert_allclose(answers[row], expected, rtol=1e-4)
+    codes = made.encode(batch)
+    np.testing.assert_array_equal(made.query(codes, batch["points"]), answers)
+    each = np.repeat(batch["points"][None], len(answers), axis=0)
+    np.testing.assert_allclose(made.query(codes, each), answers, rtol=1e-6)
+    made.save(tmp_path / "moving.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "moving.keras")(batch), answers)
+
+
+def test_coordinates_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`coordinates.axis` must be below 2"):
+        network(waves(), hard=False, coordinates=StretchedCoordinate("coefficients", axis=2))
+    with pytest.raises(ValueError, match=r"`coordinates.input` must name a vector with an entry 3"):
+        network(waves(), hard=False, coordinates=StretchedCoordinate("coefficients", entry=3))
+    with pytest.raises(ValueError, match="`coordinates` must be None with an initial condition"):
+        network(waves(), coordinates=StretchedCoordinate("coefficients"))
+    with pytest.raises(ValueError, match="`places` must be two different numbers"):
+        StretchedCoordinate("coefficients", places=(0.5, 0.5))
