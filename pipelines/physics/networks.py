@@ -92,8 +92,8 @@ def plate_network(
         cells: three ints. Voxels.
         image: bool. Whether the branch sees the solid as an image, rather than two numbers. Defaults to `False`.
         use_mask: bool. Whether the answer is multiplied by the mask. Defaults to `True`.
-        moving: bool. Whether the trunk reads y in coordinates in which the row of holes lies in the middle; not with the
-            image, which has to say everything by itself. Defaults to `True`.
+        moving: bool. Whether the trunk reads y in coordinates in which the row of holes lies in the middle. Not done
+            with the image, which has to say everything by itself. Defaults to `True`.
     """
     ends = (float(plate.PLACES[0]), float(plate.PLACES[-1]))
     design = MLPBranch(["design"], (64, 64))
