@@ -15,7 +15,7 @@ from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
-from tfmtl.preprocessing.writing.events import Events, event_tensors
+from tfmtl.preprocessing.writing.events import Events, event_tensors, row_events
 from tfmtl.preprocessing.writing.example_writer import (
     PackedRows,
     bytes_column,
@@ -194,13 +194,15 @@ def _events(
     problem: Problem, table: pa.Table, encoded: dict[str, np.ndarray], examples: np.ndarray
 ) -> dict[str, Events]:
     """The events of every sequence and example."""
-    if not problem.sequences:
-        return {}
+    events = {each.name: row_events(problem, each, table, examples) for each in problem.sequences if each.lists}
+    if len(events) == len(problem.sequences):
+        return events
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
     times = table[columns.TIME].to_numpy()
     moments = distinct_times(table)[1] if columns.ORDER in table.column_names else times
-    events = {}
     for sequence in problem.sequences:
+        if sequence.name in events:
+            continue
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
         windows = event_windows(users, moments, is_event, examples, sequence.longest_window(problem))
         events[sequence.name] = Events(table, windows, times[windows.rows])
