@@ -60,5 +60,8 @@ def test_a_whole_run_on_two_replicas(output: Path) -> None:
     assert [set(record["cosines"]) for record in report["conflicts"]] == [
         {"click, buy", "click, watch", "buy, watch"}
     ] * 2
+    first, second = report["dropped"]
+    assert first != second, "replicas drop different ids of the same rows"
+    assert 1 in first and 1 in second
     assert_same_report(report["trained"], report["saved"])
     assert verify(report["version"]).largest <= 1e-5

@@ -27,7 +27,9 @@ def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
         dict: the running metrics, averaged over the replicas.
     """
     features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-    losses = BatchLosses(model, features, labels, weights)
+    if model.feature_dropout is not None:  # once a step, so that all passes of it read the same
+        features = model.feature_dropout(features, model.optimizer.iterations)
+    losses = BatchLosses(model, features, labels, weights, training=True)
     forward = ForwardPass(model, features, losses, model.compiles_with_xla)
     balancer, sharpness = model.balancing, model.sharpness
     if sharpness is None:
