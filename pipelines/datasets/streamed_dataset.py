@@ -11,8 +11,9 @@ import pyarrow.parquet as parquet
 from pipelines.datasets.dataset import problem_of
 from pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
-ROWS_A_FILE = 2_000_000  # several files, so that preprocessing reads them in parallel
+ROWS_PER_FILE = 2_000_000  # several files, so that preprocessing reads them in parallel
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,17 @@ class StreamedDataset:
         output = Path(output)
         if folder is None:
             raise FetchError(
-                f"datasets: '{self.name}' is not fetched by itself. {self.where} "
+                f"datasets: '{self.name}' cannot be downloaded automatically. {self.where} "
                 f"Put {' and '.join(self.patterns)} in a folder and give it with --folder."
             )
         files = {pattern: self._find(Path(folder), pattern) for pattern in self.patterns}
         output.mkdir(parents=True, exist_ok=True)
-        (output / "problem.yaml").unlink(missing_ok=True)  # until it is there again the folder is not complete
+        (output / PROBLEM_FILE).unlink(missing_ok=True)  # until it is there again the folder is not complete
         for old in output.glob("log-*.parquet"):
             old.unlink()
         with tempfile.TemporaryDirectory(prefix="scratch-", dir=output) as scratch:
             _write(output, self.to_batches(files, Path(scratch)))
-        self.problem.save(output / "problem.yaml")
+        self.problem.save(output / PROBLEM_FILE)
         return output
 
     def _find(self, folder: Path, pattern: str) -> list[Path]:
@@ -83,7 +84,7 @@ def _write(output: Path, batches: Iterator[pa.RecordBatch]) -> None:
                 writer = parquet.ParquetWriter(path, batch.schema, compression="zstd")
             writer.write_batch(batch)
             written += batch.num_rows
-            if written >= ROWS_A_FILE:
+            if written >= ROWS_PER_FILE:
                 writer.close()
                 writer, written, number = None, 0, number + 1
     finally:

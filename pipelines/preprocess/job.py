@@ -90,8 +90,7 @@ def preprocess(
             if kept is None:
                 raise
             raise InputError(f"{error} The rejected rows lie in '{kept}'.") from error
-        manifest: dict[str, Any] = folder.read_json("manifest.json")
-    return manifest
+        return folder.read_manifest()
 
 
 def _engine(
@@ -101,7 +100,7 @@ def _engine(
     if engine == "spark":
         if beam_options:
             raise ValueError(
-                f"preprocess: option '{beam_options[0]}' is none of tfmtl's and the engine is Spark, not Beam. "
+                f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is Spark, not Beam. "
                 "Spark's settings are written --conf name=value."
             )
         try:

@@ -27,7 +27,7 @@ class BaseClient(ABC):
         client_certificate: path of a PEM file or None. The certificate to show to a server that demands one, followed
             by those between it and an authority that the server trusts; it implies TLS. Defaults to None.
         client_key: path of a PEM file or None. The certificate's private key, without a password. Defaults to None.
-        token: str or None. Sent as `Authorization: Bearer <token>`; without TLS anybody on the way can read it.
+        token: str or None. Sent as `Authorization: Bearer <token>`; without TLS others on the network can read it.
             Defaults to None.
 
     Raises:

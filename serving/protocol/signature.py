@@ -15,7 +15,7 @@ from serving.protocol.tensor_proto import data_type_name, dtype_name
 from serving.serving_error import ServingError, invalid_argument, quote
 from tfmtl.schema.strict import JOINT
 
-# SavedModels list their own initialization among the signatures; nobody can call it.
+# SavedModels list their own initialization among the signatures; it cannot be called.
 LOADER_SIGNATURE = "__saved_model_init_op"
 DEFAULT_SIGNATURE = "serving_default"
 _LONGEST_TYPO = 200

@@ -229,7 +229,7 @@ class GrpcService:
                     f"A task's method_name must be {CLASSIFY!r} or {REGRESS!r}. Received: {quote(task.method_name)}."
                 )
             if task.model_spec.name != request.tasks[0].model_spec.name:
-                raise invalid_argument("All tasks of a MultiInferenceRequest must ask one model.")
+                raise invalid_argument("All tasks of a MultiInferenceRequest must name the same model.")
         # As TF Serving; each would compute all examples again.
         for name, count in Counter(task.model_spec.signature_name for task in request.tasks).items():
             if count > 1:

@@ -55,7 +55,7 @@ def unpack(body: bytes, encoding: str, most: int) -> bytes | None:
     if len(unpacked) > most:
         return None
     if not unpacker.eof:
-        raise invalid_argument("The body is not whole: its gzip stream does not end.")
+        raise invalid_argument("The body is incomplete: its gzip stream does not end.")
     if unpacker.unused_data:
         raise invalid_argument(f"The body goes on for {len(unpacker.unused_data)} bytes after its gzip stream.")
     return unpacked

@@ -14,7 +14,7 @@ from serving.serving_error import ServingError, quote
 
 logger = logging.getLogger(__name__)
 
-# Whoever restarts a server that does not answer has no token: neither the health service nor the paths a probe asks.
+# Health probes have no token, so neither the health service nor the probed paths need one.
 _OPEN_METHODS = "/grpc.health.v1.Health/"
 _OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz", "/v1/health"})
 RELOAD_METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
@@ -36,8 +36,8 @@ class Security:
             certificate (mutual TLS). Defaults to None, which asks clients for no certificate.
         token_file: Path or None. Its text is what clients have to send, as `authorization: Bearer <token>`, in
             everything but health checks. Defaults to None, no token.
-        allow_reload: bool. Whether HandleReloadConfigRequest exchanges the models, for whoever may ask for
-            predictions. A SavedModel reads and writes files when it is asked. Defaults to `False`.
+        allow_reload: bool. Whether HandleReloadConfigRequest changes the models, for every client that may ask for
+            predictions. A SavedModel can read and write files when it runs. Defaults to `False`.
         reload_token_file: Path or None. The token that HandleReloadConfigRequest needs in place of the other, which
             allows it. Defaults to None.
         reload_base: Path or None. The folder below which the models of such a request must lie. Defaults to None, the

@@ -172,7 +172,7 @@ def test_version() -> None:
         ),
         (
             ("preprocess", "log.csv", "-o", "x", "--seeed", "3"),
-            "option '--seeed' is none of tfmtl's and none of Beam's.",
+            "option '--seeed' is neither an option of tfmtl nor of Beam.",
         ),
         (("preprocess", "log.csv", "-o", "x", "--shard=3"), "Did you mean '--shards'?"),
         (("preprocess", "-o", "x", "--direct_num_workers=2"), "no input is given. Give files, patterns or folders."),
@@ -255,7 +255,7 @@ def test_predict_takes_the_requests_that_preprocessing_keeps(demo: tuple[Path, s
         assert nested.out == tfmtl("predict", output / "model", tmp_path / name).out
     (tmp_path / "cut.gz").write_bytes(gzip.compress(bare)[:-20])
     cut = tfmtl("predict", output / "model", tmp_path / "cut.gz")
-    assert cut.code == 2 and "is not whole gzip" in cut.err
+    assert cut.code == 2 and "is not a complete gzip file" in cut.err
 
 
 def test_first_line_finds_the_error_in_a_workers_traceback() -> None:

@@ -33,7 +33,7 @@ def test_lines_that_are_no_objects(tmp_path: Path) -> None:
     assert (rows, numbers, lines) == ({"a": [5, 6]}, [0, 7], 8)
     assert [(number, reason.split(": ")[0]) for number, reason in unreadable] == [
         (1, "is not JSON"), (2, "is not a JSON object"), (3, "column 'a' holds a record"),
-        (4, "is not JSON (a key stands twice)"), (5, "is longer than 2,097,152 bytes"), (6, "is not a JSON object"),
+        (4, "is not JSON (a key occurs twice)"), (5, "is longer than 2,097,152 bytes"), (6, "is not a JSON object"),
     ]  # fmt: skip
     assert all(len(reason) < 300 for _, reason in unreadable)
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.core.checksum import file_checksum
-from tfmtl.data.data_error import DataError
+from tfmtl.folders import DataError
 
 _AGAIN = "Run the preprocessing again."
 
@@ -20,7 +20,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
     Args:
         folder: the prepared folder.
-        manifest: what its `manifest.json` says.
+        manifest: what its manifest says.
     """
     checksums = manifest.get("checksums", {})
     for name in {**manifest["files"], **checksums}:
@@ -35,7 +35,9 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise DataError(f"PreparedData: '{file}' must have {facts['bytes']} bytes but {found}. {_AGAIN}")
     for name, checksum in checksums.items():  # records are checked as they are read
         if name not in manifest["files"] and _is_damaged(folder / name, checksum):
-            raise DataError(f"PreparedData: '{folder / name}' is damaged: it is not what was written. {_AGAIN}")
+            raise DataError(
+                f"PreparedData: '{folder / name}' is damaged: its content has changed since it was written. {_AGAIN}"
+            )
 
 
 @contextmanager

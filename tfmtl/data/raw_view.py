@@ -15,7 +15,8 @@ def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[
     for sequence in problem.sequences:
         if sequence.name in sources:
             window = _Window(problem, sequence, raw)
-            times[sequence.name] = window.read(raw[sequence.time_key])
+            if sequence.has_times:
+                times[sequence.name] = window.read(raw[sequence.time_key])
             present[sequence.name] = window.present
             of_events = {name: raw[sequence.column_key(name)] for name in sequence.columns if name in sources}
             of_events = {name: values for name, values in of_events.items() if values.shape.rank == 2}

@@ -20,7 +20,7 @@ from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
 from tfmtl.tasks.signature import Signature
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 SERVE = "serving_default"

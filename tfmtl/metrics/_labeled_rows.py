@@ -149,7 +149,7 @@ def _read_rows(
 
 
 def labeled_rows(owner: str, labels: Floats, predictions: Floats, weights: ArrayLike | None) -> LabeledRows:
-    """The rows whose label is there, of columns of one length; raises where a weight of theirs is none."""
+    """The rows that have a label; raises if the columns differ in length or a weight is missing or negative."""
     present = ~np.isnan(labels)
     rows = LabeledRows(present, labels[present], predictions[present])
     if weights is None:

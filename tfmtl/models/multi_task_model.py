@@ -21,8 +21,8 @@ from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.distributed_model import DistributedModel
 from tfmtl.models.split_optimizer import split_optimizer
-from tfmtl.models.steps.decomposed_gradients import flat_balancer
-from tfmtl.models.steps.representation_gradients import check_place
+from tfmtl.models.steps.flat_gradients import flat_balancer
+from tfmtl.models.steps.task_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.trainable_network import BALANCE_PLACES, TrainableNetwork
 from tfmtl.schema import ModelInputs

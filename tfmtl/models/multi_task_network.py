@@ -138,7 +138,7 @@ class MultiTaskNetwork(keras.Model):
             if not layer.built:  # a deserialized layer has already built itself
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        # Heads read by position: of too many representations the last would be left out without a word.
+        # Heads read by position: if there were too many representations, the last would be ignored silently.
         advice = "Give the sharing layer as many tasks as the problem has."
         check_axis(type(self).__name__, "sharing", shape, 1, (len(self.heads),), advice)
         for head in self.heads.values():

@@ -53,7 +53,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
             `gradient_accumulation_steps`, `loss_scale_factor`).
 
     Raises:
-        TypeError: If a number is none, or an argument is unknown.
+        TypeError: If an argument is unknown, or not a number where one is needed.
         ValueError: If a number is out of range, a refused argument is given, or more than one kind of clipping; in
             the first step, if a table has a constraint.
     """

@@ -26,7 +26,7 @@ from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, 
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
-from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
+from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics, read_statistics, reused_facts
 from tfmtl.preprocessing.fitting.value_warnings import value_warnings
 from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.reading.noticed import Noticed
@@ -279,7 +279,7 @@ class Plan:
         )
         if self.transform_from is not None:
             taken = read_statistics(self.problem, self.transform_from)
-            manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
+            manifest["transform_from"] = reused_facts(self.transform_from, taken, statistics)
         manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
         manifest["warnings"] += self.warnings
         check_examples(manifest, self.directory)

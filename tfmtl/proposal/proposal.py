@@ -21,7 +21,7 @@ from tfmtl.schema.strict import is_name
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
-_ROWS_A_USER = 5  # from which a user's own embedding can be learnt
+_ROWS_A_USER = 5  # from which a user's own embedding can be learned
 _FEWEST_POSITIVE = 10
 _HISTORY = 50
 _OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after the example"
@@ -118,7 +118,7 @@ def propose(
     taken = {*labels, *(name for name in keys if name and name != user)}
     _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
-        raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
+        raise ValueError(f"schema infer: no column is left as a feature. Not used: {proposal.left_out}.")
     if user and time and item:
         _guess_sequences(proposal, profiles, names[item])
     elif not (user and time):

@@ -107,7 +107,7 @@ class Problem:
     def needs_time(self) -> bool:
         """Whether a request must contain its time."""
         gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
-        return gaps or any(feature.needs_time for feature in self.features)
+        return gaps or any(feature.needs_time(self) for feature in self.features)
 
     @property
     def inputs(self) -> tuple[RequestInput, ...]:
@@ -142,7 +142,7 @@ class Problem:
     def what_differs(self, other: "Problem") -> list[str]:
         """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
-        These only say which rows are learnt from and how they are written, and may be others for another day's log.
+        These only say which rows are learned from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]

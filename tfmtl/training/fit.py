@@ -17,12 +17,12 @@ from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.schema import Problem
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.make_optimizers import make_optimizers, without_decay
+from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.relative_loss import (
     RELATIVE_LOSS,
@@ -60,27 +60,27 @@ def fit(
     `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, warnings, versions,
     timing). Without validation examples the last epoch counts as the best.
 
-    A run that was killed at whatever moment goes on where it stopped when it is called again with the same options and
-    data, and ends with the same bits as one that never stopped. Its state lies in `unfinished_<digest>/` meanwhile. A
-    finished run is not repeated: its model is loaded. With other options or data training starts anew, and the
-    older state is removed at the first checkpoint. What happens is printed, unless `verbose` is 0.
+    A killed run resumes when it is called again with the same options and data, and ends with the same bits as a run
+    that was never killed. Until then its state is in `unfinished_<digest>/`. A finished run is not repeated: its model
+    is loaded. With other options or data training starts again, and the older state is removed at the first
+    checkpoint. All this is printed, unless `verbose` is 0.
 
     Warns of features that alone tell a label, and of tasks without any.
 
     With strategy `"multi_worker"` every worker calls this with the same arguments and returns the same model; the
-    chief alone writes to its `output`, others to a folder that goes when they end. With `"parameter_server"` it does
-    not return but on the chief. With either there is a checkpoint at the end of every epoch and none between. A run
-    that was killed goes on from there when all processes are started again: with `"multi_worker"` to the same bits,
-    and only if all workers see `output`; with `"parameter_server"`, whose steps have no fixed order, to others.
+    chief alone writes to its `output`, others to a temporary folder. With `"parameter_server"` it returns only on the
+    chief. With either strategy there are checkpoints only at the end of each epoch. A killed run resumes there when all
+    processes are started again: with `"multi_worker"` it ends with the same bits, if all workers see `output`; with
+    `"parameter_server"`, whose steps have no fixed order, it ends with other bits.
 
     Args:
         data: `PreparedData`.
         output: folder, created if needed.
         options: `TrainOptions`. Defaults to their defaults.
         callbacks: further Keras callbacks. One with `get_state()` (plain values, as JSON holds them) and
-            `set_state(state)` takes part in going on; others start anew.
+            `set_state(state)` resumes, too; others start again.
         verbose: as in `keras.Model.fit`.
-        fresh: bool. Whether to train from the start whatever the folder holds. Defaults to `False`.
+        fresh: bool. Train from the start, even if the folder has this run already. Defaults to `False`.
 
     Raises:
         ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
@@ -116,7 +116,7 @@ def _fit(
     resumes = bool(progress.epoch or progress.step)
     is_finished = folder.is_finished() and not resumes and not fresh
     if not all_say(strategy, -1 if is_finished else progress.epoch):
-        _say(verbose, f"Trains anew: a worker does not see the state in '{folder.path}'. Give a folder that all see.")
+        _say(verbose, f"Starting again: a worker cannot read the state in '{folder.path}'. Use a shared folder.")
         fresh, progress, resumes, is_finished = True, Progress(), False, False
     if is_finished:
         folder.drop_unfinished()  # it may have been killed after its last file and before this
@@ -150,15 +150,15 @@ def _fit(
     if is_chief(strategy):  # no other's warnings and record are kept
         leaks = find_label_leaks(data)
         _warn(data, leaks)
-    if resumes and not fits(folder.state, model):
+    if resumes and not fits(folder.own.state, model):
         progress, resumes = Progress(), False
-        _say(verbose, "Trains anew: the unfinished run in this folder was of a model with other weights.")
+        _say(verbose, "Starting again: the unfinished run in this folder was of a model with other weights.")
     elif resumes:
-        restore_state(folder.state, model)
+        restore_state(folder.own.state, model)
         epoch, step = rounds.place(progress.epoch, progress.step)
         _say(verbose, f"Resumed at epoch {epoch + 1}, step {step} of {rounds.steps}.")
     elif not fresh and folder.what_changed():
-        _say(verbose, f"Trains anew, because of changes: {folder.what_changed()}.")
+        _say(verbose, f"Starting again, because of changes: {folder.what_changed()}.")
     if not resumes:
         folder.start_anew()
         if options.init_from is not None:
@@ -187,9 +187,9 @@ def _fit(
     if not monitor:
         if average:
             average.swap()
-        save_model(model, folder.best)
-    if finish_heads(model, data, folder.best):
-        save_model(model, folder.best)
+        save_model(model, folder.own.best)
+    if finish_heads(model, data, folder.own.best):
+        save_model(model, folder.own.best)
     folder.finish(_record(model, data, options, monitor, progress, leaks, rounds, constants))
     _say(verbose, _what_is_kept(data.problem, monitor, progress.history, rounds))
     _say(verbose, _what_is_worse(data.problem, monitor, progress.history, constants))
@@ -233,7 +233,7 @@ def _warn(data: PreparedData, leaks: Sequence[LabelLeak]) -> None:
         warnings.warn(f"fit: {leak}", stacklevel=3)
     for task in data.inputs.task_names:
         if not data.num_labels("train", task):
-            text = f"fit: task '{task}' has no label in the training split: nothing is learnt about it."
+            text = f"fit: task '{task}' has no label in the training split: nothing is learned about it."
             warnings.warn(text, stacklevel=3)
 
 
@@ -294,7 +294,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.best, monitor, _direction(data.problem, monitor), options.patience))
+        own.append(KeepBest(folder.own.best, monitor, _direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     return own

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.training.faults import weight_faults
+from tfmtl.training.non_finite import weight_faults
 from tfmtl.training.training_error import TrainingError, written
 
 _SIGNS = {"max": 1.0, "min": -1.0}

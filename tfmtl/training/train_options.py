@@ -27,7 +27,7 @@ OPTIMIZERS = ("adam", "adam_adagrad", "adam_row_wise_adagrad", "adagrad", "sgd")
 """Names that `optimizer` takes."""
 
 _ONE_MACHINE = ("one_device", "mirrored")
-_NO_SAY = ("checkpoint_every", "memory_check", "monitor_conflicts")
+_WITHOUT_EFFECT = ("checkpoint_every", "memory_check", "monitor_conflicts")
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,7 @@ class TrainOptions:
 
     def what_decides(self) -> dict[str, Any]:
         """The options that influence the result."""
-        return {name: value for name, value in self.to_dict().items() if name not in _NO_SAY}
+        return {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
 
     def _check_balancing(self) -> None:
         if self.balancing is not None:

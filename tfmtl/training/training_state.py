@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.training.faults import not_finite
+from tfmtl.training.non_finite import not_finite
 from tfmtl.training.progress import Progress
 from tfmtl.training.training_error import TrainingError, written
 

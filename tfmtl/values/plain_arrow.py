@@ -29,6 +29,11 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
             return kind
 
 
+def is_coded(kind: pa.DataType) -> bool:
+    """Whether values are numbers that stand for those of a dictionary."""
+    return bool(pa.types.is_dictionary(kind))
+
+
 def is_list(kind: pa.DataType) -> bool:
     """Whether a row holds several values."""
     return bool(
@@ -53,9 +58,12 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch whose columns `plain` has made."""
-    columns = [plain(column) for column in batch.columns]
+def plain_batch(batch: pa.RecordBatch, keep_coded: bool = False) -> pa.RecordBatch:
+    """A batch whose columns `plain` has made; with `keep_coded`, texts that a dictionary holds stay in it."""
+    columns = [
+        column if keep_coded and is_coded(column.type) and is_text(column.type.value_type) else plain(column)
+        for column in batch.columns
+    ]
     if all(new is old for new, old in zip(columns, batch.columns, strict=True)):
         return batch
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

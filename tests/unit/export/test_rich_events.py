@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -15,7 +16,7 @@ from serving.rest_client import RestClient
 from serving.server.batching_options import BatchingOptions
 from tests.support.layer_checks import randomize_weights
 from tests.support.rich_events import rich_problem
-from tests.support.tiny_problem import prepare, tiny_model, whole_split
+from tests.support.tiny_problem import prepare, tiny_log, tiny_model, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.data.feature_profile import FeatureProfile
@@ -23,6 +24,7 @@ from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.report import data_report
+from tfmtl.schema import HistoryFeature, Keys, MatchFeature, SequenceFeature
 from tfmtl.training.label_leaks import find_label_leaks
 
 
@@ -174,3 +176,30 @@ def test_a_tower_reads_them(data: PreparedData) -> None:
             {**features, key: features[key][:, :, ::-1] * 0 + 2 if key == "clicked__tags" else features[key] + 1.0}
         )
         assert np.any(moved.numpy()[has_event] != plain[has_event]), key
+
+
+def test_a_model_of_rows_own_lists_is_served_like_any_other(tmp_path: Path) -> None:
+    """Without times and users: histories of one list column, counted and matched."""
+    log = tiny_log().to_pylist()
+    read = [[f"i{(n + k) % 30}" for k in range(n % 9)] for n in range(len(log))]
+    paid = [[None if k == 2 else 1.5 * k for k in range(n % 9)] for n in range(len(log))]
+    rows = pa.Table.from_pylist([{**row, "read": read[n], "paid": paid[n]} for n, row in enumerate(log)])
+    own = SequenceFeature("read", ("item", "cost"), max_length=4, source="row", lists=("read", "paid"))
+    features = (*rich_problem().features[:-2], HistoryFeature("read", mean=("cost",)), MatchFeature("read", ("item",)))
+    problem = rich_problem(keys=Keys(time="time"), features=features, sequences=(own,))
+    data = prepare(tmp_path, problem, log=rows)
+    model = tiny_model(data.inputs, "dtrn", pooling="target")
+    randomize_weights(model)
+    for weight in model.trainable_weights:
+        weight.assign(0.3 * weight)
+    version = export(model, data, tmp_path / "export")
+    assert max(replay(version).differences.values()) < 1e-5
+    golden = [request["features"] for request in data.requests()]
+    assert max(len(each["read__item"]) for each in golden) == 8  # more than the network reads: it is counted
+    assert set(golden[0]) == {each.key for each in problem.inputs} and "time" not in golden[0]
+    serve = tf.saved_model.load(str(version)).signatures["serving_default"]
+    request = next(each for each in golden if len(each["read__item"]) > 2)
+    matched = {**request, "item": request["read__item"][-1]}
+    other = {**matched, "read__item": [*request["read__item"][:-1], "i999"]}
+    signature = serve.structured_input_signature[1]
+    assert serve(**to_tensors([matched], signature))["click"] != serve(**to_tensors([other], signature))["click"]

@@ -94,7 +94,9 @@ if __name__ == "__main__":
         chosen = get_strategy(strategy)
         plain = train(prepared, chosen, "mmoe")
         # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
-        gates, chain = (train(prepared, chosen, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
+        gates, chain = (
+            train(prepared, chosen, preset, f"{preset}: ", all_weighted=True) for preset in ("dephn", "aitm")
+        )
         np.savez(
             output / f"{strategy}.npz",
             **plain,

@@ -153,7 +153,7 @@ class SurvivalHead(keras.layers.Layer):
         """
         exact = self.log_survival(raw)
         before = ops.concatenate([ops.zeros_like(exact[:, :1]), exact[:, :-1]], axis=1)
-        logs = ops.maximum(exact, _LEAST_LOG)  # e^-80: below it float32 knows no number
+        logs = ops.maximum(exact, _LEAST_LOG)  # e^-80: smaller numbers underflow in float32
         whole = ops.ones_like(logs[:, :1]) * self.edges[-1]
         answers = {
             "": lifetime_until(ops, logs, self.edges, whole, self.interpolation)[:, 0],

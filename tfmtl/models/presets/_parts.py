@@ -5,12 +5,12 @@ from typing import Any
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
-from tfmtl.layers.own_layers import make_own
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.user_layers import make_user_layer
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.schema import ModelInputs
 
@@ -53,7 +53,7 @@ def sharing_layer(
     if sharing == "ple":
         half = max(1, num_experts // 2)
         return PLE(num_tasks, 1, half, half, hidden_units, dropout=dropout)
-    own: SharingLayer = make_own(
+    own: SharingLayer = make_user_layer(
         owner,
         "sharing",
         sharing,
@@ -69,5 +69,5 @@ def bottom_layer(owner: str, bottom: str, num_tasks: int, pooling: str, dropout:
     """The bottom of a name; a user's class gets those of these arguments that its constructor has."""
     if bottom == "concatenation":
         return ConcatenationBottom(pooling)
-    own: BottomLayer = make_own(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
+    own: BottomLayer = make_user_layer(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
     return own

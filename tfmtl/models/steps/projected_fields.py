@@ -117,7 +117,7 @@ class ProjectedFields:
         return tf.gather(ids, np.flatnonzero(~self._taken), axis=1)
 
     def with_zeros(self, vectors: Tensor) -> Tensor:
-        """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which nobody reads."""
+        """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which are not read."""
         batch = tf.shape(vectors)[0]
         parts, position = [], 0
         for is_taken, columns in _runs(self._taken):

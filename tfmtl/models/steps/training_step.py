@@ -7,14 +7,12 @@ import tensorflow as tf
 
 from tfmtl.core.replicas import mean_over_replicas, sum_over_replicas
 from tfmtl.core.types import Tensor
+from tfmtl.metrics.histogram_auc import rough_auc
 from tfmtl.models.batch_losses import BatchLosses
-from tfmtl.models.steps.decomposed_gradients import decomposed_gradients
-from tfmtl.models.steps.flat_gradients import flat_gradients
+from tfmtl.models.steps.flat_gradients import decomposed_gradients, flat_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass
-from tfmtl.models.steps.representation_gradients import representation_gradients
-from tfmtl.models.steps.step_gradients import StepGradients
-from tfmtl.models.steps.summed_gradients import summed_gradients
-from tfmtl.models.steps.task_gradients import task_gradients
+from tfmtl.models.steps.step_gradients import StepGradients, summed_gradients
+from tfmtl.models.steps.task_gradients import representation_gradients, task_gradients
 from tfmtl.models.trainable_network import TrainableNetwork
 
 
@@ -41,11 +39,13 @@ def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
     else:
         gradients = flat_gradients(forward, sharpness, balancer, _gradients)
     _apply(forward, gradients)
-    losses.record(gradients.raw, gradients.loss, gradients.means)
+    with rough_auc():
+        losses.record(gradients.raw, gradients.loss, gradients.means)
     if balancer is not None and balancer.uses_next_losses:
         after = forward.run(forward.vectors()).contributions
         balancer.update(*tf.unstack(sum_over_replicas(tf.stack([gradients.contributions, after]))))
-    return mean_over_replicas(model.get_metrics_result())
+    with rough_auc():
+        return mean_over_replicas(model.get_metrics_result())
 
 
 def _gradients(forward: ForwardPass) -> StepGradients:

@@ -118,7 +118,7 @@ class _DoubledKey(ValueError):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _DoubledKey("a key stands twice")
+        raise _DoubledKey("a key occurs twice")
     return found
 
 

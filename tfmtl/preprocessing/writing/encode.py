@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
-from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
-from tfmtl.preprocessing.writing.events import Events, event_tensors
+from tfmtl.preprocessing.writing.events import Events, event_tensors, row_events
 from tfmtl.preprocessing.writing.example_writer import (
     PackedRows,
     bytes_column,
@@ -194,13 +194,15 @@ def _events(
     problem: Problem, table: pa.Table, encoded: dict[str, np.ndarray], examples: np.ndarray
 ) -> dict[str, Events]:
     """The events of every sequence and example."""
-    if not problem.sequences:
-        return {}
+    events = {each.name: row_events(problem, each, table, examples) for each in problem.sequences if each.lists}
+    if len(events) == len(problem.sequences):
+        return events
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    moments = moments_in_order(table)[1]
     times = table[columns.TIME].to_numpy()
-    events = {}
+    moments = distinct_times(table)[1] if columns.ORDER in table.column_names else times
     for sequence in problem.sequences:
+        if sequence.name in events:
+            continue
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
         windows = event_windows(users, moments, is_event, examples, sequence.longest_window(problem))
         events[sequence.name] = Events(table, windows, times[windows.rows])
@@ -211,8 +213,8 @@ def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
-    files, rows_of_each = np.unique(table[columns.FILE].to_numpy(), return_counts=True)
-    counts |= {f"file/{file}": count for file, count in zip(files.tolist(), rows_of_each.tolist(), strict=True)}
+    rows_of_each = np.bincount(table[columns.FILE].to_numpy())
+    counts |= {f"file/{file}": int(rows_of_each[file]) for file in np.flatnonzero(rows_of_each).tolist()}
     if problem.keys.time is not None:
         times = table[columns.TIME].to_numpy()[examples]
         counts |= count_days(times, splits, problem.keys.ticks_per_second)

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
 from tfmtl.preprocessing.writing.sequences import Windows
-from tfmtl.schema import FeatureRecord, Problem, RequestInput
+from tfmtl.schema import FeatureRecord, Problem, RequestInput, SequenceFeature
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,20 @@ class Events:
         """What a request says of an event."""
         value = self.table[given.key][int(self.windows.rows[event])].as_py()
         return given.missing if value is None else value
+
+
+def row_events(problem: Problem, sequence: SequenceFeature, table: pa.Table, examples: np.ndarray) -> Events:
+    """The events that stand in the examples' own lists, one after another; `sequence` is of source `"row"`."""
+    inputs = [given for column in sequence.columns for given in problem.feature(column).inputs()]
+    rows = pa.array(examples)
+    lists = {each.key: table[sequence.column_key(each.key)].combine_chunks().take(rows) for each in inputs}
+    ends = np.cumsum(pc.list_value_length(lists[inputs[0].key]).to_numpy(zero_copy_only=False), dtype=np.int64)
+    starts = np.concatenate([[0], ends])[: len(examples)]
+    times = None
+    if sequence.has_times:
+        times = pc.list_flatten(table[sequence.time_key].combine_chunks().take(rows)).to_numpy()
+    own = pa.table({key: pc.list_flatten(values) for key, values in lists.items()})
+    return Events(own, Windows(np.arange(own.num_rows), starts, ends), times)
 
 
 def event_tensors(

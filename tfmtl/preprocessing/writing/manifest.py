@@ -11,8 +11,6 @@ from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
 from tfmtl.tasks import behavior_of
 
-FORMAT = 1
-
 
 def build_manifest(
     problem: Problem,
@@ -50,14 +48,13 @@ def build_manifest(
     ]
     if rows_in != written + totals["history_only"] + rejected.total() or lost:
         raise RuntimeError(
-            f"preprocess: rows were lost. In: {rows_in}, written: {written}, history only: "
-            f"{totals['history_only']}, rejected: {rejected.total()}. Files that do not add up: {shown(lost)}. "
+            f"preprocess: rows were lost. Read: {rows_in}, written: {written}, history only: "
+            f"{totals['history_only']}, rejected: {rejected.total()}. Files whose counts differ: {shown(lost)}. "
             "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
     facts, doubts = _fitted_labels(problem, statistics)
     return {
-        "format": FORMAT,
         "problem": problem.name,
         "fingerprint": problem.fingerprint,
         "seed": seed,

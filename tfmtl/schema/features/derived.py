@@ -18,6 +18,11 @@ def check_derived_name(feature: FeatureRecord) -> None:
     check_name(type(feature).__name__, "name", feature.name)
 
 
+def has_times(problem: Problem, sequence: str) -> bool:
+    """Whether it is known when the events of a sequence were; a name that is none is refused elsewhere."""
+    return all(each.has_times for each in problem.sequences if each.name == sequence)
+
+
 def sequence_of(feature: FeatureRecord, problem: Problem, argument: str, name: str) -> SequenceFeature:
     """The sequence that a derived feature names; raises `ProblemError` where there is none."""
     known = {sequence.name: sequence for sequence in problem.sequences}

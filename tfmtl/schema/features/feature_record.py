@@ -37,8 +37,7 @@ class FeatureRecord(ABC):
         """The sequences and features that it is derived from."""
         return ()
 
-    @property
-    def needs_time(self) -> bool:
+    def needs_time(self, problem: Problem) -> bool:
         """Whether a request must contain its time."""
         return False
 

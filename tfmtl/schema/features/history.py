@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.fixed_scales import twice
 from tfmtl.schema.forms import EncodedTensor
@@ -26,8 +26,8 @@ class HistoryFeature(FeatureRecord):
 
     Its fields are `<name>_count`, `<name>_newest` and `<name>_oldest` (seconds since that event), `<name>_last_hour`,
     `<name>_last_day`, `<name>_last_week` (events in that time); for every column of `mean` also `<name>_mean_<column>`,
-    `_sum_`, `_least_` and `_most_`; with `share_of` also `<name>_share`. "None yet" is a value of its own. What they
-    see is bounded by the sequence's `count_length`.
+    `_sum_`, `_least_` and `_most_`; with `share_of` also `<name>_share`. Of a sequence without times those are left
+    out that need them. "None yet" is a value of its own. What they see is bounded by the sequence's `count_length`.
 
     Args:
         of: str. The sequence.
@@ -60,18 +60,19 @@ class HistoryFeature(FeatureRecord):
     def sources(self) -> tuple[str, ...]:
         return (self.of, *([self.share_of] if self.share_of else []), *self.mean)
 
-    @property
-    def needs_time(self) -> bool:
-        return True
+    def needs_time(self, problem: Problem) -> bool:
+        return has_times(problem, self.of)
 
-    def scales(self) -> dict[str, str]:
+    def scales(self, problem: Problem) -> dict[str, str]:
         """Field -> the scale of its number."""
-        found = {f"{self.name}_{part}": "count" for part in _COUNTS}
+        found = {f"{self.name}_{part}": "count" for part in (_COUNTS if has_times(problem, self.of) else _COUNTS[:1])}
         found |= {f"{self.name}_{statistic}_{column}": "signed" for column in self.mean for statistic in STATISTICS}
         return found | ({f"{self.name}_share": "share"} if self.share_of else {})
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
-        return tuple(each for field, scale in self.scales().items() for each in twice(field, scale, self.dim, "user"))
+        return tuple(
+            each for field, scale in self.scales(problem).items() for each in twice(field, scale, self.dim, "user")
+        )
 
     def check(self, problem: Problem) -> None:
         sequence = sequence_of(self, problem, "of", self.of)
@@ -82,6 +83,6 @@ class HistoryFeature(FeatureRecord):
         for column in self.mean:
             if column not in numbers:
                 raise ProblemError(
-                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is no numeric column of "
+                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is not a numeric column of "
                     f"sequence '{self.of}'. It has: {numbers}.{did_you_mean(column, numbers)}"
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.fixed_scales import twice
 from tfmtl.schema.forms import EncodedTensor
@@ -23,8 +23,8 @@ class MatchFeature(FeatureRecord):
     """The events of a sequence that have the request's own value in a column, computed from the request itself.
 
     For every column of `on` the fields `<name>_<column>_count`, `_share` (of all events) and `_newest` (seconds since
-    the newest such event). Values are compared as they came, rare ones too. On a column of the item they are computed
-    for every candidate. What they see is bounded by the sequence's `count_length`.
+    the newest such event; not of a sequence without times). Values are compared as they came, rare ones too. On a
+    column of the item they are computed for every candidate. What they see is bounded by the sequence's `count_length`.
 
     Args:
         of: str. The sequence.
@@ -58,9 +58,8 @@ class MatchFeature(FeatureRecord):
     def sources(self) -> tuple[str, ...]:
         return (self.of, *self.on)
 
-    @property
-    def needs_time(self) -> bool:
-        return True
+    def needs_time(self, problem: Problem) -> bool:
+        return has_times(problem, self.of)
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         sides = {
@@ -70,6 +69,7 @@ class MatchFeature(FeatureRecord):
             each
             for column in self.on
             for part, scale in SCALES.items()
+            if part != "newest" or has_times(problem, self.of)
             for each in twice(f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"))
         )
 

@@ -63,8 +63,7 @@ class TimePartFeature(FeatureRecord):
     def columns(self) -> tuple[str, ...]:
         return ()
 
-    @property
-    def needs_time(self) -> bool:
+    def needs_time(self, problem: Problem) -> bool:
         return True
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
