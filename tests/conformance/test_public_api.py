@@ -262,6 +262,7 @@ PUBLIC = {
         "QuantileTask",
         "ZeroInflatedTask",
         "TimePartFeature",
+        "VectorFeature",
         "View",
         "register_feature",
         "SurvivalTask",
