@@ -46,7 +46,13 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
-    "tfmtl.testing": {"check_balancer", "check_bottom_layer", "check_sharing_layer", "check_task_kind"},
+    "tfmtl.testing": {
+        "check_balancer",
+        "check_bottom_layer",
+        "check_feature_kind",
+        "check_sharing_layer",
+        "check_task_kind",
+    },
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {
@@ -55,6 +61,8 @@ PUBLIC = {
         "CrossExpert",
         "FieldInteractionExpert",
         "GeneratedFactors",
+        "STEM",
+        "STEMBottom",
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",
@@ -105,6 +113,7 @@ PUBLIC = {
     },
     "tfmtl.losses": {
         "behavioral_expectation",
+        "inverse_propensity_loss",
         "masked_binary_cross_entropy",
         "masked_cumulative_logit_loss",
         "masked_pinball_loss",
