@@ -27,8 +27,8 @@ MODULES = {
     "tfmtl.metrics.masked_mean": "MaskedMean",
     "tfmtl.metrics.masked_rmse": "MaskedRMSE",
     "tfmtl.operators": """
-    ConvBranch HyperBranch MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk PeriodicInitialCondition
-    PeriodicTrunk RelativeL2 RelativeL2Loss Standardize
+    ConvBranch HyperBranch InverseScale MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk
+    PeriodicInitialCondition PeriodicTrunk RelativeL2 RelativeL2Loss Standardize StretchedCoordinate
     """,
 }
 """Subpackage -> the classes that it registers."""
