@@ -1,4 +1,4 @@
-"""News impressions in the form of MIND (Microsoft News): lists of articles as shown, with the reader's history as logged.
+"""News impressions in the form of MIND (Microsoft News): lists as shown, with the reader's history as logged.
 
 A row is a candidate of a list; `impression_id` is the list. Its history stands in the row itself (`history`, article
 ids, oldest first, without times), as the publisher gives it: the log has no other row of most readers.
