@@ -29,7 +29,8 @@ from serving.server.rest_service import RestService
 from serving.server.security import Security
 from serving.server.server_metrics import ServerMetrics
 from serving.server.shortages import ShortageHandler, warn_of_few_files
-from serving.version_folders import find_versions
+from tfmtl.folders import ExportedVersion
+from tfmtl.folders.version_folders import find_versions
 
 logger = logging.getLogger(__name__)
 
@@ -323,11 +324,11 @@ async def _drain(drains: list[_Drain]) -> None:
 def _check_base_dir(base_dir: Path) -> None:
     if not base_dir.is_dir():
         problem, advice = "is not a directory", "Export a model first."
-    elif (base_dir / "saved_model.pb").is_file():
+    elif ExportedVersion(base_dir).is_there:
         problem, advice = "is itself one version", "Give the directory above it, and name this one by a number."
     elif not find_versions(base_dir):
         names = sorted(path.name for path in base_dir.iterdir())
-        problem, advice = f"holds no version (it holds {names})", "Export a model there, such as 1/saved_model.pb."
+        problem, advice = f"holds no version (it holds {names})", "Export a model there, such as into 1/."
     else:
         return
     raise ValueError(

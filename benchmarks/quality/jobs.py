@@ -14,6 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from tfmtl.folders import TrainedRun
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -149,7 +151,7 @@ def _run(job: Job) -> dict[str, Any]:
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: job.learning_rate * job.decay**epoch)
     with TemporaryDirectory() as folder:
         model = fit(data, folder, choices, [] if job.decay == 1.0 else [schedule], verbose=0)
-        run = json.loads((Path(folder) / "run.json").read_text())
+        run = TrainedRun(folder).read_record("benchmarks")
     record = {
         "key": job.key,
         "data": Path(job.data).name,

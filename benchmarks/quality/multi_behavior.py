@@ -15,6 +15,7 @@ import typer
 from benchmarks.quality.experiment import default_parameters, measure, results_folder, write_text
 from benchmarks.quality.jobs import Variant
 from benchmarks.quality.tables import quality_table
+from tfmtl.folders import PreparedFolder
 
 BASELINES = (
     Variant("single task", "single_task"),
@@ -83,7 +84,7 @@ def problem_name(data: Path) -> str:
     """The problem's name."""
     from tfmtl.schema import Problem
 
-    return str(Problem.load(data / "transform" / "problem.yaml").name)
+    return str(Problem.load(PreparedFolder(data).fitted.problem).name)
 
 
 if __name__ == "__main__":

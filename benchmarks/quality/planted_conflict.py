@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.planted_conflict
 
-For every conflict (correlation of the tasks' weights) and seed a world is drawn, preprocessed and learnt by every
+For every conflict (correlation of the tasks' weights) and seed a world is drawn, preprocessed and learned by every
 model; the seed is that of the world and of the training. Writes a table, a figure and all numbers to docs/results.
 """
 
@@ -16,6 +16,7 @@ import typer
 from benchmarks.quality.experiment import WORK, results_folder, write_text
 from benchmarks.quality.jobs import Job, Variant, run_jobs
 from benchmarks.quality.planted_tables import figure, gap_tables
+from tfmtl.folders import PreparedFolder
 
 VARIANTS = (
     Variant("single task", "single_task"),
@@ -75,7 +76,7 @@ def _world(seed: int, conflict: float, divergence: float, num_users: int) -> tup
 
     folder = WORK / f"planted_{seed}_{conflict:g}_{divergence:g}_{num_users}"
     log = planted_log(seed, conflict, divergence, num_users=num_users)
-    if not (folder / "manifest.json").is_file():
+    if not PreparedFolder(folder).is_complete:
         folder.parent.mkdir(parents=True, exist_ok=True)
         source = folder.with_suffix(".parquet")
         parquet.write_table(log, source)

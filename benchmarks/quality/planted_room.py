@@ -20,6 +20,7 @@ from benchmarks.quality.experiment import WORK, results_folder, write_text
 from benchmarks.quality.jobs import Job, Variant, run_jobs
 from benchmarks.quality.planted_counts import counted_auc
 from benchmarks.quality.planted_tables import figure, gap_tables
+from tfmtl.folders import PreparedFolder
 
 NUM_TASKS, WIDTH, WIDE = 4, 8, 32
 _NETWORK = {"hidden_units": (64, 32), "num_experts": 4, "tower_units": (32,)}
@@ -80,10 +81,10 @@ def _world(seed: int, conflict: float, width: int, num_users: int) -> tuple[Path
 
     name = f"readings_{seed}_{conflict:g}"
     folder, facts = WORK / f"{name}_{width}_{num_users}", WORK / f"{name}_{num_users}.json"
-    if not (folder / "manifest.json").is_file() or not facts.is_file():
+    if not PreparedFolder(folder).is_complete or not facts.is_file():
         dials = {"num_items": 50, "num_tasks": NUM_TASKS, "rule": "readings", "narrow": WIDTH}
         log = planted_log(seed, conflict, 1.0, num_users, **dials)
-    if not (folder / "manifest.json").is_file():
+    if not PreparedFolder(folder).is_complete:
         folder.parent.mkdir(parents=True, exist_ok=True)
         source = folder.with_suffix(".parquet")
         parquet.write_table(log, source)

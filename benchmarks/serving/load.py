@@ -34,6 +34,7 @@ import grpc
 
 from benchmarks.serving.light_clients import LightClients
 from benchmarks.serving.load_servers import PREDICT, load_server
+from tfmtl.folders import ExportedVersion
 
 _ROWS = (1, 64, 500)
 _CLIENTS = 32
@@ -159,7 +160,7 @@ def _small_inputs(rows: int, number: int) -> Inputs:
 def _export_inputs(version: Path, specs: Any) -> Callable[[int, int], Inputs]:
     from tfmtl.export.raw_batch import to_tensors
 
-    lines = (version / "assets.extra" / "golden.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    lines = ExportedVersion(version).golden.read_text(encoding="utf-8").split("\n")[:-1]
     features = [json.loads(line)["features"] for line in lines]
 
     def inputs(rows: int, number: int) -> Inputs:

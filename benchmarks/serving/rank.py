@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.export.raw_batch import to_rank_tensors, to_tensors
+from tfmtl.folders import ExportedVersion
 
 _ROUNDS = 60
 _WARM_UP = 10
@@ -26,7 +27,7 @@ _CANDIDATES = (1, 50, 500, 2000)
 def main(version: Path, candidates: tuple[int, ...]) -> None:
     """Prints the table for one exported version."""
     signatures = tf.saved_model.load(str(version)).signatures
-    lines = (version / "assets.extra" / "golden_rank.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    lines = ExportedVersion(version).golden_rank.read_text(encoding="utf-8").split("\n")[:-1]
     # The user with the longest histories: what is saved is their encoding.
     requests = [json.loads(line) for line in lines]
     request = max(requests, key=_num_events)

@@ -19,6 +19,7 @@ import typer
 from benchmarks.serving.crowd import Case, Crowd
 from benchmarks.serving.server_process import Resources, server_process
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.folders import ExportedVersion
 
 _WARM_UP_SECONDS = 5.0
 # The golden answers are the training graph's; the served graph's may differ by rounding.
@@ -62,7 +63,7 @@ def _golden_cases(model: Path) -> list[Case]:
     versions = sorted((int(path.name), path) for path in model.iterdir() if path.name.isdigit())
     _, version = versions[-1]
     signature = tf.saved_model.load(str(version)).signatures["serving_default"].structured_input_signature[1]
-    lines = (version / "assets.extra" / "golden.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
+    lines = ExportedVersion(version).golden.read_text(encoding="utf-8").split("\n")[:-1]
     return [_case(json.loads(line), signature) for line in lines[:_MAX_CASES]]
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from pipelines.cli.screen import console
 from pipelines.cli.step_command import StepCommand
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 schema = typer.Typer(help="Propose a problem file for a log.", no_args_is_help=True)
 
@@ -22,7 +23,7 @@ def _schema() -> None:
 @schema.command(cls=StepCommand)
 def infer(
     inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON lines or Parquet files, patterns or folders.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The problem file to write.")] = Path("problem.yaml"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The problem file to write.")] = Path(PROBLEM_FILE),
     label: Annotated[list[str] | None, typer.Option(help="Column to predict. May be given several times.")] = None,
     user: Annotated[str | None, typer.Option(help="Column with the user. Default: guessed.")] = None,
     time: Annotated[str | None, typer.Option(help="Column with the time. Default: guessed.")] = None,
@@ -107,4 +108,4 @@ def datasets(
     check_one_of("datasets", "name", name, list(DATASETS))
     with console.status(f"Fetching {name} ..."):
         path = DATASETS[name].prepare(output or Path("data") / name, folder)
-    console.print(f"Wrote the log and problem.yaml to {path}. Next: tfmtl preprocess {path} -o <folder>")
+    console.print(f"Wrote the log and {PROBLEM_FILE} to {path}. Next: tfmtl preprocess {path} -o <folder>")

@@ -33,6 +33,7 @@ def export(
     from pipelines.cli.screen import print_calibration
     from tfmtl.export import ExportOptions
     from tfmtl.export import export as write
+    from tfmtl.folders import ExportedVersion
 
     model, prepared = load_run(run, data)
     options = ExportOptions(
@@ -42,9 +43,10 @@ def export(
     )
     with console.status("Exporting, and checking real requests in a fresh process ..."):
         path = write(model, prepared, output, version, check=_prove, options=options)
+    written = ExportedVersion(path)
     if options.calibrate:
-        print_calibration(console, json.loads((path / "assets.extra" / "calibration.json").read_text()))
-    console.print(f"Wrote {path}; its signatures: {path}/assets.extra/signature.md. Next: tfmtl serve {output}")
+        print_calibration(console, json.loads(written.calibration.read_text()))
+    console.print(f"Wrote {path}; its signatures: {written.page}. Next: tfmtl serve {output}")
 
 
 def verify(version: Annotated[Path, typer.Argument(help="Folder of one version, such as model/1.")]) -> None:

@@ -7,6 +7,8 @@ import typer
 
 from pipelines.cli.arguments import Seed
 from pipelines.cli.screen import console
+from tfmtl.folders import PreparedFolder
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 def preprocess(
@@ -14,7 +16,7 @@ def preprocess(
     inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON lines or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
     problem: Annotated[
-        Path | None, typer.Option(help="Problem file. Default: problem.yaml in the input's folder.")
+        Path | None, typer.Option(help=f"Problem file. Default: {PROBLEM_FILE} in the input's folder.")
     ] = None,
     seed: Seed = 0,
     shards: Annotated[
@@ -46,7 +48,8 @@ def preprocess(
         ),
     ] = False,
     split_file: Annotated[
-        bool, typer.Option("--split-file", help="Also write split.parquet: which row of the log is in which split.")
+        bool,
+        typer.Option("--split-file", help=f"Also write {PreparedFolder.SPLIT_FILE}: the split of each row of the log."),
     ] = False,
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
@@ -66,7 +69,7 @@ def preprocess(
     if not files:
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
-    description = read_problem_file(problem or beside / "problem.yaml")
+    description = read_problem_file(problem or beside / PROBLEM_FILE)
     choices: dict[str, Any] = {
         "seed": seed,
         "num_shards": shards,

@@ -7,11 +7,12 @@ import typer
 
 from pipelines.cli.arguments import Seed
 from pipelines.cli.screen import console
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 def run(
     dataset: Annotated[
-        str, typer.Argument(help="A data set of `tfmtl datasets`, or a folder with log and problem.yaml.")
+        str, typer.Argument(help=f"A data set of `tfmtl datasets`, or a folder with log and {PROBLEM_FILE}.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all outputs.")],
     folder: Annotated[

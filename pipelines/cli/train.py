@@ -27,13 +27,16 @@ def train(
     `--config <run>/run.json` repeats an earlier run.
     """
     from tfmtl.data import PreparedData
+    from tfmtl.folders import TrainedRun
     from tfmtl.training import fit, get_strategy
     from tfmtl.training.workers import is_chief
 
     fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
     if not is_chief(get_strategy(options.strategy)):
         return
-    console.print(f"Wrote {output}/model.keras. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>")
+    console.print(
+        f"Wrote {TrainedRun(output).model}. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>"
+    )
 
 
 def evaluate(
@@ -49,6 +52,7 @@ def evaluate(
     from pipelines.cli.option_values import task_methods
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
+    from tfmtl.folders import TrainedRun
     from tfmtl.training import evaluate as measure
 
     model, prepared = load_run(run, data)
@@ -56,8 +60,8 @@ def evaluate(
     with console.status(f"Scoring the {split} split ..."):
         report = measure(model, prepared, split)
         if methods:
-            add_calibration(report, model, prepared, split, methods, run / f"reliability_{split}.png")
-    path = run / f"evaluation_{split}.json"
+            add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
+    path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
     console.print(f"Wrote {path}.")
@@ -66,9 +70,9 @@ def evaluate(
 def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
     """Model and data of a training run; `data` is another data folder, if given."""
     from tfmtl.data import PreparedData
+    from tfmtl.folders import TrainedRun
     from tfmtl.models import load
 
-    record = run / "run.json"
-    if not record.is_file():
-        raise FileNotFoundError(f"no run.json in '{run}'. Give the output folder of `tfmtl train`.")
-    return load(run / "model.keras"), PreparedData(data or json.loads(record.read_text())["data"])
+    folder = TrainedRun(run)
+    record = folder.read_record("run")
+    return load(folder.model), PreparedData(data or record["data"])

@@ -9,6 +9,7 @@ from pipelines.cli.arguments import DataFolder, Seed, Settings, Version
 from pipelines.cli.dataclass_options import DataclassOptions, options_of
 from pipelines.cli.screen import console
 from pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 @options_of(DataclassOptions("tfmtl.retrieval.retrieval_options:RetrievalOptions", leave_out=("hidden_units",)))
@@ -46,16 +47,17 @@ def compose(
     version: Version = None,
 ) -> None:
     """Join retrieval and ranking into one SavedModel, which returns the best items of a user with all scores."""
+    from tfmtl.folders import ExportedVersion
     from tfmtl.retrieval import compose as join
 
     with console.status("Joining, and checking answers for real users in a fresh process ..."):
         path = join(retrieval, ranking, output, version, options, check=prove_lists)
-    console.print(f"Wrote {path}; its signatures: {path}/assets.extra/signature.md. Next: tfmtl serve {output}")
+    console.print(f"Wrote {path}; its signatures: {ExportedVersion(path).page}. Next: tfmtl serve {output}")
 
 
 def run_two_stage(
     dataset: Annotated[
-        str, typer.Argument(help="A data set of `tfmtl datasets`, or a folder with log and problem.yaml.")
+        str, typer.Argument(help=f"A data set of `tfmtl datasets`, or a folder with log and {PROBLEM_FILE}.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all outputs.")],
     folder: Annotated[

@@ -10,6 +10,7 @@ import pyarrow.parquet as parquet
 
 from pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Dataset:
         output.mkdir(parents=True, exist_ok=True)
         partial = output / "log.parquet.partial"
         parquet.write_table(rows, partial)
-        self.problem.save(output / "problem.yaml")
+        self.problem.save(output / PROBLEM_FILE)
         partial.rename(output / "log.parquet")
         return output
 

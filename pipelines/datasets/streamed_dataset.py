@@ -11,6 +11,7 @@ import pyarrow.parquet as parquet
 from pipelines.datasets.dataset import problem_of
 from pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 ROWS_PER_FILE = 2_000_000  # several files, so that preprocessing reads them in parallel
 
@@ -56,12 +57,12 @@ class StreamedDataset:
             )
         files = {pattern: self._find(Path(folder), pattern) for pattern in self.patterns}
         output.mkdir(parents=True, exist_ok=True)
-        (output / "problem.yaml").unlink(missing_ok=True)  # until it is there again the folder is not complete
+        (output / PROBLEM_FILE).unlink(missing_ok=True)  # until it is there again the folder is not complete
         for old in output.glob("log-*.parquet"):
             old.unlink()
         with tempfile.TemporaryDirectory(prefix="scratch-", dir=output) as scratch:
             _write(output, self.to_batches(files, Path(scratch)))
-        self.problem.save(output / "problem.yaml")
+        self.problem.save(output / PROBLEM_FILE)
         return output
 
     def _find(self, folder: Path, pattern: str) -> list[Path]:

@@ -17,6 +17,7 @@ from pipelines.physics.studies import STUDIES
 from pipelines.physics.study import Row, predicted
 from tfmtl.core.validation import check_one_of
 from tfmtl.export import verify
+from tfmtl.folders import ExportedVersion
 from tfmtl.operators import export_operator
 
 RESULTS_FILE, FIGURE_FILE, MODEL_FILE = "results.json", "fields.png", "model.keras"
@@ -83,9 +84,7 @@ def run_study(
     if export is not None:
         with console.status("Exporting, and replaying requests in a fresh process ..."):
             version = export_operator(study.network, study.test_data, export, problem, check=verify)
-        console.print(
-            f"Wrote {version}; how to ask it: {version}/assets.extra/signature.md. Next: tfmtl serve {export}"
-        )
+        console.print(f"Wrote {version}; how to ask it: {ExportedVersion(version).page}. Next: tfmtl serve {export}")
     return rows
 
 

@@ -90,8 +90,7 @@ def preprocess(
             if kept is None:
                 raise
             raise InputError(f"{error} The rejected rows lie in '{kept}'.") from error
-        manifest: dict[str, Any] = folder.read_json("manifest.json")
-    return manifest
+        return folder.read_manifest()
 
 
 def _engine(

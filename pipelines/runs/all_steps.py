@@ -18,9 +18,10 @@ from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import export, verify
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
-from tfmtl.schema.problem_file import read_problem_file
+from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _REQUEST_ROWS = 4
@@ -57,7 +58,8 @@ def run_all(
         step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
         models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
         reports[preset] = evaluate(models[preset], data, "test")
-        (output / "runs" / preset / "evaluation_test.json").write_text(json.dumps(reports[preset], indent=1) + "\n")
+        evaluation = TrainedRun(output / "runs" / preset).evaluation("test")
+        evaluation.write_text(json.dumps(reports[preset], indent=1) + "\n")
     chosen = presets[0]
     step(f"Export {chosen} as a SavedModel that takes raw features")
 
@@ -74,7 +76,7 @@ def run_all(
     console.print(f"Everything lies in {output}:")
     for name, what in {
         "data": "TFRecords, manifest, rejected rows, fitted transformation",
-        "runs": "one folder per model: model.keras, history.csv, tensorboard, evaluation_test.json",
+        "runs": "one folder per model: its best epoch, history, TensorBoard curves, evaluation on the test split",
         "model": f"exported versions; serve them with: tfmtl serve {output / 'model'}",
     }.items():
         console.print(f"  {output / name}: {what}")
@@ -82,9 +84,9 @@ def run_all(
 
 def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tuple[Path, Problem]:
     """The folder with the log and its problem; a public data set is fetched."""
-    if (Path(dataset) / "problem.yaml").is_file():
+    if (Path(dataset) / PROBLEM_FILE).is_file():
         step(f"Take the log in {dataset}")
-        return Path(dataset), read_problem_file(Path(dataset) / "problem.yaml")
+        return Path(dataset), read_problem_file(Path(dataset) / PROBLEM_FILE)
     check_one_of("run", "dataset", dataset, list(DATASETS))
     step(f"Fetch {DATASETS[dataset].summary}")
     raw = DATASETS[dataset].prepare(output / "raw", folder)

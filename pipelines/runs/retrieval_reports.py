@@ -19,9 +19,9 @@ def say_epoch(facts: Mapping[str, Any]) -> None:
 
 def read_record(version: Path) -> dict[str, Any]:
     """What a retrieval version says of itself."""
-    from tfmtl.retrieval.fit_retrieval import RECORD_FILE
+    from tfmtl.folders import ExportedVersion
 
-    record: dict[str, Any] = json.loads((version / "assets.extra" / RECORD_FILE).read_text())
+    record: dict[str, Any] = json.loads(ExportedVersion(version).retrieval.read_text())
     return record
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tfmtl.core.validation import did_you_mean
+from tfmtl.folders import ExportedVersion
+from tfmtl.folders.version_folders import find_versions
 from tfmtl.schema.shown import shown
 from tfmtl.schema.spelling import spelled
 from tfmtl.schema.strict import JOINT
@@ -34,12 +36,13 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
     import tensorflow as tf
 
     from tfmtl.export.raw_batch import to_tensors
-    from tfmtl.export.versions import existing_versions
 
-    versions = existing_versions(model)
+    versions = find_versions(model) if model.is_dir() else {}
     if not versions:
         raise FileNotFoundError(f"predict: '{model}' holds no version. Give the output folder of `tfmtl export`.")
-    serve = tf.saved_model.load(str(model / str(versions[-1]))).signatures["serving_default"]
+    version = ExportedVersion(versions[max(versions)])
+    version.check_format("predict")
+    serve = tf.saved_model.load(str(version.path)).signatures["serving_default"]
     signature = serve.structured_input_signature[1]
     rows = [_read(line, number, signature) for number, line in _lines(requests)]
     for start in range(0, len(rows), _BATCH):
@@ -69,7 +72,7 @@ def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any
     if not isinstance(request, dict):
         raise ValueError(f"predict: line {number} must be an object of features. Received: {shown(request)}.")
     if "features" not in signature and isinstance(request.get("features"), dict):
-        request = request["features"]  # as in a data folder's requests.jsonl
+        request = request["features"]  # as in a data folder's own requests
     for name, spec in signature.items():
         if name not in request:
             hint = did_you_mean(name, list(request))

@@ -18,6 +18,7 @@ from serving.local_server import LocalServer
 from serving.rest_client import RestClient
 from tfmtl.data import PreparedData
 from tfmtl.export import export, verify
+from tfmtl.folders import ExportedVersion, PreparedFolder
 from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, two_stage_quality
 from tfmtl.schema import Problem
 from tfmtl.training import TrainOptions, evaluate, fit
@@ -96,7 +97,7 @@ def run_two_stage(
 
 def _prepared(console: Console, step: Steps, problem: Problem, raw: Path, folder: Path, seed: int) -> PreparedData:
     """The preprocessed log; anew unless it lies there already."""
-    if (folder / "manifest.json").is_file():
+    if PreparedFolder(folder).is_complete:
         data = PreparedData(folder)
         if data.problem == problem and data.manifest["seed"] == seed:
             step(f"Take the data that is prepared in {folder}")
@@ -106,7 +107,7 @@ def _prepared(console: Console, step: Steps, problem: Problem, raw: Path, folder
 
 def _ask(console: Console, version: Path, name: str, item: str) -> None:
     """Sends one real request over both protocols and shows the list."""
-    body = json.loads((version / "assets.extra" / "requests" / "recommend.json").read_text())
+    body = json.loads(ExportedVersion(version).rest_request("recommend").read_text())
     with LocalServer(version.parent, name, grpc_port=0, rest_port=0) as server:
         with GrpcClient(f"127.0.0.1:{server.grpc_port}", name) as client:
             over_grpc = client.predict(body["inputs"], signature_name="recommend", timeout=30.0)

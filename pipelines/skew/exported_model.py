@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tfmtl.data import PreparedData, RawTransform, TransformStatistics
 from tfmtl.data.feature_profile import FeatureProfile
-from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE, PROFILE_FILE, STATISTICS_FILE
-from tfmtl.export.versions import existing_versions
-from tfmtl.schema import ModelInputs, Problem
+from tfmtl.folders import ExportedVersion
+from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema import ModelInputs
 
 
 class ExportedModel:
@@ -31,27 +31,27 @@ class ExportedModel:
     """
 
     def __init__(self, directory: Path, version: int | None = None, data: Path | None = None) -> None:
-        numbers = existing_versions(directory)
+        self.versions = find_versions(directory) if directory.is_dir() else {}
+        numbers = sorted(self.versions)
         if not numbers or version not in (None, *numbers):
             raise FileNotFoundError(
                 f"skew: '{directory}' holds {'no version' if version is None else f'no version {version}'}; "
                 f"there are: {numbers}. Give the output folder of `tfmtl export`."
             )
-        self.versions = {number: directory / str(number) for number in numbers}
         self.version = numbers[-1] if version is None else version
-        folder = self.versions[self.version]
-        extra = folder / EXTRA
-        for name in (PROBLEM_FILE, STATISTICS_FILE, PROFILE_FILE):
-            if not (extra / name).is_file():
+        folder = ExportedVersion(self.versions[self.version])
+        folder.check_format("skew")
+        for file in (folder.fitted.problem, folder.fitted.statistics, folder.profile):
+            if not file.is_file():
                 raise ValueError(
-                    f"skew: '{folder}' has no {name}, because an earlier release wrote it. Export it again."
+                    f"skew: '{folder.path}' has no {file.name}, because an earlier release wrote it. Export it again."
                 )
-        problem = Problem.load(extra / PROBLEM_FILE)
-        statistics = TransformStatistics.load(extra, folder / "assets")
+        problem, fitted = folder.read_problem(), folder.fitted
+        statistics = TransformStatistics.load(fitted.directory, fitted.vocabularies)
         self.inputs: ModelInputs = statistics.model_inputs(problem)
-        self.transform = RawTransform(problem, extra, folder / "assets")
+        self.transform = RawTransform(problem, fitted.directory, fitted.vocabularies)
         if data is None:
-            self.profile = FeatureProfile.from_dict(json.loads((extra / PROFILE_FILE).read_text()))
+            self.profile = FeatureProfile.from_dict(json.loads(folder.profile.read_text()))
         else:
             prepared = PreparedData(data)
             prepared.check_fitted_for("skew", self.inputs)

@@ -17,8 +17,8 @@ from pipelines.skew.served_features import Arrays, ServedFeatures, repeat_user
 from serving.server.request_times import RequestTimes
 from tfmtl.core import drift
 from tfmtl.data.feature_profile import ColumnDrift
-from tfmtl.export.saved_model import CALIBRATION_FILE, EXTRA
 from tfmtl.export.verify import TOLERANCE
+from tfmtl.folders import ExportedVersion, TrainedRun
 
 _BATCH = 1024
 
@@ -137,7 +137,8 @@ def find_skew(logs: Path, model: Path, options: SkewOptions) -> Skew:
     features = ServedFeatures(exported.inputs, exported.transform)
     skew = Skew(exported.version, exported.profile.examples)
     graphs = _Graphs(exported, skew, options.max_difference)
-    training = None if options.run is None else _TrainingGraph(exported, features, options)
+    most = options.max_difference
+    training = None if options.run is None else _TrainingGraph(exported, features, options.run, most)
     time_key = exported.inputs.problem.keys.time
     times = RequestTimes.load(exported.versions[exported.version])
     for request in folder.requests():
@@ -211,17 +212,17 @@ class _Graphs:
 class _TrainingGraph:
     """The Keras model of a run, asked in batches; calibrated tasks and composed scores are not its outputs."""
 
-    def __init__(self, exported: ExportedModel, features: ServedFeatures, options: SkewOptions) -> None:
+    def __init__(self, exported: ExportedModel, features: ServedFeatures, folder: Path, most: float) -> None:
         from tfmtl.models import load
 
-        if options.run is None or not (options.run / "run.json").is_file():
-            raise FileNotFoundError(f"skew: no run.json in '{options.run}'. Give the output folder of `tfmtl train`.")
-        self._model = load(options.run / "model.keras")
-        calibration = exported.versions[exported.version] / EXTRA / CALIBRATION_FILE
+        run = TrainedRun(folder)
+        run.read_record("skew")
+        self._model = load(run.model)
+        calibration = ExportedVersion(exported.versions[exported.version]).calibration
         calibrated = json.loads(calibration.read_text()) if calibration.is_file() else {}
         self._tasks = [task for task in exported.inputs.task_names if task not in calibrated]
         self._features = features
-        self._check = ScoreCheck(options.max_difference)
+        self._check = ScoreCheck(most)
         self._waiting: list[tuple[Arrays, Arrays]] = []
         self._rows = 0
 

@@ -14,7 +14,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.protocol.tensor_proto import tensor_to_array
 from serving.server.served_model import ServedModel
-from serving.server.warmup import WARMUP_FILE
+from tfmtl.folders import ExportedVersion
 
 BATCHED_SIGNATURE = "serve_examples"
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -114,7 +114,7 @@ def measure_batches(version: Path) -> dict[int, float]:
 
 def _examples(version: Path) -> npt.NDArray[Any]:
     """The most examples that one warm-up request holds."""
-    path = version / WARMUP_FILE
+    path = ExportedVersion(version).warmup
     columns: list[npt.NDArray[Any]] = []
     if path.is_file():
         for record in tf.data.TFRecordDataset(str(path)):

@@ -13,7 +13,8 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.deployment.batching import choose_batching, measure_batches
-from serving.version_folders import find_versions
+from tfmtl.folders import ExportedVersion
+from tfmtl.folders.version_folders import find_versions
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _quoted(path: Path) -> str:
 def _exports(folder: Path) -> dict[int, Path]:
     """Version -> its folder, of those that hold a model."""
     versions = find_versions(folder) if folder.is_dir() else {}
-    return {version: path for version, path in versions.items() if (path / "saved_model.pb").is_file()}
+    return {version: path for version, path in versions.items() if ExportedVersion(path).is_there}
 
 
 def _labels(folder: Path, canary: bool) -> dict[str, int]:

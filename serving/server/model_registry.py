@@ -16,7 +16,7 @@ from serving.server.model_config import ModelConfig
 from serving.server.served_model import ServedModel
 from serving.server.warmup import warm_up
 from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
-from serving.version_folders import find_versions, odd_folders
+from tfmtl.folders.version_folders import find_versions, odd_folders
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-TIMES_FILE = Path("assets.extra") / "times.json"
+from tfmtl.folders import ExportedVersion
+
 # From seconds to milliseconds it is a thousand; years later or earlier are a fraction of that.
 _FACTOR = 100
 WRONG_UNIT, FUTURE_EVENT = "wrong_unit", "event_after_request"
@@ -32,7 +33,7 @@ class RequestTimes:
     @classmethod
     def load(cls, directory: Path) -> "RequestTimes | None":
         """That of an export, as `tfmtl export` writes it; None where there is none."""
-        path = directory / TIMES_FILE
+        path = ExportedVersion(directory).times
         if not path.is_file():
             return None
         facts = json.loads(path.read_text(encoding="utf-8"))

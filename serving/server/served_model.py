@@ -10,11 +10,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from serving.protocol.signature import Signature, choose_signature, signatures_of
-from serving.served_name import PROBLEM_FILE
 from serving.server.batch_rows import is_batchable, is_fillable
 from serving.server.request_times import RequestTimes
 from serving.server.signature_call import SignatureCall
 from serving.serving_error import STATUS_CODES, ServingError
+from tfmtl.folders import ExportedVersion
 
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
@@ -40,12 +40,15 @@ class ServedModel:
     Raises:
         ServingError: `NOT_FOUND` if the directory holds no `saved_model.pb`, `FAILED_PRECONDITION` if the
             export has no graph for serving.
+        FolderError: a later version of the package wrote the export.
         Exception: whatever TensorFlow raises on an export it cannot load.
     """
 
     def __init__(self, directory: Path, version: int) -> None:
+        export = ExportedVersion(directory)
+        export.check_format("serve")
         self.version = version
-        self.signature_def_map = _read_signature_definitions(directory)
+        self.signature_def_map = _read_signature_definitions(export)
         # The functions hold only weak references to the variables: the whole SavedModel has to stay alive.
         self._saved_model = tf.saved_model.load(str(directory), tags=[_SERVE_TAG])
         self._calls = {name: SignatureCall(function) for name, function in self._saved_model.signatures.items()}
@@ -55,7 +58,7 @@ class ServedModel:
         self.times = RequestTimes.load(directory)
         self._batchable = {name for name in self._calls if is_batchable(self.signatures[name])}
         # An export of ours reads lists that were filled up as it reads shorter ones; another model may not.
-        self._is_ours = (directory / PROBLEM_FILE).is_file()
+        self._is_ours = export.is_ours
         self._filling = {name for name in self._batchable if self._is_ours and is_fillable(self.signatures[name])}
 
     def signature(self, name: str = "") -> Signature:
@@ -118,11 +121,11 @@ class ServedModel:
             raise ServingError(STATUS_CODES[error.error_code], message) from error
 
 
-def _read_signature_definitions(directory: Path) -> get_model_metadata_pb2.SignatureDefMap:
+def _read_signature_definitions(export: ExportedVersion) -> get_model_metadata_pb2.SignatureDefMap:
     """Reads the signatures as the exporter declared them; the loaded functions no longer know all of it."""
-    path = directory / "saved_model.pb"
-    if not path.is_file():
-        raise ServingError("NOT_FOUND", f"{directory} holds no saved_model.pb")
+    path = export.saved_model
+    if not export.is_there:
+        raise ServingError("NOT_FOUND", f"{export.path} holds no {path.name}")
     saved_model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     for meta_graph in saved_model.meta_graphs:
         if _SERVE_TAG in meta_graph.meta_info_def.tags:

@@ -7,8 +7,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.protocol.tensor_proto import tensor_to_array
 from serving.server.served_model import ServedModel
+from tfmtl.folders import ExportedVersion
 
-WARMUP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 _MAX_REQUESTS = 1000  # TF Serving's limit
 
 
@@ -17,8 +17,8 @@ def warm_up(model: ServedModel, directory: Path) -> int:
 
     Args:
         model: ServedModel. The loaded version.
-        directory: Path. Its export. Requests are read from `assets.extra/tf_serving_warmup_requests`, a
-            TFRecord file of `PredictionLog`; only Predict requests are replayed.
+        directory: Path. Its export. Its warm-up requests are a TFRecord file of `PredictionLog`; only Predict requests
+            are replayed.
 
     Returns:
         The number of requests replayed; 0 if there is no such file.
@@ -27,7 +27,7 @@ def warm_up(model: ServedModel, directory: Path) -> int:
         ServingError: if the model rejects a request. As in TF Serving, the version then fails to load.
         ValueError: if a request holds a malformed tensor.
     """
-    path = directory / WARMUP_FILE
+    path = ExportedVersion(directory).warmup
     if not path.is_file():
         return 0
     num_requests = 0

@@ -65,6 +65,8 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/__init__.py", "import keras", "`import tfmtl` must not load keras"),
         ("tfmtl/values/a.py", "import tensorflow as tf", "standard library, numpy and pyarrow, not tensorflow"),
         ("tfmtl/values/a.py", "from tfmtl.core import b", "tfmtl.values may import schema, not tfmtl.core.b"),
+        ("tfmtl/folders/a.py", "import numpy as np", "tfmtl.folders may import only the standard library, not numpy"),
+        ("tfmtl/folders/a.py", "from tfmtl.data import b", "tfmtl.folders may import schema, not tfmtl.data.b"),
         ("tfmtl/novel/a.py", "import math", "tfmtl.novel has no place in the order of imports"),
         ("serving/protocol/a.py", "from serving.server.limits import B", "protocol must not import serving.server"),
         ("serving/protocol/a.py", "import serving.client.b", "serving.protocol must not import serving.client"),
@@ -73,12 +75,12 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         (
             "serving/a.py",
             "from tfmtl.core import b",
-            "serving may import only tfmtl.schema and tfmtl.values, not tfmtl.core.b",
+            "serving may import only tfmtl.schema, tfmtl.values, tfmtl.folders, not tfmtl.core.b",
         ),
         (
             "serving/a.py",
             "from pipelines import b",
-            "serving may import only tfmtl.schema and tfmtl.values, not pipelines.b",
+            "serving may import only tfmtl.schema, tfmtl.values, tfmtl.folders, not pipelines.b",
         ),
         ("pipelines/a.py", "import tests.support", "nothing imports tests"),
     ],

@@ -220,6 +220,7 @@ PUBLIC = {
         "RowOptimizer",
         "RowWiseAdagrad",
         "Split",
+        "WarmUpDecay",
         "sum_duplicates",
     },
     "tfmtl.report": {"data_report"},

@@ -16,7 +16,8 @@ from tfmtl.export.answers import Answers
 from tfmtl.export.calibration.platt_scaling import PlattScaling
 from tfmtl.export.replay import replay
 from tfmtl.export.score import Score
-from tfmtl.export.signature_files import SCHEMA_FILE, write_signature_files
+from tfmtl.export.signature_files import write_signature_files
+from tfmtl.folders import ExportedVersion
 from tfmtl.models import PRESETS, load
 from tfmtl.models.old_names import with_today_names
 from tfmtl.training import TrainOptions, evaluate
@@ -69,13 +70,15 @@ def test_an_export_answers_as_it_did() -> None:
 
 
 def test_an_export_says_the_same_of_itself(data: PreparedData, tmp_path: Path) -> None:
-    before = GOLDEN / "export" / "1" / "assets.extra"
-    fitted = json.loads((before / "calibration.json").read_text())["click"]["parameters"]
+    before = ExportedVersion(GOLDEN / "export" / "1")
+    fitted = json.loads(before.calibration.read_text())["click"]["parameters"]
     score = Score("click * 0.3 + buy * 5", data.inputs.task_names)
     tasks = (data.problem.task("click"), data.problem.task("watch"))
     answers = Answers(tasks, {"value": score}, {"click": PlattScaling(**fitted)})
-    write_signature_files(data.problem, answers, [request["features"] for request in data.requests()], tmp_path)
-    now, then = (_without_prose(json.loads((folder / SCHEMA_FILE).read_text())) for folder in (tmp_path, before))
+    version = ExportedVersion(tmp_path)
+    version.extra.mkdir()
+    write_signature_files(data.problem, answers, [request["features"] for request in data.requests()], version)
+    now, then = (_without_prose(json.loads(file.read_text())) for file in (version.schema, before.schema))
     assert now == then
 
 
@@ -106,7 +109,8 @@ def _contents(folder: Path) -> dict[str, Any]:
         name, content = path.relative_to(folder).as_posix(), path.read_bytes() if path.is_file() else b""
         found[name] = gzip.decompress(content) if path.suffix == ".gz" else content
     manifest = json.loads(found["manifest.json"])
-    manifest.pop("checksums", None)  # which that version did not write
+    for name in ("checksums", "written_by"):  # which that version did not write
+        manifest.pop(name, None)
     manifest["files"] = {name: facts["records"] for name, facts in manifest["files"].items()}
     return {**found, "manifest.json": manifest}
 

@@ -13,12 +13,12 @@ from tensorflow_serving.apis import prediction_log_pb2
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
-from serving.server.warmup import WARMUP_FILE
 from serving.serving_error import ServingError
 from tests.support.cpp_replay import Replay
 from tests.support.saved_model_operations import foreign_operations
 from tests.support.two_stages import ITEM
 from tfmtl.export.replay import replay
+from tfmtl.folders import ExportedVersion
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def test_wrong_list_is_seen_without_python(
     two_stages: tuple[Path, str], cpp_replay: Replay, tmp_path: Path, output: str, gap: float
 ) -> None:
     copy = Path(shutil.copytree(two_stages[0] / "two_stage" / "1", tmp_path / "1"))
-    path = copy / WARMUP_FILE
+    path = ExportedVersion(copy).warmup
     *_, last = (record.numpy() for record in tf.data.TFRecordDataset(str(path)))
     log = prediction_log_pb2.PredictionLog.FromString(last)
     outputs = log.predict_log.response.outputs

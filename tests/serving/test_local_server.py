@@ -14,6 +14,8 @@ from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
 
+pytestmark = pytest.mark.process
+
 LONE = {"x": np.float32([10.0])}
 
 
@@ -44,7 +46,7 @@ class TestStart:
     @pytest.mark.parametrize(
         ("content", "problem"),
         [
-            ([], r"which holds no version \(it holds \[\]\). Export a model there, such as 1/saved_model.pb."),
+            ([], r"which holds no version \(it holds \[\]\). Export a model there, such as into 1/."),
             (["latest", "v1"], r"which holds no version \(it holds \['latest', 'v1'\]\)."),
         ],
     )

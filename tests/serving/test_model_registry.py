@@ -12,8 +12,8 @@ from serving.server.model_config import ModelConfig
 from serving.server.model_registry import ModelRegistry
 from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
-from serving.version_folders import find_versions, odd_folders
 from tests.serving.toy_models import break_version
+from tfmtl.folders.version_folders import find_versions, odd_folders
 
 
 @pytest.fixture

@@ -14,28 +14,31 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.keras_classes": (),
     "tfmtl.schema": (),
     "tfmtl.values": ("schema",),
+    "tfmtl.folders": ("schema",),
     "tfmtl.core": ("schema",),
     "tfmtl.survival": ("schema", "core"),
     "tfmtl.features": ("schema", "core"),
     **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _MATHEMATICS},
-    **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("data", "layers")},
-    "tfmtl.preprocessing": ("schema", "values", "core", "survival", "features", "data", "tasks"),
+    **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("layers",)},
+    "tfmtl.data": ("schema", "folders", "core", "survival", "features"),
+    "tfmtl.preprocessing": ("schema", "values", "folders", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
     "tfmtl.testing": ("schema", "core", "layers", "balancing", "tasks"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
-    "tfmtl.training": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models"),
-    "tfmtl.export": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
-    "tfmtl.report": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
-    "tfmtl.retrieval": ("schema", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
-    "tfmtl.operators": ("schema", "core", *_FEATURES, "export"),
+    "tfmtl.training": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
+    "tfmtl.export": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
+    "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),
 }
 """Each box of the library, and the boxes to its left."""
 
 PROJECT = ("tfmtl", "pipelines", "serving", "tests", "benchmarks")
-SCHEMA_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"yaml"})
-VALUES_MAY_IMPORT = frozenset(sys.stdlib_module_names | {"numpy", "pyarrow"})
-SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values")  # neither loads TensorFlow; a client spells values as the log's
+STANDARD_LIBRARY = frozenset(sys.stdlib_module_names)
+SCHEMA_MAY_IMPORT = STANDARD_LIBRARY | {"yaml"}
+VALUES_MAY_IMPORT = STANDARD_LIBRARY | {"numpy", "pyarrow"}
+SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values", "tfmtl.folders")  # none loads TensorFlow
 
 # What server and client both speak knows neither, and a client never needs the server.
 SERVING_PARTS_UNKNOWN_TO = {
@@ -77,7 +80,7 @@ def _objection(module: str, imported: str) -> str | None:
         return "nothing imports tests or benchmarks" if top in ("tests", "benchmarks") else None
     if module.startswith("serving"):
         if top in PROJECT and top != "serving" and not imported.startswith(SERVING_MAY_IMPORT):
-            return f"serving may import only {' and '.join(SERVING_MAY_IMPORT)}, not {imported}"
+            return f"serving may import only {', '.join(SERVING_MAY_IMPORT)}, not {imported}"
         part, other = (".".join(name.split(".")[:2]) for name in (module, imported))
         if other in SERVING_PARTS_UNKNOWN_TO.get(part, ()):
             return f"{part} must not import {other}"
@@ -89,6 +92,8 @@ def _objection(module: str, imported: str) -> str | None:
         return f"tfmtl.schema may import only the standard library and yaml, not {imported}"
     if box == "tfmtl.values" and top not in VALUES_MAY_IMPORT | {"tfmtl"}:
         return f"tfmtl.values may import only the standard library, numpy and pyarrow, not {imported}"
+    if box == "tfmtl.folders" and top not in STANDARD_LIBRARY | {"tfmtl"}:
+        return f"tfmtl.folders may import only the standard library, not {imported}"
     if box == "tfmtl" and top in ("tensorflow", "keras"):
         return f"`import tfmtl` must not load {top}"
     if top not in PROJECT:
@@ -96,6 +101,6 @@ def _objection(module: str, imported: str) -> str | None:
     if top != "tfmtl":
         return f"the library must not import {imported}"
     target = rest.partition(".")[0]
-    if f"tfmtl.{target}" == box or target in ALLOWED[box]:
+    if f"tfmtl.{target}" == box or target in (*ALLOWED[box], "__version__"):
         return None
     return f"{box} may import {', '.join(ALLOWED[box]) or 'no other box'}, not {imported}"

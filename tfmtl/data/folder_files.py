@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.core.checksum import file_checksum
-from tfmtl.data.data_error import DataError
+from tfmtl.folders import DataError
 
 _AGAIN = "Run the preprocessing again."
 
@@ -20,7 +20,7 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
     Args:
         folder: the prepared folder.
-        manifest: what its `manifest.json` says.
+        manifest: what its manifest says.
     """
     checksums = manifest.get("checksums", {})
     for name in {**manifest["files"], **checksums}:

@@ -1,6 +1,5 @@
 """Read the output folder of preprocessing."""
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
@@ -12,20 +11,22 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmtl.data.data_error import DataError
 from tfmtl.data.example_spec import parse_encoded_examples
 from tfmtl.data.folder_files import check_files, damage_named
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.folders import DataError, PreparedFolder, TrainedRun
+from tfmtl.folders.folder_format import WRITER
 from tfmtl.schema import SPLITS, ModelInputs, Problem
 
 _SHUFFLE_BUFFER = 65_536  # records; they are small strings until they are parsed
 _PARALLEL_FILES = 4
 _MANY_EPOCHS = 2**31 - 1
-_NO_FACTS = ("inputs", "transform_from", "checksums")  # of the manifest, about the data; the last are of its files
+# Of the manifest, no facts about the data: the last are of its files.
+_NO_FACTS = ("inputs", "transform_from", WRITER, "checksums")
 
 
-class PreparedData:
+class PreparedData(PreparedFolder):
     """TFRecords, manifest and fitted transformation of one preprocessing run.
 
     Args:
@@ -34,25 +35,17 @@ class PreparedData:
     Raises:
         DataError: the folder is not complete, or a file of it is cut off or damaged; records are checked as they are
             read.
+        FolderError: a later version of the package wrote the folder.
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
-        path = self.directory / "manifest.json"
-        if not path.is_file():
-            raise DataError(
-                f"PreparedData: `directory` must be the output of `tfmtl preprocess`. Received: "
-                f"directory='{directory}', which has no manifest.json. Run the preprocessing first."
-            )
-        try:
-            self.manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"PreparedData: '{path}' is not readable: {error}. Run the preprocessing again.") from error
-        self.problem = Problem.load(self.directory / "transform" / "problem.yaml")
+        super().__init__(directory)
+        self.manifest: dict[str, Any] = self.read_manifest()
+        self.problem = Problem.load(self.fitted.problem)
         if self.problem.fingerprint != self.manifest["fingerprint"]:
             raise DataError(
-                f"PreparedData: '{self.directory}' was written for another problem than its problem.yaml says. "
-                "Run the preprocessing again."
+                f"PreparedData: '{self.directory}' was written for another problem than its "
+                f"{self.fitted.problem.name} says. Run the preprocessing again."
             )
         check_files(self.directory, self.manifest)
 
@@ -63,7 +56,7 @@ class PreparedData:
     @cached_property
     def statistics(self) -> TransformStatistics:
         """The fitted facts of the transformation."""
-        return TransformStatistics.load(self.directory / "transform")
+        return TransformStatistics.load(self.fitted.directory)
 
     @cached_property
     def inputs(self) -> ModelInputs:
@@ -85,7 +78,7 @@ class PreparedData:
         if same_rows != self.inputs or self.problem.what_differs(inputs.problem):
             raise ValueError(
                 f"{owner}: `data` must be what the model was trained on. Received: data='{self.directory}' with other "
-                "tables or another problem. Give the folder named in run.json."
+                f"tables or another problem. Give the folder named in {TrainedRun.RECORD}."
             )
 
     def check_extends(self, owner: str, inputs: ModelInputs) -> None:
@@ -110,17 +103,11 @@ class PreparedData:
 
     def transform(self) -> RawTransform:
         """The transformation from raw features, for serving."""
-        return RawTransform(self.problem, self.directory / "transform")
+        return RawTransform(self.problem, self.fitted.directory)
 
     def num_examples(self, split: str) -> int:
         """Examples of a split."""
         return int(self.manifest["splits"][split]["examples"])
-
-    def requests(self) -> list[dict[str, Any]]:
-        """Real examples as `{"features": raw request, "record": serialized record}`."""
-        lines = (self.directory / "requests.jsonl").read_text(encoding="utf-8").split("\n")[:-1]
-        requests = [json.loads(line) for line in lines]
-        return [{**request, "record": base64.b64decode(request["record"])} for request in requests]
 
     @property
     def digest(self) -> str:

@@ -6,9 +6,10 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfmtl.data.raw_view import raw_view
-from tfmtl.data.transform_statistics import TransformStatistics, vocabulary_path
+from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import FeatureBehavior, behavior_of
 from tfmtl.features.feature_behavior import FittedState
+from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 from tfmtl.schema.forms import RESERVED_IDS
 
@@ -32,8 +33,7 @@ class RawTransform(tf.Module):
     def __init__(self, problem: Problem, directory: str | Path, vocabularies: Path | None = None) -> None:
         super().__init__(name="raw_transform")
         self._problem = problem
-        self._directory = Path(directory)
-        self._vocabularies = vocabularies
+        self._files = FittedFiles(directory, vocabularies)
         self._statistics = TransformStatistics.load(directory, vocabularies)
         self._tables: dict[str, tf.lookup.StaticHashTable] = {}  # tracked, so that their files become assets
         fitted = FittedState(self._statistics, self._vocabulary_table)
@@ -55,7 +55,7 @@ class RawTransform(tf.Module):
             initializer = tf.lookup.KeyValueTensorInitializer([""], [-1], tf.string, tf.int64)
         else:
             initializer = tf.lookup.TextFileInitializer(
-                str(vocabulary_path(self._directory, table, self._vocabularies)),
+                str(self._files.vocabulary(table)),
                 key_dtype=tf.string,
                 key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
                 value_dtype=tf.int64,

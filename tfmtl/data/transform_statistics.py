@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tfmtl.features import behavior_of
+from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import ModelInputs, Problem
 
 
@@ -63,11 +64,11 @@ class TransformStatistics:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, directory: str | Path) -> None:
-        """Writes `statistics.json` and one text file per vocabulary, a value per line."""
-        directory = Path(directory)
-        (directory / "vocabularies").mkdir(parents=True, exist_ok=True)
+        """Writes the statistics as JSON and one text file per vocabulary, a value per line."""
+        files = FittedFiles(directory)
+        files.vocabularies.mkdir(parents=True, exist_ok=True)
         for table, values in self.vocabularies.items():
-            vocabulary_path(directory, table).write_bytes("".join(f"{value}\n" for value in values).encode())
+            files.vocabulary(table).write_bytes("".join(f"{value}\n" for value in values).encode())
         numbers: dict[str, Any] = {
             "vocabulary_counts": {table: list(counts) for table, counts in self.vocabulary_counts.items()},
             "boundaries": {name: list(values) for name, values in self.boundaries.items()},
@@ -80,30 +81,31 @@ class TransformStatistics:
         }
         if self.states:
             numbers["states"] = {name: dict(state) for name, state in self.states.items()}
-        (directory / "statistics.json").write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+        files.statistics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def load(cls, directory: str | Path, vocabularies: Path | None = None) -> "TransformStatistics":
         """Reads what `save` wrote.
 
         Args:
-            directory: where `statistics.json` is.
+            directory: where `save` wrote.
             vocabularies: folder of the vocabularies, where it is another than `save` chose. A table without values may
                 lack its file there.
 
         Raises:
             FileNotFoundError: the directory holds no statistics.
         """
-        directory = Path(directory)
-        path = directory / "statistics.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"TransformStatistics: no '{path}'. Give the output folder of `tfmtl preprocess`.")
-        numbers = json.loads(path.read_text())
+        files = FittedFiles(directory, vocabularies)
+        if not files.statistics.is_file():
+            raise FileNotFoundError(
+                f"TransformStatistics: no '{files.statistics}'. Give the output folder of `tfmtl preprocess`."
+            )
+        numbers = json.loads(files.statistics.read_text())
         counts = {table: tuple(values) for table, values in numbers["vocabulary_counts"].items()}
         return cls(
             # Split at "\n" only: str.splitlines also splits at characters that occur inside values.
             vocabularies={
-                table: tuple(vocabulary_path(directory, table, vocabularies).read_bytes().decode().split("\n")[:-1])
+                table: tuple(files.vocabulary(table).read_bytes().decode().split("\n")[:-1])
                 if known or vocabularies is None
                 else ()
                 for table, known in counts.items()
@@ -118,8 +120,3 @@ class TransformStatistics:
             extends=tuple(numbers.get("extends", ())),
             states=numbers.get("states", {}),
         )
-
-
-def vocabulary_path(directory: Path, table: str, vocabularies: Path | None = None) -> Path:
-    """The file of a table's vocabulary inside a transform directory, or in the folder given."""
-    return (vocabularies or directory / "vocabularies") / f"{table}.txt"

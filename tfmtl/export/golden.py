@@ -16,6 +16,7 @@ from tfmtl.data.raw_transform import RawTransform
 from tfmtl.export.answers import Answers
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES
+from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
 
 if TYPE_CHECKING:  # replaying an export must not load the layers
@@ -23,9 +24,6 @@ if TYPE_CHECKING:  # replaying an export must not load the layers
 
 Responses: TypeAlias = dict[str, npt.NDArray[np.float64]]
 
-GOLDEN_FILE = "golden.jsonl"
-GOLDEN_RANK_FILE = "golden_rank.jsonl"
-GOLDEN_RECOMMEND_FILE = "golden_recommend.jsonl"
 _USERS = 4  # whose candidates are ranked
 
 
@@ -35,7 +33,7 @@ def write_golden(
     transform: RawTransform,
     requests: Sequence[Mapping[str, Any]],
     answers: Answers,
-    directory: Path,
+    version: ExportedVersion,
 ) -> dict[str, Responses]:
     """Writes the requests with what the training graph says of their records, and `answers` in NumPy of that.
 
@@ -48,7 +46,7 @@ def write_golden(
         transform: the `RawTransform` of the export.
         requests: as `PreparedData.requests` returns them.
         answers: `Answers`.
-        directory: where the files go.
+        version: whose files they are.
 
     Returns:
         Signature -> what it has to answer to the requests, output name -> `(rows, *inner)`: to rank them, they are
@@ -62,7 +60,7 @@ def write_golden(
         {"features": features, "response": {name: values[row].tolist() for name, values in responses.items()}}
         for row, features in enumerate(raw)
     ]
-    _write(directory / GOLDEN_FILE, lines)
+    _write(version.golden, lines)
     golden = {SERVE: responses, SERVE_EXAMPLES: responses}
     candidates = candidate_features(problem)
     if not candidates:
@@ -76,7 +74,7 @@ def write_golden(
         rows = slice(row * len(items), (row + 1) * len(items))
         response = {name: values[rows].tolist() for name, values in ranked.items()}
         rankings.append({"user": user, "candidates": items, "response": response})
-    _write(directory / GOLDEN_RANK_FILE, rankings)
+    _write(version.golden_rank, rankings)
     return {**golden, RANK: {name: values[: len(items)] for name, values in ranked.items()}}
 
 

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tfmtl.export.serving_module import SERVE
 from tfmtl.export.warmup import request_tensors
+from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
 from tfmtl.tasks.signature import Signature
 
@@ -33,7 +33,7 @@ def own_requests(
     problem: Problem,
     own: Mapping[str, tuple[str, Signature]],
     requests: Sequence[Mapping[str, Any]],
-    directory: Path,
+    version: ExportedVersion,
 ) -> Iterator[OwnRequest]:
     """A request for every signature, with the inputs of its example.
 
@@ -41,11 +41,11 @@ def own_requests(
         problem: `Problem`.
         own: what `own_signatures` returned.
         requests: raw features of real examples.
-        directory: where the export's `statistics.json` lies.
+        version: the export, for what was fitted to the labels.
     """
     if not own:
         return
-    fitted = json.loads((directory / "statistics.json").read_text(encoding="utf-8"))["task_state"]
+    fitted = json.loads(version.fitted.statistics.read_text(encoding="utf-8"))["task_state"]
     features = request_tensors(problem, SERVE, requests)
     for name, (task, signature) in own.items():
         given = {key: tf.constant(value) for key, value in signature.example(fitted[task], len(requests)).items()}

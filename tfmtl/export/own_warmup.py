@@ -1,7 +1,6 @@
 """Warm-up requests for the additional signatures of task kinds."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -9,7 +8,8 @@ import tensorflow as tf
 from tfmtl.export.answers import Answers
 from tfmtl.export.own_requests import own_requests
 from tfmtl.export.serving_module import SERVE, own_signatures
-from tfmtl.export.warmup import WARMUP_FILE, predict_request, prediction_log
+from tfmtl.export.warmup import predict_request, prediction_log
+from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
 
 _ROWS = 16
@@ -20,7 +20,7 @@ def write_own_warmup(
     answers: Answers,
     requests: Sequence[Mapping[str, Any]],
     golden: Mapping[str, Mapping[str, Any]],
-    directory: Path,
+    version: ExportedVersion,
 ) -> None:
     """Adds a request for each such signature to the warm-up file, with the right answer. Arguments: see `write_warmup`.
 
@@ -29,12 +29,12 @@ def write_own_warmup(
         answers: `Answers`.
         requests: raw features of real examples.
         golden: signature -> output name -> the right answers to the requests, `(rows, *inner)`.
-        directory: where the file is.
+        version: whose file it is.
     """
-    found = list(own_requests(problem, own_signatures(answers), requests[:_ROWS], directory))
+    found = list(own_requests(problem, own_signatures(answers), requests[:_ROWS], version))
     if not found:
         return
-    path = directory / WARMUP_FILE
+    path = version.warmup
     earlier = [record.numpy() for record in tf.data.TFRecordDataset(str(path))]
     with tf.io.TFRecordWriter(str(path)) as writer:  # it cannot be appended to
         for record in earlier:

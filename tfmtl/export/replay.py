@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.golden import GOLDEN_FILE, GOLDEN_RANK_FILE, GOLDEN_RECOMMEND_FILE
 from tfmtl.export.own_requests import own_requests
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
 from tfmtl.export.serving_module import own_signatures
 from tfmtl.export.verify import Verification
-from tfmtl.schema import Problem, TaskRecord
+from tfmtl.folders import ExportedVersion
+from tfmtl.schema import TaskRecord
 from tfmtl.tasks import behavior_of
 
 
@@ -26,12 +26,13 @@ def replay(version: Path) -> Verification:
     Raises:
         ValueError: there are no golden requests.
     """
-    golden = _read(version / "assets.extra" / GOLDEN_FILE)
+    exported = ExportedVersion(version)
+    golden = _read(exported.golden)
     if not golden:
-        raise ValueError(f"'{version / 'assets.extra' / GOLDEN_FILE}' holds no request")
+        raise ValueError(f"'{exported.golden}' holds no request")
     requests = [item["features"] for item in golden]
     expected = {name: [item["response"][name] for item in golden] for name in golden[0]["response"]}
-    problem = Problem.load(version / "assets.extra" / "problem.yaml")
+    problem = exported.read_problem()
     loaded = tf.saved_model.load(str(version))
     serve, serve_examples = loaded.signatures["serving_default"], loaded.signatures["serve_examples"]
     signature: dict[str, Any] = serve.structured_input_signature[1]
@@ -47,7 +48,7 @@ def replay(version: Path) -> Verification:
             differences[name] = _method_difference(outputs, problem.task(task), expected)
     records = [task for task in problem.tasks if task.name in expected]
     own = own_signatures(Answers(tuple(records)))
-    for request in own_requests(problem, own, requests, version / "assets.extra"):
+    for request in own_requests(problem, own, requests, exported):
         known = {output: expected[name] for output, name in request.known.items() if name in expected}
         outputs = loaded.signatures[request.signature](**request.tensors)
         differences[request.signature] = _difference(outputs, known)
@@ -58,12 +59,12 @@ def replay(version: Path) -> Verification:
             np.max(
                 [
                     _difference(rank(**to_rank_tensors(item["user"], item["candidates"], signature)), item["response"])
-                    for item in _read(version / "assets.extra" / GOLDEN_RANK_FILE)
+                    for item in _read(exported.golden_rank)
                 ]
             )
         )
     if "recommend" in loaded.signatures:
-        lists = _read(version / "assets.extra" / GOLDEN_RECOMMEND_FILE)
+        lists = _read(exported.golden_recommend)
         differences["recommend"] = _list_difference(loaded.signatures["recommend"], lists)
     return Verification(len(golden), differences)
 

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.export.verify import Verification
-from tfmtl.export.warmup import WARMUP_FILE
+from tfmtl.folders import ExportedVersion
 
 
 def replay_recorded(version: Path) -> Verification:
@@ -24,7 +24,7 @@ def replay_recorded(version: Path) -> Verification:
     from tensorflow_serving.apis import prediction_log_pb2
 
     loaded = tf.saved_model.load(str(version))
-    path = version / "assets.extra" / WARMUP_FILE
+    path = ExportedVersion(version).warmup
     differences: dict[str, float] = {}
     count = 0
     for record in tf.data.TFRecordDataset(str(path)):

@@ -32,12 +32,6 @@ from tfmtl.export.warmup import write_warmup
 if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
-EXTRA = "assets.extra"
-PROBLEM_FILE = "problem.yaml"
-CALIBRATION_FILE = "calibration.json"
-STATISTICS_FILE = "statistics.json"
-PROFILE_FILE = "training_profile.json"
-RELIABILITY_FILE = "reliability.png"
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
@@ -81,36 +75,35 @@ def export(
     data.check_fitted_for("export", model.inputs)
     options = options or ExportOptions()
     answers = _answers(data, options)
-    with new_version("export", Path(directory), version) as (partial, final):
+    with new_version("export", Path(directory), version) as (written, final):
         splits = _predictions(model, data) if options.calibrate else {}
         if options.calibrate:
             fitting = splits[FITTED_ON]
             calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
             answers = replace(answers, calibrators=calibrators)
         module = ServingModule(model, data.transform(), data.problem, answers)
-        tf.saved_model.save(module, str(partial), signatures=module.signatures())
-        extra = partial / EXTRA
-        extra.mkdir()
-        data.problem.save(extra / PROBLEM_FILE)
-        TransformRecord.of(data).save(extra)
+        tf.saved_model.save(module, str(written.path), signatures=module.signatures())
+        written.extra.mkdir()
+        data.problem.save(written.fitted.problem)
+        TransformRecord.of(data).save(written.transform)
         times = TimeRecord.of(data)
         if times is not None:
-            times.save(extra)
-        shutil.copyfile(data.directory / "transform" / STATISTICS_FILE, extra / STATISTICS_FILE)
+            times.save(written.times)
+        shutil.copyfile(data.fitted.statistics, written.fitted.statistics)
         profile = FeatureProfile.of_split(data, "train")
-        (extra / PROFILE_FILE).write_text(json.dumps(profile.to_dict()) + "\n")
+        written.profile.write_text(json.dumps(profile.to_dict()) + "\n")
         requests = data.requests()
-        golden = write_golden(model, data.problem, module.transform, requests, answers, extra)
+        golden = write_golden(model, data.problem, module.transform, requests, answers, written)
         if answers.calibrators:
             report = calibration_report(answers.calibrators, splits)
-            (extra / CALIBRATION_FILE).write_text(json.dumps(report, indent=1) + "\n")
-            save_reliability_figure(extra / RELIABILITY_FILE, answers.calibrators, splits)
+            written.calibration.write_text(json.dumps(report, indent=1) + "\n")
+            save_reliability_figure(written.reliability, answers.calibrators, splits)
         raw = [request["features"] for request in requests]
-        write_signature_files(data.problem, answers, raw, extra)
-        write_warmup(data.problem, raw, golden, extra)
-        write_own_warmup(data.problem, answers, raw, golden, extra)
+        write_signature_files(data.problem, answers, raw, written)
+        write_warmup(data.problem, raw, golden, written.warmup)
+        write_own_warmup(data.problem, answers, raw, golden, written)
         if check is not None:
-            check(partial)
+            check(written.path)
     return final
 
 

@@ -4,7 +4,6 @@ import base64
 import json
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -20,62 +19,60 @@ from tfmtl.export.serving_module import (
     signature_specs,
 )
 from tfmtl.export.warmup import predict_request, request_tensors
+from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
 from tfmtl.tasks.signature import Signature
 
-PAGE_FILE = "signature.md"
-SCHEMA_FILE = "signature.json"
-PROTOSET_FILE = "prediction_service.protoset"
-REQUESTS = "requests"
 _ROWS = 2
+_NAMES = ExportedVersion("")  # for texts, which say the same in every version
 _WHAT = {
-    SERVE: "Raw features by name, a row for each example.",
+    SERVE: "Raw features by name, one row per example.",
     SERVE_EXAMPLES: "The same features as serialized `tf.train.Example`s; what is missing is left out.",
-    "classify": "`inputs`, serialized examples, to the classes with their probabilities.",
-    "regress": "`inputs`, serialized examples, to the value of each.",
+    "classify": "From `inputs`, serialized examples, to the classes with their probabilities.",
+    "regress": "From `inputs`, serialized examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
 
 
 def write_signature_files(
-    problem: Problem, answers: Answers, requests: Sequence[Mapping[str, Any]], directory: Path
+    problem: Problem, answers: Answers, requests: Sequence[Mapping[str, Any]], version: ExportedVersion
 ) -> None:
-    """Writes `signature.md`, `signature.json`, `prediction_service.protoset` and `requests/`.
+    """Writes the page, the schema, the messages of the service and the requests that are ready to send.
 
     Args:
         problem: `Problem`; its name is the model's.
         answers: `Answers`.
         requests: raw features of real examples, at least one.
-        directory: where the files go.
+        version: whose files they are; its folder for them exists.
     """
     inputs = signature_specs(problem)
     own = own_signatures(answers)
-    (directory / SCHEMA_FILE).write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
+    version.schema.write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
     page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
-    (directory / PAGE_FILE).write_text(page, encoding="utf-8")
-    (directory / PROTOSET_FILE).write_bytes(_protoset())
-    _write_requests(problem, list(inputs), requests, directory / REQUESTS)
-    _write_own_requests(problem, own, requests, directory)
+    version.page.write_text(page, encoding="utf-8")
+    version.protoset.write_bytes(_protoset())
+    _write_requests(problem, list(inputs), requests, version)
+    _write_own_requests(problem, own, requests, version)
 
 
 def _write_requests(
-    problem: Problem, signatures: Sequence[str], requests: Sequence[Mapping[str, Any]], directory: Path
+    problem: Problem, signatures: Sequence[str], requests: Sequence[Mapping[str, Any]], version: ExportedVersion
 ) -> None:
-    directory.mkdir()
+    version.requests.mkdir()
     chosen = without_nan(requests)[:_ROWS]
     for name in signatures:
-        write_request(problem, name, request_tensors(problem, name, chosen), directory)
+        write_request(problem, name, request_tensors(problem, name, chosen), version)
 
 
 def _write_own_requests(
     problem: Problem,
     own: Mapping[str, tuple[str, Signature]],
     requests: Sequence[Mapping[str, Any]],
-    directory: Path,
+    version: ExportedVersion,
 ) -> None:
     """A request for every signature of a kind's own, with the inputs of its example."""
-    for request in own_requests(problem, own, without_nan(requests)[:_ROWS], directory):
-        write_request(problem, request.signature, request.tensors, directory / REQUESTS)
+    for request in own_requests(problem, own, without_nan(requests)[:_ROWS], version):
+        write_request(problem, request.signature, request.tensors, version)
 
 
 def own_signature_page(model: str, own: Mapping[str, tuple[str, Signature]]) -> str:
@@ -98,15 +95,15 @@ def without_nan(requests: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, 
     return [request for request in requests if not any(map(_is_nan, request.values()))] or requests
 
 
-def write_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Tensor], directory: Path) -> None:
+def write_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Tensor], version: ExportedVersion) -> None:
     """Writes one request twice: as a body for REST and as a message for gRPC."""
     from google.protobuf import json_format
 
     columns = {key: _plain(value.numpy().tolist()) for key, value in tensors.items()}
     body = json.dumps({"signature_name": signature, "inputs": columns}, ensure_ascii=False)
-    (directory / f"{signature}.json").write_text(body + "\n", encoding="utf-8")
+    version.rest_request(signature).write_text(body + "\n", encoding="utf-8")
     message = json_format.MessageToJson(predict_request(problem.name, signature, tensors), indent=None)
-    (directory / f"{signature}.grpc.json").write_text(message + "\n", encoding="utf-8")
+    version.grpc_request(signature).write_text(message + "\n", encoding="utf-8")
 
 
 def _is_nan(value: Any) -> bool:
@@ -152,9 +149,9 @@ def _protoset() -> bytes:
 def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
     name = problem.name
     is_wide = any(answers.inner(key) for key in answers.names)
-    lines = [f"# How to ask `{name}`", ""]
+    lines = [f"# Requests to `{name}`", ""]
     lines += [
-        "Every signature but those for Classify and Regress answers with one float32 for each name and row, `(B,)`, "
+        "All signatures except those for Classify and Regress return one float32 per output and row, `(B,)`, "
         "or `(N,)` for `rank`" + (", and with as many as are said here:" if is_wide else ":"),
         "",
     ]
@@ -176,18 +173,20 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
         "Both commands are run in this folder. B, N rows; n the longest list of the request, m the longest list in a "
         'list: fill shorter ones up with `""` (times with `0`). A number that is missing is `NaN`, which TF Serving '
         "reads in JSON too. "
-        f"`{SCHEMA_FILE}` is the JSON schema of the bodies that `curl` sends.",
+        f"`{_NAMES.beside_page(_NAMES.schema)}` is the JSON schema of the bodies that `curl` sends.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def commands(model: str, signature: str) -> list[str]:
     """How to send the prepared requests."""
+    over_rest = _NAMES.beside_page(_NAMES.rest_request(signature))
+    over_grpc = _NAMES.beside_page(_NAMES.grpc_request(signature))
     return [
         "```bash",
-        f"curl -d @requests/{signature}.json http://localhost:8501/v1/models/{model}:predict",
-        f"grpcurl -plaintext -protoset {PROTOSET_FILE} -d @ localhost:8500 "
-        f"tensorflow.serving.PredictionService/Predict < requests/{signature}.grpc.json",
+        f"curl -d @{over_rest} http://localhost:8501/v1/models/{model}:predict",
+        f"grpcurl -plaintext -protoset {_NAMES.beside_page(_NAMES.protoset)} -d @ localhost:8500 "
+        f"tensorflow.serving.PredictionService/Predict < {over_grpc}",
         "```",
     ]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from tfmtl.data import PreparedData
 
-TIMES_FILE = "times.json"
 _DAY = 86_400
 
 
@@ -42,6 +41,6 @@ class TimeRecord:
         events = tuple(sequence.time_key for sequence in problem.sequences if sequence.needs_times(problem))
         return cls(time, events, last)
 
-    def save(self, directory: Path) -> None:
-        """Writes `times.json`."""
-        (directory / TIMES_FILE).write_text(json.dumps(asdict(self)) + "\n")
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(asdict(self)) + "\n")

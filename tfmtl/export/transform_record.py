@@ -6,8 +6,6 @@ from pathlib import Path
 
 from tfmtl.data import PreparedData
 
-TRANSFORM_FILE = "transform.json"
-
 
 @dataclass(frozen=True)
 class TransformRecord:
@@ -30,12 +28,12 @@ class TransformRecord:
         """Whether equal values have equal ids in both, as far as both know them."""
         return self.digest in (*other.extends, other.digest) or other.digest in self.extends
 
-    def save(self, directory: Path) -> None:
-        """Writes `transform.json`."""
-        (directory / TRANSFORM_FILE).write_text(json.dumps(asdict(self)) + "\n")
+    def save(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(asdict(self)) + "\n")
 
     @classmethod
-    def load(cls, directory: Path) -> "TransformRecord":
+    def load(cls, path: Path) -> "TransformRecord":
         """Reads what `save` wrote."""
-        facts = json.loads((directory / TRANSFORM_FILE).read_text())
+        facts = json.loads(path.read_text())
         return cls(facts["digest"], tuple(facts["extends"]))

@@ -7,8 +7,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tfmtl.folders import ExportedVersion
+
 TOLERANCE = 1e-5
-OPERATOR_FILE = "operator.json"
 
 
 class VerificationError(RuntimeError):
@@ -47,15 +48,17 @@ def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
 
     Raises:
         VerificationError: no version there, it does not load, or a difference above `tolerance`.
+        FolderError: a later version of the package wrote it.
     """
-    is_operator = (Path(version) / "assets.extra" / OPERATOR_FILE).is_file()
-    golden = "tf_serving_warmup_requests" if is_operator else "golden.jsonl"
-    for name in ("saved_model.pb", f"assets.extra/{golden}"):
-        if not (Path(version) / name).is_file():
+    folder = ExportedVersion(version)
+    is_operator = folder.operator.is_file()
+    for file in (folder.saved_model, folder.warmup if is_operator else folder.golden):
+        if not file.is_file():
             raise VerificationError(
                 f"verify: `version` must be a directory that export() wrote. Received: version='{version}', "
-                f"which has no {name}. Give <directory>/<version>."
+                f"which has no {folder.relative(file)}. Give <directory>/<version>."
             )
+    folder.check_format("verify")
     module = "tfmtl.export.replay_recorded" if is_operator else "tfmtl.export.replay"
     command = [sys.executable, "-m", module, str(version)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

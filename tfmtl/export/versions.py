@@ -8,15 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfmtl.core.folder_lock import locked_folder
-from tfmtl.core.step_folders import EXPORTED, check_output_folder
 from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.folders import ExportedVersion
+from tfmtl.folders.step_folders import EXPORTED, check_output_folder
+from tfmtl.folders.version_folders import find_versions
 
 # In this system's words, which TensorFlow and other processes use in errors of their own.
 _FULL_DISK = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
 
 @contextmanager
-def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tuple[Path, Path]]:
+def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tuple[ExportedVersion, Path]]:
     """Yields where to write a version, and the name that it gets when the block ends without an error.
 
     A server that watches the directory loads what has a number for a name, and so never half a version.
@@ -43,7 +45,9 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
         partial = directory / f".tfmtl-{version}"  # a name of its own; a folder that a killed run left is removed
         shutil.rmtree(partial, ignore_errors=True)
         try:
-            yield partial, final
+            written = ExportedVersion(partial)
+            yield written, final
+            written.write_format()
             os.rename(partial, final)
         except Exception as error:
             reason = next((text for text in _FULL_DISK if text in str(error)), None)
@@ -57,22 +61,23 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
 
 
 def existing_versions(directory: Path) -> list[int]:
-    """The complete versions below `directory`; none where there is no such folder."""
-    if not directory.is_dir():
-        return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isdigit() and path.is_dir())
+    """The complete versions below `directory`, rising; none where there is no such folder."""
+    return sorted(find_versions(directory)) if directory.is_dir() else []
 
 
-def newest_version(owner: str, argument: str, path: Path) -> Path:
-    """The folder of the newest version below `path`, or `path` itself if it is one.
+def newest_version(owner: str, argument: str, path: Path) -> ExportedVersion:
+    """The newest version below `path`, or `path` itself if it is one.
 
     Raises:
         FileNotFoundError: there is none.
+        FolderError: a later version of the package wrote it.
     """
-    if (path / "saved_model.pb").is_file():
-        return path
-    versions = existing_versions(path)
-    if not versions:
-        rule = "hold a version, a folder with a number for a name"
-        raise FileNotFoundError(error_text(owner, argument, rule, str(path), "Export a model there first."))
-    return path / str(versions[-1])
+    version = ExportedVersion(path)
+    if not version.is_there:
+        versions = find_versions(path) if path.is_dir() else {}
+        if not versions:
+            rule = "hold a version, a folder with a number for a name"
+            raise FileNotFoundError(error_text(owner, argument, rule, str(path), "Export a model there first."))
+        version = ExportedVersion(versions[max(versions)])
+    version.check_format(owner)
+    return version

@@ -10,7 +10,6 @@ from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
 from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, signature_specs
 from tfmtl.schema import Problem
 
-WARMUP_FILE = "tf_serving_warmup_requests"
 _BATCH_SIZES = (1, 16, 64)
 
 
@@ -18,7 +17,7 @@ def write_warmup(
     problem: Problem,
     requests: Sequence[Mapping[str, Any]],
     golden: Mapping[str, Mapping[str, Any]],
-    directory: Path,
+    path: Path,
 ) -> None:
     """Writes one Predict request per signature and usual number of rows, as TF Serving reads them.
 
@@ -29,9 +28,9 @@ def write_warmup(
         problem: `Problem`; its name is the model's.
         requests: raw features of real examples.
         golden: signature -> output name -> the right answers to the requests, `(rows, *inner)`.
-        directory: where the file goes.
+        path: the file.
     """
-    with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
+    with tf.io.TFRecordWriter(str(path)) as writer:
         for signature in signature_specs(problem):
             for size in sorted({min(size, len(requests)) for size in _BATCH_SIZES}):
                 request = predict_request(problem.name, signature, request_tensors(problem, signature, requests[:size]))

@@ -9,9 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.validation import check_one_of, error_text
-from tfmtl.export.verify import OPERATOR_FILE
 from tfmtl.export.versions import new_version
-from tfmtl.export.warmup import WARMUP_FILE, predict_request, prediction_log
+from tfmtl.export.warmup import predict_request, prediction_log
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_module import CODES, ENCODE, QUERY, RANGE, SHARED, OperatorModule, operator_specs
 from tfmtl.operators.operator_network import OperatorNetwork
@@ -54,17 +53,16 @@ def export_operator(
         raise ValueError(f"{_OWNER}: `network` must be built. Received: one that is not. Train it first.")
     if network.use_mask and data.mask is None:
         raise ValueError(error_text(_OWNER, "data.mask", "be given, the network uses one", None, "Give masked data."))
-    with new_version(_OWNER, Path(directory), version) as (partial, final):
+    with new_version(_OWNER, Path(directory), version) as (written, final):
         module = OperatorModule(network)
-        tf.saved_model.save(module, str(partial), signatures=module.signatures())
-        extra = partial / "assets.extra"
-        extra.mkdir()
-        _write_golden(network, data, model_name, extra / WARMUP_FILE)
+        tf.saved_model.save(module, str(written.path), signatures=module.signatures())
+        written.extra.mkdir()
+        _write_golden(network, data, model_name, written.warmup)
         facts = _facts(network, data, model_name)
-        (extra / OPERATOR_FILE).write_text(json.dumps(facts, indent=1) + "\n")
-        (extra / "signature.md").write_text(_page(facts))
+        written.operator.write_text(json.dumps(facts, indent=1) + "\n")
+        written.page.write_text(_page(facts))
         if check is not None:
-            check(partial)
+            check(written.path)
     return final
 
 

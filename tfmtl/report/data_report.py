@@ -215,7 +215,7 @@ def _rejected(data: PreparedData) -> list[dict[str, Any]]:
     rejected = data.manifest["rows_rejected"]
     examples: dict[str, list[str]] = {reason: [] for reason in rejected}
     wanted = {reason: min(_REJECTED_EXAMPLES, count) for reason, count in rejected.items()}
-    for file in sorted((data.directory / "rejected").glob("*.jsonl")):
+    for file in data.rejected_files():
         with file.open(encoding="utf-8") as stream:
             for line in stream:
                 record = json.loads(line)

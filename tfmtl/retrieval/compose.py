@@ -11,21 +11,18 @@ import tensorflow as tf
 
 from tfmtl.core.validation import error_text
 from tfmtl.data.example_spec import user_signature
-from tfmtl.export.golden import GOLDEN_FILE
-from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import RANK
-from tfmtl.export.transform_record import TRANSFORM_FILE, TransformRecord
+from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version, newest_version
+from tfmtl.folders import ExportedVersion
 from tfmtl.retrieval.compose_options import ComposeOptions
-from tfmtl.retrieval.fit_retrieval import RECORD_FILE
 from tfmtl.retrieval.recommend_module import ORDER, RecommendModule, score_names
 from tfmtl.retrieval.recommend_page import add_recommend_page
 from tfmtl.retrieval.reference_recommendations import reference_recommendation, write_golden_recommendations
 from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
 from tfmtl.schema import Problem
 
-COMPOSED_FILE = "compose.json"
 _USERS = 8  # whose lists are kept as golden answers
 _K = 10
 
@@ -66,73 +63,77 @@ def compose(
     }
     problem, record = _checked(sources)
     item = str(record["item"])
-    loaded = {name: tf.saved_model.load(str(path)) for name, path in sources.items()}
+    loaded = {name: tf.saved_model.load(str(source.path)) for name, source in sources.items()}
     retrieve, rank = _functions(loaded, sources, options)
     order_by = _order(problem, item, score_names(rank), options)
-    for argument, path in sources.items():
+    for argument, source in sources.items():
+        path = source.path
         if Path(directory).resolve() in (path.resolve(), path.parent.resolve()):
             rule = f"be another folder than that of the {argument} model"
             raise ValueError(error_text("compose", "directory", rule, str(directory), "Give a new folder."))
-    with new_version("compose", Path(directory), version) as (partial, final):
+    with new_version("compose", Path(directory), version) as (written, final):
         name = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
         parts = (problem, item, loaded["retrieval"], name, loaded["ranking"], order_by, options.candidates)
         module = RecommendModule(*parts)
-        tf.saved_model.save(module, str(partial), signatures=module.signatures())
-        extra = partial / EXTRA
-        shutil.copytree(sources["ranking"] / EXTRA, extra, dirs_exist_ok=True)
+        tf.saved_model.save(module, str(written.path), signatures=module.signatures())
+        shutil.copytree(sources["ranking"].extra, written.extra, dirs_exist_ok=True)
         users = _users(problem, sources["ranking"])
         lists = [
             reference_recommendation(problem, item, retrieve, rank, user, order_by, options.candidates, _K)
             for user in users
         ]
-        write_golden_recommendations(users, _K, lists, extra)
-        add_recommend_page(problem, item, record["items"], order_by, options, users, lists, extra)
+        write_golden_recommendations(users, _K, lists, written.golden_recommend)
+        add_recommend_page(problem, item, record["items"], order_by, options, users, lists, written)
         facts = {
-            **{name: str(path.resolve()) for name, path in sources.items()},
+            **{name: str(source.path.resolve()) for name, source in sources.items()},
             **asdict(options),
             "order_by": order_by.text,
             "item": item,
             "task": record["task"],
         }
-        (extra / COMPOSED_FILE).write_text(json.dumps(facts, indent=1) + "\n")
+        written.composed.write_text(json.dumps(facts, indent=1) + "\n")
         if check is not None:
-            check(partial)
+            check(written.path)
     return final
 
 
-def _checked(sources: Mapping[str, Path]) -> tuple[Problem, dict[str, Any]]:
+def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str, Any]]:
     """The problem of both stages and the record of retrieval; raises unless both belong together."""
-    wanted = {"retrieval": RECORD_FILE, "ranking": GOLDEN_FILE}
+    wanted = {"retrieval": sources["retrieval"].retrieval, "ranking": sources["ranking"].golden}
     commands = {"retrieval": "tfmtl retrieve", "ranking": "tfmtl export"}
-    for name, path in sources.items():
-        for file in (wanted[name], PROBLEM_FILE, TRANSFORM_FILE):
-            if not (path / EXTRA / file).is_file():
-                rule = f"be a folder that `{commands[name]}` wrote, with {EXTRA}/{file}"
-                raise ValueError(error_text("compose", name, rule, str(path), f"Run `{commands[name]}` and take that."))
-    problems = {name: Problem.load(path / EXTRA / PROBLEM_FILE) for name, path in sources.items()}
+    for name, source in sources.items():
+        for file in (wanted[name], source.fitted.problem, source.transform):
+            if not file.is_file():
+                rule = f"be a folder that `{commands[name]}` wrote, with {source.relative(file)}"
+                raise ValueError(
+                    error_text("compose", name, rule, str(source.path), f"Run `{commands[name]}` and take that.")
+                )
+    problems = {name: source.read_problem() for name, source in sources.items()}
     differing = problems["ranking"].what_differs(problems["retrieval"])
     if differing:
         rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
         raise ValueError(
-            error_text("compose", "ranking", rule, str(sources["ranking"]), "Train both on one data folder.")
+            error_text("compose", "ranking", rule, str(sources["ranking"].path), "Train both on one data folder.")
         )
-    records = {name: TransformRecord.load(path / EXTRA) for name, path in sources.items()}
+    records = {name: TransformRecord.load(source.transform) for name, source in sources.items()}
     if not records["ranking"].agrees_with(records["retrieval"]):
         rule = "have the vocabularies and statistics of the retrieval, as they are or extended"
         raise ValueError(
-            error_text("compose", "ranking", rule, str(sources["ranking"]), "Train both on one data folder.")
+            error_text("compose", "ranking", rule, str(sources["ranking"].path), "Train both on one data folder.")
         )
-    record: dict[str, Any] = json.loads((sources["retrieval"] / EXTRA / RECORD_FILE).read_text())
+    record: dict[str, Any] = json.loads(sources["retrieval"].retrieval.read_text())
     return problems["ranking"], record
 
 
-def _functions(loaded: Mapping[str, Any], sources: Mapping[str, Path], options: ComposeOptions) -> tuple[Any, Any]:
+def _functions(
+    loaded: Mapping[str, Any], sources: Mapping[str, ExportedVersion], options: ComposeOptions
+) -> tuple[Any, Any]:
     """The signatures of the two stages, checked to fit together."""
     signatures = loaded["ranking"].signatures
     if RANK not in signatures:
         rule = f"have the signature '{RANK}'"
         advice = f"It has {sorted(signatures)}. Its problem needs features of side 'item'; export it anew."
-        raise ValueError(error_text("compose", "ranking", rule, str(sources["ranking"]), advice))
+        raise ValueError(error_text("compose", "ranking", rule, str(sources["ranking"].path), advice))
     wanted = RETRIEVE_UNSEEN if options.exclude_seen else RETRIEVE
     if wanted not in loaded["retrieval"].signatures:
         rule = "be False where no sequence of the problem carries the items' ids"
@@ -150,8 +151,8 @@ def _order(problem: Problem, item: str, outputs: Sequence[str], options: Compose
     return Score(options.order_by or [*tasks, *outputs][0], [*outputs, SCORE])
 
 
-def _users(problem: Problem, ranking: Path) -> list[dict[str, Any]]:
+def _users(problem: Problem, ranking: ExportedVersion) -> list[dict[str, Any]]:
     """The user side of some real requests."""
-    lines = (ranking / EXTRA / GOLDEN_FILE).read_text(encoding="utf-8").split("\n")[:_USERS]
+    lines = ranking.golden.read_text(encoding="utf-8").split("\n")[:_USERS]
     requests = [json.loads(line)["features"] for line in lines if line]
     return [{name: request[name] for name in user_signature(problem)} for request in requests]

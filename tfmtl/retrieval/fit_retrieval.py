@@ -18,17 +18,16 @@ import tensorflow as tf
 
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
-from tfmtl.export.saved_model import EXTRA, PROBLEM_FILE
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
-from tfmtl.retrieval.items import ITEMS_FILE, read_items
+from tfmtl.folders import ExportedVersion
+from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.nearest import nearest
 from tfmtl.retrieval.popularity import popularity_index, positive_counts
 from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import history_keys
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
 
-RECORD_FILE = "retrieval.json"
 MEASURED = ("valid", "test")
 
 
@@ -48,7 +47,7 @@ def fit_retrieval(
 
     The SavedModel holds an exact index of `items` (signatures: see `RetrievalModule`). Beside it, in `assets.extra/`:
     `retrieval.json`, the options, every epoch and the recall on the validation and test splits against popularity;
-    `items.parquet`; `problem.yaml` and `transform.json`. Only the training split is learnt from, the validation split
+    `items.parquet`; `problem.yaml` and `transform.json`. Only the training split is learned from, the validation split
     picks the epoch, and the test split is looked at once.
 
     Args:
@@ -75,23 +74,22 @@ def fit_retrieval(
     if not counts.sum():
         advice = "Choose a task that happens in the training split."
         raise ValueError(error_text("retrieve", "task", "have positive rows to learn from", task, advice))
-    with new_version("retrieve", Path(directory), version) as (partial, final):
-        extra = partial / EXTRA
-        extra.mkdir(parents=True)
-        parquet.write_table(items, extra / ITEMS_FILE)
-        job = {"data": str(data.directory), "items": str(extra / ITEMS_FILE), "output": str(partial)}
+    with new_version("retrieve", Path(directory), version) as (written, final):
+        written.extra.mkdir(parents=True)
+        parquet.write_table(items, written.items)
+        job = {"data": str(data.directory), "items": str(written.items), "output": str(written.path)}
         epochs = _train({**job, "options": asdict(options)}, on_epoch)
-        data.problem.save(extra / PROBLEM_FILE)
-        TransformRecord.of(data).save(extra)
+        data.problem.save(written.fitted.problem)
+        TransformRecord.of(data).save(written.transform)
         record = {
             "item": item,
             "task": task,
             "items": items.num_rows,
             "options": asdict(options),
             "epochs": epochs,
-            "recall": _recalls(data, partial, options),
+            "recall": _recalls(data, written, options),
         }
-        (extra / RECORD_FILE).write_text(json.dumps(record, indent=1) + "\n")
+        written.retrieval.write_text(json.dumps(record, indent=1) + "\n")
     return final
 
 
@@ -114,11 +112,11 @@ def _train(job: Mapping[str, Any], on_epoch: Callable[[Mapping[str, Any]], objec
     return epochs
 
 
-def _recalls(data: PreparedData, version: Path, options: RetrievalOptions) -> dict[str, dict[str, Any]]:
+def _recalls(data: PreparedData, version: ExportedVersion, options: RetrievalOptions) -> dict[str, dict[str, Any]]:
     """Split -> who searched -> recalls, of the exported index and of popularity."""
     task, item = str(options.task), str(options.item)
-    loaded = tf.saved_model.load(str(version))
-    raw_ids = read_items(data.problem, version / EXTRA / ITEMS_FILE)[item]
+    loaded = tf.saved_model.load(str(version.path))
+    raw_ids = read_items(data.problem, version.items)[item]
     ids = data.transform().encode(item, raw_ids)
     popular = popularity_index(positive_counts(data, task, item), ids.numpy())
     keys = history_keys(data.problem, item)

@@ -9,8 +9,6 @@ from tfmtl.data.example_spec import candidate_features, raw_signature
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.schema import Problem
 
-ITEMS_FILE = "items.parquet"
-
 
 def read_items(problem: Problem, path: Path) -> dict[str, tf.Tensor]:
     """The raw features of side `item`, a row per item; shorter lists are filled up with `""`.

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -11,9 +10,6 @@ from tfmtl.data.example_spec import user_signature
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.score import Score
 from tfmtl.export.signature_files import (
-    PAGE_FILE,
-    REQUESTS,
-    SCHEMA_FILE,
     commands,
     input_text,
     inputs_schema,
@@ -22,7 +18,8 @@ from tfmtl.export.signature_files import (
     without_nan,
     write_request,
 )
-from tfmtl.export.warmup import WARMUP_FILE, predict_request, prediction_log
+from tfmtl.export.warmup import predict_request, prediction_log
+from tfmtl.folders import ExportedVersion
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.recommend_module import ORDER, RECOMMEND
 from tfmtl.retrieval.retrieval_module import SCORE
@@ -37,9 +34,9 @@ def add_recommend_page(
     options: ComposeOptions,
     users: Sequence[Mapping[str, Any]],
     lists: Sequence[Mapping[str, Any]],
-    directory: Path,
+    version: ExportedVersion,
 ) -> None:
-    """Adds `recommend` to `signature.md`, `signature.json`, `requests/` and the warm-up file.
+    """Adds `recommend` to the page, the schema, the prepared requests and the warm-up file.
 
     Args:
         problem: `Problem`.
@@ -49,21 +46,20 @@ def add_recommend_page(
         options: `ComposeOptions`.
         users: raw features of real users.
         lists: the right answers for them, output name -> values.
-        directory: `assets.extra`.
+        version: whose files they are.
     """
     k = len(lists[0][item])
     signature = user_signature(problem)
-    page = directory / PAGE_FILE
-    text = page.read_text(encoding="utf-8") + _section(problem, item, num_items, order_by, options, lists[0])
-    page.write_text(text, encoding="utf-8")
-    schema = json.loads((directory / SCHEMA_FILE).read_text())
+    text = version.page.read_text(encoding="utf-8") + _section(problem, item, num_items, order_by, options, lists[0])
+    version.page.write_text(text, encoding="utf-8")
+    schema = json.loads(version.schema.read_text())
     schema["oneOf"].append(_schema(problem, signature))
-    (directory / SCHEMA_FILE).write_text(json.dumps(schema, indent=1) + "\n")
+    version.schema.write_text(json.dumps(schema, indent=1) + "\n")
     count = tf.constant(k, tf.int32)
     one = to_tensors(without_nan(users)[:1], signature)
-    write_request(problem, RECOMMEND, {**one, "k": count}, directory / REQUESTS)
-    earlier = [record.numpy() for record in tf.data.TFRecordDataset(str(directory / WARMUP_FILE))]
-    with tf.io.TFRecordWriter(str(directory / WARMUP_FILE)) as writer:
+    write_request(problem, RECOMMEND, {**one, "k": count}, version)
+    earlier = [record.numpy() for record in tf.data.TFRecordDataset(str(version.warmup))]
+    with tf.io.TFRecordWriter(str(version.warmup)) as writer:
         for record in earlier:
             writer.write(record)
         for size in sorted({1, len(users)}):

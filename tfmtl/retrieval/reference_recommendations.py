@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.data.example_spec import candidate_features
-from tfmtl.export.golden import GOLDEN_RECOMMEND_FILE
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.score import Score
 from tfmtl.retrieval.recommend_module import ORDER
@@ -63,9 +62,9 @@ def reference_recommendation(
 
 
 def write_golden_recommendations(
-    users: Sequence[Mapping[str, Any]], k: int, lists: Sequence[Mapping[str, Any]], directory: Path
+    users: Sequence[Mapping[str, Any]], k: int, lists: Sequence[Mapping[str, Any]], path: Path
 ) -> None:
     """Writes the users with what `recommend` has to answer, for `verify`."""
     lines = [{"user": user, "k": k, "response": found} for user, found in zip(users, lists, strict=True)]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    (directory / GOLDEN_RECOMMEND_FILE).write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")

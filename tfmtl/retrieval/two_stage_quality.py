@@ -13,10 +13,9 @@ import tensorflow as tf
 
 from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.data import PreparedData
-from tfmtl.export.saved_model import EXTRA
 from tfmtl.export.score import Score
-from tfmtl.retrieval.fit_retrieval import RECORD_FILE
-from tfmtl.retrieval.items import ITEMS_FILE, read_items
+from tfmtl.folders import ExportedVersion
+from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.recall import positives
 from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.retrieval.sides import item_features
@@ -66,12 +65,12 @@ def two_stage_quality(
     """
     for argument, value in (("candidates", candidates), ("k", k), ("queries", queries)):
         check_positive_int("two_stage_quality", argument, value)
-    extra = Path(retrieval) / EXTRA
-    record = json.loads((extra / RECORD_FILE).read_text())
+    index = ExportedVersion(retrieval)
+    record = json.loads(index.retrieval.read_text())
     task, item = record["task"], record["item"]
     tasks = [each.name for each in data.problem.tasks]
     scores = {text: Score(text, [*tasks, SCORE]) for text in orders}
-    raw_items = read_items(data.problem, extra / ITEMS_FILE)
+    raw_items = read_items(data.problem, index.items)
     items = data.transform().encode_parts(raw_items, item_features(data.problem))
     loaded = tf.saved_model.load(str(retrieval))
     search = loaded.search_encoded_unseen if exclude_seen else loaded.search_encoded

@@ -15,6 +15,9 @@ from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.shown import shown
 from tfmtl.schema.strict import check_choice
 
+PROBLEM_FILE = "problem.yaml"
+"""What a problem file is called beside its log, and in every folder that a step leaves."""
+
 FORMATS = (1, 2)
 DERIVED = ("default", "none")
 

@@ -14,6 +14,7 @@ from tfmtl.balancing import Balancer
 from tfmtl.core.types import Tensor
 from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
+from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.forward_pass import ForwardPass
@@ -26,7 +27,7 @@ _DECIDED = 0.05  # entropy of a gate, of at most 1
 
 
 class ConflictMonitor(keras.callbacks.Callback):
-    """Measures on the same training rows, again and again, what makes multi-task models fail.
+    """Measures signs of task conflict, repeatedly on the same training rows.
 
     - `cosines` of the tasks' gradients at what tasks share, and the share of pairs that point against each other;
     - for every gate that mixes experts (`MMoE`, `CGC`, `PLE`) and every task its `entropy`, from 0 (one expert) to 1
@@ -40,15 +41,13 @@ class ConflictMonitor(keras.callbacks.Callback):
     Args:
         data: `PreparedData`; the first rows of its training split are measured.
         folder: the run folder.
-        every: int or None. Steps between two measurements. Defaults to `None`: at the end of every epoch.
-        num_rows: int. How many rows are measured. Defaults to `1024`.
+        every: int or None. Steps between measurements. Defaults to `None`: at the end of every epoch.
+        num_rows: int. Number of measured rows. Defaults to `1024`.
 
     Raises:
         TypeError: `every` or `num_rows` is no int.
         ValueError: `every` or `num_rows` is less than 1.
     """
-
-    FILE: ClassVar[str] = "conflict.jsonl"
 
     def __init__(self, data: PreparedData, folder: str | Path, every: int | None = None, num_rows: int = 1024) -> None:
         super().__init__()
@@ -56,8 +55,8 @@ class ConflictMonitor(keras.callbacks.Callback):
             check_positive_int("ConflictMonitor", "every", every)
         check_positive_int("ConflictMonitor", "num_rows", num_rows)
         self.every = every
-        self._folder = Path(folder)
-        self._path = self._folder / self.FILE
+        self._run = TrainedRun(folder)
+        self._path = self._run.conflicts
         self._batch = next(iter(data.split("train", num_rows).map(lambda features, labels, _: (features, labels))))
         self._measure: Any = None
         self._warned: set[str] = set()
@@ -66,7 +65,7 @@ class ConflictMonitor(keras.callbacks.Callback):
         """Keeps of an older file what was measured up to the step that training starts from."""
         self._step = self._measured = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
         self._measure = tf.function(lambda *batch: _measurements(self.model, *batch), autograph=False)
-        self._writer = tf.summary.create_file_writer(str(self._folder / "tensorboard" / "conflict"))
+        self._writer = tf.summary.create_file_writer(str(self._run.tensorboard / "conflict"))
         before = self._path.read_text().splitlines() if self._path.is_file() else []
         kept = [line for line in before if json.loads(line)["step"] <= self._step]
         self._path.write_text("".join(f"{line}\n" for line in kept))
@@ -177,7 +176,7 @@ def _report(model: MultiTaskModel, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _collapses(tasks: list[str], level: int, use: np.ndarray, entropies: np.ndarray, num_specific: int) -> list[str]:
-    """What has gone wrong with the gates of a level; the first experts of a task are its own."""
+    """Warnings about the gates of a level; a task's first experts are its own."""
     experts = use.shape[1]
     if experts < 2:
         return []

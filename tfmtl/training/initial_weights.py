@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
+from tfmtl.folders import FolderError, TrainedRun
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.models.growth import take_weights
 from tfmtl.training.train_options import TrainOptions
@@ -29,17 +29,19 @@ def start_from_run(model: MultiTaskModel, data: PreparedData, folder: str) -> No
     Raises:
         ValueError: the data's ids mean something else than that run's.
     """
-    take_weights("fit", model, load(Path(folder) / "model.keras", compiled=False), data)
+    take_weights("fit", model, load(TrainedRun(folder).model, compiled=False), data)
 
 
 def _record(folder: str, options: TrainOptions) -> dict[str, Any]:
-    path = Path(folder)
+    run = TrainedRun(folder)
     try:
-        record = dict(json.loads((path / "run.json").read_text()))
+        record = run.read_record("fit")
+    except FolderError:  # which says enough
+        raise
     except (OSError, ValueError):
         record = {}
-    if not record or not (path / "model.keras").is_file():
-        advice = "Give a folder with run.json and model.keras."
+    if not record or not run.model.is_file():
+        advice = f"Give a folder with {run.RECORD} and {run.MODEL}."
         raise ValueError(error_text("fit", "init_from", "be the output of a finished run", folder, advice))
     theirs = record.get("options", {})
     for name in ("preset", "preset_options"):

@@ -67,7 +67,7 @@ class KeepState(keras.callbacks.Callback):
         # Keras has just reset the running metrics. Half-way through an epoch they are part of the state; at its end the
         # file holds those of the validation.
         if self._resumes and self.progress.step:
-            restore_state(self._folder.state, self.model)
+            restore_state(self._folder.own.state, self.model)
         self._resumes = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -96,8 +96,8 @@ class KeepState(keras.callbacks.Callback):
         if not self._writes:
             return
         self.progress.callbacks = {name: part.get_state() for name, part in self._parts.items()}
-        self._folder.unfinished.mkdir(exist_ok=True)
-        save_state(self._folder.state, self.model, self.progress)
+        self._folder.own.path.mkdir(exist_ok=True)
+        save_state(self._folder.own.state, self.model, self.progress)
         self._folder.drop_other_runs()
         self._saved = time.monotonic()
         self._pause = max(_SECONDS, (self._saved - began) / _SHARE)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tfmtl.core.folder_lock import locked_folder
-from tfmtl.core.step_folders import TRAINED, check_output_folder
 from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
+from tfmtl.folders import TrainedRun
+from tfmtl.folders.step_folders import TRAINED, check_output_folder
 from tfmtl.schema import SPLITS
 from tfmtl.schema.shown import shown
 from tfmtl.training.initial_weights import initial_digest
@@ -21,21 +22,18 @@ from tfmtl.training.train_options import TrainOptions
 from tfmtl.training.training_error import written
 from tfmtl.training.training_state import read_progress
 
-_UNFINISHED = "unfinished_"
-_UNFINISHED_RUN = f"{_UNFINISHED}{'[0-9a-f]' * 12}"  # as a pattern: no other folder is one
 _CURVES = ("train", "validation")  # Keras's names
 _DATA = "data_digest"
 _INITIAL = "initial_digest"
 _NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
-_FACTS = "facts.json"
 
 
-class RunFolder:
-    """The files of a run folder: their places, which run they belong to, and how a finished run replaces an old one.
+class RunFolder(TrainedRun):
+    """The folder of a run under way: which run it belongs to, and how a finished run replaces an old one.
 
     While a run is under way, its state and its best model lie in `unfinished_<digest>/`, where the digest stands for
-    the options and the data: a run of other options never finds them. `model.keras` and `run.json` are of the last
-    run that finished.
+    the options and the data: a run of other options never finds them. Model and record are of the last run that
+    finished.
 
     Args:
         path: folder; need not exist.
@@ -52,21 +50,14 @@ class RunFolder:
         if options.init_from is not None and Path(options.init_from).resolve() == path.resolve():
             rule = "be another folder than `init_from`, whose model it would replace"
             raise ValueError(error_text("fit", "output", rule, str(path), "Give a new folder."))
-        is_a_runs = (path / "run.json").is_file() or any(True for _ in path.glob(_UNFINISHED_RUN))
-        if (path / "model.keras").exists() and not is_a_runs:
-            rule = "be a new folder or that of an earlier run, but its model.keras is no run's and would be lost"
+        super().__init__(path)
+        if self.model.exists() and not self.is_there and not self.all_unfinished():
+            rule = f"be a new folder or that of an earlier run, but its {self.MODEL} is no run's and would be lost"
             raise ValueError(error_text("fit", "output", rule, str(path), "Give another folder, or move that file."))
-        self.path = path
         self._origin = {_DATA: data.digest, _INITIAL: initial_digest(options)}
         self._facts = _plain({**options.what_decides(), **self._origin})
-        digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()[:12]
-        self.unfinished = path / f"{_UNFINISHED}{digest}"
-        self.state = self.unfinished / "state.zip"
-        self.best = self.unfinished / "best.keras"
-        self.model = path / "model.keras"
-        self.record = path / "run.json"
-        self.history = path / "history.csv"
-        self.tensorboard = path / "tensorboard"
+        digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()
+        self.own = self.unfinished(digest)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -97,7 +88,7 @@ class RunFolder:
     def progress(self) -> Progress | None:
         """How far this very run had come, `None` if there is no state of it that can be read."""
         try:
-            return read_progress(self.state)
+            return read_progress(self.own.state)
         except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError):
             return None
 
@@ -115,12 +106,13 @@ class RunFolder:
         return None if record is None else {**record.get("options", {}), **{name: record.get(name) for name in _NAMES}}
 
     def _unfinished_facts(self) -> dict[str, Any] | None:
-        states = self.path.glob(f"{_UNFINISHED_RUN}/{self.state.name}")
-        return next((_read_json(state.with_name(_FACTS)) for state in states if state != self.state), None)
+        others = (run for run in self.all_unfinished() if run.path != self.own.path and run.state.exists())
+        return next((_read_json(run.facts) for run in others), None)
 
     def _differences(self, before: Mapping[str, Any] | None) -> list[str] | None:
         if before is None:
             return None
+        before = {**_plain(TrainOptions().to_dict()), **before}  # a run of before there was an option had its default
         return [
             _NAMES[name] if name in _NAMES else f"{name} ({shown(before.get(name))}, now {shown(value)})"
             for name, value in self._facts.items()
@@ -131,9 +123,9 @@ class RunFolder:
 
     def start_anew(self) -> None:
         """Removes what this very run left unfinished, and the curves of the one before; the rest stays for now."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
-        self.unfinished.mkdir()
-        with written(self.unfinished / _FACTS) as partial:
+        shutil.rmtree(self.own.path, ignore_errors=True)
+        self.own.path.mkdir()
+        with written(self.own.facts) as partial:
             partial.write_text(json.dumps(self._facts))
         for curve in _CURVES:  # else two runs share one
             for events in (self.tensorboard / curve).glob("events.out.tfevents.*"):
@@ -145,13 +137,13 @@ class RunFolder:
             with suppress(OSError):
                 shutil.copyfile(other.path / name, self.path / name)
         with suppress(OSError):
-            shutil.copytree(other.unfinished, self.unfinished)
+            shutil.copytree(other.own.path, self.own.path)
 
     def drop_other_runs(self) -> None:
         """Removes what runs of other options left unfinished: called when this one has a state of its own."""
-        for folder in self.path.glob(_UNFINISHED_RUN):
-            if folder != self.unfinished:
-                shutil.rmtree(folder, ignore_errors=True)
+        for run in self.all_unfinished():
+            if run.path != self.own.path:
+                shutil.rmtree(run.path, ignore_errors=True)
 
     def finish(self, record: Mapping[str, Any]) -> None:
         """Puts the best model and the record in their places; may be cut off and called again.
@@ -160,17 +152,17 @@ class RunFolder:
             TrainingError: the folder cannot be written to.
         """
         for split in SPLITS:  # they are about the model that goes now
-            (self.path / f"evaluation_{split}.json").unlink(missing_ok=True)
+            self.evaluation(split).unlink(missing_ok=True)
         with written(self.model) as partial:
-            shutil.copyfile(self.best, partial)
+            shutil.copyfile(self.own.best, partial)
         with written(self.record) as partial:
-            partial.write_text(json.dumps({**record, **self._origin}, indent=1) + "\n")
-        self.state.unlink(missing_ok=True)  # first, since a state without its best model could not be gone on with
+            partial.write_text(self.record_text({**record, **self._origin}))
+        self.own.state.unlink(missing_ok=True)  # first, since a state without its best model could not be gone on with
         self.drop_unfinished()
 
     def drop_unfinished(self) -> None:
         """Removes what this very run needed while it was unfinished."""
-        shutil.rmtree(self.unfinished, ignore_errors=True)
+        shutil.rmtree(self.own.path, ignore_errors=True)
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

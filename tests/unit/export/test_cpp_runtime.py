@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.server.warmup import WARMUP_FILE
 from tests.support.cpp_replay import Replay
 from tests.support.saved_model_operations import foreign_operations, operations
+from tfmtl.folders import ExportedVersion
 
 
 @pytest.mark.slow
@@ -20,7 +20,7 @@ def test_answers_as_the_training_graph(cpp_replay: Replay, version: Path, copy: 
     assert set(result.counts.values()) == {3}
     assert max(result.gaps.values()) <= 1e-5
     # A wrong answer is seen.
-    path = copy / WARMUP_FILE
+    path = ExportedVersion(copy).warmup
     logs = [prediction_log_pb2.PredictionLog.FromString(item.numpy()) for item in tf.data.TFRecordDataset(str(path))]
     values = np.copy(tf.make_ndarray(logs[-1].predict_log.response.outputs["buy"]))
     values[-1] += 0.01

@@ -1,6 +1,5 @@
 """Write the files beside the records: the fitted transformation, requests, the manifest."""
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from tfmtl.core.checksum import file_checksum
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.reading import files
 from tfmtl.schema import Problem
 
@@ -19,17 +19,16 @@ def write_fitted_files(
     requests: Sequence[Mapping[str, Any]],
     manifest: Mapping[str, Any],
 ) -> None:
-    """Writes `transform/`, `requests.jsonl` and, last, `manifest.json` with their checksums below `directory`."""
+    """Writes the transformation, the requests and, last, the manifest with their checksums below `directory`."""
     with tempfile.TemporaryDirectory(prefix="tfmtl-fitted-") as folder:
         local = Path(folder)
-        statistics.save(local / "transform")
-        problem.save(local / "transform" / "problem.yaml")
-        lines = [json.dumps(request, ensure_ascii=False) + "\n" for request in requests]
-        (local / "requests.jsonl").write_text("".join(lines), encoding="utf-8")
+        prepared = PreparedFolder(local)
+        statistics.save(prepared.fitted.directory)
+        problem.save(prepared.fitted.problem)
+        prepared.write_requests(requests)
         written = sorted(path for path in local.rglob("*") if path.is_file())
         checksums = {path.relative_to(local).as_posix(): file_checksum(path) for path in written}
         whole = {**manifest, "checksums": dict(sorted({**manifest["checksums"], **checksums}.items()))}
-        text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
-        (local / "manifest.json").write_text(text, encoding="utf-8")
-        for path in [*written, local / "manifest.json"]:
+        prepared.write_manifest(whole)
+        for path in [*written, prepared.manifest_file]:
             files.put(path, files.join(directory, *path.relative_to(local).parts))

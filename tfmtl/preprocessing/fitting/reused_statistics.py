@@ -1,5 +1,6 @@
 """Reuse an earlier transformation for another day's log: known ids stay, new values are appended."""
 
+import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,9 @@ import pyarrow as pa
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features.feature_behavior import Column
+from tfmtl.folders import PreparedFolder
+from tfmtl.folders.fitted_files import FittedFiles
+from tfmtl.folders.folder_format import check_format
 from tfmtl.preprocessing.fitting.analyze import fitting, joined_states
 from tfmtl.preprocessing.reading import files
 from tfmtl.schema import Problem
@@ -24,20 +28,25 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
 
     Raises:
         ValueError: the folder is none, or was written for another problem; `split` and `examples` may differ.
+        FolderError: a later version of the package wrote it.
     """
-    source = files.join(folder.rstrip("/"), "transform", "")
+    for path in files.match([files.join(folder.rstrip("/"), PreparedFolder.MANIFEST)]):
+        with files.open_file(path) as stream:
+            check_format("preprocess", folder, json.loads(stream.read()), PreparedFolder.FORMAT)
+    source = files.join(folder.rstrip("/"), PreparedFolder.TRANSFORM, "")
     with tempfile.TemporaryDirectory(prefix="tfmtl-taken-") as local:
         for path in files.match([f"{source}**"]):
             copy = Path(local, path.removeprefix(source))
             copy.parent.mkdir(parents=True, exist_ok=True)
             with files.open_file(path) as stream:
                 copy.write_bytes(stream.read())
-        if not Path(local, "problem.yaml").is_file() or not Path(local, "statistics.json").is_file():
+        fitted = FittedFiles(local)
+        if not fitted.are_there:
             raise ValueError(
                 "preprocess: `transform_from` must be the output of `tfmtl preprocess`. Received: "
                 f"transform_from='{folder}', which has no fitted transformation. Give the folder of an earlier day."
             )
-        differing = problem.what_differs(Problem.load(Path(local, "problem.yaml")))
+        differing = problem.what_differs(Problem.load(fitted.problem))
         if differing:
             raise ValueError(
                 "preprocess: `transform_from` must have been written for the same problem, but for `split` and "

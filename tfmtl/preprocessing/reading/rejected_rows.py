@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.reading import files
 
 Reasons = Sequence[tuple[int, str]]  # row, and why it cannot be used
@@ -51,7 +52,7 @@ def write_rejected(directory: str, number: int, tables: Iterable[pa.Table]) -> d
         tables: what `rejected_table` returned for its batches, in any order.
     """
     table = pa.concat_tables(list(tables)).sort_by([("row", "ascending"), ("reason", "ascending")])
-    with files.create(files.join(directory, "rejected", f"file-{number:05d}.jsonl")) as stream:
+    with files.create(files.join(directory, *PreparedFolder.rejected_file(number).split("/"))) as stream:
         stream.write("".join(f"{line}\n" for line in table["line"].to_pylist()).encode())
     return dict(Counter(reason.split(": ")[0] for reason in table["reason"].to_pylist()))
 
@@ -63,7 +64,7 @@ def worst_rejection(directory: str, reason: str) -> str:
         directory: of the output.
         reason: as `write_rejected` counts it.
     """
-    for path in sorted(files.match([files.join(directory, "rejected", "*")])):
+    for path in sorted(files.match([files.join(directory, PreparedFolder.REJECTED, "*")])):
         with files.open_file(path) as stream:
             for line in itertools.islice(stream, _LOOKED_AT):
                 found = str(json.loads(line)["reason"])

@@ -1,11 +1,9 @@
 """Keep the rejected rows of a job that failed without any training rows."""
 
-import re
 import shutil
 
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.reading import files
-
-_OWN_FILE = re.compile(r"file-\d+\.jsonl")
 
 
 def keep_rejected(partial: str, output: str) -> str | None:
@@ -18,10 +16,10 @@ def keep_rejected(partial: str, output: str) -> str | None:
     Returns:
         The folder; `None` where no row was rejected, or the folder holds something else that would be lost.
     """
-    found = sorted(files.match([files.join(partial, "rejected", "*")]))
+    found = sorted(files.match([files.join(partial, PreparedFolder.REJECTED, "*")]))
     target = output.rstrip("/") + ".rejected"
     present = files.match([f"{files.literal(target)}/*"])
-    if not found or not all(_OWN_FILE.fullmatch(path.rpartition("/")[2]) for path in present):
+    if not found or not all(PreparedFolder.is_rejected_file(path.rpartition("/")[2]) for path in present):
         return None
     files.delete(present)
     for path in found:

@@ -11,8 +11,6 @@ from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
 from tfmtl.tasks import behavior_of
 
-FORMAT = 1
-
 
 def build_manifest(
     problem: Problem,
@@ -57,7 +55,6 @@ def build_manifest(
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}
     facts, doubts = _fitted_labels(problem, statistics)
     return {
-        "format": FORMAT,
         "problem": problem.name,
         "fingerprint": problem.fingerprint,
         "seed": seed,

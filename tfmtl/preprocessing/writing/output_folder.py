@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -13,26 +12,23 @@ from typing import Any
 
 from tfmtl.core.folder_lock import locked_folder
 from tfmtl.core.validation import error_text
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.reading import files
 from tfmtl.schema.shown import shown
 
-_MANIFEST = "manifest.json"
-_OWN_FILE = re.compile(
-    r"manifest\.json|requests\.jsonl|split\.parquet|(?:train|valid|test)/part-\d+-of-\d+\.tfrecord(?:\.gz)?|rejected/file-\d+\.jsonl"
-    r"|transform/(?:problem\.yaml|statistics\.json|vocabularies/\w+\.txt)"
-)
+_MANIFEST = PreparedFolder.MANIFEST
 _LOCK, _PARTIAL, _PREVIOUS, _OWNER = "lock", "partial", "previous", "owner"
 
 
 def scratch(directory: str) -> str:
     """The folder below an output that is being written, for what is only needed until then."""
-    return f"{directory}/scratch"
+    return f"{directory}/{PreparedFolder.SCRATCH}"
 
 
 class OutputFolder:
     """Context manager: write below `partial`; leaving without an error puts it in the place of `path`.
 
-    What lies in its `scratch` folder is left out. All that is written meanwhile lies in a folder of its own beside
+    What lies in its folder `scratch` is left out. All that is written meanwhile lies in a folder of its own beside
     `path`, `.<name>.tfmtl`, which is locked: another job for the same `path` stops at once, and what a killed one left
     there is removed. An older output is moved into it for the moment of the exchange and then removed, and put back
     if the exchange was cut short. A `path` that is a link stays one: the folder that it leads to is exchanged.
@@ -52,7 +48,7 @@ class OutputFolder:
             is being written by another job; on leaving, where something was put into it meanwhile.
 
     Attributes:
-        partial: str. Where to write; `manifest.json` comes last.
+        partial: str. Where to write; the manifest comes last.
     """
 
     def __init__(self, path: str) -> None:
@@ -130,10 +126,10 @@ class OutputFolder:
         self._exchange_objects(self.partial)
         self._remove(self._beside)
 
-    def read_json(self, name: str) -> Any:
-        """A JSON file of the folder being written."""
-        with files.open_file(files.join(self.partial, name)) as stream:
-            return json.loads(stream.read())
+    def read_manifest(self) -> dict[str, Any]:
+        """What was counted of the folder being written."""
+        with files.open_file(files.join(self.partial, _MANIFEST)) as stream:
+            return dict(json.loads(stream.read()))
 
     # === Checks ===
 
@@ -175,13 +171,13 @@ class OutputFolder:
             ]
         else:
             found = [path.removeprefix(self._path + "/") for path in self._listed(self._path)]
-        return sorted(file for file in found if _MANIFEST not in found or not _OWN_FILE.fullmatch(file))
+        return sorted(file for file in found if _MANIFEST not in found or not PreparedFolder.owns(file))
 
     # === Object stores ===
 
     def _exchange_objects(self, written_below: str) -> None:
         """Replaces the output by what was written; whenever it is cut short, it can be done again."""
-        own = [path for path in self._listed(self._path) if _OWN_FILE.fullmatch(path.removeprefix(self._path + "/"))]
+        own = [path for path in self._listed(self._path) if PreparedFolder.owns(path.removeprefix(self._path + "/"))]
         written = self._listed(written_below)
         self._delete(own)
         for part in reversed(_manifest_apart(written)):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfmtl.core.checksum import file_checksum
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.fitting.label_windows import join_labels
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing.encode import encode_bucket
@@ -69,8 +70,7 @@ class ShardWriter:
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
         written, checksums = {}, {}
         for split in SPLITS:
-            suffix = ".tfrecord.gz" if self._compression == "GZIP" else ".tfrecord"
-            name = f"{split}/part-{bucket:05d}-of-{self._num_shards:05d}{suffix}"
+            name = PreparedFolder.record_file(split, bucket, self._num_shards, self._compression == "GZIP")
             size, checksums[name] = self._write_file(name, encoded.records(split))
             written[name] = {"records": encoded.counts[f"{split}/examples"], "bytes": size}
         return {

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing.output_folder import scratch
 from tfmtl.schema import SPLITS, Problem
 
-SPLIT_FILE = "split.parquet"
 _KEYS = {"user": columns.USER, "time": columns.TIME}
 
 
@@ -42,7 +42,7 @@ def write_part(problem: Problem, directory: str, bucket: int, table: pa.Table) -
 
 
 def write_split_file(directory: str, inputs: Sequence[str], parts: Sequence[str]) -> None:
-    """Writes `split.parquet`: file and number of each row, its user and time, its split, whether it is an example.
+    """Writes the file of splits: file and number of each row, its user and time, its split, whether it is an example.
 
     Args:
         directory: the output.
@@ -51,7 +51,7 @@ def write_split_file(directory: str, inputs: Sequence[str], parts: Sequence[str]
     """
     names = pa.array(list(inputs), pa.string())
     writer: Any = None
-    with files.create(files.join(directory, SPLIT_FILE)) as stream:
+    with files.create(files.join(directory, PreparedFolder.SPLIT_FILE)) as stream:
         for path in parts:
             with files.open_file(path) as source:
                 rows = parquet.read_table(source)

@@ -1,0 +1,165 @@
+"""Checks of constructor arguments and input shapes, with one wording for every error.
+
+Every function called `check_*` returns nothing and raises: `TypeError` for a value of the wrong type, `ValueError`
+for a wrong value of the right type. The text is always
+
+    {owner}: `{argument}` must {rule}. Received: {argument}={value!r}. {what to do}.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from tfmtl.schema.shown import shown
+
+Shape: TypeAlias = tuple[Any, ...]
+
+
+def error_text(owner: str, argument: str, rule: str, value: object, advice: str) -> str:
+    """Returns the text of an error about one argument."""
+    return f"{owner}: `{argument}` must {rule}. Received: {argument}={shown(value)}. {advice}"
+
+
+def _type_error(owner: str, argument: str, rule: str, value: object, advice: str) -> TypeError:
+    text = f"{owner}: `{argument}` must {rule}. Received: {argument}={shown(value)} ({type(value).__name__}). {advice}"
+    return TypeError(text)
+
+
+def check_positive_int(owner: str, argument: str, value: object, advice: str = "Use 1 or more.") -> None:
+    """Raises unless `value` is an int of at least 1; a bool is not an int here."""
+    rule = "be a positive int"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _type_error(owner, argument, rule, value, advice)
+    if value < 1:
+        raise ValueError(error_text(owner, argument, rule, value, advice))
+
+
+def check_count(owner: str, argument: str, value: object, advice: str = "Use 0 for none, or more.") -> None:
+    """Raises unless `value` is an int of at least 0; a bool is not an int here."""
+    rule = "be an int of at least 0"
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _type_error(owner, argument, rule, value, advice)
+    if value < 0:
+        raise ValueError(error_text(owner, argument, rule, value, advice))
+
+
+def check_positive_ints(
+    owner: str, argument: str, values: object, advice: str = "Use at least one width, as in (128, 64)."
+) -> None:
+    """Raises unless `values` is a non-empty sequence of positive ints."""
+    rule = "be a non-empty sequence of positive ints"
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise _type_error(owner, argument, rule, values, advice)
+    if any(isinstance(value, bool) or not isinstance(value, int) for value in values):
+        raise _type_error(owner, argument, rule, values, advice)
+    if not values or min(values) < 1:
+        raise ValueError(error_text(owner, argument, rule, values, advice))
+
+
+def check_bool(owner: str, argument: str, value: object, advice: str = "Use True or False.") -> None:
+    """Raises unless `value` is a bool, so that the string "false" is never taken for true."""
+    if not isinstance(value, bool):
+        raise _type_error(owner, argument, "be a bool", value, advice)
+
+
+def check_number(owner: str, argument: str, value: object, advice: str = "Use a finite number.") -> None:
+    """Raises unless `value` is a finite int or float."""
+    rule = "be a finite number"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _type_error(owner, argument, rule, value, advice)
+    if not math.isfinite(value):
+        raise ValueError(error_text(owner, argument, rule, value, advice))
+
+
+def check_positive_number(owner: str, argument: str, value: float, advice: str = "Use a number above 0.") -> None:
+    """Raises unless `value` is a finite number above 0."""
+    check_number(owner, argument, value, advice)
+    if value <= 0:
+        raise ValueError(error_text(owner, argument, "be a positive number", value, advice))
+
+
+def check_nonnegative_number(owner: str, argument: str, value: float, advice: str = "Use 0 for none, or more.") -> None:
+    """Raises unless `value` is a finite number of at least 0."""
+    check_number(owner, argument, value, advice)
+    if value < 0:
+        raise ValueError(error_text(owner, argument, "be at least 0", value, advice))
+
+
+def check_rate(
+    owner: str, argument: str, value: float, advice: str = "Use a share such as 0.2, or 0 for none."
+) -> None:
+    """Raises unless `value` is a number in [0, 1)."""
+    check_number(owner, argument, value, advice)
+    if not 0 <= value < 1:
+        raise ValueError(error_text(owner, argument, "lie in [0, 1)", value, advice))
+
+
+def check_probability(
+    owner: str, argument: str, value: float, advice: str = "Use the share of positive labels."
+) -> None:
+    """Raises unless `value` is a number strictly between 0 and 1."""
+    check_number(owner, argument, value, advice)
+    if not 0 < value < 1:
+        raise ValueError(error_text(owner, argument, "lie strictly between 0 and 1", value, advice))
+
+
+def did_you_mean(value: object, choices: Sequence[str]) -> str:
+    """Returns " Did you mean 'x'?" for the nearest choice, or nothing when none is near."""
+    nearest = difflib.get_close_matches(str(value).lower(), choices, n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def check_one_of(owner: str, argument: str, value: object, choices: Sequence[str]) -> None:
+    """Raises unless `value` is one of `choices`; the error lists them and names the nearest."""
+    if value not in choices:
+        advice = f"Use one of these.{did_you_mean(value, choices)}"
+        raise ValueError(error_text(owner, argument, f"be one of {list(choices)}", value, advice))
+
+
+def check_heads(owner: str, num_heads: int, width: int) -> None:
+    """Raises unless the number of attention heads divides the width they share."""
+    if width % num_heads:
+        advice = "Change the number of heads or the embedding width."
+        raise ValueError(error_text(owner, "num_heads", f"divide the embedding width {width}", num_heads, advice))
+
+
+def check_shape(owner: str, argument: str, shape: Shape, letters: str) -> None:
+    """Raises unless `shape` has one axis for each letter and all but the first, the batch, are known.
+
+    Args:
+        owner: str. The class that asks, named first in the error.
+        argument: str. The input the shape belongs to.
+        shape: The static shape.
+        letters: str. The axes as the documentation writes them, as in `"B, F, D"`.
+    """
+    received = tuple(shape)
+    if len(received) != len(letters.split(",")) or None in received[1:]:
+        rule = f"be ({letters}) with all but the first known"
+        advice = f"Give `{argument}` this static shape before the call."
+        raise ValueError(error_text(owner, f"{argument}.shape", rule, received, advice))
+
+
+def check_axis(
+    owner: str,
+    argument: str,
+    shape: Shape,
+    axis: int,
+    allowed: Sequence[int],
+    advice: str,
+) -> None:
+    """Raises unless the size of one axis of `shape` is one of `allowed`."""
+    received = tuple(shape)
+    if received[axis] not in allowed:
+        sizes = " or ".join(str(size) for size in dict.fromkeys(allowed))
+        raise ValueError(error_text(owner, f"{argument}.shape", f"have size {sizes} on axis {axis}", received, advice))
+
+
+def check_keys(owner: str, argument: str, shapes: object, required: Sequence[str]) -> None:
+    """Raises unless `shapes` is a mapping that holds every key of `required`."""
+    rule = f"be a dict with the keys {list(required)}"
+    if not isinstance(shapes, Mapping):
+        raise _type_error(owner, argument, rule, shapes, "Pass named tensors.")
+    missing = [key for key in required if key not in shapes]
+    if missing:
+        raise ValueError(error_text(owner, argument, rule, sorted(shapes), f"Add {missing}."))
