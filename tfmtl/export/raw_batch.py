@@ -12,7 +12,7 @@ _MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
 
 
 def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
-    """One batch of the requests; shorter lists are filled up with missing values.
+    """One batch of the requests; shorter lists, and `[]` for a vector, are filled up with missing values.
 
     Args:
         requests: feature -> value or list of values.
@@ -21,16 +21,16 @@ def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf
     tensors = {}
     for name, spec in signature.items():
         values = [request[name] for request in requests]
-        shape = _shape(values, spec.shape.rank)
+        shape = _shape(values, spec.shape)
         tensors[name] = tf.constant(_filled(values, shape, _MISSING[spec.dtype]), spec.dtype, shape)
     return tensors
 
 
-def _shape(values: Sequence[Any], rank: int) -> tuple[int, ...]:
-    """The shape of nested lists whose shorter ones are filled up."""
+def _shape(values: Sequence[Any], wanted: tf.TensorShape) -> tuple[int, ...]:
+    """The shape of nested lists whose shorter ones are filled up, vectors that are `[]` among them."""
     shape = [len(values)]
-    for _ in range(rank - 1):
-        shape.append(max((len(row) for row in values), default=0))
+    for size in wanted[1:]:
+        shape.append(max([size or 0, *(len(row) for row in values)]))
         values = [item for row in values for item in row]
     return tuple(shape)
 
@@ -80,7 +80,7 @@ def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.
     """A feature, and of lists of free length beside it how long each is."""
     if spec.shape.rank < 3:
         return {name: _feature(spec.dtype, value)}
-    flat = [item for row in value for item in row]
+    flat = [item for row in value for item in (row or [_MISSING[spec.dtype]] * (spec.shape[2] or 0))]
     found = {name: _feature(spec.dtype, flat)}
     if spec.shape[2] is None:
         found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])

@@ -90,6 +90,7 @@ class ForwardPass:
     ) -> None:
         self.model = model
         self.losses = losses
+        features = model.embedding.augment(features, training=True)  # once: further passes read the same
         self.row_ids = model.embedding.row_ids(features)
         self.rows = tf.shape(next(iter(features.values())))[0]
         self._features = features
