@@ -14,8 +14,8 @@ MODULES = {
     ExpertBank FactorizationMachine FeatureEmbedding FieldInteractionExpert GeneratedFactors GroupTransformer
     HeterogeneousExperts HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE
     MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead
-    RegressionHead SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate SoftmaxGate
-    SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
+    RegressionHead STEM STEMBottom SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate
+    SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
     VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """

@@ -65,10 +65,15 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             `InformationTransfer`. Defaults to `None`.
         chain: str. What a binary task's `parent` means: `"none"`, nothing; `"entire_space"`, the prediction is the
             product of conditional probabilities along the chain, compared with the label on every row (ESMM);
-            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened.
-            Defaults to `"none"`.
+            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened;
+            `"inverse_propensity"`, `"entire_space"` and, where the parent happened, the conditional probability
+            weighted by one over the parent's (ESCM2-IPS). Defaults to `"none"`.
         expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
             With a chain there is nothing to calibrate. Defaults to `0.0`.
+        propensity_weight: float, at least 0. Factor of the weighted loss under `chain="inverse_propensity"`.
+            Defaults to `0.1`.
+        least_propensity: float in (0, 1]. Smallest probability of a parent that is divided by there: more means less
+            variance and more bias. Defaults to `0.01`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -95,6 +100,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         transfer: keras.layers.Layer | None = None,
         chain: str = "none",
         expectation_weight: float = 0.0,
+        propensity_weight: float = 0.1,
+        least_propensity: float = 0.01,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -107,6 +114,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             transfer,
             chain,
             expectation_weight,
+            propensity_weight,
+            least_propensity,
             **kwargs,
         )
 
