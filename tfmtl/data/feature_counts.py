@@ -6,6 +6,7 @@ import numpy as np
 
 from tfmtl.features import behavior_of
 from tfmtl.schema import ModelInputs, Problem, View
+from tfmtl.schema.reserved import MISSING_ID
 
 
 class FeatureViews:
@@ -82,14 +83,14 @@ class FeatureCounts:
         views = self._views.of(features)
         for name, counts in self.ids.items():
             values = views[name].values.reshape(-1)
-            values = values[values != 0] if name in self._lists else values
+            values = values[values != MISSING_ID] if name in self._lists else values
             counts += np.bincount(values, minlength=len(counts))
         for name in self._lists:
             self._add_lengths(length_name(name), views[name].values)
         for name, key in self._first_keys.items():
             self._add_lengths(name, features[key])
         for key, counts in self.events.items():
-            is_event = features[self._keys[key]] != 0
+            is_event = features[self._keys[key]] != MISSING_ID
             counts += np.bincount(features[key][is_event], minlength=len(counts))
         for name, parts in self._numbers.items():
             parts.append(views[name].values)

@@ -6,26 +6,30 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
+from tfmtl.schema.reserved import MISSING
+from tfmtl.values.feature_arrays import PlainSpec, Where, check_events, make_array
 
 
-def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+def to_tensors(
+    requests: Sequence[Mapping[str, Any]],
+    signature: Mapping[str, tf.TensorSpec],
+    where: Where = "request {}".format,
+) -> dict[str, tf.Tensor]:
     """One batch of the requests; shorter lists are filled up with missing values.
 
     Args:
         requests: feature -> value or list of values.
-        signature: feature -> its tensor spec, rank 1 or 2.
+        signature: feature -> its tensor spec.
+        where: what to call a request in messages, by its number. Defaults to `"request 0"`, `"request 1"`, ...
+
+    Raises:
+        RequestError: a value is not what the signature takes, or the columns of a sequence are of unequal lengths.
     """
-    tensors = {}
-    for name, spec in signature.items():
-        values = [request[name] for request in requests]
-        if spec.shape.rank == 2:
-            longest = max((len(row) for row in values), default=0)
-            values = [[*row, *[_MISSING[spec.dtype]] * (longest - len(row))] for row in values]
-            tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), longest))
-        else:
-            tensors[name] = tf.constant(values, spec.dtype)
-    return tensors
+    columns = {name: [request[name] for request in requests] for name in signature}
+    specs = {name: PlainSpec(spec.dtype.name, tuple(spec.shape)) for name, spec in signature.items()}
+    arrays = {name: make_array(name, values, specs[name], where) for name, values in columns.items()}
+    check_events(columns, specs, where)
+    return {name: tf.constant(array, signature[name].dtype) for name, array in arrays.items()}
 
 
 def to_rank_tensors(
@@ -61,7 +65,7 @@ def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, t
 
 
 def _is_missing(value: Any) -> bool:
-    return value in ("", []) or value != value  # NaN alone differs from itself
+    return value in (MISSING["string"], []) or value != value  # NaN alone differs from itself
 
 
 def _feature(dtype: tf.DType, value: Any) -> tf.train.Feature:

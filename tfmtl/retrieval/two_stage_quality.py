@@ -19,7 +19,7 @@ from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.recall import positives
 from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.retrieval.sides import item_features
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 if TYPE_CHECKING:  # the process that trains retrieval has no use for the layers
     from tfmtl.models import MultiTaskModel

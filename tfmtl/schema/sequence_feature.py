@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tfmtl.schema.condition import Condition
-from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor, RequestInput
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.reserved import RESERVED_IDS
 from tfmtl.schema.strict import JOINT, check_minimum, check_name, check_types
 
 if TYPE_CHECKING:

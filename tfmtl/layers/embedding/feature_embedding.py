@@ -12,6 +12,7 @@ from tfmtl.core.types import Shape, Tensor
 from tfmtl.core.validation import check_positive_int
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.reserved import MISSING_ID
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -157,7 +158,7 @@ class FeatureEmbedding(keras.layers.Layer):
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for width, columns in self.plan.columns_among(features).items():
-            mask = tf.cast(_ids(features, columns) != 0, self.compute_dtype)[:, :, tf.newaxis]
+            mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             if str(width) in self.projections:
                 gathered = self.projections[str(width)](gathered)

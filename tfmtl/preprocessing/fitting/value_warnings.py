@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading.noticed import noticed_columns
 from tfmtl.schema import SPLITS, Problem
-from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
+from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
 
 _MOST_SHOWN = 3

@@ -27,7 +27,7 @@ from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import Windows, event_windows
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, Problem
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
@@ -187,7 +187,7 @@ def _windows(
     times = moments_in_order(table)[1]
     windows = {}
     for sequence in problem.sequences:
-        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
+        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != MISSING_ID)
         windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.longest_window(problem))
     return windows
 
@@ -211,5 +211,5 @@ def _count(
         for name in names_with_rates(problem):
             ids = encoder.encoded[name][examples][rows]
             counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())
-            counts[f"{split}/missing/{name}"] = int((ids == 0).sum())
+            counts[f"{split}/missing/{name}"] = int((ids == MISSING_ID).sum())
     return counts

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tfmtl.schema.features.derived import check_derived_name
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor
+from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.reserved import RESERVED_IDS
 from tfmtl.schema.shown import shown
 from tfmtl.schema.strict import check_choice, check_minimum, check_types
 
