@@ -2,7 +2,8 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,13 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
     rows = [(number, _read(line, number, signature)) for number, line in _lines(requests)]
     for start in range(0, len(rows), _BATCH):
         numbers, batch = zip(*rows[start : start + _BATCH], strict=True)
-        outputs = serve(**to_tensors(batch, signature, lambda row, numbers=numbers: f"predict: line {numbers[row]}"))
+        outputs = serve(**to_tensors(batch, signature, partial(_place, numbers)))
         for row in range(len(batch)):
             yield {task: values[row].numpy().tolist() for task, values in outputs.items()}
+
+
+def _place(numbers: Sequence[int], row: int) -> str:
+    return f"predict: line {numbers[row]}"
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
