@@ -55,6 +55,14 @@ def read_observed(
     return ObservedRows(kept, happened == 1, kept_entries, kept_weights, present)
 
 
+def read_edges(owner: str, edges: ArrayLike, advice: str) -> Floats:
+    """Returns the right edges of intervals, `(K,)`; raises `ValueError` unless they ascend from above 0."""
+    right = np.asarray(edges, np.float64)
+    if right.ndim != 1 or not right.size or not (np.diff(right, prepend=0.0) > 0).all():
+        raise ValueError(error_text(owner, "edges", "ascend from above 0", right.tolist(), advice))
+    return right
+
+
 def _column(owner: str, argument: str, values: ArrayLike, length: int | None = None) -> Floats:
     column = np.asarray(values, np.float64)
     if column.ndim != 1 or (length is not None and len(column) != length):
