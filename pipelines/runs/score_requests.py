@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfmtl.core.validation import did_you_mean
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.shown import shown
 
 _BATCH = 1024

@@ -9,11 +9,6 @@ import tensorflow as tf
 from tfmtl.balancing import get_balancer
 from tfmtl.core.replicas import mean_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import (
-    check_count,
-    check_one_of,
-    error_text,
-)
 from tfmtl.data.example_spec import encoded_signature
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
@@ -25,6 +20,11 @@ from tfmtl.models.steps.representation_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.trainable_network import BALANCE_PLACES, TrainableNetwork
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import (
+    check_count,
+    check_one_of,
+    error_text,
+)
 from tfmtl.sharpness import get_sharpness
 
 

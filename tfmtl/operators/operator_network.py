@@ -9,12 +9,12 @@ from keras import ops
 
 from tfmtl.balancing import get_balancer
 from tfmtl.core.types import Shape, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_keys, check_one_of, check_positive_int, error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.operators.balanced_step import balanced_step, check_balancing
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
 from tfmtl.operators.operator_data import RESERVED, OperatorData
 from tfmtl.operators.standardize import STATISTICS, Standardize
+from tfmtl.schema.checks import check_bool, check_keys, check_one_of, check_positive_int, error_text
 from tfmtl.schema.training_range import TrainingRange
 from tfmtl.sharpness import get_sharpness
 

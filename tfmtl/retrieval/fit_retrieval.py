@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
@@ -27,6 +26,7 @@ from tfmtl.retrieval.popularity import popularity_index, positive_counts
 from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import history_keys
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.schema.checks import error_text
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 
 MEASURED = ("valid", "test")

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.feature_record import FeatureRecord
@@ -21,7 +22,7 @@ from tfmtl.schema.registry import FEATURES, TASKS, Registry, load_plugins
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
-from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.strict import check_types, plain, read_list, read_record
 from tfmtl.schema.tasks.task_record import TaskRecord
 
 

@@ -1,4 +1,4 @@
-"""Ids and values with a meaning of their own: what is missing, what is unknown, what fills up."""
+"""Ids, values and signs with a meaning of their own: what is missing, what is unknown, what fills up."""
 
 from typing import Any
 
@@ -16,6 +16,9 @@ NOT_FOUND = OUT_OF_VOCABULARY - RESERVED_IDS
 
 MISSING: dict[str, Any] = {"string": "", "float32": float("nan"), "int64": 0}
 """What stands for a missing value of a request, by dtype."""
+
+JOINT = "__"
+"""Joins the two names of an event column; TensorFlow's argument names allow letters, digits and underscores only."""
 
 LIKELY_MISSING = ("\\N", "NULL", "null", "Null", "(null)", "<NA>", "NaN", "nan", "NaT", "None", "N/A", "n/a", "#N/A")
 """Texts with which other programs write that there is no value: Hive and MySQL, SQL, Spark, pandas, NumPy, Python,

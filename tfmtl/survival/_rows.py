@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 Floats = NDArray[np.float64]
 

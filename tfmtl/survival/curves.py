@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.survival._rows import read_edges
 from tfmtl.survival.interpolation import (
     INTERPOLATIONS,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.survival._rows import ObservedRows, read_edges, read_observed
 from tfmtl.survival.estimates import kaplan_meier
 

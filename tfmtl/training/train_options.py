@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tfmtl.balancing import BALANCERS
-from tfmtl.core.validation import (
+from tfmtl.models.presets import PRESETS
+from tfmtl.models.steps.projected_fields import rows_worth_projecting
+from tfmtl.models.trainable_network import BALANCE_PLACES
+from tfmtl.schema.checks import (
     check_bool,
     check_one_of,
     check_positive_int,
@@ -13,9 +16,6 @@ from tfmtl.core.validation import (
     check_probability,
     error_text,
 )
-from tfmtl.models.presets import PRESETS
-from tfmtl.models.steps.projected_fields import rows_worth_projecting
-from tfmtl.models.trainable_network import BALANCE_PLACES
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tfmtl.schema.reserved import filling
+from tfmtl.schema.reserved import JOINT, filling
 from tfmtl.schema.spelling import spelled
-from tfmtl.schema.strict import JOINT
 
 Where = Callable[[int], str]
 

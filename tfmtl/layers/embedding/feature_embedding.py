@@ -9,9 +9,9 @@ import tensorflow as tf
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_positive_int
 from tfmtl.schema.reserved import MISSING_ID
 
 

@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_axis, check_keys, check_positive_int, check_rate, check_shape
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
+from tfmtl.schema.checks import check_axis, check_keys, check_positive_int, check_rate, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -5,7 +5,6 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork, check_condition_dims
@@ -13,6 +12,7 @@ from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTrans
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
 from tfmtl.layers.sequence.skip import SKIP_START, skip
+from tfmtl.schema.checks import check_bool
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,12 +7,12 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.models.steps.all_gradients import all_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.gramian import gramian
 from tfmtl.models.steps.perturb import pass_states, perturb
 from tfmtl.models.steps.step_gradients import StepGradients
+from tfmtl.schema.checks import error_text
 from tfmtl.sharpness import Sharpness
 
 

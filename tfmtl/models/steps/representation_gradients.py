@@ -7,11 +7,11 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.steps.forward_pass import ForwardPass, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients, add_gradients
 from tfmtl.models.steps.task_cotangents import task_cotangents
+from tfmtl.schema.checks import error_text
 
 
 def check_place(sharing: SharingLayer, balancer: Balancer | None, balance_at: str) -> None:
