@@ -44,7 +44,7 @@ class LocalServer:
     """Serves the newest version under a directory, over gRPC and REST, and follows the directory.
 
     A client written for TF Serving works unchanged. Models are called by threads, so that loading the next
-    version and long calls block nobody; the previous version answers until the next one is ready. A version
+    version and long calls block no request; the previous version answers until the next one is ready. A version
     that cannot be loaded is logged and reported by GetModelStatus, and the one before it goes on serving.
     Write a new version under a name that is not a number and rename it, so that no half version is seen.
     Further models and labels: `from_config_file`, or HandleReloadConfigRequest where `security` allows it. Prometheus'
@@ -56,21 +56,21 @@ class LocalServer:
             client = GrpcClient(f"127.0.0.1:{server.grpc_port}", "census")
 
     Args:
-        base_dir: str or Path. Holds one directory a version, such as `1/saved_model.pb`.
-        model_name: str. The name clients ask for.
+        base_dir: str or Path. Has one directory per version, such as `1/saved_model.pb`.
+        model_name: str. Name in requests.
         host: str. Address to listen on. Defaults to `"127.0.0.1"`, this machine only. Any other without TLS and a
             token is a warning, and no error: in a container the network around it may be what keeps others out.
         grpc_port: int. Defaults to `8500`; `0` takes a free port.
         rest_port: int. Defaults to `8501`; `0` takes a free port.
-        poll_seconds: float. Pause between two looks at `base_dir`, in seconds. Defaults to `1.0`.
-        num_versions: int. How many of the newest versions to serve, as TF Serving's policy `latest`.
+        poll_seconds: float. Seconds between two checks of `base_dir` for new versions. Defaults to `1.0`.
+        num_versions: int. Number of newest versions to serve, as TF Serving's policy `latest`.
             Defaults to `1`.
-        batching: BatchingOptions or None. How requests are put together and how many may wait. Defaults to None,
+        batching: BatchingOptions or None. Options of batching. Defaults to None,
             `BatchingOptions.none()`.
-        limits: Limits or None. What one client may ask. Defaults to None, `Limits()`.
+        limits: Limits or None. Limits on requests. Defaults to None, `Limits()`.
         security: Security or None. TLS, tokens, what browsers and HandleReloadConfigRequest may do. Defaults to None,
             `Security()`.
-        request_log: RequestLog or None. Where a sample of the answered requests goes. Defaults to None, nowhere.
+        request_log: RequestLog or None. Log of a sample of the answered requests. Defaults to None, no log.
         refuse_odd_times: bool. Whether a request is refused whose time is in another unit than training's, or before an
             event of its own; else its rows are counted. Defaults to `False`.
 

@@ -1,4 +1,4 @@
-"""Asking an operator network, with a warning where it has to guess."""
+"""A client for operator networks, which warns outside of the training range."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +14,10 @@ _RANGE = "training_range"
 
 
 class OperatorClient:
-    """Asks an exported operator network through a client of either protocol.
+    """Sends requests to an exported operator network, through a gRPC or REST client.
 
     It asks the server once for the range of the coefficients in training, and warns (`UserWarning`) where a request
-    leaves it; the request is answered all the same.
+    is outside of it; the request is answered nevertheless.
 
     Example:
 

@@ -88,7 +88,7 @@ def _read_until(response: urllib3.BaseHTTPResponse, end: float) -> bytes:
                 break
             parts.append(part)
     except BaseException:
-        response.close()  # nobody would read the rest
+        response.close()  # the rest is not read
         raise
     response.release_conn()
     return b"".join(parts)

@@ -38,20 +38,20 @@ from serving.serving_error import ServingError
 def serve(
     base_dir: Annotated[
         Path | None,
-        typer.Argument(help="Output folder of `tfmtl export`, which holds one folder a version.", show_default=False),
+        typer.Argument(help="Output folder of `tfmtl export` (it has one folder per version).", show_default=False),
     ] = None,
     model_name: Annotated[
-        str | None, typer.Option("--model-name", "--name", help="What clients ask for; default: the problem's name.")
+        str | None, typer.Option("--model-name", "--name", help="Model name in requests. Default: the problem's name.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 are open to the net.")] = (
-        "127.0.0.1"
-    ),
-    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 takes a free one.")] = 8500,
-    rest_port: Annotated[int, typer.Option(help="REST port; 0 takes a free one.")] = 8501,
-    poll_seconds: Annotated[float, typer.Option(help="Seconds between two looks at the folder.")] = 1.0,
-    num_versions: Annotated[int, typer.Option(help="How many of the newest versions to serve.")] = 1,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; any other than 127.0.0.1 is open to the network.")
+    ] = ("127.0.0.1"),
+    grpc_port: Annotated[int, typer.Option(help="gRPC port; 0 uses a free one.")] = 8500,
+    rest_port: Annotated[int, typer.Option(help="REST port; 0 uses a free one.")] = 8501,
+    poll_seconds: Annotated[float, typer.Option(help="Seconds between two checks for new versions.")] = 1.0,
+    num_versions: Annotated[int, typer.Option(help="Number of newest versions to serve.")] = 1,
     model_config_file: Annotated[
-        Path | None, typer.Option(help="Several models, as TF Serving reads them; instead of a folder.")
+        Path | None, typer.Option(help="TF Serving's file of several models, instead of a folder.")
     ] = None,
     enable_batching: EnableBatching = False,
     batching_parameters_file: BatchingParametersFile = None,
@@ -71,13 +71,15 @@ def serve(
     allow_any_origin: AllowAnyOrigin = False,
     refuse_odd_times: RefuseOddTimes = False,
     log_requests: Annotated[
-        Path | None, typer.Option(help="Folder for a sample of the requests and answers; default: none is kept.")
+        Path | None, typer.Option(help="Folder for a sample of requests and answers. Default: nothing is logged.")
     ] = None,
-    log_rate: Annotated[float, typer.Option(help="Share of the requests in that sample.")] = 0.01,
-    log_folder_bytes: Annotated[int, typer.Option(help="Most bytes of that folder; a full one takes no more.")] = (
-        10 * 2**30
-    ),
-    log_seed: Annotated[int | None, typer.Option(help="Seed of the sample; default: another one each time.")] = None,
+    log_rate: Annotated[float, typer.Option(help="Share of requests that are logged.")] = 0.01,
+    log_folder_bytes: Annotated[
+        int, typer.Option(help="Largest size of that folder in bytes; when it is reached, nothing is added.")
+    ] = (10 * 2**30),
+    log_seed: Annotated[
+        int | None, typer.Option(help="Seed of the sample. Default: a different sample each time.")
+    ] = None,
 ) -> None:
     """Serve exported models over TF Serving's gRPC and REST APIs until Ctrl-C."""
     from serving.local_server import LocalServer  # loads TensorFlow

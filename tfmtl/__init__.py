@@ -37,7 +37,7 @@ _REGISTER = ("register_bottom", "register_sharing")
 
 def __getattr__(name: str) -> Any:
     if name in _REGISTER:
-        return getattr(importlib.import_module("tfmtl.layers.own_layers"), name)
+        return getattr(importlib.import_module("tfmtl.layers.user_layers"), name)
     if name in __all__:
         return importlib.import_module(f"tfmtl.{name}")
     raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")

@@ -10,12 +10,12 @@ from typing import Any
 MODULES = {
     "tfmtl.layers": """
     APEMBottom BehaviorHypernetwork BilinearInteraction BinaryHead CGC CompressedInteraction ConcatenationBottom
-    ConditionalTransformerBlock ConversionChain CrossExpert CrossNetwork DTRNBottom EventPositions ExpertBank
-    FactorizationMachine FeatureEmbedding FieldInteractionExpert GroupTransformer HeterogeneousExperts
-    HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE MaskedSelfAttention
-    MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead RegressionHead
-    SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate
-    SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
+    ConditionalTransformerBlock ConversionChain CountedPooling CrossExpert CrossNetwork DTRNBottom EventPositions
+    ExpertBank FactorizationMachine FeatureEmbedding FieldInteractionExpert GeneratedFactors GroupTransformer
+    HeterogeneousExperts HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE
+    MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead
+    RegressionHead SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate SoftmaxGate
+    SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
     VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """

@@ -4,9 +4,9 @@
     python -m benchmarks.operators.deepxde --python <folder>/bin/python --steps 3000 -o operators_deepxde.jsonl
 
 Each training runs in a process of its own with one thread, one after the other, so that they meet the same machine.
-Vanilla and POD networks are alike on both sides, at all 1,280 points a step, which is what DeepXDE's Cartesian product
-offers; ours as it comes draws 128 points a step and has the periodic trunk and the initial condition. Both sides take
-the relative L2 loss, Adam and a cosine decay. A step's processor time leaves out the first 50 steps.
+Vanilla and POD networks are alike on both sides, at all 1,280 points per step, as DeepXDE's Cartesian product offers;
+our default draws 128 points per step and has the periodic trunk and the initial condition. Both sides use the
+relative L2 loss, Adam and a cosine decay. A step's processor time leaves out the first 50 steps.
 """
 
 import argparse

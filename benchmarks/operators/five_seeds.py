@@ -1,4 +1,4 @@
-"""The tables of the operator networks over several seeds, one record a row, going on where it stopped.
+"""The tables of the operator networks over several seeds, one record per row, going on where it stopped.
 
     python -m benchmarks.operators.five_seeds fisher --steps 12000 --jobs "trivial;multi-task" -o fisher_long.jsonl
 

@@ -18,7 +18,7 @@ from tfmtl.schema import (
 )
 
 ROWS_A_USER = 50
-ROWS_A_FILE = 250_000
+ROWS_PER_FILE = 250_000
 VALUES = {
     "item": 200_000, "ad": 100_000, "author": 50_000, "city": 5_000, "topic": 1_000, "category": 300, "device": 60,
     "hour": 24, "country": 12,
@@ -47,12 +47,12 @@ PROBLEM = Problem(
 
 
 def write_log(folder: Path, num_rows: int, seed: int = 0) -> list[Path]:
-    """Parquet files of `ROWS_A_FILE` rows each in `folder`, made once; rows lie in order of time."""
-    files = [folder / f"part-{index:05d}.parquet" for index in range(-(-num_rows // ROWS_A_FILE))]
+    """Parquet files of `ROWS_PER_FILE` rows each in `folder`, made once; rows lie in order of time."""
+    files = [folder / f"part-{index:05d}.parquet" for index in range(-(-num_rows // ROWS_PER_FILE))]
     if not files[-1].is_file():
         folder.mkdir(parents=True, exist_ok=True)
         for index, file in enumerate(files):
-            rows = min(ROWS_A_FILE, num_rows - index * ROWS_A_FILE)
+            rows = min(ROWS_PER_FILE, num_rows - index * ROWS_PER_FILE)
             table = _rows(np.random.default_rng([seed, index]), rows, num_rows // ROWS_A_USER, index)
             parquet.write_table(table, file.with_suffix(".part"), row_group_size=65_536)
             file.with_suffix(".part").rename(file)
@@ -71,7 +71,7 @@ def _rows(generator: np.random.Generator, rows: int, num_users: int, file: int) 
     }
     columns: dict[str, pa.Array] = {
         "user": _texts("u", generator.integers(0, num_users, rows)),
-        "ts": pa.array(1_700_000_000 + file * ROWS_A_FILE * 3 + np.sort(generator.integers(0, rows * 3, rows))),
+        "ts": pa.array(1_700_000_000 + file * ROWS_PER_FILE * 3 + np.sort(generator.integers(0, rows * 3, rows))),
         **{name: _texts(name[0], _skewed(generator, size, rows)) for name, size in VALUES.items()},
         **{name: pa.array(values, mask=generator.random(rows) < 0.02) for name, values in numbers.items()},
         "click": pa.array(click.astype(np.int8)),

@@ -1,4 +1,4 @@
-"""How much memory the preprocessing job needs as the log grows, with as many rows a shard.
+"""How much memory the preprocessing job needs as the log grows, with as many rows per shard.
 
 python -m benchmarks.preprocess.memory
 """

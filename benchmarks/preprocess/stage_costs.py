@@ -1,4 +1,4 @@
-"""What a row costs in each stage of the preprocessing job, without an engine.
+"""CPU time per row of each stage of the preprocessing job, without an engine.
 
 python -m benchmarks.preprocess.stage_costs
 """
@@ -17,8 +17,10 @@ from pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(rows: int = 250_000) -> None:
-    """Prints microseconds of CPU time a row."""
+    """Prints microseconds of CPU time per row."""
     start_tensorflow()
+    import apache_beam.io.filesystems  # noqa: F401  else the first file that is opened pays for the import
+
     from tfmtl.data.raw_transform import RawTransform
     from tfmtl.preprocessing import columns
     from tfmtl.preprocessing.plan import Plan

@@ -1,10 +1,10 @@
-"""How many rows a second the preprocessing job does, beside tensorflow-transform and plain polars.
+"""How many rows per second the preprocessing job does, beside tensorflow-transform and plain polars.
 
     python -m benchmarks.preprocess.throughput
 
 A generated log of ten categorical features of up to 200,000 values, six numbers, two sequences of 50 and three labels,
-some 50 rows a user, goes from Parquet to TFRecords. A round runs every side once, one after another, each in a process
-of its own; start-up and imports are not measured, the start of worker processes is. tensorflow-transform does the part
+some 50 rows per user, goes from Parquet to TFRecords. A round runs every side once, one after another, each in its
+own process; start-up and imports are not measured, the start of worker processes is. tensorflow-transform does the part
 that it can, without sequences, on fewer rows, and its rate is compared. Environments and the log are made on the first
 run, in `benchmarks/.work`.
 """

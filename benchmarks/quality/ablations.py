@@ -1,4 +1,4 @@
-"""What each part of the papers' networks is worth: DTRN, DEPHN and APEM without it.
+"""Ablations of DTRN, DEPHN and APEM: each network without one of its parts.
 
     python -m benchmarks.quality.ablations <data folder>
 

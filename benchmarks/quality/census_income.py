@@ -124,7 +124,7 @@ def _tuned(
 
 
 def _trees(log: Path, seeds: Sequence[int], done: Path) -> list[dict[str, Any]]:
-    """scikit-learn's HistGradientBoosting on the whole train file, a model a task, stopping early by itself."""
+    """scikit-learn's HistGradientBoosting on the whole train file, a model per task, stopping early by itself."""
     known = [json.loads(line) for line in done.read_text().splitlines()] if done.is_file() else []
     records = {record["seed"]: record for record in known if record["variant"] == TREES}
     missing = [seed for seed in seeds if seed not in records]

@@ -75,7 +75,7 @@ def run_jobs(jobs: Iterable[Job], done: Path, processes: int = 2) -> list[dict[s
 
     Args:
         jobs: what to run.
-        done: file of finished runs, a JSON object a line; read first, then added to. Remove it to run them anew.
+        done: file of finished runs, a JSON object per line; read first, then added to. Remove it to run them anew.
         processes: how many at a time.
     """
     jobs = list(jobs)

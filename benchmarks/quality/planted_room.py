@@ -3,7 +3,7 @@
     python -m benchmarks.quality.planted_room
 
 Four tasks read five behaviors in twenty ways (`planted_log(rule="readings")`), or, at conflict 1, in the same five.
-The embeddings are 8 wide: the mean of 8 numbers an event cannot hold twenty readings; what it can hold at best, read
+The embeddings are 8 wide: the mean of 8 numbers per event cannot hold twenty readings; what it can hold at best, read
 linearly, is one of the known lines. A logistic regression on event counts has the room, and so have the rows "width
 32". All networks have narrow experts, because what is looked for lies below them. Writes a table, a figure and all
 runs to docs/results.

@@ -81,7 +81,7 @@ def _closed(reference: dict[int, float], own: dict[int, float]) -> str:
 
 
 def figure(records: Sequence[Record], path: Path, lines: Mapping[str, str]) -> None:
-    """AUC against conflict, a line a model; the known AUCs in black."""
+    """AUC against conflict, a line per model; the known AUCs in black."""
     conflicts = sorted({record["conflict"] for record in records})
     picture, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for (label, column), style in zip(lines.items(), ("-", "--", ":"), strict=False):

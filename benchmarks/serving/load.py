@@ -6,7 +6,7 @@ Two models: a small one (two tables, two dense layers), and the export. Each in 
 
 - one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
   ready tensors in this process: what is more is the server's and gRPC's;
-- 32 concurrent clients, one row a request, without batching and with, and servers that send every request back as it
+- 32 concurrent clients, one row per request, without batching and with, and servers that send every request back as it
   came: one of the same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
 - where a request's time goes on the way to the model, measured piece by piece in this process.
 
@@ -330,7 +330,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Prints the tables, and writes them if told to."""
+    """Prints the tables, and writes them if asked."""
     parser = argparse.ArgumentParser()
     parser.add_argument("export", type=Path, help="output folder of `tfmtl export`")
     parser.add_argument("--seconds", type=float, default=3.0, help="of load, each time")

@@ -2,9 +2,9 @@
 
     python -m benchmarks.speed.embedding_step
 
-Mean of 20 embedded ids an example, one dense layer, made-up ids and labels; with `--hidden 256,128,64` the embeddings
+Mean of 20 embedded ids per example, one dense layer, made-up ids and labels; with `--hidden 256,128,64` the embeddings
 side by side and dense layers as a ranking network has them. "no update" is the floor: forward and backward pass
-without an optimizer, whose misses no optimizer can avoid. Prints milliseconds a step (median over
+without an optimizer, whose misses no optimizer can avoid. Prints milliseconds per step (median over
 rounds in which the table sizes alternate, so that a slow spell meets all), its ratio to the smallest table, the same
 ratio of processor time, which other work on the machine disturbs less, and by how much memory peaks above its level
 between steps. Every step draws its ids from `pool` rows chosen anew from the whole
@@ -13,7 +13,7 @@ Most of these are misses of the page table, which `--huge-pages` spares.
 
 No log is so even: that is the worst case. `--skew 1.05` draws an id with a probability that falls with this power of
 its rank, as in a log whose vocabulary is sorted by frequency, which `preprocess` does. Frequent rows then stay in the
-caches, but a larger table has more distinct rows a step; how many, is printed first.
+caches, but a larger table has more distinct rows per step; how many, is printed first.
 """
 
 import json
@@ -49,7 +49,7 @@ def main(
     sizes = [int(size) for size in rows.split(",")]
     generator = np.random.default_rng(0)
     distinct = [len(np.unique(_Ids(size, pool, skew)(generator))) for size in sizes]
-    print(f"Distinct rows a step: {', '.join(f'{count:,}' for count in distinct)}.\n")
+    print(f"Distinct rows per step: {', '.join(f'{count:,}' for count in distinct)}.\n")
     widths = [int(width) for width in hidden.split(",") if width]
     columns = [f"{size:,} rows" for size in sizes]
     print(f"| optimizer | {' | '.join(columns)} | peak above level |\n" + "|---" * (len(sizes) + 2) + "|", flush=True)

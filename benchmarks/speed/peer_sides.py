@@ -1,4 +1,4 @@
-"""Who is compared, and the Python that runs each."""
+"""The compared sides, and the Python that runs each."""
 
 import subprocess
 import sys

@@ -44,7 +44,8 @@ def peer_table(task: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], round
     by_side: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         by_side.setdefault(run["side"], []).append(run)
-    heads = ["side", "examples/s", "to DeepCTR", "to torch-rechub", "CPU ms a step", "GFLOP/s", "GFLOP a CPU second"]
+    heads = ["side", "examples/s", "to DeepCTR", "to torch-rechub", "CPU ms per step", "GFLOP/s"]
+    heads += ["GFLOP per CPU second"]
     heads += [f"AUC {name}" for name in task["tasks"]]
     rows = [_cells(name, own, by_side, task) for name, own in by_side.items()]
     table = [f"| {' | '.join(cells)} |" for cells in [heads, ["---"] * len(heads), *rows]]

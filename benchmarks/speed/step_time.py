@@ -2,8 +2,9 @@
 
     python -m benchmarks.speed.step_time
 
-Made-up batches of one problem; the number of its tasks or of its sequences changes. Prints milliseconds a step, median
-of several rounds, and the ratio to the first size. Rounds of all sizes alternate, so that a slow spell meets all.
+Made-up batches of one problem; the number of its tasks or of its sequences changes. Prints milliseconds per step
+(median of several rounds) and the ratio to the first size. Rounds of all sizes alternate, so that a slow phase of the
+machine affects all of them.
 """
 
 import statistics

@@ -1,1 +1,1 @@
-"""The `tfmtl` command: a file a group of steps, in the order of work."""
+"""The `tfmtl` command: a file per group of steps, in the order of work."""

@@ -1,4 +1,4 @@
-"""`python -m pipelines.cli`, for where the `tfmtl` command is not installed."""
+"""`python -m pipelines.cli`: the `tfmtl` command without an installation."""
 
 from pipelines.cli.app import main
 

@@ -42,9 +42,9 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "deploy-files": deploy.deploy_files,
         "skew": skew.skew,
     },
-    "Retrieval before ranking": {"retrieve": two_stages.retrieve, "compose": two_stages.compose},
-    "Equations": {"operators": operators.operators},
-    "All steps in a row": {"run": run.run, "run-two-stage": two_stages.run_two_stage},
+    "Retrieval and ranking": {"retrieve": two_stages.retrieve, "compose": two_stages.compose},
+    "Operator networks": {"operators": operators.operators},
+    "All steps in one command": {"run": run.run, "run-two-stage": two_stages.run_two_stage},
 }
 """Group of the help page -> command -> what it calls; all in the order of work."""
 
@@ -65,10 +65,10 @@ def _say_version(wanted: bool) -> None:
 def _options(
     context: typer.Context,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error; may also stand behind the command.")
+        bool, typer.Option("--debug", help="Show the traceback of an error; may also be given after the command.")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version and exit.", callback=_say_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
     # Engines log an error with its traceback before they raise it; without --debug the one line is enough.
@@ -78,7 +78,7 @@ def _options(
 
 
 def main() -> None:
-    """Runs the command; an error is one readable line and exit status 2."""
+    """Runs the command; an error prints one readable line and gives exit status 2."""
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     debug = ["--debug"] if "--debug" in sys.argv else []  # wherever it stands
     try:
@@ -100,7 +100,7 @@ def _show_warning(message: Warning | str, *_place: Any, **_more: Any) -> None:
 
 
 def first_line(error: BaseException) -> str:
-    """What went wrong, without the engine's wrapping.
+    """The error's own message, without what the engine adds to it.
 
     Beam reports an error from a worker process as text: the traceback, with the error in its last lines.
     """

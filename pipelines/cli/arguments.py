@@ -7,7 +7,7 @@ import typer
 
 DataFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl preprocess`.")]
 RunFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl train`.")]
-ModelFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it holds one folder per version).")]
+ModelFolder = Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it has one folder per version).")]
 OtherData = Annotated[
     Path | None, typer.Option(help="Data folder, if not the one that the model was trained on.", show_default=False)
 ]

@@ -11,17 +11,18 @@ from pipelines.cli.screen import console
 from pipelines.cli.step_command import StepCommand
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
-schema = typer.Typer(help="Problem files.", no_args_is_help=True)
+schema = typer.Typer(help="Propose a problem file for a log.", no_args_is_help=True)
 
 
 @schema.callback()
 def _schema() -> None:
-    """Problem files."""  # a callback of its own: with one command alone Typer would take its name away
+    """Propose a problem file for a log."""
+    # Without a callback Typer drops the name of a group's only command.
 
 
 @schema.command(cls=StepCommand)
 def infer(
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON-lines or Parquet files, patterns or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON lines or Parquet files, patterns or folders.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The problem file to write.")] = Path(PROBLEM_FILE),
     label: Annotated[list[str] | None, typer.Option(help="Column to predict. May be given several times.")] = None,
     user: Annotated[str | None, typer.Option(help="Column with the user. Default: guessed.")] = None,
@@ -30,13 +31,13 @@ def infer(
     rows: Annotated[int, typer.Option(help="Number of rows to look at, spread over the files.")] = 100_000,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing problem file.")] = False,
 ) -> None:
-    """Propose a problem file: keys, features, histories, split, each with its reason. It only needs labels named."""
+    """Propose a problem file: keys, features, sequences, split, each with its reason. Only labels must be named."""
     from tfmtl.proposal.problem_text import problem_text
     from tfmtl.proposal.proposal import propose
     from tfmtl.proposal.sample import read_sample
 
     if output.exists() and not overwrite:
-        raise ValueError(f"schema infer: '{output}' is there already. Give another --output, or --overwrite.")
+        raise ValueError(f"schema infer: '{output}' exists already. Give another --output, or --overwrite.")
     with console.status("Looking at the log ..."):
         sample = read_sample(inputs, rows)
         proposal = propose(sample, label or [], user, time, item)
@@ -66,7 +67,7 @@ def data_report(
     ] = None,
     rows: Annotated[int, typer.Option(help="Number of examples per split to look at.")] = 200_000,
 ) -> None:
-    """Write one HTML page about prepared data: splits, labels, drift, leak suspects, histories, rejected rows."""
+    """Write an HTML report on prepared data: splits, labels, drift, label leaks, sequence lengths, rejected rows."""
     from tfmtl.data import PreparedData
     from tfmtl.report import data_report as write
 
@@ -88,11 +89,11 @@ def data_report(
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="Data set to prepare. Without it they are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Data set to prepare. Default: list all data sets.")] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the log and its problem file.")
     ] = None,
-    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files. Default: they are fetched.")] = None,
+    folder: Annotated[Path | None, typer.Option(help="Folder with the raw files. Default: download them.")] = None,
 ) -> None:
     """List public data sets, or prepare one: canonical log and problem file."""
     from pipelines.datasets import DATASETS

@@ -1,4 +1,4 @@
-"""The commands that write a servable model, prove it, and score requests with it."""
+"""The commands that export a model, verify the export, and score requests with it."""
 
 import json
 import sys
@@ -18,13 +18,12 @@ def export(
     version: Version = None,
     data: OtherData = None,
     tasks: Annotated[
-        str | None, typer.Option(help="Tasks to answer, comma-separated. Default: all.", show_default=False)
+        str | None, typer.Option(help="Tasks to export, comma-separated. Default: all.", show_default=False)
     ] = None,
     scores: Annotated[
         list[str] | None,
         typer.Option(
-            help="Score to answer beside the tasks, such as 'value=click*0.3 + click*buy*5'. May be given several "
-            "times."
+            help="Output computed from the tasks, such as 'value=click*0.3 + click*buy*5'. May be given several times."
         ),
     ] = None,
     calibrate: Calibrate = None,
@@ -42,17 +41,17 @@ def export(
         scores=named_texts("export", "--scores", scores or []),
         calibrate=task_methods("export", prepared.problem, calibrate or []),
     )
-    with console.status("Exporting, and replaying real requests in a fresh process ..."):
+    with console.status("Exporting, and checking real requests in a fresh process ..."):
         path = write(model, prepared, output, version, check=_prove, options=options)
     written = ExportedVersion(path)
     if options.calibrate:
         print_calibration(console, json.loads(written.calibration.read_text()))
-    console.print(f"Wrote {path}; how to ask it: {written.page}. Next: tfmtl serve {output}")
+    console.print(f"Wrote {path}; its signatures: {written.page}. Next: tfmtl serve {output}")
 
 
 def verify(version: Annotated[Path, typer.Argument(help="Folder of one version, such as model/1.")]) -> None:
-    """Replay an export's golden requests in a fresh process and compare with the training graph."""
-    with console.status("Replaying the golden requests in a fresh process ..."):
+    """Answer an export's stored requests in a fresh process and compare the scores with the training graph's."""
+    with console.status("Checking the stored requests in a fresh process ..."):
         _prove(version)
 
 
@@ -68,10 +67,10 @@ def _prove(version: Path) -> None:
 
 def predict(
     model: ModelFolder,
-    requests: Annotated[Path, typer.Argument(help="JSON lines, also .gz: one object of raw features a line.")],
+    requests: Annotated[Path, typer.Argument(help="JSON lines, also .gz: one object of raw features per line.")],
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File for the answers, as JSON lines. Default: the screen."),
+        typer.Option("--output", "-o", help="File for the scores, as JSON lines. Default: print them."),
     ] = None,
 ) -> None:
     """Score raw requests with the newest version of an exported model."""

@@ -9,7 +9,7 @@ from pipelines.cli.screen import console
 
 
 def operators(
-    problem: Annotated[str, typer.Argument(help="fisher, darcy or plate.")],
+    problem: Annotated[str, typer.Argument(help="The family: fisher, darcy or plate.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for data, table, figure and model.")],
     steps: Annotated[
         int | None,
@@ -23,10 +23,10 @@ def operators(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the trainings.")] = 0,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Few samples and steps, to see that everything works.")
+        bool, typer.Option("--quick", help="Use few samples and steps, to check that everything works.")
     ] = False,
 ) -> None:
-    """Solve a family of equations, train one network for all of it, and compare with what is simpler."""
+    """Solve a family of equations, train one operator network for all of them, and compare it with baselines."""
     from pipelines.physics.run_study import run_study
 
     run_study(console, problem, output, steps, seed, quick, export)

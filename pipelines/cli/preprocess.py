@@ -13,10 +13,10 @@ from tfmtl.schema.problem_file import PROBLEM_FILE
 
 def preprocess(
     context: typer.Context,
-    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON-lines or Parquet files, patterns or folders.")],
+    inputs: Annotated[list[str], typer.Argument(help="CSV, TSV, JSON lines or Parquet files, patterns or folders.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Folder for TFRecords, manifest, rejected rows.")],
     problem: Annotated[
-        Path | None, typer.Option(help=f"Problem file. Default: {PROBLEM_FILE} beside the input.")
+        Path | None, typer.Option(help=f"Problem file. Default: {PROBLEM_FILE} in the input's folder.")
     ] = None,
     seed: Seed = 0,
     shards: Annotated[
@@ -24,19 +24,21 @@ def preprocess(
         typer.Option(help="Number of TFRecord files per split. Default: one per 32 MiB of input, at least 8."),
     ] = None,
     compression: Annotated[str, typer.Option(help="Compression of the TFRecord files: none or gzip.")] = "none",
-    engine: Annotated[str, typer.Option(help="What runs the job: beam or spark. The output is the same.")] = "beam",
+    engine: Annotated[
+        str, typer.Option(help="Engine that runs the job: beam or spark. The output is the same.")
+    ] = "beam",
     master: Annotated[
         str | None, typer.Option(help="Address of Spark's master. Default: spark-submit's, or local[*].")
     ] = None,
     conf: Annotated[
-        list[str] | None, typer.Option(help="Setting of Spark, name=value. May be given several times.")
+        list[str] | None, typer.Option(help="Spark setting, name=value. May be given several times.")
     ] = None,
     transform_from: Annotated[
         str | None,
         typer.Option(
             "--transform-from",
             "--transform_from",
-            help="Earlier output folder: take its vocabularies and statistics, rather than fit them to this log.",
+            help="Earlier output folder whose vocabularies and statistics are used instead of fitting new ones.",
         ),
     ] = None,
     extend_vocabularies: Annotated[
@@ -52,7 +54,7 @@ def preprocess(
 ) -> None:
     """Turn raw logs into TFRecords with point-in-time sequences.
 
-    Further options go to Beam, as --name=value: --direct_running_mode=multi_processing, --runner=DataflowRunner.
+    All other options are passed to Beam: --direct_running_mode=multi_processing, --runner=DataflowRunner, ...
     """
     from pipelines.cli.option_values import named_texts
     from pipelines.cli.screen import print_manifest

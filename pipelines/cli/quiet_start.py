@@ -1,4 +1,4 @@
-"""Starting TensorFlow without its start-up notes."""
+"""Start TensorFlow without its start-up messages."""
 
 import os
 import sys

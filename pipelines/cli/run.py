@@ -1,4 +1,4 @@
-"""The command that does every step."""
+"""The command that runs every step."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,16 +14,18 @@ def run(
     dataset: Annotated[
         str, typer.Argument(help=f"A data set of `tfmtl datasets`, or a folder with log and {PROBLEM_FILE}.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all outputs.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Folder with the data set's raw files. Default: they are fetched.")
+        Path | None, typer.Option(help="Folder with the data set's raw files. Default: download them.")
     ] = None,
     preset: Annotated[str, typer.Option(help="The model to export.")] = "dtrn",
-    compare: Annotated[str, typer.Option(help="Presets to train beside it, comma-separated.")] = "single_task,mmoe",
+    compare: Annotated[
+        str, typer.Option(help="Presets to train for comparison, comma-separated.")
+    ] = "single_task,mmoe",
     epochs: Annotated[int, typer.Option(help="Largest number of epochs.")] = 10,
     seed: Seed = 0,
 ) -> None:
-    """Do every step: data, preprocessing, training, evaluation, export, verification, a served request."""
+    """Run every step: data, preprocessing, training, evaluation, export, verification, a served request."""
     from pipelines.cli.option_values import names
     from pipelines.runs.all_steps import run_all
 

@@ -1,4 +1,4 @@
-"""The options of a step from a file."""
+"""Reading the options of a step from a file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The screen, and results as tables on it."""
+"""Printing results as tables on the screen."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,13 +64,13 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
         worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
         if worse:
             console.print(
-                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its probabilities say less "
-                "than the mean label alone. Calibrate it, or train for fewer epochs or at a lower learning rate."
+                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its log loss is worse than "
+                "that of the mean label. Calibrate it, or train for fewer epochs or at a lower learning rate."
             )
 
 
 def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:
-    """What calibration changed: a row per task and split.
+    """Prints the effect of calibration: a row per task and split.
 
     Args:
         console: where to print.
@@ -86,13 +86,13 @@ def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]])
 
 
 def print_batches(console: Console, times: Mapping[int, float]) -> None:
-    """How long batches take: a row per size.
+    """Prints batch times: a row per size.
 
     Args:
         console: where to print.
         times: rows -> milliseconds.
     """
-    table = Table("rows", "ms", "rows a second")
+    table = Table("rows", "ms", "rows/s")
     for size, milliseconds in times.items():
         table.add_row(str(size), f"{milliseconds:.2f}", f"{1000.0 * size / milliseconds:,.0f}")
     console.print(table)
@@ -103,7 +103,7 @@ def _number(value: float | None) -> str:
 
 
 def print_recalls(console: Console, record: Mapping[str, Any]) -> None:
-    """What a retrieval index finds, beside the most popular items.
+    """Prints the recall of a retrieval index, next to that of the most popular items.
 
     Args:
         console: where to print.
@@ -178,7 +178,7 @@ _SHOWN_RATE = 0.005
 
 
 def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
-    """What preprocessing wrote: rows in and out, splits and label rates, unknown and missing values; warnings last."""
+    """Prints a manifest: rows, splits and label rates, unknown and missing values, warnings."""
     rejected = manifest["rows_rejected"]
     console.print(
         f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "

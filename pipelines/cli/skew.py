@@ -1,4 +1,4 @@
-"""The command that compares what is served with what was trained."""
+"""The command that looks for training-serving skew."""
 
 import json
 from pathlib import Path
@@ -11,24 +11,28 @@ from pipelines.cli.screen import console
 
 def skew(
     logs: Annotated[Path, typer.Argument(help="Folder of `tfmtl serve --log-requests`, or of TF Serving's logs.")],
-    model: Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it holds one folder a version).")],
+    model: Annotated[Path, typer.Argument(help="Output folder of `tfmtl export` (it has one folder per version).")],
     data: Annotated[
-        Path | None, typer.Option(help="Data folder to compare with; default: what the export knows of its own.")
+        Path | None,
+        typer.Option(help="Data folder to compare with. Default: the profile of the training data in the export."),
     ] = None,
     run: Annotated[
-        Path | None, typer.Option(help="Output folder of `tfmtl train`, whose model then has to answer alike.")
+        Path | None,
+        typer.Option(help="Output folder of `tfmtl train`: compare the scores with those of its model, too."),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="Whose training data; default: the newest version's.")] = None,
+    version: Annotated[
+        int | None, typer.Option(help="Version whose training data to compare with. Default: the newest.")
+    ] = None,
     max_psi: Annotated[
-        float, typer.Option(help="Largest population stability index of a column, unless chance alone explains more.")
+        float, typer.Option(help="Largest allowed population stability index of a column, unless chance explains it.")
     ] = 0.25,
     max_difference: Annotated[
-        float, typer.Option(help="Largest difference of a score, relative for scores above 1.")
+        float, typer.Option(help="Largest allowed difference of a score; relative for scores above 1.")
     ] = 1e-5,
-    requests: Annotated[int | None, typer.Option(help="Requests to look at; default: all.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for everything found.")] = None,
+    requests: Annotated[int | None, typer.Option(help="Number of requests to read. Default: all.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="JSON file for the full result.")] = None,
 ) -> None:
-    """Compare logged requests with the training data, and their scores with the graph's.
+    """Find training-serving skew: compare logged requests with the training data, and their scores with the model's.
 
     Exit status 1 if a column or a score exceeds its limit.
     """
@@ -36,7 +40,7 @@ def skew(
     from pipelines.skew.print_skew import print_skew
 
     options = SkewOptions(version, data, run, max_psi, max_difference, requests)
-    with console.status("Reading requests, and answering them again ..."):
+    with console.status("Reading requests and computing their scores again ..."):
         found = find_skew(logs, model, options)
     print_skew(console, found, options)
     if output is not None:

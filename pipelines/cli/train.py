@@ -18,13 +18,13 @@ def train(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model and its record.")],
     options: Any,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Train from the start, even if the folder holds this run.")
+        bool, typer.Option("--fresh", help="Train from the start, even if the folder has this run already.")
     ] = False,
 ) -> None:
     """Train a multi-task model with early stopping, and keep its best epoch.
 
-    The same command goes on with a run that was stopped or killed, and leaves a finished run as it is.
-    `--config <run>/run.json` trains an earlier run again.
+    The same command resumes a run that was stopped or killed, and does not change a finished run.
+    `--config <run>/run.json` repeats an earlier run.
     """
     from tfmtl.data import PreparedData
     from tfmtl.folders import TrainedRun
@@ -68,7 +68,7 @@ def evaluate(
 
 
 def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
-    """Model and data of a training run's folder; other data where `data` says so."""
+    """Model and data of a training run; `data` is another data folder, if given."""
     from tfmtl.data import PreparedData
     from tfmtl.folders import TrainedRun
     from tfmtl.models import load

@@ -1,4 +1,4 @@
-"""The commands of two stages: train a retrieval model, join it with a ranking model, do every step in a row."""
+"""The commands for two stages: train a retrieval model, join it with a ranking model, run all steps."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,7 +31,7 @@ def retrieve(
 
     prepared = PreparedData(data)
     options = options.resolved(prepared.problem)
-    with console.status("Looking the items up in the log ..."):
+    with console.status("Reading the items from the log ..."):
         items = training_items(prepared, str(options.item), log)
     path = fit_retrieval(prepared, items, output, options, version, say_epoch)
     print_recalls(console, read_record(path))
@@ -46,32 +46,32 @@ def compose(
     options: Any,
     version: Version = None,
 ) -> None:
-    """Join retrieval and ranking into one SavedModel: a user in, the best items with every task's score out."""
+    """Join retrieval and ranking into one SavedModel, which returns the best items of a user with all scores."""
     from tfmtl.folders import ExportedVersion
     from tfmtl.retrieval import compose as join
 
-    with console.status("Joining, and asking for real users in a fresh process ..."):
+    with console.status("Joining, and checking answers for real users in a fresh process ..."):
         path = join(retrieval, ranking, output, version, options, check=prove_lists)
-    console.print(f"Wrote {path}; how to ask it: {ExportedVersion(path).page}. Next: tfmtl serve {output}")
+    console.print(f"Wrote {path}; its signatures: {ExportedVersion(path).page}. Next: tfmtl serve {output}")
 
 
 def run_two_stage(
     dataset: Annotated[
         str, typer.Argument(help=f"A data set of `tfmtl datasets`, or a folder with log and {PROBLEM_FILE}.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for everything.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all outputs.")],
     folder: Annotated[
-        Path | None, typer.Option(help="Folder with the data set's raw files. Default: they are fetched.")
+        Path | None, typer.Option(help="Folder with the data set's raw files. Default: download them.")
     ] = None,
     preset: Annotated[str, typer.Option(help="The ranking model.")] = "mmoe",
     settings: Settings = None,
     epochs: Annotated[int, typer.Option(help="Largest number of epochs of the ranking model.")] = 4,
     exclude_seen: Annotated[
-        bool, typer.Option("--exclude-seen", help="Leave out what is in the histories of a request.")
+        bool, typer.Option("--exclude-seen", help="Leave out items that are in the sequences of a request.")
     ] = False,
     seed: Seed = 0,
 ) -> None:
-    """Do every step of two stages: data, both models, one SavedModel, a served request, recall and ranking quality."""
+    """Run every step of two stages: data, both models, one SavedModel, a served request, recall, ranking quality."""
     from pipelines.cli.option_values import option_values
     from pipelines.runs.two_stages import run_two_stage as run
 

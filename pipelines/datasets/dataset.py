@@ -1,4 +1,4 @@
-"""What every public data set offers."""
+"""The base class of public data sets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

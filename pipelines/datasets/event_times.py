@@ -1,4 +1,4 @@
-"""What adapters of event logs do with times in seconds."""
+"""Time columns of event logs for the adapters."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Data that users bring themselves: named files in a folder, gzipped CSV."""
+"""Data sets that users download themselves: find and read named files in a folder."""
 
 import gzip
 import zlib
@@ -22,7 +22,7 @@ def not_fetched(name: str, where: str, files: Sequence[str]) -> Callable[[], dic
 
     def fetch() -> dict[str, bytes]:
         raise FetchError(
-            f"datasets: '{name}' is not fetched by itself. {where} "
+            f"datasets: '{name}' cannot be downloaded automatically. {where} "
             f"Put {' and '.join(files)} in a folder and give it with --folder."
         )
 

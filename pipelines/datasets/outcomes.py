@@ -1,4 +1,4 @@
-"""What a user did with an item before and after each event of a log."""
+"""Outcomes: a user's behavior with an item before and after each event."""
 
 from collections.abc import Sequence
 

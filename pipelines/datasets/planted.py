@@ -68,7 +68,7 @@ def planted_log(
             alike, 1 each task heeds the history of its own behavior alone. With `rule="readings"`, how differently a
             task reads the behaviors: 0 all in one way, 1 unrelated. Defaults to `0.5`.
         num_users: int. Defaults to `2000`.
-        num_steps: int. Impressions a user, six hours apart on average; the last tenth is the test split, the tenth
+        num_steps: int. Impressions per user, six hours apart on average; the last tenth is the test split, the tenth
             before it the validation split. Defaults to `50`.
         num_items: int. Each is seen about `num_users * num_steps / num_items` times. Defaults to `300`.
         num_tasks: int. 1 to 4: like, buy, share, follow. Defaults to `2`.

@@ -14,7 +14,7 @@ class RowBuckets:
     Memory holds one batch while adding and one bucket while reading; the rows lie on disk, packed.
 
     Args:
-        folder: Path. Created; one file a bucket.
+        folder: Path. Created; one file per bucket.
         num_buckets: int.
     """
 
@@ -33,7 +33,7 @@ class RowBuckets:
             writer.close()
 
     def add(self, batch: pa.RecordBatch, keys: np.ndarray) -> None:
-        """Puts every row into the bucket `key % num_buckets`; `keys` are integers of at least 0, one a row."""
+        """Puts every row into the bucket `key % num_buckets`; `keys` are integers of at least 0, one per row."""
         buckets = keys % len(self._paths)
         order = np.argsort(buckets, kind="stable")
         present, starts = np.unique(buckets[order], return_index=True)

@@ -13,7 +13,7 @@ from pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
-ROWS_A_FILE = 2_000_000  # several files, so that preprocessing reads them in parallel
+ROWS_PER_FILE = 2_000_000  # several files, so that preprocessing reads them in parallel
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class StreamedDataset:
         output = Path(output)
         if folder is None:
             raise FetchError(
-                f"datasets: '{self.name}' is not fetched by itself. {self.where} "
+                f"datasets: '{self.name}' cannot be downloaded automatically. {self.where} "
                 f"Put {' and '.join(self.patterns)} in a folder and give it with --folder."
             )
         files = {pattern: self._find(Path(folder), pattern) for pattern in self.patterns}
@@ -84,7 +84,7 @@ def _write(output: Path, batches: Iterator[pa.RecordBatch]) -> None:
                 writer = parquet.ParquetWriter(path, batch.schema, compression="zstd")
             writer.write_batch(batch)
             written += batch.num_rows
-            if written >= ROWS_A_FILE:
+            if written >= ROWS_PER_FILE:
                 writer.close()
                 writer, written, number = None, 0, number + 1
     finally:

@@ -1,4 +1,4 @@
-"""What one network for several geometries is worth, row by row."""
+"""The Darcy study: one network for several geometries compared with baselines, row by row."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +36,7 @@ class DarcyStudy:
     Args:
         setting: `Setting` of one training.
         scale: float. Share of the usual numbers of samples, for a quick run. Defaults to `1.0`.
-        curve: tuple of ints. Samples a task of the data-size curve. Defaults to `(25, 100, 400)`.
+        curve: tuple of ints. Samples per task of the data-size curve. Defaults to `(25, 100, 400)`.
         cells: int. Cells of a side. Defaults to `32`.
     """
 

@@ -14,7 +14,7 @@ def field_figure(
     fields: Field,
     picture: Callable[[Field], Field],
 ) -> Figure:
-    """One row a task, its sample of median error: what is true, what is predicted, and the difference.
+    """One row per task, its sample of median error: what is true, what is predicted, and the difference.
 
     Args:
         data: test samples.

@@ -38,7 +38,7 @@ class FisherStudy:
     Args:
         setting: `Setting` of one training.
         scale: float. Share of the usual numbers of samples, for a quick run. Defaults to `1.0`.
-        curve: tuple of ints. Samples a task of the data-size curve. Defaults to `(25, 100, 400)`.
+        curve: tuple of ints. Samples per task of the data-size curve. Defaults to `(25, 100, 400)`.
     """
 
     solver_error = staticmethod(fisher.exact_error)

@@ -89,7 +89,7 @@ def run_study(
 
 
 def print_rows(console: Console, rows: Sequence[Row], tasks: Sequence[str], title: str) -> None:
-    """A line a row, a column a task; of many tasks the mean alone."""
+    """A line per row, a column per task; of many tasks the mean alone."""
     many = len(tasks) > _MOST_COLUMNS
     table = Table(Column("", no_wrap=True), *(["mean of the tasks"] if many else tasks), "worst", "steps", "seconds")
     for row in rows:

@@ -100,7 +100,7 @@ def _engine(
     if engine == "spark":
         if beam_options:
             raise ValueError(
-                f"preprocess: option '{beam_options[0]}' is none of tfmtl's and the engine is Spark, not Beam. "
+                f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is Spark, not Beam. "
                 "Spark's settings are written --conf name=value."
             )
         try:

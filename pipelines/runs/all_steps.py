@@ -76,7 +76,7 @@ def run_all(
     console.print(f"Everything lies in {output}:")
     for name, what in {
         "data": "TFRecords, manifest, rejected rows, fitted transformation",
-        "runs": "one folder a model: its best epoch, history, TensorBoard curves, evaluation on the test split",
+        "runs": "one folder per model: its best epoch, history, TensorBoard curves, evaluation on the test split",
         "model": f"exported versions; serve them with: tfmtl serve {output / 'model'}",
     }.items():
         console.print(f"  {output / name}: {what}")

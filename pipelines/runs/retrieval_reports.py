@@ -9,7 +9,7 @@ from pipelines.cli.screen import console
 
 
 def say_epoch(facts: Mapping[str, Any]) -> None:
-    """One line an epoch."""
+    """One line per epoch."""
     shown = [f"{name} {value:.4f}" for name, value in facts.items() if name.startswith("recall@") and value is not None]
     console.print(
         f"  epoch {facts['epoch']}: loss {facts['loss']:.4f} in its last batch; "

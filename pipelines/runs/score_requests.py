@@ -21,7 +21,7 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
 
     Args:
         model: folder of an exported model's versions; the newest one answers.
-        requests: JSON lines, one object of raw features a line, or such an object under the key `features`; packed if
+        requests: JSON lines, one object of raw features per line, or such an object under the key `features`; packed if
             the name ends in `.gz`.
 
     Raises:
@@ -58,7 +58,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with open_(path, "rt", encoding="utf-8-sig") as lines:
             yield from ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     except (EOFError, gzip.BadGzipFile) as error:
-        raise ValueError(f"predict: '{path}' is not whole gzip: {error}. Pack it again, or rename it.") from error
+        raise ValueError(
+            f"predict: '{path}' is not a complete gzip file: {error}. Pack it again, or rename it."
+        ) from error
 
 
 def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None =
         inputs: where the log lies now. Defaults to where `preprocess` found it.
 
     Returns:
-        A column a feature; `""`, `[]` or NaN where missing, as in a request.
+        A column per feature; `""`, `[]` or NaN where missing, as in a request.
 
     Raises:
         InputError: the log is not there, or not the one that was preprocessed.

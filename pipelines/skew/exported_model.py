@@ -44,7 +44,7 @@ class ExportedModel:
         for file in (folder.fitted.problem, folder.fitted.statistics, folder.profile):
             if not file.is_file():
                 raise ValueError(
-                    f"skew: '{folder.path}' carries no {file.name}: an earlier release wrote it. Export it again."
+                    f"skew: '{folder.path}' has no {file.name}, because an earlier release wrote it. Export it again."
                 )
         problem, fitted = folder.read_problem(), folder.fitted
         statistics = TransformStatistics.load(fitted.directory, fitted.vocabularies)

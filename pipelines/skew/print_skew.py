@@ -18,7 +18,7 @@ _ODD_TIMES = {
 
 
 def print_skew(console: Console, skew: Skew, options: SkewOptions) -> None:
-    """A row a column and a row an output and version; what exceeds a limit is in red."""
+    """A row per column and a row per output and version; what exceeds a limit is in red."""
     logged = "" if skew.logged is None else f", logged {_when(skew.logged[0])} to {_when(skew.logged[1])}"
     console.print(
         f"{skew.requests:,} logged requests, {skew.rows:,} rows{logged}; compared with {skew.reference_rows:,} "

@@ -1,1 +1,1 @@
-"""What the clients of both protocols have in common, and the halves that only one of them needs."""
+"""The parts of the gRPC and REST clients."""

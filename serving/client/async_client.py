@@ -1,4 +1,4 @@
-"""A client whose calls are awaited."""
+"""The asyncio calls of clients."""
 
 from collections.abc import Mapping
 from typing import Any, Self

@@ -1,4 +1,4 @@
-"""The part of all clients that is neither a protocol's nor an event loop's."""
+"""The base class of all clients, independent of protocol and event loop."""
 
 import os
 from abc import ABC, abstractmethod
@@ -18,16 +18,16 @@ class BaseClient(ABC):
     Args:
         address: str. `"host:port"`; for REST also a URL.
         model_name: str. The name the model is served under.
-        timeout: float. Seconds that a call may take, with all its tries, where the call does not say. Defaults to
+        timeout: float. Seconds that a call may take with all its retries, unless the call itself sets it. Defaults to
             `5.0`.
-        retries: Retries or None. What to do where no server answers. Defaults to None, `Retries()`.
+        retries: Retries or None. Retry policy for calls that no server answers. Defaults to None, `Retries()`.
         tls: bool. Whether the server is behind TLS. Defaults to `False`.
-        root_certificates: path of a PEM file or None. The authority that vouches for the server, which implies TLS.
+        root_certificates: path of a PEM file or None. The authority that signs the server's certificate; implies TLS.
             Defaults to None: with `tls`, the authorities that this machine trusts.
         client_certificate: path of a PEM file or None. The certificate to show to a server that demands one, followed
             by those between it and an authority that the server trusts; it implies TLS. Defaults to None.
         client_key: path of a PEM file or None. The certificate's private key, without a password. Defaults to None.
-        token: str or None. Sent as `Authorization: Bearer <token>`; without TLS anybody on the way can read it.
+        token: str or None. Sent as `Authorization: Bearer <token>`; without TLS others on the network can read it.
             Defaults to None.
 
     Raises:

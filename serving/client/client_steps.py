@@ -1,4 +1,4 @@
-"""What a client does for each call, whatever the protocol and whether or not it has an event loop."""
+"""The steps of a client's call, for both protocols, blocking and asyncio."""
 
 import random
 import time
@@ -34,7 +34,7 @@ class ClientSteps:
         wire: WireFormat.
         connection: Connection.
         retries: Retries.
-        timeout: float. Seconds for a whole call, where the call does not say.
+        timeout: float. Seconds for a whole call, unless the call itself sets it.
         clock: returns seconds. Defaults to `time.monotonic`.
 
     Raises:

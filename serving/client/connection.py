@@ -1,4 +1,4 @@
-"""Where a model server is and how to speak to it privately."""
+"""The address of a model server, with TLS and token."""
 
 import os
 import ssl
@@ -8,14 +8,14 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Connection:
-    """An address with what proves the server's identity to us, and ours to the server.
+    """An address with the certificates and the token for it.
 
     Args:
         owner: str. The client's class, for messages.
         address: str. As the user gave it.
-        tls: bool. Whether to encrypt; with `root_certificates` or `client_certificate` that goes without saying.
-        root_certificates: path of a PEM file or None. Who may vouch for the server; None asks the machine's own.
-        client_certificate: path of a PEM file or None. Shown to a server that asks who we are.
+        tls: bool. Whether to encrypt; `root_certificates` and `client_certificate` imply it.
+        root_certificates: path of a PEM file or None. Authorities of the server's certificate; None: the machine's own.
+        client_certificate: path of a PEM file or None. Sent to a server that asks for one.
         client_key: path of a PEM file or None. The private key of `client_certificate`, without a password.
         token: str or None. Sent as `Authorization: Bearer <token>`.
 
@@ -83,5 +83,5 @@ class Connection:
         return context
 
     def no_server(self, reason: str) -> str:
-        """Returns the message where nobody answers."""
+        """Returns the message for a server that does not answer."""
         return f"{self.owner}: no server answers at {self.address}. {reason}"

@@ -1,4 +1,4 @@
-"""Rows, columns, frames and Arrow tables, all read as columns."""
+"""Read rows, columns, DataFrames and Arrow tables as columns."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -69,7 +69,7 @@ def _read_rows(
 def _read_column(values: Any) -> Any:
     """A frame's or Arrow table's column as an array or list; anything else as it is."""
     if hasattr(values, "to_pylist"):
-        from tfmtl.values.python_values import python_values  # needs pyarrow, which whoever has such a column has
+        from tfmtl.values.python_values import python_values  # needs pyarrow, which exists if there is such a column
 
         return python_values(values)
     return values.to_numpy() if hasattr(values, "to_numpy") else values

@@ -65,7 +65,7 @@ def rank_arrays(user: Mapping[str, Any], candidates: Features, signature: Signat
 def _check_side(names: Iterable[str], other: str, signature: Signature) -> None:
     for name in names:
         if name in signature.inputs:
-            raise FeatureError(f"feature {name!r} must be given with the {other}: that is its side.", name)
+            raise FeatureError(f"feature {name!r} must be given with the {other}, because of its side.", name)
 
 
 def _arrays(columns: Mapping[str, Any], signature: Signature, where: Where) -> Arrays:

@@ -1,4 +1,4 @@
-"""When a request that found no server is sent again."""
+"""The retry policy of clients."""
 
 import random
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ class Retries:
     back together.
 
     Args:
-        attempts: int. How often a request is sent at most. Defaults to `4`; `1` never retries.
+        attempts: int. Largest number of tries of a request. Defaults to `4`; `1` never retries.
         first_wait: float. The longest first wait, in seconds. Defaults to `0.1`.
         longest_wait: float. No wait is longer, in seconds. Defaults to `2.0`.
-        seed: int or None. Of the waits. Defaults to None, other waits in every client.
+        seed: int or None. Seed of the random waits. Defaults to None, different waits in every client.
 
     Raises:
         ValueError: if `attempts` is not positive, or a wait is negative.

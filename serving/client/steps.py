@@ -1,4 +1,4 @@
-"""A call as steps that say what to do next, carried out by threads or by an event loop.
+"""A call as a generator of steps, which a thread or an event loop carries out.
 
 What a client does (fetch the schema once, check, send, wait, send again) is written once, as a generator that sends
 and waits by yielding. `run_steps` does what it yields in the calling thread, `run_steps_async` in the event loop.
@@ -25,7 +25,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Wait:
-    """Do nothing for so many seconds."""
+    """Wait for `seconds`."""
 
     seconds: float
 

@@ -1,4 +1,4 @@
-"""A client that waits for its answers."""
+"""The blocking calls of clients."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -66,7 +66,7 @@ class SyncClient(BaseClient):
 
         Args:
             user: feature -> value, or list of values, of all that the candidates share.
-            candidates: the features of side `item`, in any form that `predict` takes, a row a candidate.
+            candidates: the features of side `item`, in any form that `predict` takes, one row per candidate.
             version: int or None. Defaults to None, the newest.
             timeout: float or None. Seconds for the whole call, retries included. Defaults to None, the client's.
 

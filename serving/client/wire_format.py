@@ -1,4 +1,4 @@
-"""What a protocol has to say about requests and answers; sending them is somebody else's."""
+"""The interface of a protocol: writes requests and reads answers, but does not send them."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

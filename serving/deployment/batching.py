@@ -1,4 +1,4 @@
-"""How requests are put together into batches, derived from how long batches take."""
+"""Choose TF Serving's batching parameters from measured batch times."""
 
 import statistics
 import time
@@ -28,9 +28,9 @@ class Batching:
 
     Args:
         max_batch_size: int. Rows of a batch at most.
-        timeout_micros: int. How long a batch waits for more rows.
-        max_enqueued_batches: int. Batches that wait at most; what comes then is refused at once.
-        num_batch_threads: int. Batches that are computed at a time.
+        timeout_micros: int. Microseconds that a batch waits for more rows.
+        max_enqueued_batches: int. Largest number of waiting batches; further requests are refused at once.
+        num_batch_threads: int. Number of batches computed at the same time.
     """
 
     max_batch_size: int

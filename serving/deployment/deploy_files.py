@@ -1,4 +1,4 @@
-"""Writing what an operator needs to run exported models under TF Serving."""
+"""Write the files for running exported models under TF Serving."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*(@sha256:[0-9a-f]{64})?")
 
 @dataclass(frozen=True)
 class DeployOptions:
-    """How exported models are to be run.
+    """Options of the deployment files.
 
     Args:
         canary: bool. The newest version of each model gets the label `canary` and the one before it `stable`; else the

@@ -1,1 +1,1 @@
-"""What server and clients both speak: tensors, signatures and messages as TF Serving has them."""
+"""The protocol that server and clients share: tensors, signatures and messages as TF Serving has them."""

@@ -1,15 +1,15 @@
-"""The error of a request one of whose features is at fault."""
+"""The error for a bad feature of a request."""
 
 from serving.serving_error import ServingError
 
 
 class FeatureError(ServingError, ValueError):
-    """A feature that the model does not take as it is: code `INVALID_ARGUMENT`, found before or by the server.
+    """A feature that the model cannot read: code `INVALID_ARGUMENT`, raised by client or server.
 
     Args:
         message: str. What the feature must be and what was received.
         feature: str. Its name.
-        row: int or None. The row at fault, counted from 0. Defaults to None, where no single row is.
+        row: int or None. The bad row, counted from 0. Defaults to None: no single row.
     """
 
     def __init__(self, message: str, feature: str, row: int | None = None) -> None:

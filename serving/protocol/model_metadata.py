@@ -1,4 +1,4 @@
-"""What a server says about a model's signatures."""
+"""The signatures of a served model version."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

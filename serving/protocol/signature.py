@@ -15,7 +15,7 @@ from serving.serving_error import ServingError, invalid_argument, quote
 from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.reserved import JOINT
 
-# SavedModels list their own initialization among the signatures; nobody can call it.
+# SavedModels list their own initialization among the signatures; it cannot be called.
 LOADER_SIGNATURE = "__saved_model_init_op"
 DEFAULT_SIGNATURE = "serving_default"
 
@@ -61,7 +61,7 @@ class TensorSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class Signature:
-    """One signature of a model: what it takes and what it answers.
+    """One signature of a model: its inputs and outputs.
 
     Args:
         name: str. For example `"serving_default"`.
@@ -164,7 +164,7 @@ class Signature:
         columns: dict[str, list[str]] = {}
         for name, spec in self.inputs.items():
             sequence, joint, _ = name.partition(JOINT)
-            if joint and spec.shape is not None and len(spec.shape) == 2 and spec.shape[1] is None:
+            if joint and spec.shape is not None and len(spec.shape) > 1 and spec.shape[1] is None:
                 columns.setdefault(sequence, []).append(name)
         return tuple((names[0], name) for names in columns.values() for name in names[1:])
 

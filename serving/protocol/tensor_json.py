@@ -28,7 +28,7 @@ _BYTES_SUFFIX = "_bytes"  # outputs whose name ends so are answered in base64
 
 
 def rows_to_arrays(instances: Json, signature: Signature) -> Arrays:
-    """Reads `{"instances": [...]}`: one object a row, or one bare value a row for a signature of one input.
+    """Reads `{"instances": [...]}`: one object per row, or one bare value per row for a signature of one input.
 
     Args:
         instances: the parsed JSON value under `"instances"`.
@@ -83,7 +83,7 @@ def columns_to_arrays(inputs: Json, signature: Signature) -> Arrays:
 
 
 def arrays_to_rows(outputs: Mapping[str, npt.NDArray[Any]]) -> Json:
-    """Returns the value of `"predictions"`: one object a row, or one bare value a row for a lone output.
+    """Returns the value of `"predictions"`: one object per row, or one bare value per row for a lone output.
 
     Args:
         outputs: mapping of output name to array, all with the same first dimension.

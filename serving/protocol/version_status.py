@@ -1,4 +1,4 @@
-"""What a server says about one version of a model."""
+"""The status of one version of a model."""
 
 from dataclasses import dataclass
 

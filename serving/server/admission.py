@@ -1,4 +1,4 @@
-"""Which requests are let in, and when the last of them has gone."""
+"""Admission control: limit the requests in progress, and wait for them when the server stops."""
 
 import asyncio
 import threading
@@ -45,23 +45,23 @@ class Admission:
             self.leave()
 
     def begin(self) -> None:
-        """Says that a request begins to arrive; `end` has to follow.
+        """Registers a request that begins to arrive; `end` must follow.
 
         Raises:
             ServingError: `UNAVAILABLE` once `drain` was called.
         """
         with self._lock:
             if self._is_stopping:
-                raise ServingError("UNAVAILABLE", "The server is stopping. Ask another one, or try again later.")
+                raise ServingError("UNAVAILABLE", "The server is stopping. Use another server, or try again later.")
             self._num_known += 1
 
     def end(self) -> None:
-        """Says that a request that began is over."""
+        """Ends a request that began."""
         with self._lock:
             self._num_known -= 1
 
     def enter(self) -> None:
-        """Takes a place for a request that has arrived; `leave` has to follow.
+        """Takes a place for a request that has arrived completely; `leave` must follow.
 
         Raises:
             ServingError: `RESOURCE_EXHAUSTED` if all places are taken.
@@ -81,7 +81,7 @@ class Admission:
             self._num_placed -= 1
 
     async def drain(self, seconds: float) -> None:
-        """Lets nobody begin any more, and waits for those that have, `seconds` at most."""
+        """Refuses new requests, and waits at most `seconds` for those that have begun."""
         with self._lock:
             self._is_stopping = True
         until = time.monotonic() + seconds

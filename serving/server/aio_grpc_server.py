@@ -1,4 +1,4 @@
-"""The same server by `grpc.aio`, for versions of gRPC whose core is not known."""
+"""A gRPC server on `grpc.aio`, for versions of gRPC with an unknown core."""
 
 import asyncio
 import logging
@@ -85,7 +85,7 @@ class AioGrpcServer:
                 self.admission.begin()
                 call.watch(lambda _: self.admission.end())
                 message = await self._read(call, messages, peer)
-                # Only now: whoever sends a head and no message must not hold a place of others.
+                # Only now: a client that sends a head but no message must not take a place from others.
                 self.admission.enter()
                 call.watch(lambda _: self.admission.leave())
                 self._methods[call.method](call, message)
@@ -130,7 +130,7 @@ class _AioCall(UnaryCall):
         self.outcome: asyncio.Future[tuple[bytes | None, str, str]] = self._loop.create_future()
 
     def _send(self, message: bytes | None, code: str, text: str) -> None:
-        if not self._loop.is_closed():  # nobody is left who waits
+        if not self._loop.is_closed():  # no caller waits any more
             self._loop.call_soon_threadsafe(self._resolve, (message, code, text))
 
     def _resolve(self, outcome: tuple[bytes | None, str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Requests of one signature put together into one batch, and its answer taken apart."""
+"""Merge requests of one signature into a batch, and split its answer."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -27,18 +27,17 @@ def is_fillable(signature: Signature) -> bool:
 
 
 def batch_key(inputs: Arrays, fills: bool) -> Hashable:
-    """What two requests of a batchable signature must have in common to share a batch.
+    """The key that two requests of a batchable signature must share to be in one batch.
 
     Args:
         inputs: mapping of input name to array, of at least one dimension.
-        fills: bool. Whether shorter lists are filled up; only matrices are.
+        fills: bool. Whether shorter lists are filled up, and the lists of these.
     """
     shapes = [(name, array.shape[1:]) for name, array in sorted(inputs.items())]
     if not fills:
         return tuple(shapes)
-    longest = max((shape[0] for _, shape in shapes if len(shape) == 1), default=0)
-    others = tuple((name, shape) for name, shape in shapes if len(shape) > 1)
-    return longest.bit_length() if longest > _SHORT_LIST else 0, others
+    longest = max((size for _, shape in shapes for size in shape), default=0)
+    return longest.bit_length() if longest > _SHORT_LIST else 0
 
 
 def merge_rows(requests: Sequence[Arrays]) -> dict[str, npt.NDArray[Any]]:
@@ -74,10 +73,10 @@ def _concatenate(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) == 1:
         return np.concatenate(arrays)
-    longest = max(array.shape[1] for array in arrays)
-    merged = np.full((sum(map(len, arrays)), longest), filling(dtype_name(arrays[0])), arrays[0].dtype)
+    longest = np.max([array.shape[1:] for array in arrays], axis=0)
+    merged = np.full((sum(map(len, arrays)), *longest), filling(dtype_name(arrays[0])), arrays[0].dtype)
     start = 0
     for array in arrays:
-        merged[start : start + len(array), : array.shape[1]] = array
+        merged[(slice(start, start + len(array)), *map(slice, array.shape[1:]))] = array
         start += len(array)
     return merged

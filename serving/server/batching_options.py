@@ -1,4 +1,4 @@
-"""How requests are put together into batches, and how many may wait."""
+"""Options of batching requests."""
 
 import os
 from dataclasses import dataclass, fields
@@ -29,18 +29,18 @@ _PARAMETERS = make_message_classes(
 
 @dataclass(frozen=True)
 class BatchingOptions:
-    """How requests are put together, in TF Serving's words and with its meaning.
+    """Options of batching, with TF Serving's names and meaning.
 
     Args:
-        max_batch_size: int. Rows of a batch at most; a larger request is computed alone. `1` computes every request
-            alone. Defaults to `64`.
-        batch_timeout_micros: int. How long a batch waits for more rows at most, in microseconds. It does not wait
+        max_batch_size: int. Largest number of rows of a batch; a larger request is computed alone. `1` computes every
+            request alone. Defaults to `64`.
+        batch_timeout_micros: int. Longest time that a batch waits for more rows, in microseconds. It does not wait
             when as many requests are together as were under way lately, so that a client that is alone does not pay
             for it. Defaults to `5000`.
         max_enqueued_batches: int. Batches that wait at most; a request that would begin another is refused with
             `RESOURCE_EXHAUSTED`. Defaults to `100`.
-        num_batch_threads: int. Batches computed at a time. Defaults to half the number of cores: TensorFlow shares a
-            batch's work among threads of its own, and two half batches cost more than a whole one.
+        num_batch_threads: int. Number of batches computed at the same time. Defaults to half the number of cores:
+            TensorFlow shares a batch's work among threads of its own, and two half batches cost more than a whole one.
 
     Raises:
         ValueError: if an option is out of range.

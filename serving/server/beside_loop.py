@@ -1,4 +1,4 @@
-"""Work of an event loop that would keep all other requests waiting."""
+"""Run long work outside of the event loop, so that other requests do not wait."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 async def beside_loop(
     pool: Executor, size: int, function: Callable[[*Arguments], Result], *arguments: *Arguments
 ) -> Result:
-    """Calls `function`, in a thread if it has much to do.
+    """Calls `function`, in a thread if there is much data.
 
     Args:
         pool: Executor. Has the threads.

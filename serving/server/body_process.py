@@ -1,4 +1,4 @@
-"""The process that reads large REST bodies: JSON comes in, the tensors that it stands for go out.
+"""The process that parses large REST bodies: from JSON to tensors.
 
 Python's JSON holds up every thread of a process while it reads, so the server has it read elsewhere. Frames go through
 standard input and output: lengths, a head in JSON, bytes. The tensors come back as a gRPC request would hold them.
@@ -22,7 +22,7 @@ LENGTHS = struct.Struct(">3I")  # of a head and two blocks
 
 
 def make_question(body: bytes, encoding: str, definitions: bytes | None, version: int, limits: Limits) -> bytes:
-    """What the process is asked.
+    """The question to the process.
 
     Args:
         body: as it came.
@@ -42,7 +42,7 @@ def make_question(body: bytes, encoding: str, definitions: bytes | None, version
 
 
 def read_answer(head: bytes, tensors: bytes) -> JsonBody:
-    """What the process answered.
+    """The answer of the process.
 
     Raises:
         ServingError: the one that it met.

@@ -1,4 +1,4 @@
-"""REST bodies read: small ones at once, large ones by processes that do nothing else."""
+"""Read REST bodies: small ones at once, large ones in separate processes."""
 
 import asyncio
 import contextlib
@@ -75,7 +75,7 @@ class BodyReader:
     def _forget(self, task: "asyncio.Task[tuple[bytes, bytes]]") -> None:
         self._questions.discard(task)
         if not task.cancelled():
-            task.exception()  # whoever asked may have gone away
+            task.exception()  # the client may have gone away
 
     async def _ask(self, question: bytes) -> tuple[bytes, bytes]:
         async with self._free:

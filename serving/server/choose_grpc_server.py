@@ -1,4 +1,4 @@
-"""Which gRPC server is used: the fast one where its ground is known, else `grpc.aio`'s."""
+"""Choose the gRPC server: the fast one for a known version of gRPC, otherwise `grpc.aio`."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The memory of models that are no longer served."""
+"""Free the memory of models that are no longer served."""
 
 import gc
 
@@ -8,7 +8,7 @@ from serving.server.free_memory import give_memory_back
 
 
 def free_dropped_models() -> None:
-    """Frees SavedModels that nobody holds any more; all threads wait for it for some tenths of a second.
+    """Frees unused SavedModels; all threads wait for it for some tenths of a second.
 
     A SavedModel is full of reference cycles, and Python looks for those that rarely that a server would keep several
     models. TensorFlow keeps the optimized graph of every function that was ever called; it makes those of the models

@@ -1,4 +1,4 @@
-"""Classify and Regress: signatures over serialized examples, and what TF Serving answers with."""
+"""Classify and Regress: signatures over serialized examples, with TF Serving's answers."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Memory that is free but still this process's."""
+"""Return free memory of the allocator to the system."""
 
 import ctypes
 import sys

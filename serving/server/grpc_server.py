@@ -159,7 +159,7 @@ class GrpcServer:
             return
         try:
             self._limits.check_message(call.method, message)
-            # Only now: whoever sends a head and no message must not hold a place of others.
+            # Only now: a client that sends a head but no message must not take a place from others.
             self.admission.enter()
             call.watch(lambda _: self.admission.leave())
             self._methods[call.method](call, message)

@@ -92,7 +92,7 @@ class GrpcService:
         self._reload_roots = reload_roots
 
     def methods(self) -> dict[str, Method]:
-        """What answers each method of both services, by path. To be called in the event loop of the slow ones."""
+        """Method path -> handler, of both services. To be called in the event loop of the slow ones."""
         loop = asyncio.get_running_loop()
         prediction, management = "/tensorflow.serving.PredictionService/", "/tensorflow.serving.ModelService/"
         slow = (
@@ -229,7 +229,7 @@ class GrpcService:
                     f"A task's method_name must be {CLASSIFY!r} or {REGRESS!r}. Received: {quote(task.method_name)}."
                 )
             if task.model_spec.name != request.tasks[0].model_spec.name:
-                raise invalid_argument("All tasks of a MultiInferenceRequest must ask one model.")
+                raise invalid_argument("All tasks of a MultiInferenceRequest must name the same model.")
         # As TF Serving; each would compute all examples again.
         for name, count in Counter(task.model_spec.signature_name for task in request.tasks).items():
             if count > 1:
@@ -296,7 +296,8 @@ class GrpcService:
         if self._reload_roots is None:
             raise ServingError(
                 "PERMISSION_DENIED",
-                "This server does not exchange its models. Start it with --allow-reload or --reload-token-file.",
+                "This server does not change its models on request. Start it with "
+                "--allow-reload or --reload-token-file.",
             )
         configs = model_configs(request.config, self._reload_roots)
         await asyncio.get_running_loop().run_in_executor(self._loader, self._models.reload, configs)

@@ -1,4 +1,4 @@
-"""What the body of a REST request holds, read with no more memory than the limits allow.
+"""Parse the body of a REST request within the limits on memory.
 
 Nothing here loads TensorFlow: a process of its own reads large bodies.
 """
@@ -22,7 +22,7 @@ EXAMPLES_INPUT = "inputs"  # of Classify and Regress
 
 @dataclass(frozen=True)
 class JsonBody:
-    """What was read.
+    """The content of a body.
 
     Args:
         signature_name: str. Empty where the body names none.
@@ -55,7 +55,7 @@ def unpack(body: bytes, encoding: str, most: int) -> bytes | None:
     if len(unpacked) > most:
         return None
     if not unpacker.eof:
-        raise invalid_argument("The body is not whole: its gzip stream does not end.")
+        raise invalid_argument("The body is incomplete: its gzip stream does not end.")
     if unpacker.unused_data:
         raise invalid_argument(f"The body goes on for {len(unpacker.unused_data)} bytes after its gzip stream.")
     return unpacked

@@ -1,4 +1,4 @@
-"""What one client may ask of a server, so that it cannot take it from the others."""
+"""Limits on requests, so that one client cannot block the others."""
 
 import math
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ _BYTES = {name: 24 if name == "string" else np.dtype(name).itemsize for name in 
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of a server. What exceeds one is refused with an error that names the limit and its option.
+    """Limits of a server. A request that exceeds one is refused with an error that names the limit and its option.
 
     Args:
         max_message_bytes: int. Largest request, packed and unpacked, and the most memory its tensors may take: a
             tensor of few bytes can stand for one of many. Defaults to `16777216`, 16 MiB.
         max_rows: int. Most rows of one request. Defaults to `10000`.
-        max_requests: int. Most requests under way at once, on each protocol; only what has arrived as a whole counts.
+        max_requests: int. Largest number of requests in progress, per protocol; only completely received ones count.
             One gRPC connection may have a quarter of them, but at least 100. Defaults to `1000`.
         max_connections: int. Most open connections, on each protocol. A further REST connection closes the one
             that has been without a request for longest; a further gRPC connection is refused. Defaults to `1000`.
-        read_seconds: float. How long a request may take to arrive, and a new connection until it asks. Defaults to
+        read_seconds: float. Seconds in which a request must arrive, and a new connection must send one. Defaults to
             `20.0`.
-        idle_seconds: float. How long a connection may be kept without a request. Defaults to `300.0`.
+        idle_seconds: float. Seconds after which an idle connection is closed. Defaults to `300.0`.
 
     Raises:
         ValueError: if a limit is not positive, or `max_message_bytes` is below 1024.
@@ -83,7 +83,7 @@ class Limits:
         return f"{self.max_message_bytes} bytes (the server's --max-message-bytes)"
 
     def late_text(self, method: str) -> str:
-        """What is said to a call whose message does not come."""
+        """The error text for a call whose message does not arrive."""
         return f"The message of {method} must arrive within {self.read_seconds:g} s (the server's --read-seconds)."
 
     def check_message(self, method: str, message: bytes) -> None:

@@ -1,4 +1,4 @@
-"""How much memory a protobuf message takes once it is parsed, found out before."""
+"""Estimate the memory of a parsed protobuf message before it is parsed."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -1,4 +1,4 @@
-"""Which models a server serves: their folders, versions and labels."""
+"""The configuration of served models: folders, versions and labels."""
 
 import os
 from collections import Counter
@@ -20,9 +20,9 @@ class ModelConfig:
     """One model of a server, as TF Serving's message of the same name describes it.
 
     Args:
-        name: str. What clients ask for, without `/` and `:`.
-        base_dir: Path. Holds one directory a version, named by its number.
-        num_versions: int or None. How many of the newest versions to serve, TF Serving's policy `latest`; None serves
+        name: str. Name in requests, without `/` and `:`.
+        base_dir: Path. Has one directory per version, named by its number.
+        num_versions: int or None. Number of newest versions to serve, TF Serving's policy `latest`; None serves
             all, its policy `all`. Defaults to `1`.
         versions: tuple of int. The versions to serve and no others, its policy `specific`. Defaults to `()`, which
             leaves it to `num_versions`.

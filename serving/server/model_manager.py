@@ -1,4 +1,4 @@
-"""The models of a server, and how their configuration is exchanged while they are asked."""
+"""The models of a server, whose configuration can change while it runs."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Which versions of a model are on disk, which are loaded, and what became of the others."""
+"""The versions of a model: on disk, loaded, failed and ended."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ _MOST_ENDED = 100  # versions no longer on disk whose end is still told
 
 
 class _Failure(NamedTuple):
-    """A version that could not be loaded: its files then, how often it was tried, and when it may be tried again."""
+    """A version that could not be loaded: its files, the number of tries, and the time of the next try."""
 
     files: _Fingerprint
     tries: int
@@ -224,7 +224,7 @@ class ModelRegistry:
                 self._statuses = {key: status for key, status in self._statuses.items() if key not in forgotten}
 
     def _name_odd_folders(self) -> None:
-        """Says once of each folder that it looks like a version and is none."""
+        """Logs once for each folder that its name looks like a version but is not one."""
         odd = frozenset(odd_folders(self.config.base_dir))
         for name in sorted(odd - self._odd):
             logger.warning(
@@ -240,7 +240,7 @@ class ModelRegistry:
 
 
 def _fingerprint(directory: Path) -> _Fingerprint:
-    """Returns what changes when somebody repairs, or is still copying, an export."""
+    """Returns a value that changes when an export is repaired or still being copied."""
     found = []
     for folder, _, names in os.walk(directory):  # passes over folders it cannot read
         for path in (folder, *(os.path.join(folder, name) for name in names)):

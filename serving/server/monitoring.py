@@ -1,4 +1,4 @@
-"""What an operator's tools ask a server over HTTP: metrics and health."""
+"""Metrics and health over HTTP."""
 
 import time
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""What a server does about requests whose times cannot be meant so: it counts them, or refuses them."""
+"""Count or refuse requests with implausible times."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _TEXTS = {
-    WRONG_UNIT: "must be in the log's unit: it is a hundred times training's last time, or a hundredth of it",
+    WRONG_UNIT: "must be in the log's unit: it is over 100 times the last training time, or below 1/100",
     FUTURE_EVENT: "must not be before an event of the request",
 }
 
@@ -39,7 +39,7 @@ class OddTimes:
         self._rows: Counter[tuple[str, str]] = Counter()
 
     def note(self, model: ServedModel, inputs: Arrays) -> None:
-        """Counts the odd rows of what is about to be computed."""
+        """Counts the rows with implausible times of a request before it is computed."""
         if model.times is None:
             return
         for what, rows in model.times.odd_rows(inputs).items():
@@ -53,7 +53,7 @@ class OddTimes:
             self._count(model, what, int(np.count_nonzero(rows)))
             row, name = int(np.flatnonzero(rows)[0]), model.times.time
             raise FeatureError(
-                f"row {row}: feature {name!r} {_TEXTS[what]}. Received: {inputs[name][row]}; training's last time is "
+                f"row {row}: feature {name!r} {_TEXTS[what]}. Received: {inputs[name][row]}; last training time: "
                 f"{model.times.last} (the server's --refuse-odd-times).",
                 name,
                 row,

@@ -1,4 +1,4 @@
-"""A request that waits for its batch."""
+"""A request in the queue of the batcher."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -38,5 +38,5 @@ class QueuedRequest:
         self.is_cancelled = True
 
     def is_alive(self, now: float) -> bool:
-        """Whether somebody still waits for the answer."""
+        """Whether the client still waits for the answer."""
         return not self.is_cancelled and (self.deadline is None or now <= self.deadline)

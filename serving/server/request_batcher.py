@@ -1,4 +1,4 @@
-"""Predict requests on their way to the model: a bounded queue, batches, and the threads that compute them."""
+"""The batcher of Predict requests: a bounded queue, batches, and threads that compute them."""
 
 import asyncio
 import logging
@@ -64,7 +64,7 @@ class RequestBatcher:
     Args:
         options: BatchingOptions. `max_batch_size=1` computes every request alone.
         metrics: ServerMetrics. Told about batches and the queue.
-        odd_times: OddTimes or None. What to do about times that cannot be meant so. Defaults to None, count them.
+        odd_times: OddTimes or None. Counts or refuses implausible times. Defaults to None, count them.
     """
 
     def __init__(self, options: BatchingOptions, metrics: ServerMetrics, odd_times: OddTimes | None = None) -> None:
@@ -204,7 +204,7 @@ class RequestBatcher:
         batch.rows += request.rows
         flow.under_way += 1
         flow.most = max(flow.most, flow.under_way)
-        # All are together who were lately under way: nobody is worth waiting for.
+        # As many requests are together as were recently in progress: waiting longer is of no use.
         if batch.rows >= limit or len(batch.requests) >= flow.expected - flow.computing:
             batch.due = 0.0
             self._changed.notify()
@@ -292,7 +292,7 @@ class RequestBatcher:
             outputs = batch.model.predict(batch.signature_name, request.inputs, request.output_filter)
             self._note_times(batch.model, request.inputs)
             return outputs
-        except Exception as error:  # it belongs to whoever waits for the answer
+        except Exception as error:  # it goes to the caller that waits for the answer
             return error
 
     def _note_times(self, model: ServedModel, inputs: Arrays) -> None:
@@ -330,7 +330,7 @@ def _guarded(act: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _resolve(future: "asyncio.Future[Outputs]", answer: Outputs | Exception) -> None:
-    if future.done():  # cancelled: nobody waits any more
+    if future.done():  # cancelled: no caller waits any more
         return
     if isinstance(answer, Exception):
         future.set_exception(answer)

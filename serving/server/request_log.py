@@ -1,4 +1,4 @@
-"""A sample of the answered requests, on disk."""
+"""The request log: a sample of the answered requests on disk."""
 
 import logging
 import os
@@ -39,9 +39,9 @@ class RequestLog:
     Args:
         folder: str or Path. Where the files go; made if it is not there.
         rate: float. The share of requests to log, above 0 and up to 1. Defaults to `0.01`.
-        seed: int or None. Of the sampling. Defaults to None, another sample in every run.
-        max_file_bytes: int. A file is full with so many bytes. Defaults to `67108864`.
-        max_file_seconds: float. A file is old after so many seconds. Defaults to `600.0`.
+        seed: int or None. Seed of the sampling. Defaults to None, a different sample in every run.
+        max_file_bytes: int. Size in bytes at which a file is finished. Defaults to `67108864`.
+        max_file_seconds: float. Age in seconds at which a file is finished. Defaults to `600.0`.
         max_waiting_bytes: int. Of the requests that wait to be written; one that would exceed it is dropped. Defaults
             to `67108864`.
         max_folder_bytes: int. Of the files in the folder; a new one is begun only below it. Defaults to

@@ -1,4 +1,4 @@
-"""One file of a request log, and what a server that was killed left of its own."""
+"""One file of a request log, and the recovery of files of killed servers."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Whether the times in a request can be meant so, as the export's own record of training's says."""
+"""Check the times of a request against the last training time in the export."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What every REST request, and every connection, passes before the service sees it."""
+"""Checks of REST requests and connections before the service reads them."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ class RestGuard:
         self._idle_since[request.protocol] = None
         try:
             with self.admission.known():
-                # Only what has come as a whole has a place: whoever sends byte by byte must not hold those of others.
+                # Only complete requests take a place: a client that sends byte by byte must not block others.
                 await self._read(request)
                 with self.admission.placed():
                     return await handler(request)
@@ -78,7 +78,7 @@ class RestGuard:
     async def watch(self, server: web.Server) -> None:
         """Closes, without end, connections that are idle for too long or too many.
 
-        Whoever sends a request's head byte by byte has none yet, so that connection is idle.
+        A client that sends a request's head byte by byte has no request yet, so its connection counts as idle.
         """
         while True:
             await asyncio.sleep(_WATCH_SECONDS)

@@ -160,7 +160,7 @@ async def _answer_errors_in_json(request: web.Request, handler: _Handler) -> web
         # As TF Serving: below /v1/ an unknown path or method is a malformed request, elsewhere nothing is there.
         status = 400 if request.path.startswith("/v1/") else error.status
         return _error_response(f"Malformed request: {request.method} {request.path[:_MAX_PATH_CHARACTERS]}", status)
-    except ConnectionError:  # nobody is left to read the answer
+    except ConnectionError:  # the client has gone away
         return _error_response("The client went away.", HTTP_STATUS["CANCELLED"])
     except Exception as error:
         logger.exception("REST request failed: %s %s", request.method, request.path)

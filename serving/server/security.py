@@ -1,4 +1,4 @@
-"""Who may ask a server, and whether others can read along."""
+"""Access control: TLS, tokens, and requests from browsers."""
 
 import hmac
 import ipaddress
@@ -14,7 +14,7 @@ from serving.serving_error import ServingError, quote
 
 logger = logging.getLogger(__name__)
 
-# Whoever restarts a server that does not answer has no token: neither the health service nor the paths a probe asks.
+# Health probes have no token, so neither the health service nor the probed paths need one.
 _OPEN_METHODS = "/grpc.health.v1.Health/"
 _OPEN_PATHS = frozenset({"/health", "/healthz", "/livez", "/readyz", "/v1/health"})
 RELOAD_METHOD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
@@ -24,7 +24,7 @@ _SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Security:
-    """Who may ask, over gRPC and REST alike: TLS, tokens, and which pages a browser may ask for. All is optional.
+    """TLS, tokens and rules for browsers, for gRPC and REST. All parts are optional.
 
     Files are read when the server starts; a renewed certificate or token needs a restart.
 
@@ -36,8 +36,8 @@ class Security:
             certificate (mutual TLS). Defaults to None, which asks clients for no certificate.
         token_file: Path or None. Its text is what clients have to send, as `authorization: Bearer <token>`, in
             everything but health checks. Defaults to None, no token.
-        allow_reload: bool. Whether HandleReloadConfigRequest exchanges the models, for whoever may ask for
-            predictions. A SavedModel reads and writes files when it is asked. Defaults to `False`.
+        allow_reload: bool. Whether HandleReloadConfigRequest changes the models, for every client that may ask for
+            predictions. A SavedModel can read and write files when it runs. Defaults to `False`.
         reload_token_file: Path or None. The token that HandleReloadConfigRequest needs in place of the other, which
             allows it. Defaults to None.
         reload_base: Path or None. The folder below which the models of such a request must lie. Defaults to None, the
@@ -147,14 +147,14 @@ class Security:
         )
 
     def warn_about(self, host: str) -> None:
-        """Logs what others can do who reach `host`, if that is not this machine alone."""
+        """Logs what others on the network can do if `host` is not only this machine."""
         if _is_this_machine(host):
             return
         missing = [
             text
             for text, is_there in (
-                ("anybody who reaches it can ask the model (--token-file)", self.token_file is not None),
-                ("requests and answers can be read on the way (--tls-certificate, --tls-key)", self.has_tls),
+                ("anybody who reaches it can query the model (--token-file)", self.token_file is not None),
+                ("others on the network can read requests and answers (--tls-certificate, --tls-key)", self.has_tls),
             )
             if not is_there
         ]
@@ -180,7 +180,7 @@ class Security:
         if origin is not None and urlsplit(origin).netloc.lower() != (host or "").lower():
             raise ServingError(
                 "PERMISSION_DENIED",
-                f"A page of another site must not ask this server. Received: Origin {quote(origin)}. "
+                f"A page of another site must not send requests to this server. Received: Origin {quote(origin)}. "
                 "It is answered with the server's --allow-any-origin.",
             )
         if host is not None and _is_this_machine(listens_on) and not _is_this_machine(_without_port(host)):

@@ -32,7 +32,7 @@ class ServedModel:
 
     Attributes:
         version: int.
-        name: str. What the model is called; empty until whoever serves it sets it.
+        name: str. Name of the model; empty until the server sets it.
         times: RequestTimes or None. What its requests' times can be, as the export says.
         signatures: signature name -> Signature, of those that can be asked.
         signature_def_map: `SignatureDefMap` message, as `GetModelMetadata` returns it.

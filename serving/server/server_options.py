@@ -7,32 +7,48 @@ import typer
 
 from serving.server.batching_options import BatchingOptions
 
-EnableBatching = Annotated[bool, typer.Option("--enable-batching", help="Compute requests that wait together.")]
-BatchingParametersFile = Annotated[
-    Path | None, typer.Option(help="How, as TF Serving reads it, such as batching.config of deploy-files.")
+EnableBatching = Annotated[
+    bool, typer.Option("--enable-batching", help="Compute waiting requests together, in one batch.")
 ]
-MaxMessageBytes = Annotated[int, typer.Option(help="Largest request, in bytes.")]
-MaxRows = Annotated[int, typer.Option(help="Most rows of a request.")]
-MaxRequests = Annotated[int, typer.Option(help="Most requests under way, on each protocol.")]
-MaxConnections = Annotated[int, typer.Option(help="Most open connections, on each protocol.")]
-ReadSeconds = Annotated[float, typer.Option(help="How long a request may take to arrive.")]
-IdleSeconds = Annotated[float, typer.Option(help="How long a connection may be kept without a request.")]
+BatchingParametersFile = Annotated[
+    Path | None, typer.Option(help="TF Serving's batching parameters, such as batching.config of deploy-files.")
+]
+MaxMessageBytes = Annotated[int, typer.Option(help="Largest size of a request, in bytes.")]
+MaxRows = Annotated[int, typer.Option(help="Largest number of rows of a request.")]
+MaxRequests = Annotated[int, typer.Option(help="Largest number of requests in progress, per protocol.")]
+MaxConnections = Annotated[int, typer.Option(help="Largest number of open connections, per protocol.")]
+ReadSeconds = Annotated[float, typer.Option(help="Seconds in which a request must arrive.")]
+IdleSeconds = Annotated[float, typer.Option(help="Seconds after which an idle connection is closed.")]
 TlsCertificate = Annotated[Path | None, typer.Option(help="PEM file of the server's certificate.")]
 TlsKey = Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")]
-TlsClientCa = Annotated[Path | None, typer.Option(help="PEM file of who must have signed the clients' certificates.")]
+TlsClientCa = Annotated[
+    Path | None, typer.Option(help="PEM file of the authority that must have signed the clients' certificates.")
+]
 TokenFile = Annotated[Path | None, typer.Option(help="File with the token that clients must send.")]
 
-AllowReload = Annotated[bool, typer.Option("--allow-reload", help="Exchange the models on HandleReloadConfigRequest.")]
-ReloadTokenFile = Annotated[Path | None, typer.Option(help="File with the token that it needs; allows it too.")]
+AllowReload = Annotated[
+    bool, typer.Option("--allow-reload", help="Allow HandleReloadConfigRequest, which changes the served models.")
+]
+ReloadTokenFile = Annotated[
+    Path | None, typer.Option(help="File with a separate token for HandleReloadConfigRequest; allows it, too.")
+]
 ReloadBase = Annotated[
-    Path | None, typer.Option(help="Where its models must lie; default: the folders of the models at the start.")
+    Path | None,
+    typer.Option(help="Folder that reloaded models must be in. Default: the folders of the models at the start."),
 ]
 AllowAnyOrigin = Annotated[
-    bool, typer.Option("--allow-any-origin", help="Answer web pages of other sites, and any Host on loopback.")
+    bool,
+    typer.Option(
+        "--allow-any-origin", help="Answer requests from web pages of other sites, and any Host header on loopback."
+    ),
 ]
 
 RefuseOddTimes = Annotated[
-    bool, typer.Option("--refuse-odd-times", help="Refuse times in another unit than training's, or before an event.")
+    bool,
+    typer.Option(
+        "--refuse-odd-times",
+        help="Refuse requests whose time has another unit than in training, or is before an event.",
+    ),
 ]
 
 

@@ -16,7 +16,7 @@ class SignatureCall:
     certain, as in models written by TensorFlow 1, the signature is called as TensorFlow offers it.
 
     Args:
-        function: one of `tf.saved_model.load(...).signatures`. Whoever holds this must hold the SavedModel too.
+        function: one of `tf.saved_model.load(...).signatures`. The holder of this object must also hold the SavedModel.
     """
 
     def __init__(self, function: Any) -> None:

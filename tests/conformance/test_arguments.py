@@ -93,7 +93,8 @@ def test_no_two_kernels_of_a_layer_start_equal(recipe: LayerRecipe) -> None:
     layer.build(recipe.shapes())
     matrices = []
     for weight in layer.trainable_weights:
-        if "kernel" in weight.name:
+        # Half of these start at zero; that no two pairs start equal is in tests/unit/layers/test_conditioning.py.
+        if "kernel" in weight.name and "generated_factors" not in weight.path:
             value = weight.numpy()
             matrices.extend(value if value.ndim == 3 else [value])
     for one, other in itertools.combinations(matrices, 2):

@@ -51,8 +51,10 @@ PUBLIC = {
     "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {
         "CGC",
+        "CountedPooling",
         "CrossExpert",
         "FieldInteractionExpert",
+        "GeneratedFactors",
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",

@@ -10,7 +10,7 @@ import pytest
 
 import tfmtl
 from tests.support.tiny_problem import tiny_inputs
-from tfmtl.layers.own_layers import register_bottom, register_sharing
+from tfmtl.layers.user_layers import register_bottom, register_sharing
 from tfmtl.models import MultiTaskModel, from_preset, load
 
 ROOT = Path(__file__).parents[2]

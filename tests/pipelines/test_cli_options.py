@@ -80,7 +80,7 @@ def test_the_record_of_a_run_trains_it_again(trained: list[tuple[Any, Path, Trai
         ("epoch: 3", "Did you mean 'epochs'?"),
         ("- 3", "must hold options by their names."),
         ("epochs: [", "must be a YAML or JSON file."),
-        ("epochs: 3\nepochs: 4", "key 'epochs' stands twice"),
+        ("epochs: 3\nepochs: 4", "key 'epochs' occurs twice"),
         ("!!python/object/apply:os.system ['true']", "must be a YAML or JSON file."),
         (None, "(No such file or directory)"),
     ],

@@ -17,7 +17,7 @@ from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small
 from tfmtl.data import PreparedData
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features.feature_behavior import TABLE
-from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics
+from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, Split
 
 KEYS = Keys("user", "ts")

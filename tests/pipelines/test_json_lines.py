@@ -33,7 +33,7 @@ def test_lines_that_are_no_objects(tmp_path: Path) -> None:
     assert (rows, numbers, lines) == ({"a": [5, 6]}, [0, 7], 8)
     assert [(number, reason.split(": ")[0]) for number, reason in unreadable] == [
         (1, "is not JSON"), (2, "is not a JSON object"), (3, "column 'a' holds a record"),
-        (4, "is not JSON (a key stands twice)"), (5, "is longer than 2,097,152 bytes"), (6, "is not a JSON object"),
+        (4, "is not JSON (a key occurs twice)"), (5, "is longer than 2,097,152 bytes"), (6, "is not a JSON object"),
     ]  # fmt: skip
     assert all(len(reason) < 300 for _, reason in unreadable)
 
@@ -44,5 +44,5 @@ def test_columns(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"It lacks 'c' \(z\)"):
         check_columns([str(tmp_path / "log.jsonl")], {"c": "z"})
     (tmp_path / "log.jsonl").write_text("1\n")
-    with pytest.raises(InputError, match="must hold a JSON object a line"):
+    with pytest.raises(InputError, match="must hold a JSON object per line"):
         check_columns([str(tmp_path / "log.jsonl")], {"c": "z"})

@@ -63,9 +63,7 @@ def test_nulls_with_a_name(tmp_path: Path) -> None:
     manifest = _run(tmp_path, rows)
     assert manifest["rows_rejected"] == {"column 'price' is not a number": 5}
     number, name = manifest["warnings"]
-    assert number.startswith(
-        "column 'price' is rejected as no number where it holds a text that usually means missing, 5"
-    )
+    assert number.startswith("column 'price' has a text that usually means missing and is rejected as not a number, 5")
     assert name.startswith(
         "the vocabulary of 'item' holds '\\N' (5 times): if that means missing, say so with `missing: "
     )

@@ -366,7 +366,7 @@ def test_counts_that_do_not_add_up_keep_the_old_output(
 
     monkeypatch.setattr(plan, "canonicalize", lossy)
     log = write_csv(tmp_path / "log.csv", ROWS)
-    text = r"rows were lost\. In: 80, written: \d+, history only: \d+, rejected: 0\. Files that do not add up: "
+    text = r"rows were lost\. Read: 80, written: \d+, history only: \d+, rejected: 0\. Files whose counts differ: "
     with pytest.raises(RuntimeError, match=text + re.escape(str([str(log)]))):
         run(old_output, log)
     assert contents(old_output) == before

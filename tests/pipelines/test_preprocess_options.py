@@ -26,7 +26,7 @@ ROWS = small_log(60)
         ({"engine": "beam", "spark_conf": {"a": "b"}}, "`engine` must be 'spark' where Spark's master or settings are"),
         (
             {"engine": "spark", "beam_options": ["--runner=x"]},
-            "option '--runner=x' is none of tfmtl's and the engine is",
+            "option '--runner=x' is not an option of tfmtl, and the engine is",
         ),
         ({"beam_options": ["--runner=DaskRunner"]}, "runner must not be DaskRunner: of several outputs it computes"),
         (
@@ -35,7 +35,7 @@ ROWS = small_log(60)
         ),
         (
             {"beam_options": ["--direct_runing_mode=multi_processing"]},
-            "option '--direct_runing_mode' is none of tfmtl's and none of Beam's. Did you mean '--direct_running",
+            "option '--direct_runing_mode' is neither an option of tfmtl nor of Beam. Did you mean '--direct_running",
         ),
         (
             {"beam_options": ["--direct_running_mode=threads"]},
@@ -45,7 +45,10 @@ ROWS = small_log(60)
             {"beam_options": ["--runner"]},
             "Beam refuses its options: argument --runner: expected one argument. Received",
         ),
-        ({"beam_options": ["-x"]}, "option '-x' is none of tfmtl's and none of Beam's. See `tfmtl preprocess --help`;"),
+        (
+            {"beam_options": ["-x"]},
+            "option '-x' is neither an option of tfmtl nor of Beam. See `tfmtl preprocess --help`;",
+        ),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, options: dict[str, Any], text: str) -> None:
@@ -110,7 +113,7 @@ def test_every_row_is_accounted_for() -> None:
 
 @pytest.mark.parametrize("counts", [([5, 7], 7, 1, [1, 2]), ([5, 6], 7, 0, [1, 2]), ([5, 6], 7, 1, [1])])
 def test_lost_rows_are_an_error(counts: tuple[Any, ...]) -> None:
-    with pytest.raises(RuntimeError, match=r"preprocess: rows were lost\. In: 1[12], written: 7, history only: "):
+    with pytest.raises(RuntimeError, match=r"preprocess: rows were lost\. Read: 1[12], written: 7, history only: "):
         _manifest(*counts)
 
 

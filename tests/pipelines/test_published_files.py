@@ -262,7 +262,7 @@ def test_the_problem_file_fits_the_rows(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["ali_ccp", "aliexpress", "kuairand", "taobao"])
 def test_packed_files_and_small_output_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     plain = _rows(tmp_path, name)
-    monkeypatch.setattr("pipelines.datasets.streamed_dataset.ROWS_A_FILE", 1)
+    monkeypatch.setattr("pipelines.datasets.streamed_dataset.ROWS_PER_FILE", 1)
     output = DATASETS[name].prepare(tmp_path / "out", _write(tmp_path / "packed", FILES[name], packed=True))
     assert _read(output) == plain
     assert not list(output.glob("scratch*"))
@@ -282,7 +282,9 @@ def test_a_cut_off_file(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_fetched(tmp_path: Path, name: str) -> None:
-    with pytest.raises(FetchError, match=rf"^datasets: '{name}' is not fetched by itself\. It is at |KuaiRand is at "):
+    with pytest.raises(
+        FetchError, match=rf"^datasets: '{name}' cannot be downloaded automatically\. It is at |KuaiRand is at "
+    ):
         DATASETS[name].prepare(tmp_path / "out")
 
 

@@ -101,7 +101,7 @@ def test_without_a_label_only_labels_are_missing(tmp_path: Path) -> None:
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "problem.yaml").write_text("mine")
     result = tfmtl("schema", "infer", write_csv(tmp_path / "log.csv", shop_columns()), "-o", tmp_path / "problem.yaml")
-    assert (result.code, "is there already" in result.err) == (2, True)
+    assert (result.code, "exists already" in result.err) == (2, True)
     assert (tmp_path / "problem.yaml").read_text() == "mine"
 
 
@@ -299,7 +299,7 @@ def test_odd_columns(tmp_path: Path) -> None:
         ("a,a\n1,2\n", [], r"more than one column of ['a']"),
         ("a,b\n1,2\n2,0\n", ["--label", "c"], "--label must be a column. Received: 'c'"),
         ("a,b\nx,2\ny,0\n", ["--label", "a"], "label 'a' must be a column of numbers"),
-        ("a,b\n1,2\n1,0\n", ["--label", "b"], "no column is left to predict from"),
+        ("a,b\n1,2\n1,0\n", ["--label", "b"], "no column is left as a feature"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: str, options: list[str], reason: str) -> None:

@@ -194,8 +194,8 @@ def test_the_problem_file_fits_the_rows(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_fetched(name: str, tmp_path: Path) -> None:
     file = next(iter(FILES[name]))
-    text = rf"^datasets: '{name}' is not fetched by itself\. .+ Put {re.escape(file)} in a folder and give it with "
-    with pytest.raises(FetchError, match=text + r"--folder\.$"):
+    text = rf"^datasets: '{name}' cannot be downloaded automatically\. .+ Put {re.escape(file)} in a folder and "
+    with pytest.raises(FetchError, match=text + r"give it with --folder\.$"):
         DATASETS[name].prepare(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

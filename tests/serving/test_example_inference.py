@@ -65,7 +65,7 @@ def test_multi_inference_asks_several_signatures(prediction_stub):
     code, message = refused(prediction_stub.MultiInference, request)
     assert code == grpc.StatusCode.INVALID_ARGUMENT and "Received: 'tensorflow/serving/predict'" in message
     request.tasks[1].model_spec.name, request.tasks[1].method_name = "other", CLASSIFY
-    assert "must ask one model" in refused(prediction_stub.MultiInference, request)[1]
+    assert "must name the same model" in refused(prediction_stub.MultiInference, request)[1]
     request = inference_pb2.MultiInferenceRequest()
     assert "at least one task" in refused(prediction_stub.MultiInference, request)[1]
 

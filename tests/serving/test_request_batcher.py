@@ -303,6 +303,23 @@ def test_shorter_lists_are_filled_up_with_missing_values():
     assert batch_key(long, fills=True) != batch_key(rows[0], fills=True)  # or one list would make all lists long
 
 
+def test_lists_of_lists_are_filled_up_at_both_levels():
+    rows = [
+        {"tags": np.array([[[b"a", b"b"], [b"c", b""]]], object), "sizes": np.float32([[[1.0, 2.0]]])},
+        {"tags": np.array([[[b"d"], [b"e"], [b"f"]]], object), "sizes": np.float32([[[3.0, 4.0], [5.0, 6.0]]])},
+        {"tags": np.empty((1, 0, 0), object), "sizes": np.empty((1, 0, 2), np.float32)},
+    ]
+    assert len({batch_key(inputs, fills=True) for inputs in rows}) == 1
+    merged = merge_rows(rows)
+    assert merged["tags"].tolist() == [
+        [[b"a", b"b"], [b"c", b""], [b"", b""]],
+        [[b"d", b""], [b"e", b""], [b"f", b""]],
+        [[b"", b""]] * 3,
+    ]
+    assert merged["sizes"].shape == (3, 2, 2)
+    np.testing.assert_array_equal(merged["sizes"][:2], [[[1, 2], [np.nan] * 2], [[3, 4], [5, 6]]])
+
+
 def test_an_output_without_a_row_for_each_example_is_seen():
     assert split_rows({"y": np.arange(3)}, [1, 0, 2])[2]["y"].tolist() == [1, 2]
     with pytest.raises(ValueError, match=r"output 'y' has shape \(2,\) for a batch of 3 rows"):

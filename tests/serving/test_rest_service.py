@@ -274,7 +274,7 @@ def test_a_packed_body_is_unpacked(predict):
     ("body", "encoding", "status", "message"),
     [
         (b"nonsense", "gzip", 400, "The body is not gzip: Error -3 while decompressing data: incorrect header check."),
-        (PACKED[:-9], "gzip", 400, "The body is not whole: its gzip stream does not end."),
+        (PACKED[:-9], "gzip", 400, "The body is incomplete: its gzip stream does not end."),
         (PACKED, "br", 400, "Content-Encoding must be gzip or none. Received: 'br'."),
         (PACKED + b"more", "gzip", 400, "The body goes on for 4 bytes after its gzip stream."),
         (

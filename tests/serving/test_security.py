@@ -175,11 +175,11 @@ class TestOtherHosts:
 
     def test_others_are_told_what_is_open(self, caplog, pems):
         (message,) = self.warnings(caplog, Security(), "0.0.0.0")
-        assert "anybody who reaches it can ask the model (--token-file)" in message
-        assert "requests and answers can be read on the way (--tls-certificate, --tls-key)" in message
+        assert "anybody who reaches it can query the model (--token-file)" in message
+        assert "others on the network can read requests and answers (--tls-certificate, --tls-key)" in message
         caplog.clear()
         (message,) = self.warnings(caplog, Security(token_file=pems / "token"), "10.0.0.1")
-        assert "read on the way" in message and "anybody" not in message
+        assert "can read requests" in message and "anybody" not in message
         caplog.clear()
         whole = Security(pems / "server.pem", pems / "server.key", token_file=pems / "token")
         assert self.warnings(caplog, whole, "0.0.0.0") == []
@@ -200,7 +200,7 @@ class TestBrowsers:
     @pytest.mark.parametrize("origin", ["http://evil.example", "https://127.0.0.1", "null", "http://127.0.0.1:1"])
     def test_a_foreign_origin_is_refused(self, server, origin):
         status, answer = ask_rest(server, Origin=origin)
-        assert status == 403 and answer["error"].startswith("A page of another site must not ask this server.")
+        assert status == 403 and answer["error"].startswith("A page of another site must not send requests")
 
     def test_a_name_that_stands_for_this_machine_is_refused(self, server):
         status, answer = ask_rest(server, Host="evil.example", Origin="http://evil.example")

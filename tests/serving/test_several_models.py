@@ -208,7 +208,7 @@ class TestWhoMayExchangeTheModels:
 
     def test_nobody_by_default(self, folders):
         error = self.ask(folders, None)
-        assert error.startswith("PERMISSION_DENIED: This server does not exchange its models. Start it with --allow")
+        assert error.startswith("PERMISSION_DENIED: This server does not change its models on request. Start")
 
     def test_with_the_option_whoever_may_ask(self, folders):
         assert self.ask(folders, Security(allow_reload=True)) == "OK"

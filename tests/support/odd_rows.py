@@ -41,12 +41,14 @@ ODD_PROBLEM = Problem(
         NumericFeature("price", buckets=6),
         NumericFeature("age", "z_score"),
         NumericFeature("views", "log_z_score"),
+        NumericFeature("both", "both"),
         NumericFeature("nothing", "z_score"),
         NumericFeature("void"),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
         MatchFeature("liked", ("user",)),
+        HistoryFeature("read", mean=("age", "both"), share_of="seen"),
         TimePartFeature(("hour", "weekday", "day_of_month", "is_weekend"), "America/New_York"),
     ),
     sequences=(
@@ -55,6 +57,7 @@ ODD_PROBLEM = Problem(
             "liked", ("topic", "user"), when="click == 1 and price >= 0", max_length=2, time_gap_buckets=64
         ),
         SequenceFeature("priced", ("price",), when="topic != 'a'", max_length=4, time_gap_buckets=0),
+        SequenceFeature("read", ("device", "words", "related", "age", "both", "views"), max_length=3),
     ),
     tasks=(BinaryTask("click"),),
     split=Split(by="column", column="part"),
@@ -65,6 +68,7 @@ EVENTS: dict[str, Callable[[Row], bool]] = {
     "seen": lambda row: True,
     "liked": lambda row: row["click"] == 1 and row["price"] is not None and row["price"] >= 0.0,
     "priced": lambda row: bool(row["topic"]) and row["topic"] != "a",
+    "read": lambda row: True,
 }
 """The sequences' conditions, written by hand."""
 
@@ -104,6 +108,7 @@ rows = st.fixed_dictionaries(
         "price": numbers,
         "age": numbers,
         "views": numbers,
+        "both": numbers,
         "nothing": st.none(),
         "void": st.none(),
         "click": st.sampled_from([None, 0, 1]),

@@ -1,6 +1,6 @@
-"""Methods that balance tasks: the mathematics alone, arrays in, arrays out.
+"""Loss weighting and gradient aggregation for several tasks: only the mathematics, from arrays to arrays.
 
-A balancer turns the losses of a step, or the products of the tasks' gradients, into one weight a task.
+A balancer turns the losses of a step, or the products of the tasks' gradients, into one weight per task.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Gramians of gradients of any scale, in a form that solvers can use."""
+"""Rescaling Gramians of gradients of any size, so that solvers can use them."""
 
 import tensorflow as tf
 

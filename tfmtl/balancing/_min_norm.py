@@ -1,4 +1,4 @@
-"""The point of least norm in the convex hull of gradients."""
+"""Find the point of smallest norm in the convex hull of gradients."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""One interior-point method for every small quadratic problem of the gradient aggregators."""
+"""The interior-point method that solves the small quadratic problems of the gradient aggregators."""
 
 import tensorflow as tf
 

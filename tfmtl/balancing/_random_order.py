@@ -1,4 +1,4 @@
-"""Randomness that goes on where a saved training stopped."""
+"""Random numbers whose sequence resumes with a saved training."""
 
 import tensorflow as tf
 

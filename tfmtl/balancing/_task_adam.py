@@ -1,4 +1,4 @@
-"""Adam for one parameter a task, where a task without a label stands still."""
+"""Adam for one parameter per task; the parameter of a task without a label does not change."""
 
 import tensorflow as tf
 
@@ -26,7 +26,7 @@ class TaskAdam:
         self._steps = balancer.add_variable("adam_steps", (num_tasks,))
 
     def change(self, gradient: Tensor, active: Tensor) -> Tensor:
-        """What to add to the parameters, float32 `(T,)`; 0 where a task is not active."""
+        """The change of the parameters, float32 `(T,)`; 0 for a task that is not active."""
         old_mean, old_square = self._mean.value + 0.0, self._square.value + 0.0
         mean = _DECAY_OF_MEAN * old_mean + (1.0 - _DECAY_OF_MEAN) * gradient
         square = _DECAY_OF_SQUARE * old_square + (1.0 - _DECAY_OF_SQUARE) * tf.square(gradient)

@@ -1,4 +1,4 @@
-"""Gradients made orthogonal and equally long, with as little change as possible."""
+"""Aligned-MTL: make the gradients orthogonal and equally long, with the smallest change."""
 
 import keras
 import tensorflow as tf
@@ -60,7 +60,7 @@ def _inverse_root(values: Tensor, vectors: Tensor, independent: Tensor, norms: T
 
     Args:
         values: eigenvalues of the cosines, `(T,)`.
-        vectors: their eigenvectors, one a row.
+        vectors: their eigenvectors, one per row.
         independent: bool `(T,)`, which eigenvalues are not 0.
         norms: of the gradients, positive.
     """

@@ -1,4 +1,4 @@
-"""What every method of balancing tasks has in common."""
+"""The base class of all loss weightings and gradient aggregators."""
 
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ from tfmtl.schema.checks import check_positive_int, error_text
 
 
 class Balancer(keras.Operation):
-    """Turns the tasks' losses, or the Gramian of their gradients, into one weight a task.
+    """Turns the tasks' losses, or the Gramian of their gradients, into one weight per task.
 
     The gradient of a step is `sum_t w_t g_t`; weights that are all 1 are the plain sum of the losses. A subclass
     implements `_weights`, creates its state in `build` with `add_variable`, and lists its arguments in `get_config`.
@@ -37,7 +37,7 @@ class Balancer(keras.Operation):
         self._state: list[Any] = []
 
     def build(self, num_tasks: int) -> None:
-        """Creates the state for so many tasks; without effect when there is one.
+        """Creates the state for `num_tasks` tasks; has no effect if it exists already.
 
         Raises:
             TypeError: `num_tasks` is not an int.
@@ -48,7 +48,7 @@ class Balancer(keras.Operation):
             self.num_tasks = num_tasks
             self._create_state(num_tasks)
         elif self.num_tasks != num_tasks:
-            rule, advice = f"be {self.num_tasks}, as in the first call", "Use a balancer of its own for each model."
+            rule, advice = f"be {self.num_tasks}, as in the first call", "Use a separate balancer for each model."
             raise ValueError(error_text(type(self).__name__, "num_tasks", rule, num_tasks, advice))
 
     @property
@@ -99,7 +99,7 @@ class Balancer(keras.Operation):
             # In float64, since products of gradients span twice as many orders of magnitude as the gradients.
             gramian = tf.cast(gramian, tf.float64)
             if gramian.shape != (tasks, tasks):
-                advice = "Pass one row and one column a task."
+                advice = "Pass one row and one column per task."
                 raise ValueError(
                     error_text(owner, "gramian.shape", f"be {(tasks, tasks)}", tuple(gramian.shape), advice)
                 )
@@ -160,6 +160,6 @@ class Balancer(keras.Operation):
     def _vector(self, argument: str, values: Tensor) -> Tensor:
         tensor = tf.cast(values, tf.float32)
         if tensor.shape != (self.num_tasks,):
-            rule, advice = f"be ({self.num_tasks},)", "Pass one value a task."
+            rule, advice = f"be ({self.num_tasks},)", "Pass one value per task."
             raise ValueError(error_text(type(self).__name__, f"{argument}.shape", rule, tuple(tensor.shape), advice))
         return tensor

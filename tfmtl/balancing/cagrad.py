@@ -1,4 +1,4 @@
-"""The direction near the mean gradient that is best for the worst task."""
+"""CAGrad: the direction near the mean gradient that is best for the worst task."""
 
 from typing import Any
 

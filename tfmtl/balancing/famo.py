@@ -25,7 +25,7 @@ class FAMO(Balancer):
     Scale: weights sum to 1, so equal losses start with the mean, a plain sum divided by the number of tasks.
 
     Args:
-        learning_rate: float. Adam's, for `xi`. Defaults to `0.025`.
+        learning_rate: float. Learning rate of Adam for `xi`. Defaults to `0.025`.
         gamma: float of at least 0. Decay of `xi` towards equal weights. Defaults to `0.01`.
         **kwargs: Passed to `keras.Operation` (`name`).
 

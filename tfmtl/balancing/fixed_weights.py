@@ -1,4 +1,4 @@
-"""Weights that the user gives."""
+"""Fixed task weights."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ class FixedWeights(Balancer):
     Scale: the default, all 1, is the plain sum of the losses.
 
     Args:
-        task_weights: Sequence of numbers of at least 0, one a task in the order of the tasks, or `None` for all 1.
+        task_weights: Sequence of numbers of at least 0, one per task in the order of the tasks, or `None` for all 1.
             Defaults to `None`.
         **kwargs: Passed to `keras.Operation` (`name`).
 
@@ -31,7 +31,7 @@ class FixedWeights(Balancer):
         super().__init__(**kwargs)
         owner = type(self).__name__
         if task_weights is not None:
-            rule, advice = "be a sequence of numbers of at least 0", "Give one a task, as in (1.0, 0.5)."
+            rule, advice = "be a sequence of numbers of at least 0", "Give one per task, as in (1.0, 0.5)."
             if isinstance(task_weights, str) or not isinstance(task_weights, Sequence):
                 raise TypeError(error_text(owner, "task_weights", rule, task_weights, advice))
             for weight in task_weights:
@@ -45,7 +45,7 @@ class FixedWeights(Balancer):
 
     def _create_state(self, num_tasks: int) -> None:
         if self.task_weights is not None and len(self.task_weights) != num_tasks:
-            rule, advice = f"have {num_tasks} numbers", "Give one a task."
+            rule, advice = f"have {num_tasks} numbers", "Give one per task."
             raise ValueError(error_text(type(self).__name__, "task_weights", rule, self.task_weights, advice))
 
     def _weights(self, losses: Tensor, gramian: Tensor | None, present: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The geometric mean of the losses in place of their sum."""
+"""The geometric mean of the losses instead of their sum."""
 
 import keras
 import tensorflow as tf

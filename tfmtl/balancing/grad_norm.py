@@ -1,4 +1,4 @@
-"""Weights that bring the gradients' norms to a common rate of training."""
+"""GradNorm: weights that make the tasks train at similar rates, by the norms of their gradients."""
 
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ class GradNorm(Balancer):
     Args:
         alpha: float of at least 0. How strongly slow tasks are pulled forward; 0 makes all norms equal. Defaults to
             `1.5`.
-        learning_rate: float. Adam's, for the weights. Defaults to `0.025`.
+        learning_rate: float. Learning rate of Adam for the weights. Defaults to `0.025`.
         **kwargs: Passed to `keras.Operation` (`name`).
 
     Raises:

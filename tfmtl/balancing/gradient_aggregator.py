@@ -1,4 +1,4 @@
-"""Balancers that need the tasks' gradients, through their Gramian alone."""
+"""The base class of gradient aggregators; they read the tasks' gradients only through the Gramian."""
 
 from abc import abstractmethod
 from typing import ClassVar
@@ -11,7 +11,7 @@ from tfmtl.schema.checks import check_shape
 
 
 class GradientAggregator(Balancer):
-    """Combines the tasks' gradients by what they say about each other.
+    """Combines the tasks' gradients, with weights that follow from their inner products.
 
     Every such method gives a linear combination of the gradients whose coefficients follow from their products, so
     the number of parameters never enters. The solvers run in float64. A Gramian with a NaN or an infinity gives
@@ -29,7 +29,7 @@ class GradientAggregator(Balancer):
         """Combines gradients given as a matrix, for use without a training step; moves the state on.
 
         Args:
-            matrix: float `(T, P)`, one gradient a row.
+            matrix: float `(T, P)`, one gradient per row.
 
         Returns:
             float `(P,)` of the type of `matrix`: `weights(M M^T) M`.

@@ -1,4 +1,4 @@
-"""Brings the gradients' cosines up to what they used to be."""
+"""GradVac: raise the cosines of the gradients to their running means."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class GradVac(GradientAggregator):
 
     Args:
         decay: float strictly between 0 and 1. Share of this step in the running means. Defaults to `0.01`.
-        seed: int of at least 0. Of the orders. Defaults to `0`.
+        seed: int of at least 0. Seed of the random orders of the tasks. Defaults to `0`.
         **kwargs: Passed to `keras.Operation` (`name`).
 
     Raises:

@@ -1,4 +1,4 @@
-"""The step that has the same projection on every task's direction."""
+"""IMTL-G: the step with equal projections onto all unit gradients."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The common descent direction of least norm."""
+"""MGDA: the common descent direction of smallest norm."""
 
 import keras
 

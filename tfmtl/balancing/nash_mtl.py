@@ -1,4 +1,4 @@
-"""The tasks' bargain over the step."""
+"""Nash-MTL: the Nash bargaining solution for the step."""
 
 import keras
 import tensorflow as tf

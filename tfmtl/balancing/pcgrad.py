@@ -1,4 +1,4 @@
-"""Projects conflicts away, one pair of tasks after the other."""
+"""PCGrad: project conflicting parts out of the gradients, one pair of tasks after the other."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from tfmtl.schema.checks import check_count
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class PCGrad(GradientAggregator):
-    """Takes from each task's gradient what points against another's.
+    """Removes from each task's gradient the part that points against another task's gradient.
 
     Starting from `g_i' = g_i`, for every other task j in random order: if `g_i' . g_j < 0`, then
     `g_i' -= (g_i' . g_j) / |g_j|^2 g_j`. The step is `sum_i g_i'`.
@@ -22,7 +22,7 @@ class PCGrad(GradientAggregator):
     Scale: without a conflict the plain sum of the losses, all weights 1.
 
     Args:
-        seed: int of at least 0. Of the orders. Defaults to `0`.
+        seed: int of at least 0. Seed of the random orders of the tasks. Defaults to `0`.
         **kwargs: Passed to `keras.Operation` (`name`).
 
     Raises:

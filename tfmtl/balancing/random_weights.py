@@ -1,4 +1,4 @@
-"""Weights drawn anew in each step."""
+"""Random loss weighting: weights drawn in each step."""
 
 from typing import Any
 

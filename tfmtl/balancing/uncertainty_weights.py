@@ -1,4 +1,4 @@
-"""Weights from each task's learnt noise."""
+"""Uncertainty weighting: weights from a learned noise level per task."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ class UncertaintyWeights(Balancer):
     Scale: starts as the plain sum of the losses, all `w_t = 1`.
 
     Args:
-        learning_rate: float. Adam's, for `s`; a weight changes by at most about this share in a step. Defaults to
-            `0.01`.
+        learning_rate: float. Learning rate of Adam for `s`; a weight changes by at most about this share in a step.
+            Defaults to `0.01`.
         **kwargs: Passed to `keras.Operation` (`name`).
 
     Raises:

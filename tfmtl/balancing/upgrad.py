@@ -1,4 +1,4 @@
-"""Projects every gradient so that it harms no task, then averages."""
+"""UPGrad: project every gradient so that it harms no task, then take the mean."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""How far two distributions of one feature lie apart."""
+"""Drift: how different two distributions of one feature are."""
 
 import math
 
@@ -39,7 +39,7 @@ def population_stability_index(expected: np.ndarray, actual: np.ndarray) -> floa
 
 
 def chance_level(expected: np.ndarray, actual: np.ndarray) -> float:
-    """What the index is on average where nothing drifts: `(K - 1) (1 / N + 1 / M)` for bins that have rows.
+    """The mean of the index if nothing drifts: `(K - 1) (1 / N + 1 / M)` for bins that have rows.
 
     `N` and `M` are the rows of both; from the chi-square approximation of the divergence.
     """
@@ -48,7 +48,7 @@ def chance_level(expected: np.ndarray, actual: np.ndarray) -> float:
 
 
 def chance_limit(expected: np.ndarray, actual: np.ndarray) -> float:
-    """What the index exceeds about once in a thousand times where nothing drifts: three deviations above its mean."""
+    """The value that the index exceeds about once in a thousand times if nothing drifts: mean plus three deviations."""
     bins = int(np.count_nonzero(np.asarray(expected) + np.asarray(actual)))
     return chance_level(expected, actual) * (1.0 + 3.0 * math.sqrt(2.0 / max(bins - 1, 1)))
 

@@ -1,4 +1,4 @@
-"""A lock on a folder: one job at a time, and no longer than it lives."""
+"""A lock on a folder: one job at a time; the lock ends with the process."""
 
 import contextlib
 import errno
@@ -19,14 +19,14 @@ _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # some network fil
 def locked_folder(owner: str, argument: str, folder: Path, file: Path | None = None) -> Iterator[None]:
     """Keeps other jobs from `folder` until the block ends; makes the folder of the lock's file.
 
-    The system lets go of the lock when the process ends, killed or not: what a dead job left is taken over. The
+    The system releases the lock when the process ends, also if it is killed; the next job may then use the folder. The
     file's folder is removed in the end if it is empty and was not there before. On a file system without locks nothing
     is kept away.
 
     Args:
-        owner: str. Who asks, named first in the error.
-        argument: str. Its argument.
-        folder: where it is about to write.
+        owner: str. The caller's name, the first word of an error.
+        argument: str. The argument that holds the folder, for an error.
+        folder: the folder to write to.
         file: the lock's file. Defaults to `None`: `.tfmtl.lock` in the folder.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Initializers for kernels that hold many small kernels in one tensor."""
+"""Initializers for tensors that stack several kernels."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How strongly the labels of every two tasks correlate, from sums that replicas can add."""
+"""Correlation of the labels of every two tasks, from sums that replicas can add."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The parts of one task's label among the labels of a batch."""
+"""Select the parts of one task's label from the labels of a batch."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which task is a step towards which other, as the index of every task's parent or None."""
+"""The parents of tasks: for every task the index of its parent, or None."""
 
 from collections.abc import Sequence
 

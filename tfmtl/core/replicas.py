@@ -1,4 +1,4 @@
-"""Values that the replicas of a distribution strategy exchange.
+"""Exchange of values between the replicas of a distribution strategy.
 
 Every replica has to call these in the same order, each in its own context.
 """

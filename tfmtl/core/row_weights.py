@@ -1,4 +1,4 @@
-"""How much a row counts, from what the log says of it: the one place that decides it."""
+"""Row weights from the weight columns of the log; no other module computes them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from tfmtl.schema.tasks.task_record import WEIGHT
 
 
 def row_weights(problem: Problem, labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Task -> how much its rows count, `(B,)`; `None` where every row counts once.
+    """Task -> weights of its rows, `(B,)`; `None` if every row counts once.
 
     That is what `keys.weight` holds, times `weight_offset` plus what the task's `weight_column` holds.
 

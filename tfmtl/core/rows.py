@@ -1,4 +1,4 @@
-"""Tensors of which some have one row for all: one user and many candidates."""
+"""Joining tensors that have one row for all examples (one user) with tensors of many rows (candidates)."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,10 +1,10 @@
-"""Which weights are embedding tables: a step reads and writes a few of their rows, not the whole."""
+"""Mark the weights that are embedding tables, of which a step reads and writes only some rows."""
 
 from typing import Any
 
 
 def mark_table(variable: Any) -> None:
-    """Says of a weight that it is an embedding table; a layer that owns one calls this in `build`."""
+    """Marks a weight as an embedding table; a layer calls it in `build`."""
     variable.is_embedding_table = True
 
 

@@ -1,4 +1,4 @@
-"""Names for what passes between layers."""
+"""Types of the values that layers exchange."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Write files atomically: either the old or the complete new file exists."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write to the path this yields; it takes the place of `path` when the block ends without an error.
+    """Yields a path to write to; that file replaces `path` when the block ends without an error.
 
     Whatever happens meanwhile, a kill, a full disk or a power cut, `path` is the old file or the new one. The name
     keeps its ending, for writers that go by it.

@@ -1,4 +1,4 @@
-"""From preprocessed records to batches, and the transformation that serving shares."""
+"""Batches of preprocessed records, and the transformation of raw features that serving shares."""
 
 from tfmtl.data.prepared_data import PreparedData
 from tfmtl.data.raw_transform import RawTransform

@@ -16,9 +16,9 @@ def raw_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
 
     They are the inputs that features and sequences name: of categorical features strings, `""` where missing: `(B,)`,
     or `(B, n)` for multi-valued ones; of numeric ones float32 `(B,)`, NaN where missing. A sequence has one `(B, n)`
-    tensor a column, oldest event first, named `<sequence>__<column>`, and where its times are read an int64 one named
-    `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the request is made. Shorter rows are
-    filled up with missing values.
+    tensor a column, oldest event first, named `<sequence>__<column>`, of a multi-valued one `(B, n, m)`, and where its
+    times are read an int64 one named `<sequence>__time`; then the time column itself, int64 `(B,)`, says when the
+    request is made. Shorter rows are filled up with missing values.
     """
     return {each.key: _raw_spec(each) for each in problem.inputs}
 
@@ -28,17 +28,17 @@ def _raw_spec(each: RequestInput) -> tf.TensorSpec:
 
 
 def candidate_features(problem: Problem) -> tuple[str, ...]:
-    """The inputs of which every candidate of a ranking has its own: those of side `item`."""
+    """The inputs that differ per candidate of a ranking: those of side `item`."""
     return tuple(each.key for each in problem.inputs if each.side == "item")
 
 
 def candidate_tensors(problem: Problem) -> tuple[str, ...]:
-    """What a model reads of every candidate: the encoded tensors of side `item`."""
+    """The encoded tensors that differ per candidate: those of side `item`."""
     return tuple(each.key for each in problem.tensors if each.side == "item")
 
 
 def user_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
-    """The tensors of `raw_signature` that say who asks, when, and what happened before: all but the candidates'."""
+    """The tensors of `raw_signature` that describe user, time and sequences: all but the candidates'."""
     candidates = candidate_features(problem)
     return {name: spec for name, spec in raw_signature(problem).items() if name not in candidates}
 
@@ -56,7 +56,7 @@ def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.
     """Serialized `tf.train.Example`s holding raw features, as the tensors of `raw_signature`.
 
     An absent feature is missing; only the time column must be there. A vector of a wrong length is an error that names
-    it.
+    it. An example holds flat lists alone, so of lists of lists a second feature, `lengths_key`, says how long each is.
     """
     parsed = tf.io.parse_example(serialized, {each.key: _raw_feature(each) for each in problem.inputs})
     return {
@@ -65,11 +65,17 @@ def parse_raw_examples(problem: Problem, serialized: tf.Tensor) -> dict[str, tf.
     }
 
 
+def lengths_key(key: str) -> str:
+    """The feature of a serialized example that says how many values each event has: a colon occurs in no name."""
+    return f"{key}:lengths"
+
+
 def _raw_feature(each: RequestInput) -> Any:
     dtype = tf.as_dtype(each.dtype)
     if each.is_list:
-        rows = [tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
-        return tf.io.RaggedFeature(dtype, partitions=rows)
+        lengths = tf.io.RaggedFeature.RowLengths(lengths_key(each.key))
+        rows = [lengths if size is None else tf.io.RaggedFeature.UniformRowLength(size) for size in each.inner[1:]]
+        return tf.io.RaggedFeature(dtype, each.key, rows)
     if each.is_required:
         return tf.io.FixedLenFeature(each.inner, dtype)
     return tf.io.FixedLenFeature(each.inner, dtype, each.missing)

@@ -1,4 +1,4 @@
-"""The distribution of every feature, small enough to travel with a model, and how far another one is from it."""
+"""Feature statistics: a small profile of every feature's distribution, and its distance to another one."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ _IDS, _NUMBERS, _LENGTHS = "ids", "numbers", "lengths"
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """How often the values of a feature, a sequence's column or a length fall into its bins.
+    """Counts per bin of a feature, a sequence's column or a length.
 
     Args:
         kind: str. `"ids"`: missing, out of vocabulary, chosen ids, all others; `"numbers"`: between edges; or
@@ -45,7 +45,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """How far one column lies from its profile.
+    """The distance of one column from its profile.
 
     Args:
         name: str.
@@ -182,4 +182,5 @@ def _rows(counts: FeatureCounts) -> dict[str, int]:
     rows = {_length_column(name): int(lengths.sum()) for name, lengths in counts.lengths.items()}
     rows |= {name: len(values) for name, values in counts.numbers.items()}
     rows |= {name: with_values.get(length_name(name), int(ids.sum())) for name, ids in counts.ids.items()}
-    return rows | {key: with_values[key.partition(JOINT)[0]] for key in counts.events}
+    of_events = [*counts.events, *(name for name in counts.numbers if JOINT in name)]
+    return rows | {key: with_values[key.partition(JOINT)[0]] for key in of_events}

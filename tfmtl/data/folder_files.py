@@ -1,4 +1,4 @@
-"""Whether the files of a prepared folder are those that were written."""
+"""Check that the files of a prepared folder are complete and undamaged."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,7 +35,9 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise DataError(f"PreparedData: '{file}' must have {facts['bytes']} bytes but {found}. {_AGAIN}")
     for name, checksum in checksums.items():  # records are checked as they are read
         if name not in manifest["files"] and _is_damaged(folder / name, checksum):
-            raise DataError(f"PreparedData: '{folder / name}' is damaged: it is not what was written. {_AGAIN}")
+            raise DataError(
+                f"PreparedData: '{folder / name}' is damaged: its content has changed since it was written. {_AGAIN}"
+            )
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The output folder of preprocessing, as training reads it."""
+"""Read the output folder of preprocessing."""
 
 import hashlib
 import json
@@ -56,12 +56,12 @@ class PreparedData(PreparedFolder):
 
     @cached_property
     def statistics(self) -> TransformStatistics:
-        """What the transformation learned from the training split."""
+        """The fitted facts of the transformation."""
         return TransformStatistics.load(self.fitted.directory)
 
     @cached_property
     def inputs(self) -> ModelInputs:
-        """What a model needs to know of the data."""
+        """The `ModelInputs` of the data."""
         return self.statistics.model_inputs(self.problem)
 
     def check_fitted_for(self, owner: str, inputs: ModelInputs) -> None:
@@ -72,7 +72,7 @@ class PreparedData(PreparedFolder):
         which are examples, makes no difference.
 
         Args:
-            owner: str. Who asks, named first in the error.
+            owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
         same_rows = replace(inputs, problem=self.problem)
@@ -89,7 +89,7 @@ class PreparedData(PreparedFolder):
         however often.
 
         Args:
-            owner: str. Who asks, named first in the error.
+            owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
         differing = self.problem.what_differs(inputs.problem)

@@ -1,4 +1,4 @@
-"""The one transformation from raw values to what a model reads."""
+"""The transformation from raw values to model inputs."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, NOT_FOUND, RESERVED_IDS
 
-_INT64_POWERS = 63  # of two
+_FLOAT_BITS, _EXPONENT_OF_HALF = 23, 126  # of float32
 
 
 class RawTransform(tf.Module):
@@ -83,14 +83,14 @@ class RawTransform(tf.Module):
 
     def encode_gap(self, sequence: SequenceFeature, gap: tf.Tensor) -> tf.Tensor:
         """Time from event to example, in the unit of the log, as ids 2 and up (int32)."""
-        seconds = tf.cast(gap, tf.int64) // self._problem.keys.ticks_per_second
-        # Not `Bucketize`, which compares as float32: 2**25 - 1 is 2**25 there.
-        powers = range(min(sequence.time_gap_buckets - 1, _INT64_POWERS))
-        boundaries = tf.constant([2**power for power in powers], tf.int64)
-        ids = tf.searchsorted(boundaries, tf.reshape(seconds, [-1]), side="right")
-        return tf.reshape(ids, tf.shape(seconds)) + RESERVED_IDS
-
-    # === Requests ===
+        per_second = self._problem.keys.ticks_per_second
+        gap = tf.cast(gap, tf.int64)
+        seconds = tf.maximum(gap if per_second == 1 else gap // per_second, 0)
+        # The place of the first bit, from the exponent of a float; without the second bit it is never rounded up.
+        # `Bucketize` compares as float32, where 2**25 - 1 is 2**25, and a search takes three times as long.
+        two_bits = tf.bitwise.bitwise_and(seconds, tf.bitwise.right_shift(seconds, tf.ones_like(seconds)))
+        exponents = tf.bitwise.right_shift(tf.bitcast(tf.cast(seconds - two_bits, tf.float32), tf.int32), _FLOAT_BITS)
+        return tf.clip_by_value(exponents - _EXPONENT_OF_HALF, 0, sequence.time_gap_buckets - 1) + RESERVED_IDS
 
     def __call__(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Raw request features (see `raw_signature`) to the features a model reads."""
@@ -106,11 +106,7 @@ class RawTransform(tf.Module):
             if feature in derived:
                 continue
             values = self.behaviors[feature.name].encode({each.key: raw[each.key] for each in feature.inputs()})
-            for tensor in feature.tensors(self._problem):
-                if tensor.role == "ids":
-                    present = tf.ragged.boolean_mask(values[tensor.key], values[tensor.key] != MISSING_ID)
-                    values[tensor.key] = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
-            encoded.update(values)
+            encoded.update(self._cut_lists(feature, values))
         for sequence in sequences:
             encoded.update(self._encode_sequence(sequence, raw))
         if derived:  # last, when it is known that histories are of equal lengths
@@ -119,15 +115,30 @@ class RawTransform(tf.Module):
                 encoded.update(self.behaviors[feature.name].derive(view))
         return encoded
 
+    def _cut_lists(self, feature: FeatureRecord, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """A feature's tensors `(*lead, *inner)`: of lists, however long, the first present ids, filled up with 0."""
+        found = {}
+        for tensor in feature.tensors(self._problem):
+            values = encoded[tensor.key]
+            if tensor.role == "ids":
+                lead = tf.shape(values)[:-1]
+                flat = (
+                    tf.reshape(values, (tf.reduce_prod(lead), tf.shape(values)[-1]))
+                    if values.shape.rank > 2
+                    else values
+                )
+                present = tf.ragged.boolean_mask(flat, flat != 0)
+                cut = present[:, : tensor.inner[0]].to_tensor(shape=(None, *tensor.inner))
+                values = tf.reshape(cut, (*tf.unstack(lead), *tensor.inner)) if values.shape.rank > 2 else cut
+            found[tensor.key] = values
+        return found
+
     def _encode_sequence(self, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         events: dict[str, tf.Tensor] = {}
         for column in sequence.columns:
             found = self.encode_feature(column, raw[sequence.column_key(column)])
-            events |= {
-                sequence.column_key(each.key): found[each.key]
-                for each in self._problem.feature(column).tensors(self._problem)
-                if each.holds_ids
-            }
+            found = self._cut_lists(self._problem.feature(column), found)
+            events |= {sequence.column_key(key): values for key, values in found.items()}
         first_key = sequence.column_key(sequence.columns[0])
         present = events[first_key] != MISSING_ID
         if sequence.needs_times(self._problem):

@@ -1,4 +1,4 @@
-"""What derived features see of raw requests."""
+"""The view of raw requests for derived features."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,9 +15,11 @@ def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[
     for sequence in problem.sequences:
         if sequence.name in sources:
             window = _Window(problem, sequence, raw)
-            times[sequence.name] = window.read(raw[sequence.time_key])
+            if sequence.has_times:
+                times[sequence.name] = window.read(raw[sequence.time_key])
             present[sequence.name] = window.present
             of_events = {name: raw[sequence.column_key(name)] for name in sequence.columns if name in sources}
+            of_events = {name: values for name, values in of_events.items() if values.shape.rank == 2}
             columns[sequence.name] = {name: window.read(fingerprint(values)) for name, values in of_events.items()}
             numbers[sequence.name] = {
                 name: window.read(tf.cast(plain_number(values), tf.float64))

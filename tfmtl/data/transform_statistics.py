@@ -1,4 +1,4 @@
-"""The facts that the transformation learns from the training split."""
+"""The fitted facts of the transformation: vocabularies, boundaries, moments."""
 
 import hashlib
 import json
@@ -64,7 +64,7 @@ class TransformStatistics:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, directory: str | Path) -> None:
-        """Writes the statistics as JSON, and one text file a vocabulary, a value a line."""
+        """Writes the statistics as JSON and one text file per vocabulary, a value per line."""
         files = FittedFiles(directory)
         files.vocabularies.mkdir(parents=True, exist_ok=True)
         for table, values in self.vocabularies.items():

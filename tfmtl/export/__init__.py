@@ -1,4 +1,4 @@
-"""From a trained model to a version that a server takes, and the proof that both answer alike."""
+"""Export a trained model as a version for a server, and verify that both give the same scores."""
 
 from tfmtl.export.export_options import ExportOptions
 from tfmtl.export.saved_model import export

@@ -1,4 +1,4 @@
-"""What an exported model answers with: some tasks, calibrated or not, and scores made of them."""
+"""The outputs of an exported model: tasks, calibrated or not, and score formulas."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What an export answers with."""
+"""Options of an export."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

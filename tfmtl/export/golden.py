@@ -1,4 +1,4 @@
-"""Real requests with the answers of the training graph, for `verify`."""
+"""Golden requests: real requests with the training graph's answers, for `verify`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES
 from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 Responses: TypeAlias = dict[str, npt.NDArray[np.float64]]

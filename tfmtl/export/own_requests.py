@@ -1,4 +1,4 @@
-"""Ready requests to the signatures that kinds of tasks have of their own."""
+"""Example requests for the additional signatures of task kinds."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

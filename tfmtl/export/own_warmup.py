@@ -1,4 +1,4 @@
-"""Warm-up requests for the signatures that kinds of tasks have of their own."""
+"""Warm-up requests for the additional signatures of task kinds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

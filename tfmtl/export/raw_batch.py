@@ -1,4 +1,4 @@
-"""Raw requests as tensors and as serialized examples, for any exported model."""
+"""Convert raw requests to tensors and to serialized examples."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.data.example_spec import lengths_key
 from tfmtl.schema.reserved import MISSING
 from tfmtl.values.feature_arrays import PlainSpec, Where, check_events, make_array
 
@@ -54,14 +55,26 @@ def to_examples(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, t
         tf.train.Example(
             features=tf.train.Features(
                 feature={
-                    name: _feature(spec.dtype, request[name])
+                    key: feature
                     for name, spec in signature.items()
                     if not _is_missing(request[name])
+                    for key, feature in _features(name, spec, request[name]).items()
                 }
             )
         ).SerializeToString()
         for request in requests
     ]
+
+
+def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.Feature]:
+    """A feature, and of lists of free length beside it how long each is."""
+    if spec.shape.rank < 3:
+        return {name: _feature(spec.dtype, value)}
+    flat = [item for row in value for item in row]
+    found = {name: _feature(spec.dtype, flat)}
+    if spec.shape[2] is None:
+        found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])
+    return found
 
 
 def _is_missing(value: Any) -> bool:

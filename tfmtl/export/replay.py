@@ -1,4 +1,4 @@
-"""Replaying an exported version's golden requests; `verify` runs this file in a process of its own."""
+"""Replay the golden requests of an exported version; `verify` runs this file in a separate process."""
 
 import json
 import sys

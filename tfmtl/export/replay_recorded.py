@@ -1,4 +1,4 @@
-"""Replaying the requests that an export recorded for a server's warm-up; `verify` runs this file in a new process.
+"""Replay the warm-up requests of an exported version; `verify` runs this file in a separate process.
 
 For exports whose requests are tensors: the recorded requests hold the right answers too.
 """

@@ -1,4 +1,4 @@
-"""Writing a model version that a server can take."""
+"""Write a model version that a server can load."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
 from tfmtl.schema.checks import check_one_of, error_text
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -45,7 +45,7 @@ def export(
 ) -> Path:
     """Writes `<directory>/<version>/` and returns it.
 
-    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one a task, see
+    The SavedModel takes raw features (signatures `serving_default`, `serve_examples`, `rank` and one per task, see
     `ServingModule`). Beside it, in `assets.extra/`: `problem.yaml`; `transform.json`, the identity of what was fitted,
     for `compose`; `times.json`, training's last time, by which a server knows times in another unit; `golden.jsonl` and
     `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
@@ -127,7 +127,7 @@ def _answers(data: PreparedData, options: ExportOptions) -> Answers:
 
 
 def _predictions(model: MultiTaskModel, data: PreparedData) -> dict[str, dict[str, Any]]:
-    """What the model predicts for the splits that calibration looks at."""
+    """The model's predictions for the splits that calibration uses."""
     from tfmtl.training.evaluate import predict  # loads the layers
 
     return {split: predict(model, data, split) for split in (FITTED_ON, "test")}

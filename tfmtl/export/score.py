@@ -1,4 +1,4 @@
-"""A score that combines tasks: a small language of arithmetic, read here and computed in the graph."""
+"""Score formulas over tasks: arithmetic expressions, parsed here and computed in the graph."""
 
 import math
 import operator

@@ -20,7 +20,7 @@ from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
 from tfmtl.tasks.signature import Signature
 
-if TYPE_CHECKING:  # whoever replays an export must not need the layers
+if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
 
 SERVE = "serving_default"
@@ -60,7 +60,7 @@ class ServingModule(tf.Module):
     - `rank`: the features of `serving_default`, those of side `item` with a row for each candidate, all others with one
       row: what is known of the user is looked up, encoded and read once. Only where the problem has such features.
 
-    These answer with one float32 `(B,)` for each name of `answers`, or `(B, ...)` of outputs of several numbers a row.
+    These answer with one float32 `(B,)` for each name of `answers`; `(B, ...)` for several numbers per row.
 
     Then, for TF Serving's Classify and Regress, one for each task that is answered and whose kind has such a method:
 

@@ -1,4 +1,4 @@
-"""How to ask an exported model: a page for people, a schema for programs, and requests that are ready to send."""
+"""Describe the signatures of an export: a page, JSON schemas, and requests that are ready to send."""
 
 import base64
 import json
@@ -107,6 +107,8 @@ def write_request(problem: Problem, signature: str, tensors: Mapping[str, tf.Ten
 
 
 def _is_nan(value: Any) -> bool:
+    if isinstance(value, list):
+        return any(map(_is_nan, value))
     return isinstance(value, float) and math.isnan(value)
 
 
@@ -157,7 +159,7 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
     lines += table(["output", "what it is"], outputs)
     for signature, specs in inputs.items():
         rows = [
-            [f"`{key}`", spec.dtype.name, f"`{_shape(spec, signature)}`", input_text(problem, key)]
+            [f"`{key}`", spec.dtype.name, f"`{shape_text(spec, signature)}`", input_text(problem, key)]
             for key, spec in specs.items()
         ]
         lines += ["", f"## {signature}", "", _WHAT[signature], ""]
@@ -168,8 +170,9 @@ def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], a
     lines += table(["signature", "what it does"], methods)
     lines += [
         "",
-        "Both commands are run in this folder. B, N rows; n the longest list of the request: fill shorter ones up with "
-        '`""` (times with `0`). A number that is missing is `NaN`, which TF Serving reads in JSON too. '
+        "Both commands are run in this folder. B, N rows; n the longest list of the request, m the longest list in a "
+        'list: fill shorter ones up with `""` (times with `0`). A number that is missing is `NaN`, which TF Serving '
+        "reads in JSON too. "
         f"`{_NAMES.beside_page(_NAMES.schema)}` is the JSON schema of the bodies that `curl` sends.",
     ]
     return "\n".join(lines) + "\n"
@@ -193,8 +196,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)]
 
 
-def _shape(spec: tf.TensorSpec, signature: str) -> str:
-    letters = ["N" if signature == RANK else "B", "n"]
+def shape_text(spec: tf.TensorSpec, signature: str) -> str:
+    """The shape as the page writes it, such as `(B, n)`."""
+    letters = ["N" if signature == RANK else "B", "n", "m"]
     sizes = [letter if size is None else str(size) for letter, size in zip(letters, spec.shape, strict=False)]
     return f"({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 

@@ -1,4 +1,4 @@
-"""When the training examples of an export were made, for the check of its requests."""
+"""The last training time of an export, for checking the times of requests."""
 
 import json
 from dataclasses import asdict, dataclass

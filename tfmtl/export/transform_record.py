@@ -1,4 +1,4 @@
-"""Which fitted transformation an export was made with."""
+"""The identity of the fitted transformation in an export."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Checking an exported version against the training graph, in a process of its own."""
+"""Verify an exported version against the training graph, in a separate process."""
 
 import json
 import math
@@ -18,7 +18,7 @@ class VerificationError(RuntimeError):
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found.
+    """The result of `verify`.
 
     Args:
         requests: int. Golden requests replayed.

@@ -42,7 +42,7 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
         if final.exists():
             advice = f"Remove '{final}' or take another."
             raise ValueError(error_text(owner, "version", "not exist yet", version, advice))
-        partial = directory / f".tfmtl-{version}"  # a name nobody else uses: what a killed run left is removed
+        partial = directory / f".tfmtl-{version}"  # a name of its own; a folder that a killed run left is removed
         shutil.rmtree(partial, ignore_errors=True)
         try:
             written = ExportedVersion(partial)
@@ -55,8 +55,8 @@ def new_version(owner: str, directory: Path, version: int | None) -> Iterator[tu
                 raise
             shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
             raise OSError(
-                f"{owner}: cannot write '{final}': {reason}. Earlier versions are as they were: make room, then run "
-                "the same command again."
+                f"{owner}: cannot write '{final}': {reason}. Earlier versions are unchanged: free some space, then "
+                "run the same command again."
             ) from error
 
 

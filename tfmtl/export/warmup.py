@@ -1,4 +1,4 @@
-"""Requests that a server replays on loading a version, so that the first user does not wait."""
+"""Warm-up requests: a server replays them when it loads a version, so that the first user does not wait."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

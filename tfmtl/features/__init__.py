@@ -1,4 +1,4 @@
-"""What is done about each kind of feature: one behavior a kind, named in the registry beside its record."""
+"""The behaviors of features: one class per kind, named in the registry next to its record."""
 
 from tfmtl.features.behaviors import behavior_of
 from tfmtl.features.feature_behavior import FeatureBehavior

@@ -1,4 +1,4 @@
-"""From a record of the problem file to the behavior of its kind."""
+"""Find the behavior of a feature of the problem file."""
 
 from tfmtl.features.feature_behavior import FeatureBehavior
 from tfmtl.schema import FeatureRecord, Problem

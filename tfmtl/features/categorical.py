@@ -1,4 +1,4 @@
-"""Names to ids."""
+"""Categorical features: from texts to ids."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,7 +39,7 @@ class CategoricalBehavior(FeatureBehavior):
         return self._vocabulary(self._ranked(counts)[: self.record.max_size])
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        """New values behind the known ones, which never leave.
+        """Appends new values to the known ones, which are never removed.
 
         A new value has to occur `min_count` times in the new training split, whatever it did before. The new ones come
         in order of their counts, equal counts in text order, until the vocabulary holds `max_size`.
@@ -64,7 +64,7 @@ class CategoricalBehavior(FeatureBehavior):
         counts = tables.get(self._column)
         if counts is None:
             return []
-        # A vocabulary is a file with a value a line: values with a line break stay out of vocabulary.
+        # A vocabulary is a file with a value per line: values with a line break stay out of vocabulary.
         frequent = pc.greater_equal(counts["count"], self.record.min_count)
         known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
         known = known.sort_by([("count", "descending"), ("value", "ascending")])

@@ -1,4 +1,4 @@
-"""What every kind of feature does, from the log to what is looked at."""
+"""The base class of feature behaviors."""
 
 from abc import ABC
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ TABLE, FEATURE = "table", "feature"
 
 @dataclass(frozen=True)
 class FeatureState:
-    """What is learned of training rows, part by part as `TransformStatistics` holds it.
+    """The facts fitted to training rows, in the parts of `TransformStatistics`.
 
     Args:
         vocabularies: table -> its values in the order of their ids. Defaults to none.
@@ -57,7 +57,7 @@ class FeatureState:
 
 @dataclass(frozen=True)
 class FittedState:
-    """What was fitted, as a behavior finds it.
+    """The interface by which a behavior reads fitted facts.
 
     Args:
         statistics: `TransformStatistics`.
@@ -69,7 +69,7 @@ class FittedState:
 
 
 class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most have a default that is right
-    """What is done about one feature of a problem; subclasses are one kind each.
+    """The behavior of one feature of a problem; each subclass is one kind.
 
     A value's result depends on the value alone, never on its place in a batch: sums and logarithms are computed in
     float64 and cast at the end.
@@ -103,7 +103,7 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
     """Whose counts another day's log adds to what was fitted: `(TABLE,)` or `(FEATURE,)`, or none."""
 
     def count(self, rows: pa.RecordBatch) -> dict[Column, pa.Table]:
-        """What a batch adds to the analysis: tables that add up in any order.
+        """The counts of a batch: tables that can be added up in any order.
 
         Columns of a table that are called `count` or begin with `sum_` hold int64 and are added; all others are the key
         of a row. Floating-point sums would depend on the order. Defaults to nothing.
@@ -114,14 +114,14 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         return {}
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        """What follows from the added tables; one without rows is missing. Made once, on one machine.
+        """The fitted state from the summed tables; a table without rows is missing. Called once, on one machine.
 
         Of features that share a column of counts the first one fits it. Defaults to nothing.
         """
         return FeatureState()
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        """What another day's log changes: whole parts that take the place of those in `statistics`.
+        """The parts that another day's log changes; they replace those in `statistics`.
 
         Ids keep their meaning. Called for a kind that `extends`, with its columns. Defaults to nothing.
 
@@ -141,7 +141,7 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         return {each.table: each.rows for each in tensors if each.table is not None and each.rows is not None}
 
     def load(self, fitted: FittedState) -> None:
-        """Takes what `encode` and `derive` need of what was fitted. Defaults to nothing."""
+        """Loads the fitted facts that `encode` and `derive` need. Defaults to nothing."""
         return
 
     # === TensorFlow: in workers and in the serving graph alike ===
@@ -163,7 +163,7 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
     """Whether a number is shown on a logarithmic axis, since it was scaled so."""
 
     def views(self, encoded: Mapping[str, np.ndarray]) -> dict[str, View]:
-        """Name -> what drift, skew, report and leak check see of a batch.
+        """Name -> view of a batch for drift, skew, report and leak check.
 
         Defaults to one view a field: its ids, or its number where it has none.
 

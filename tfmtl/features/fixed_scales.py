@@ -1,4 +1,4 @@
-"""Derived numbers as ids of buckets and as numbers, by scales that are not fitted."""
+"""Encode derived numbers as buckets and as numbers, with fixed scales."""
 
 import tensorflow as tf
 

@@ -1,27 +1,29 @@
-"""Counts, gaps and means of a history."""
+"""History features: counts, gaps and means of a sequence."""
 
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import FeatureBehavior
 from tfmtl.features.fixed_scales import count_twice, share_twice, signed_twice
 from tfmtl.features.request_view import LARGEST, RequestView
+from tfmtl.schema.features.derived import has_times
 from tfmtl.schema.features.history import STATISTICS, WINDOWS
 
 
 class HistoryBehavior(FeatureBehavior):
-    """Numbers about a sequence at the time of a request; see `HistoryFeature`."""
+    """Statistics of a sequence at the time of a request; see `HistoryFeature`."""
 
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         record, name = self.record, self.name
         present = view.present[record.of]
-        ages = seconds_since(view, record.of, self.problem.keys.ticks_per_second)
         count = total(present)
         is_none = count == 0
         found = count_twice(f"{name}_count", count, is_none)
-        found |= count_twice(f"{name}_newest", tf.reduce_min(tf.where(present, ages, LARGEST), axis=1), is_none)
-        found |= count_twice(f"{name}_oldest", tf.reduce_max(tf.where(present, ages, 0), axis=1), is_none)
-        for window, seconds in WINDOWS.items():
-            found |= count_twice(f"{name}_last_{window}", total(present & (ages <= seconds)), is_none)
+        if has_times(self.problem, record.of):
+            ages = seconds_since(view, record.of, self.problem.keys.ticks_per_second)
+            found |= count_twice(f"{name}_newest", tf.reduce_min(tf.where(present, ages, LARGEST), axis=1), is_none)
+            found |= count_twice(f"{name}_oldest", tf.reduce_max(tf.where(present, ages, 0), axis=1), is_none)
+            for window, seconds in WINDOWS.items():
+                found |= count_twice(f"{name}_last_{window}", total(present & (ages <= seconds)), is_none)
         for column in record.mean:
             for statistic, values in _statistics(view.numbers[record.of][column], present).items():
                 found |= signed_twice(f"{name}_{statistic}_{column}", values)

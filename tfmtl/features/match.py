@@ -1,4 +1,4 @@
-"""Events that have the request's own value."""
+"""Match features: events that have the request's own value."""
 
 import tensorflow as tf
 
@@ -6,6 +6,7 @@ from tfmtl.features.feature_behavior import FeatureBehavior
 from tfmtl.features.fixed_scales import count_twice, share_twice
 from tfmtl.features.history import seconds_since, total
 from tfmtl.features.request_view import LARGEST, RequestView
+from tfmtl.schema.features.derived import has_times
 
 
 class MatchBehavior(FeatureBehavior):
@@ -13,7 +14,8 @@ class MatchBehavior(FeatureBehavior):
 
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         of = self.record.of
-        ages = seconds_since(view, of, self.problem.keys.ticks_per_second)
+        is_timed = has_times(self.problem, of)
+        ages = seconds_since(view, of, self.problem.keys.ticks_per_second) if is_timed else None
         events = total(view.present[of])
         found: dict[str, tf.Tensor] = {}
         for column in self.record.on:
@@ -23,6 +25,7 @@ class MatchBehavior(FeatureBehavior):
             field = f"{self.name}_{column}"
             found |= count_twice(f"{field}_count", count, tf.zeros_like(count, tf.bool))
             found |= share_twice(f"{field}_share", count, events)
-            newest = tf.reduce_min(tf.where(hits, ages, LARGEST), axis=1)
-            found |= count_twice(f"{field}_newest", newest, count == 0)
+            if ages is not None:
+                newest = tf.reduce_min(tf.where(hits, ages, LARGEST), axis=1)
+                found |= count_twice(f"{field}_newest", newest, count == 0)
         return found

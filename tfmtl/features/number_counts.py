@@ -1,4 +1,4 @@
-"""Counts of numbers that are as fine as memory allows.
+"""Counts of numbers, as fine as memory allows.
 
 float32 has 24 significant bits. A table keeps them all while it has at most `MOST_VALUES` different values. With more
 it cuts off bits from the end, one after the other, down to 17, and rounds to 16 where even these are too many. Cut-off
@@ -20,10 +20,11 @@ _SCHEMA = pa.schema([("value", pa.float32()), ("count", pa.int64()), ("bits", pa
 
 
 def count_numbers(values: pa.Array) -> pa.Table:
-    """Table `(value, count, bits)` of the values that are there, as float32."""
+    """Table `(value, count, bits)` of the values that are there, as float32, in rising order."""
     numbers = values.drop_null().to_numpy(zero_copy_only=False).astype(np.float32) + np.float32(0.0)  # -0 becomes 0
-    counted = pc.value_counts(pa.array(numbers))
-    return _with_bits(counted.field("values"), counted.field("counts"), _ALL_BITS)
+    ordered = np.sort(numbers)  # faster than a hash table: most numbers with a fraction differ
+    known = ordered[: np.searchsorted(ordered, np.nan)]
+    return _as_fine_as_fits(_added_up(known, np.ones(len(known), np.int64), _ALL_BITS), MOST_VALUES)
 
 
 def merge_number_counts(tables: Iterable[pa.Table], most_values: int = MOST_VALUES) -> pa.Table:
@@ -35,15 +36,19 @@ def merge_number_counts(tables: Iterable[pa.Table], most_values: int = MOST_VALU
     """
     whole = pa.concat_tables(list(tables))
     bits = int(pc.min(whole["bits"]).as_py() or _ALL_BITS)
-    merged = _at_bits(whole, bits)
-    if merged.num_rows <= most_values or bits == ROUNDED_BITS:
-        return merged
-    if _at_bits(merged, ROUNDED_BITS + 1).num_rows > most_values:  # the usual end, reached at once
-        return _at_bits(merged, ROUNDED_BITS)
-    while merged.num_rows > most_values:
+    return _as_fine_as_fits(_at_bits(whole.take(pa.array(np.argsort(whole["value"].to_numpy()))), bits), most_values)
+
+
+def _as_fine_as_fits(counts: pa.Table, most_values: int) -> pa.Table:
+    bits = int(counts["bits"][0].as_py()) if counts.num_rows else _ALL_BITS
+    if counts.num_rows <= most_values or bits == ROUNDED_BITS:
+        return counts
+    if _at_bits(counts, ROUNDED_BITS + 1).num_rows > most_values:  # the usual end, reached at once
+        return _at_bits(counts, ROUNDED_BITS)
+    while counts.num_rows > most_values:
         bits -= 1
-        merged = _at_bits(merged, bits)
-    return merged
+        counts = _at_bits(counts, bits)
+    return counts
 
 
 def is_rounded(table: pa.Table) -> bool:
@@ -52,16 +57,14 @@ def is_rounded(table: pa.Table) -> bool:
 
 
 def rounded(table: pa.Table) -> pa.Table:
-    """The same counts by numbers of 16 significant bits."""
+    """The same counts by numbers of 16 significant bits, of a table in rising order."""
     return _at_bits(table, ROUNDED_BITS)
 
 
 def _at_bits(table: pa.Table, bits: int) -> pa.Table:
-    if bits < _ALL_BITS:
-        values = pa.array(shortened(table["value"].to_numpy(), bits))
-        table = table.set_column(0, "value", values)
-    summed = table.group_by("value").aggregate([("count", "sum")])
-    return _with_bits(summed["value"], summed["count_sum"], bits)
+    """Fewer bits of numbers in rising order, which keeps them so."""
+    values = table["value"].to_numpy()
+    return _added_up(shortened(values, bits) if bits < _ALL_BITS else values, table["count"].to_numpy(), bits)
 
 
 def shortened(numbers: np.ndarray, bits: int) -> np.ndarray:
@@ -72,5 +75,10 @@ def shortened(numbers: np.ndarray, bits: int) -> np.ndarray:
     return np.where(np.isfinite(numbers), shortened, numbers)
 
 
-def _with_bits(values: pa.Array, counts: pa.Array, bits: int) -> pa.Table:
-    return pa.table([values, counts, pa.array(np.full(len(values), bits, np.int8))], schema=_SCHEMA)
+def _added_up(values: np.ndarray, counts: np.ndarray, bits: int) -> pa.Table:
+    """The counts of equal values, which stand side by side."""
+    if not len(values):
+        return _SCHEMA.empty_table()
+    firsts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    sums = np.add.reduceat(counts, firsts)
+    return pa.table([values[firsts], sums, np.full(len(firsts), bits, np.int8)], schema=_SCHEMA)

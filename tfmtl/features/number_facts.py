@@ -1,4 +1,4 @@
-"""Boundaries and moments of a column of numbers, from its counts."""
+"""Quantile boundaries and moments of a numeric column, from its counts."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Numbers to buckets, or to multiples of their standard deviation."""
+"""Numeric features: quantile buckets and z-scores."""
 
 from collections.abc import Mapping
 from typing import Any

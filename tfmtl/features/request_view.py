@@ -1,4 +1,4 @@
-"""What a derived feature sees of a request: its time, its histories and its own values."""
+"""The view of requests for derived features: time, sequences and own values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

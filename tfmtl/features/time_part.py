@@ -1,4 +1,4 @@
-"""Parts of the time of a request, in a time zone."""
+"""Time-part features: hour, weekday and other parts of a request's time."""
 
 import datetime
 import zoneinfo

@@ -1,4 +1,4 @@
-"""Which step of the work wrote a folder, so that no step writes into another's."""
+"""Recognize the output folders of other steps, so that no step overwrites them."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def check_output_folder(owner: str, argument: str, folder: Path, own: str) -> No
     """Raises unless `folder` is free of other steps' output.
 
     Args:
-        owner: str. Who asks, named first in the error.
-        argument: str. Its argument.
-        folder: where it is about to write; need not exist.
-        own: `PREPARED`, `TRAINED` or `EXPORTED`: what it writes itself.
+        owner: str. The caller's name, the first word of an error.
+        argument: str. The argument that holds the folder, for an error.
+        folder: the folder to write to; need not exist.
+        own: `PREPARED`, `TRAINED` or `EXPORTED`: the caller's own kind of output.
     """
     is_there = {
         PREPARED: PreparedFolder(folder).is_complete,
@@ -27,7 +27,7 @@ def check_output_folder(owner: str, argument: str, folder: Path, own: str) -> No
     }
     for what, found in is_there.items():
         if found and what != own:
-            rule = f"be a folder of its own, but it holds {what}"
+            rule = f"be a separate folder, but it holds {what}"
             raise ValueError(error_text(owner, argument, rule, str(folder), "Give another folder."))
 
 

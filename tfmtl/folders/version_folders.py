@@ -23,7 +23,7 @@ def find_versions(base_dir: Path) -> dict[int, Path]:
 
 
 def odd_folders(base_dir: Path) -> list[str]:
-    """Returns the names of folders that look like a version and are none: `1.bak`, `007` beside `7`, a too long number.
+    """Returns the names of folders that look like a version but are not: `1.bak`, `007` beside `7`, a too long number.
 
     Raises:
         OSError: if `base_dir` cannot be listed.

@@ -37,7 +37,9 @@ from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.heads.zero_inflated_head import ZeroInflatedHead
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_positions import EventPositions
+from tfmtl.layers.sequence.generated_factors import GeneratedFactors
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
@@ -63,6 +65,7 @@ __all__ = [
     "ConcatenationBottom",
     "ConditionalTransformerBlock",
     "ConversionChain",
+    "CountedPooling",
     "CrossExpert",
     "CrossNetwork",
     "DTRNBottom",
@@ -71,6 +74,7 @@ __all__ = [
     "FactorizationMachine",
     "FeatureEmbedding",
     "FieldInteractionExpert",
+    "GeneratedFactors",
     "GroupTransformer",
     "HeterogeneousExperts",
     "HyperSequenceEncoder",

@@ -1,4 +1,4 @@
-"""The one place where a loss leaves out missing labels."""
+"""The mean loss over the rows that have a label."""
 
 from collections.abc import Callable
 
@@ -47,7 +47,7 @@ def masked_mean_loss(
 def _as_vector(owner: str, argument: str, values: Tensor) -> Tensor:
     tensor = ops.cast(values, "float32")
     if len(tensor.shape) != 1:
-        # (B,) against (B, 1) would otherwise broadcast to (B, B) without a word.
+        # (B,) against (B, 1) would otherwise broadcast to (B, B) silently.
         advice = f"Pass the column of one task, e.g. {argument}[:, 0]."
         raise ValueError(error_text(owner, f"{argument}.shape", "be (B,)", tuple(tensor.shape), advice))
     return tensor

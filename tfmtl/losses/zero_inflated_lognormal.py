@@ -1,4 +1,4 @@
-"""Loss of tasks whose label is often 0 and else an amount."""
+"""Loss of zero-inflated tasks, whose label is often 0 and otherwise an amount."""
 
 import math
 

@@ -22,7 +22,7 @@ class LabeledRows:
     Attributes:
         present: bool `(N,)`. Which of the given rows have a label.
         labels: float64 `(M,)`. Their labels.
-        predictions: float64 `(M,)`, or `(M, K)` of several numbers a row. What was predicted for them.
+        predictions: float64 `(M,)`, or `(M, K)` of several numbers per row. What was predicted for them.
         weights: float64 `(M,)` or None. How much they count; all the same without.
     """
 
@@ -149,7 +149,7 @@ def _read_rows(
 
 
 def labeled_rows(owner: str, labels: Floats, predictions: Floats, weights: ArrayLike | None) -> LabeledRows:
-    """The rows whose label is there, of columns of one length; raises where a weight of theirs is none."""
+    """The rows that have a label; raises if the columns differ in length or a weight is missing or negative."""
     present = ~np.isnan(labels)
     rows = LabeledRows(present, labels[present], predictions[present])
     if weights is None:

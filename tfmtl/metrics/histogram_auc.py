@@ -1,8 +1,12 @@
 """ROC AUC of one task in constant memory, for training and distributed evaluation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Tensor
@@ -19,6 +23,30 @@ _MAX_LOGIT = 16.0
 # A product or sum of float32 probabilities may leave [0, 1] by rounding; logits given by mistake leave it by more.
 _ROUNDING = 1e-6
 
+_COPIES: ContextVar[int] = ContextVar("copies", default=close_scores.COPIES)  # of threads that trace replicas, too
+
+
+@contextmanager
+def rough_auc() -> Iterator[None]:
+    """Within it, every `HistogramAUC` counts close scores once instead of three times: a third of the cost.
+
+    It is for training steps, where the AUC is a sign of life and chooses nothing, and takes part in what is traced.
+    Until the next `reset_state` all updates of a metric must be within, or all outside.
+
+    Example:
+
+    >>> metric = HistogramAUC()
+    >>> with rough_auc():
+    ...     metric.update_state([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    >>> float(metric.result())
+    0.75
+    """
+    token = _COPIES.set(1)
+    try:
+        yield
+    finally:
+        _COPIES.reset(token)
+
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class HistogramAUC(keras.metrics.Metric):
@@ -26,15 +54,14 @@ class HistogramAUC(keras.metrics.Metric):
 
     Use it in `compile(metrics=...)` or a training loop; `roc_auc` is its exact counterpart for stored predictions.
     The state is two histograms, of positives and of negatives, and for each class sums that tell apart what falls into
-    one bin (0.6 MB together). All are sums, so replicas, workers and shards merge by addition, and an update costs
-    O(B) and a pass over the state.
+    one bin (1.2 MB together). All are sums, so replicas, workers and shards merge by addition. An update costs O(B).
 
     Bins are uniform in logit(p) = log(p / (1 - p)) between -16 and 16 (p from 1.1e-7 to 1 - 1.1e-7; what lies beyond
     joins the outermost bins). Uniform bins in p would put all predictions of a rare event into the first few bins;
     in logits, 2048 bins are 1/64 wide, which is 1.6 % of a small probability.
 
     Every pair of a positive and a negative in different bins is ranked exactly. Pairs in one bin are counted by a
-    Count-Sketch over six levels, down to 8^6 cells a bin, which is finer than float32: exactly where the scores of a
+    Count-Sketch over six levels, down to 8^6 cells per bin, which is finer than float32: exactly where the scores of a
     level's bins lie in up to 241 neighboring parents, as those of a model whose predictions lie close together, and
     otherwise with a random error of mean 0. Equal scores count one half. With `P_k` and `N_k` the positives and
     negatives of bin k, and P and N their sums, |result - exact AUC| <= sum_k P_k N_k / (P N) in any case, plus float32
@@ -43,7 +70,7 @@ class HistogramAUC(keras.metrics.Metric):
     Without a positive or without a negative the AUC is undefined and `result()` is 0.0, as for `keras.metrics.AUC`,
     not NaN: `keras.callbacks.EarlyStopping` and `ModelCheckpoint` take the first value they see as the best so far,
     and nothing is ever greater than NaN, so one epoch without a positive would end the search. Any AUC of
-    use improves on 0.0, and nobody takes 0.0 for a real one, as they would 0.5. NaN means one thing: the model (or the
+    use improves on 0.0, and 0.0 is not mistaken for a real one, as 0.5 would be. NaN means one thing: the model (or the
     caller) is broken, see `y_pred`.
 
     Shapes: B batch.
@@ -76,7 +103,7 @@ class HistogramAUC(keras.metrics.Metric):
         self._direction = "up"  # what EarlyStopping(mode="auto") reads
         self.positives = self.add_variable((num_bins,), "zeros", dtype=_STATE_DTYPE, name="positives")
         self.negatives = self.add_variable((num_bins,), "zeros", dtype=_STATE_DTYPE, name="negatives")
-        self.close = self.add_variable(close_scores.SHAPE, "zeros", dtype=_STATE_DTYPE, name="close")
+        self.close = self.add_variable((close_scores.SIZE,), "zeros", dtype=_STATE_DTYPE, name="close")
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         """Adds a batch to the sums.
@@ -108,7 +135,9 @@ class HistogramAUC(keras.metrics.Metric):
         is_positive = ops.equal(labels, 1.0)
         self.positives.assign_add(self._histogram(bins, ops.where(is_positive, weights, 0.0)))
         self.negatives.assign_add(self._histogram(bins, ops.where(is_positive, 0.0, weights)))
-        self.close.assign_add(close_scores.sums(cells, is_positive, weights))
+        # Not `assign_add`: a batch touches few of the sums, and a pass over all of them took most of an update.
+        index, values = close_scores.summands(cells, is_positive, weights, _COPIES.get())
+        tf.raw_ops.ResourceScatterAdd(resource=self.close.handle, indices=index, updates=values)
 
     def result(self) -> Tensor:
         """Returns the area as a scalar; 0.0 where it is undefined, NaN after an unusable row."""
@@ -117,7 +146,7 @@ class HistogramAUC(keras.metrics.Metric):
         negatives_below = ops.cumsum(negatives) - negatives
         pairs_won = ops.sum(positives * (negatives_below + negatives / 2.0))
         undecided = ops.sum(positives * negatives)
-        close = close_scores.pairs_won_less_lost(ops.convert_to_tensor(self.close))
+        close = close_scores.pairs_won_less_lost(ops.convert_to_tensor(self.close), _COPIES.get())
         pairs_won += ops.clip(close, -undecided, undecided) / 2.0
         num_pairs = ops.sum(positives) * ops.sum(negatives)
         return ops.cast(ops.divide_no_nan(pairs_won, num_pairs), self.dtype)

@@ -1,4 +1,4 @@
-"""The running mean of what is measured on every row."""
+"""The running mean of a value per row."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tfmtl.schema.checks import check_one_of
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class MaskedMean(keras.metrics.Metric):
-    """The mean of a number a row over the rows that count, such as an error or whether the answer was right.
+    """The mean of a number per row over the rows that count, such as an error or whether the answer was right.
 
     The state is two sums, so replicas merge by addition. Without a row the result is 0.
 

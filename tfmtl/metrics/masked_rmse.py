@@ -35,7 +35,7 @@ class MaskedRMSE(keras.metrics.Metric):
         """Adds a batch: labels `(B,)`, NaN where missing, and predictions `(B,)`; weights `(B,)` or `None`."""
         labels, predictions = ops.cast(y_true, "float64"), ops.cast(y_pred, "float64")
         for argument, values in (("y_true", labels), ("y_pred", predictions)):
-            if len(values.shape) != 1:  # (B,) against (B, 1) would broadcast to (B, B) without a word
+            if len(values.shape) != 1:  # (B,) against (B, 1) would broadcast to (B, B) silently
                 advice = "Use one metric for each task."
                 raise ValueError(error_text("MaskedRMSE", f"{argument}.shape", "be (B,)", tuple(values.shape), advice))
         present = ops.logical_not(ops.isnan(labels))

@@ -1,4 +1,4 @@
-"""How well amounts are ranked."""
+"""The normalized Gini coefficient: how well amounts are ranked."""
 
 import math
 
@@ -9,7 +9,7 @@ from tfmtl.metrics._labeled_rows import Floats, regression_rows
 
 
 def normalized_gini(labels: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Returns what the order of the predictions gathers of the labels' sum, of what the best order would gather.
+    """Returns the Gini coefficient of the labels in the order of the predictions, divided by that of the best order.
 
     Rows are taken from the highest prediction down; the Gini coefficient is twice the area between the share of the
     labels' sum that is gathered and the share of rows. 1 is the order of the labels themselves, 0 a random one, -1 the

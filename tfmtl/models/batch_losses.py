@@ -1,4 +1,4 @@
-"""The losses of one batch, on one replica, as parts of the losses of the whole batch."""
+"""The losses of a replica's rows, as parts of the losses of the whole batch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from tfmtl.schema import TaskRecord
 
 
 class BatchLosses:
-    """What a replica's rows contribute to the losses of a step, and to the running metrics.
+    """The contribution of a replica's rows to the losses of a step and to the running metrics.
 
     Replicas sum their gradients, and labels may be missing unevenly: a replica contributes to a task's mean by the
     labels it holds, so that the sum over replicas is the mean over the whole batch. All values that replicas exchange
@@ -27,8 +27,8 @@ class BatchLosses:
         model: `TrainableNetwork`.
         features: dict of tensors, the batch.
         labels: task -> `(B,)`, NaN where missing.
-        weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once. Weights that the
-            problem names come on top.
+        weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once. They are multiplied
+            with the weights that the problem names.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class BatchLosses:
         self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
 
     def correlation(self) -> Tensor | None:
-        """How the labels of the whole batch go together, `(T, T)`; `None` if the sharing layer does not ask."""
+        """The correlation of the labels of the whole batch, `(T, T)`; `None` if the sharing layer does not use it."""
         sharing = self._model.sharing
         if not sharing.uses_label_correlation:
             return None
@@ -91,7 +91,7 @@ class BatchLosses:
         return means * tf.stack(self._factors), tf.add_n(rest) if rest else None, means
 
     def record(self, raw: Mapping[str, Tensor], loss: Tensor, means: Tensor) -> None:
-        """Brings all running metrics up to date.
+        """Updates all running metrics.
 
         Args:
             raw: what `MultiTaskModel.raw_outputs` returned.
@@ -111,7 +111,7 @@ class BatchLosses:
             )
 
     def _label_weight(self, task: TaskRecord, labels: Mapping[str, Tensor]) -> Tensor:
-        """How many labels a task has, or the sum of their weights."""
+        """The number of labels of a task, or the sum of their weights."""
         known = self._model.behaviors[task.name].known(label_parts(task, labels))
         weights = self._own_weights[task.name]
         weights = tf.ones_like(labels[task.name]) if weights is None else tf.cast(weights, tf.float32)

@@ -1,4 +1,4 @@
-"""Keras' trainer, made to work under every distribution strategy."""
+"""Make Keras's trainer work under every distribution strategy."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -12,7 +12,7 @@ from tfmtl.models.trainer_strategy import TrainerStrategy
 
 
 class DistributedModel(keras.Model):
-    """A model whose `fit`, `evaluate` and `predict` mean the same on one device, on several, and on several machines.
+    """A model whose `fit`, `evaluate` and `predict` give the same on one device, several devices and several machines.
 
     Keras 3.15 by itself fails under `tf.distribute.MultiWorkerMirroredStrategy`, and trains on an average of the
     replicas' shapes under others. Batches given are those of the whole strategy; every worker has to give the same.

@@ -1,4 +1,4 @@
-"""A trained model for a vocabulary that has grown."""
+"""Grow the tables of a trained model to extended vocabularies (warm start)."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 def grow_tables(model: MultiTaskModel, data: PreparedData) -> MultiTaskModel:
     """A model of the same composition and weights, with tables as large as the data's vocabularies.
 
-    A new value starts as the out-of-vocabulary value ended: until now that is what stood for it, so the grown model
-    answers every raw request as the model did, and learns from there. The model itself stays as it is.
+    A new value starts with the final out-of-vocabulary vector, which represented it until now. So the grown model first
+    answers every raw request as the old model did. The old model is not changed.
 
     The new model is not compiled. Its optimizer starts without moments: those of the old one were of other data, and
     would have to be found for every row.
@@ -36,7 +36,7 @@ def take_weights(owner: str, model: MultiTaskModel, source: MultiTaskModel, data
     """Gives `model` the weights of `source`, whose tables may be smaller; new rows as `grow_tables` says.
 
     Args:
-        owner: str. Who asks, named first in an error.
+        owner: str. The caller's name, the first word of an error.
         model: built `MultiTaskModel` for the data.
         source: `MultiTaskModel` of the same composition.
         data: `PreparedData`.

@@ -1,4 +1,4 @@
-"""Reading a saved model."""
+"""Load a saved model."""
 
 import importlib
 import os

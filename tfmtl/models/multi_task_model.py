@@ -1,4 +1,4 @@
-"""The model: the network, and how it is trained and watched."""
+"""The multi-task model: a network with its training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -41,7 +41,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
     (NaN) are masked; a task without any label in a batch contributes zero.
     Sample weights are `(B,)`, or a dict task -> `(B,)`.
 
-    `compile()` without arguments is right for the problem. The loss is the sum
+    `compile()` without arguments works for every problem. The loss is the sum
     of the tasks' losses times their `weight`, plus the calibrator and what
     layers add, such as a load balance. Under `chain="dependence"` `<task>/loss`
     is a mean over the rows where the parent happened, and enters the sum by the
@@ -100,16 +100,16 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
                 the tables `LazyAdam` with the same rate.
             embedding_optimizer: optimizer of the embedding tables, such as `tfmtl.optimizers.Adagrad(0.05)`.
                 Defaults to `None`: as `optimizer` says.
-            balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name, as in
+            balancing: loss weighting or gradient aggregation: a `tfmtl.balancing.Balancer` or its name, as in
                 `"pcgrad"`. Defaults to `None`: the tasks' weights alone.
             balance_at: str. Where gradients are balanced, for a balancer that reads them: `"parameters"`, at all
                 weights that tasks share, with one backward pass per task; `"representation"`, at the last
                 representation that they share, for about the cost of a plain step. Defaults to `"parameters"`.
             sharpness: how to look for a flat minimum: a `tfmtl.sharpness.Sharpness` or its name, `"sam"` or `"asam"`.
-                Decomposed, with a balancer that reads gradients, the flat gradients are balanced by a copy of it with
-                a history of its own (`flat_balancing`), at `balance_at="parameters"`. Defaults to `None`: not at all.
-            max_projected_rows: int or None. A plain step multiplies tables of at most so many rows by the first layers'
-                kernels before it looks them up, rather than after; it gives the same to rounding. 0 for none.
+                If it is decomposed and the balancer reads gradients, the flat gradients are balanced by a separate copy
+                of the balancer (`flat_balancing`), at `balance_at="parameters"`. Defaults to `None`: not at all.
+            max_projected_rows: int or None. A plain step multiplies tables of at most this many rows by the first
+                layers' kernels before it looks them up, rather than after; it gives the same to rounding. 0 for none.
                 Defaults to `None`: a quarter of the batch, or 0 if its size is not known while the step is traced.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
                 `keras.Model.compile`. `jit_compile` compiles the forward and the backward pass with XLA, not the
@@ -180,7 +180,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         return super().fit(*args, **kwargs)
 
     def export(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
-        """`keras.Model.export` of the network alone: a SavedModel that reads encoded features, as `PreparedData` does.
+        """`keras.Model.export` of the network alone: a SavedModel that reads encoded features, as `PreparedData` yields
+        them.
 
         `tfmtl.export.export` writes one that reads raw features, with signatures, checks and requests for a server.
         """
@@ -214,13 +215,13 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
                 aucs.append(result[f"{task.name}/auc"])
                 defined.append(tf.cast(metric.is_defined(), aucs[-1].dtype))
         if aucs:
-            # A task of one class has no AUC; counted as the 0 it shows, it would sink the mean of the others.
+            # A task with labels of one class has no AUC; the 0 that it shows would lower the mean of the others.
             result["mean_auc"] = tf.math.divide_no_nan(tf.add_n(aucs), tf.add_n(defined))
         return result
 
     @property
     def metrics_names(self) -> list[str]:
-        """What `evaluate` and `train_on_batch` return, in this order."""
+        """The names of the values that `evaluate` and `train_on_batch` return, in this order."""
         return list(self.get_metrics_result())
 
     def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> list[Any]:

@@ -18,12 +18,12 @@ from tfmtl.tasks import behavior_of
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class MultiTaskNetwork(keras.Model):
-    """The network of a `MultiTaskModel`, which knows nothing of training.
+    """The network of a `MultiTaskModel`, without training.
 
     embedding -> bottom -> sharing -> towers (-> transfer) -> heads (-> chain).
 
-    It may be called by itself, saved and loaded, and stand inside a Keras model of your own, functional ones included:
-    whoever builds on it chooses losses and metrics. `MultiTaskModel` is this network with both.
+    It can be called, saved and loaded alone, and be a part of your own Keras model, also of a functional one; you then
+    choose losses and metrics. `MultiTaskModel` is this network with both.
 
     Shapes: B batch, T tasks, S 1, T or, for some sharings, T + 1, H hidden width.
 
@@ -48,7 +48,7 @@ class MultiTaskNetwork(keras.Model):
         features: dict of tensors, as `PreparedData` yields them.
 
     Returns:
-        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number a row.
+        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number per row.
 
     Raises:
         TypeError: If a width is not an int, or a part has another type.
@@ -117,7 +117,7 @@ class MultiTaskNetwork(keras.Model):
             if not layer.built:  # a deserialized layer has already built itself
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
-        # Heads read by position: of too many representations the last would be left out without a word.
+        # Heads read by position: if there were too many representations, the last would be ignored silently.
         advice = "Give the sharing layer as many tasks as the problem has."
         check_axis(type(self).__name__, "sharing", shape, 1, (len(self.heads),), advice)
         for head in self.heads.values():
@@ -145,7 +145,7 @@ class MultiTaskNetwork(keras.Model):
     def raw_outputs(
         self, features: Mapping[str, Tensor], training: bool = False, label_correlation: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """What the heads put out before their link function (logits, standardised values), `(B,)` a task.
+        """The outputs of the heads before their link function (logits, standardized values), `(B,)` per task.
 
         In a chain the logits are conditional on the parent.
 
@@ -164,7 +164,7 @@ class MultiTaskNetwork(keras.Model):
         label_correlation: Tensor | None = None,
         offset: Tensor | None = None,
     ) -> Tensor:
-        """What the sharing layer makes of the bottom's output, `(B, S, H)` -> `(B, T, H')`.
+        """The sharing layer's output for the bottom's output, `(B, S, H)` -> `(B, T, H')`.
 
         Args:
             bottom: `(B, S, H)`.
@@ -177,14 +177,14 @@ class MultiTaskNetwork(keras.Model):
         return self.sharing(bottom, training=training, **asked)
 
     def head_outputs(self, hidden: Tensor, training: bool = False) -> dict[str, Tensor]:
-        """What towers and heads make of the sharing layer's output, `(B, T, H')` -> `(B,)` a task."""
+        """The outputs of towers and heads for the sharing layer's output, `(B, T, H')` -> `(B,)` per task."""
         for layer in (self.towers, self.transfer):
             if layer is not None:
                 hidden = layer(hidden, training=training)  # (B, T, H)
         return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
 
     def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What every task answers to what `raw_outputs` returned: output name -> `(B, *inner)`."""
+        """The predictions that follow from `raw_outputs`: output name -> `(B, *inner)`."""
         marginal = self.task_chain.marginals(raw)
         answers = {}
         for task in self.inputs.problem.tasks:
@@ -195,19 +195,19 @@ class MultiTaskNetwork(keras.Model):
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         return self.predictions(self.raw_outputs(features, training=training))
 
-    # === What belongs to whom ===
+    # === Private and shared weights ===
 
     @property
     def connects_tasks(self) -> bool:
-        """Whether a task's loss depends on what the sharing layer puts out for another."""
+        """Whether a task's loss depends on the sharing layer's output for another task."""
         return self.transfer is not None or self.chain != "none"
 
     def task_layers(self) -> list[keras.layers.Layer]:
-        """The layers above what tasks share."""
+        """The layers above the sharing layer."""
         return [layer for layer in (self.towers, self.transfer, *self.heads.values()) if layer is not None]
 
     def private_weights(self) -> list[keras.Variable]:
-        """The weights of bottom and sharing layer in which every task has a part of its own.
+        """The weights of bottom and sharing layer that have a separate part per task.
 
         A layer names them as its `private_weights`. The bottom's belong to single tasks only if the sharing layer
         keeps what it puts out for them apart (`keeps_tasks_apart`), and none do where tasks are connected above.

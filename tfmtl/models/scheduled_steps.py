@@ -1,4 +1,4 @@
-"""Training steps that workers take when they are free, on variables that parameter servers hold."""
+"""Asynchronous training steps under a parameter server strategy."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

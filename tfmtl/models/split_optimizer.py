@@ -1,4 +1,4 @@
-"""The optimizer of a model whose user named none, or two."""
+"""Build one optimizer from the two arguments of `MultiTaskModel.compile`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ DEFAULT_LEARNING_RATE = 1e-3
 
 
 def split_optimizer(optimizer: Any, embedding_optimizer: Any) -> Any:
-    """What `MultiTaskModel.compile` was asked for, as one optimizer.
+    """One optimizer for the arguments of `MultiTaskModel.compile`.
 
     Args:
         optimizer: Keras optimizer, its name or `None`: Adam.

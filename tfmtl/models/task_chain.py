@@ -1,4 +1,4 @@
-"""Tasks that follow from one another: click, then cart, then purchase."""
+"""Chains of tasks, such as click, cart and purchase."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ def task_parents(problem: Problem) -> tuple[int | None, ...]:
 
 
 class TaskChain:
-    """What the parents of a problem's tasks mean for their outputs and losses.
+    """The effect of the tasks' parents on outputs and losses.
 
     With `kind="none"` nothing. Otherwise the output of a task with a parent is the probability given that the parent
     happened, and its prediction the product along the chain. `"entire_space"` (ESMM) compares these products with the
@@ -91,7 +91,7 @@ class TaskChain:
         return found
 
     def counted_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The labels whose number a task's loss is divided by.
+        """The labels by whose number the loss of a task is divided.
 
         They are those that the loss reads, but under `"dependence"` all rows where it is known whether the parent
         happened: there a row without the parent has a likelihood of 1.
@@ -111,7 +111,7 @@ class TaskChain:
         return self.tasks[index if parent is None else parent].name
 
     def prior(self, means: Mapping[str, float], index: int) -> float:
-        """The share of positives that a task's head starts from; of the parent's positives where it is conditional."""
+        """The share of positives that a task's head starts with; if it is conditional, among the parent's positives."""
         parent = self.parents[index]
         own = means[self.tasks[index].name]
         if self.products is None or parent is None:
@@ -128,6 +128,6 @@ class TaskChain:
         return tf.add_n(known) / len(known) if known else None
 
     def excess(self, predictions: Mapping[str, Tensor], weights: Tensor | None) -> Tensor:
-        """By how much tasks are predicted above their parents, AITM's Behavioral Expectation Calibrator; a scalar."""
+        """AITM's Behavioral Expectation Calibrator: how far tasks are predicted above their parents, a scalar."""
         probabilities = tf.stack([predictions[self.tasks[k].name] for k in self._steps], axis=1)
         return behavioral_expectation(probabilities, self._step_parents, weights)

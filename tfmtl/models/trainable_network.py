@@ -1,4 +1,4 @@
-"""A network with what a training step has to know of it."""
+"""A network with losses, metrics and the settings of `compile`, as training steps need it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Keras' trainer asks a distribution strategy, answered so that it holds for several processes too."""
+"""A distribution strategy for Keras's trainer that also works with several processes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A training step in which tasks are balanced, or a flat minimum is looked for."""
+"""A training step with balanced tasks or sharpness-aware minimization."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -88,7 +88,7 @@ def balanced_step(model: "OperatorNetwork", data: Any) -> dict[str, Tensor]:
 def _balanced(
     balancer: Balancer, losses: Tensor, present: Tensor, pull: Callable[[Tensor], list[Tensor]]
 ) -> list[Tensor]:
-    """One backward pass a task, combined as the balancer says."""
+    """One backward pass per task, combined as the balancer says."""
     by_task = [pull(row) for row in tf.unstack(tf.eye(losses.shape[0]))]
     matrices = [tf.stack([tf.reshape(part, (-1,)) for part in parts]) for parts in zip(*by_task, strict=True)]
     products = tf.add_n([tf.matmul(matrix, matrix, transpose_b=True) for matrix in matrices])  # (T, T)

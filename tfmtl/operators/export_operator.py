@@ -1,4 +1,4 @@
-"""Writing an operator network as a version that a server can take."""
+"""Export an operator network as a version that a server loads."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -67,7 +67,7 @@ def export_operator(
 
 
 def _write_golden(network: OperatorNetwork, data: OperatorData, model_name: str, path: Path) -> None:
-    """A request a signature, of one sample and of several."""
+    """One request per signature, with one sample and with several."""
     chosen = np.linspace(0, len(data.points) - 1, min(_POINTS, len(data.points))).astype(int)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for count in sorted({1, min(_SAMPLES, len(data))}):
@@ -110,7 +110,7 @@ def _facts(network: OperatorNetwork, data: OperatorData, model_name: str) -> dic
 
 _PURPOSE = {
     "serving_default": "Inputs and points of every row -> `values`.",
-    ENCODE: "Inputs -> `codes`, all that a query needs of them. Computed once for any number of points.",
+    ENCODE: "Inputs -> `codes`, all that `query` needs to know of them. Computed once for any number of points.",
     QUERY: "`codes` and points of every row -> `values`.",
     SHARED: "Inputs of every row and points for all rows -> `values`. NOT batched with other requests: its points have "
     "one row.",

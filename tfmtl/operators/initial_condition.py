@@ -1,4 +1,4 @@
-"""A network that cannot miss the initial condition."""
+"""A hard initial condition for operator networks."""
 
 from typing import Any
 

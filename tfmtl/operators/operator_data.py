@@ -1,4 +1,4 @@
-"""Solved problems on one set of points, as a network learns from them."""
+"""The training data of an operator network: inputs, points and solutions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,10 +56,10 @@ class OperatorData:
 
     def _check_shapes(self) -> None:
         if np.ndim(self.points) != 2:
-            advice = "Give one row of coordinates a point."
+            advice = "Give one row of coordinates per point."
             raise ValueError(error_text(_OWNER, "points.shape", "be (Q, d)", np.shape(self.points), advice))
         count, points = len(self.tasks), len(self.points)
-        advice = "Give every sample one value a point, flattened in the order of `points`."
+        advice = "Give every sample one value per point, flattened in the order of `points`."
         if self.targets.ndim not in (2, 3) or self.targets.shape[:2] != (count, points):
             rule = f"be ({count}, {points}) or ({count}, {points}, C)"
             raise ValueError(error_text(_OWNER, "targets.shape", rule, self.targets.shape, advice))
@@ -70,7 +70,7 @@ class OperatorData:
             if name in RESERVED:
                 raise ValueError(error_text(_OWNER, "inputs", f"not be named {RESERVED}", name, "Rename it."))
             if len(values) != count:
-                advice = "Give one row a sample."
+                advice = "Give one row per sample."
                 raise ValueError(error_text(_OWNER, name, f"have {count} rows", values.shape, advice))
 
     @classmethod
@@ -141,7 +141,7 @@ class OperatorData:
     def batches(
         self, batch_size: int, steps: int, seed: int = 0, num_queries: int | None = None, start: int = 0
     ) -> tf.data.Dataset:
-        """Batches for `fit`: `(features, targets)`, one a step.
+        """Batches for `fit`: `(features, targets)`, one per step.
 
         Samples come in a new order every epoch; a rest that fills no batch is left out of that epoch. Step number n
         gives the same batch whatever `start` is, so a run that went on from a saved model sees what it would have seen.
@@ -149,7 +149,7 @@ class OperatorData:
         Args:
             batch_size: int. Samples of a step; all of them if there are fewer.
             steps: int. Batches up to the end, those before `start` included.
-            seed: int. Of the order of the samples and of the points. Defaults to `0`.
+            seed: int. Seed of the order of the samples and of the points. Defaults to `0`.
             num_queries: int or None. Points of a step, drawn anew each time. Defaults to `None`: all.
             start: int. The first step. Defaults to `0`.
 

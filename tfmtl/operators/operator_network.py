@@ -1,4 +1,4 @@
-"""The model: what a branch says of the input, times what a trunk says of the points."""
+"""The operator network: the product of a branch (reads inputs) and a trunk (reads points)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -155,7 +155,7 @@ class OperatorNetwork(keras.Model):
         self.built = True
 
     def adapt(self, data: OperatorData) -> None:
-        """Takes from the training samples, and from them alone, what inputs, points and fields are standardized by.
+        """Computes the means and deviations of inputs, points and fields from the training samples.
 
         Args:
             data: `OperatorData`, the training samples.
@@ -282,7 +282,7 @@ class OperatorNetwork(keras.Model):
             return
         received = tuple(mask.shape)
         if len(received) != 2 or (None not in (received[1], shape[-2]) and received[1] != shape[-2]):
-            rule, advice = f"be (B, {shape[-2]}), one value a point", "Take the mask at the points that are asked."
+            rule, advice = f"be (B, {shape[-2]}), one value per point", "Take the mask at the points that are asked."
             raise ValueError(error_text(_OWNER, "mask.shape", rule, received, advice))
 
     # === Training ===
@@ -300,8 +300,8 @@ class OperatorNetwork(keras.Model):
 
         Args:
             optimizer: any Keras optimizer or its name. Defaults to `"adam"`.
-            loss: a Keras loss with one value a sample, such as `RelativeL2Loss()`.
-            balancing: what to do about tasks that conflict: a `tfmtl.balancing.Balancer` or its name. All weights
+            loss: a Keras loss with one value per sample, such as `RelativeL2Loss()`.
+            balancing: loss weighting or gradient aggregation: a `tfmtl.balancing.Balancer` or its name. All weights
                 are shared by the tasks. Defaults to `None`: the mean over the batch.
             sharpness: `"sam"`, `"asam"` or a `tfmtl.sharpness.Sharpness`, not decomposed. Defaults to `None`.
             num_tasks: int or None. How many tasks the input `task` counts, for a balancer. Defaults to `None`.

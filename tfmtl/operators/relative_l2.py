@@ -1,4 +1,4 @@
-"""How far a predicted field lies from the true one, relative to its size: loss, metric and exact errors."""
+"""The relative L2 error of a predicted field: loss, metric and exact errors."""
 
 from typing import Any
 
@@ -125,7 +125,7 @@ def _squared_norms(
         raise ValueError(error_text("relative_l2_errors", "prediction", rule, predicted.shape, advice))
     counted = np.ones(true.shape[:2]) if mask is None else np.asarray(mask, np.float64)
     if counted.shape != true.shape[:2]:
-        rule = f"be {true.shape[:2]}, one value a point"
+        rule = f"be {true.shape[:2]}, one value per point"
         raise ValueError(error_text("relative_l2_errors", "mask", rule, counted.shape, "Use the mask of the data."))
     counted = counted.reshape(counted.shape + (1,) * (true.ndim - 2))
     axes = tuple(range(1, true.ndim))

@@ -1,4 +1,4 @@
-"""Standardizing inputs inside the model, so that it takes physical units wherever it is asked."""
+"""Standardize inputs inside the model, so that it always takes physical units."""
 
 from typing import Any
 

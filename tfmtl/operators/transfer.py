@@ -1,4 +1,4 @@
-"""Going on with a trained network on another task: what stays, what moves, and what is not to be forgotten."""
+"""Transfer of a trained operator network to another task: freeze weights, compare them, mix in old samples."""
 
 import fnmatch
 from collections.abc import Mapping, Sequence
@@ -71,7 +71,7 @@ def weight_values(network: OperatorNetwork) -> dict[str, npt.NDArray[Any]]:
 
 
 def weight_changes(before: Mapping[str, npt.NDArray[Any]], network: OperatorNetwork) -> dict[str, float]:
-    """By how much each weight has moved, the largest of its entries; exactly 0 for what is bit-identical.
+    """The largest change of an entry of each weight; exactly 0 if it is bit-identical.
 
     Args:
         before: what `weight_values` returned.
@@ -90,7 +90,7 @@ def rehearse(target: OperatorData, source: OperatorData, share: float = 0.1, see
         target: samples of the new task.
         source: samples that the network was trained on, on the same points.
         share: float in [0, 1). Share of source samples in the result. Defaults to `0.1`.
-        seed: int. Of which source samples. Defaults to `0`.
+        seed: int. Seed of the choice of source samples. Defaults to `0`.
 
     Raises:
         ValueError: `share` is outside of [0, 1), there are not that many source samples, or the data do not go

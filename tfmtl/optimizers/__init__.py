@@ -1,4 +1,4 @@
-"""Optimizers of embedding tables: a step costs what the rows of the batch cost, however large the table."""
+"""Optimizers of embedding tables, whose step costs as much as the rows of the batch, not as the table."""
 
 from tfmtl.optimizers.adagrad import Adagrad
 from tfmtl.optimizers.ftrl import Ftrl

@@ -13,7 +13,7 @@ from tfmtl.schema.checks import check_nonnegative_number
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class Adagrad(RowOptimizer):
-    """Adagrad on touched rows: a step size of its own for every element.
+    """Adagrad on touched rows, with a separate step size for every element.
 
     `a += g^2; row -= learning_rate * g / sqrt(a + epsilon)`. A row that no batch reads has a zero gradient, and a zero
     gradient changes nothing here: this equals `keras.optimizers.Adagrad` on any data. One slot of the table's size.

@@ -13,7 +13,7 @@ from tfmtl.schema.checks import check_positive_number, check_rate
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class LazyAdam(RowOptimizer):
-    """Adam whose moments stay put for rows that a batch does not read.
+    """Adam whose moments do not change for rows that a batch does not read.
 
     On touched rows the rule is that of `keras.optimizers.Adam` on the summed gradient of a row, equal to it where
     every row is touched once at every step; of a row that a batch reads several times Keras squares each part.

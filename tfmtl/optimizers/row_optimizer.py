@@ -1,4 +1,4 @@
-"""What the row-wise optimizers share: a step touches the rows that the batch read, and no others."""
+"""The base class of row-wise optimizers: a step changes only the rows that the batch reads."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from tfmtl.optimizers.sum_duplicates import sum_duplicates
 from tfmtl.schema.checks import check_nonnegative_number, check_positive_number, error_text
 
 _REFUSED = {
-    "weight_decay": "It would shrink every row at every step; use `l2`, which acts on the rows a batch touches.",
+    "weight_decay": "It would shrink every row at every step; use `l2`, which acts on the rows that a batch reads.",
     "use_ema": "It would average every row at every step; leave it out.",
     "ema_momentum": "It belongs to `use_ema`, which would average every row at every step; leave it out.",
     "ema_overwrite_frequency": "It belongs to `use_ema`, which would average every row at every step; leave it out.",
@@ -53,13 +53,13 @@ class RowOptimizer(keras.optimizers.Optimizer):
             `gradient_accumulation_steps`, `loss_scale_factor`).
 
     Raises:
-        TypeError: If a number is none, or an argument is unknown.
+        TypeError: If an argument is unknown, or not a number where one is needed.
         ValueError: If a number is out of range, a refused argument is given, or more than one kind of clipping; in
             the first step, if a table has a constraint.
     """
 
     slot_per_row = False
-    """Whether a slot holds one number a row instead of one an element."""
+    """Whether a slot holds one number per row instead of one per element."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         super().__init__(learning_rate=learning_rate, name=name, **clips)
         self.l2 = l2
 
-    # === What a subclass says ===
+    # === Implemented by a subclass ===
 
     def initial_slots(self) -> Mapping[str, float]:
         """Names of the slots of each variable, and the value that all their elements start with."""
@@ -106,7 +106,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         """
         raise NotImplementedError
 
-    # === What Keras calls ===
+    # === Called by Keras ===
 
     def build(self, variables: Sequence[Any]) -> None:
         """Creates the slots."""

@@ -1,4 +1,4 @@
-"""Adagrad with one accumulator a row."""
+"""Adagrad with one accumulator per row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from tfmtl.schema.checks import check_nonnegative_number, check_positive_number
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class RowWiseAdagrad(RowOptimizer):
-    """Adagrad with one step size a row, as production recommenders use it for large tables.
+    """Adagrad with one step size per row, as production recommenders use it for large tables.
 
     `a += mean_d(g_d^2); row -= learning_rate * g / (sqrt(a) + epsilon)`. The slot is `(rows, 1)`: for a width of 64 it
     adds 1.6 % to the table's memory, where Adagrad doubles and Adam trebles it. Elements of a row keep the proportions

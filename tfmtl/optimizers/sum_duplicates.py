@@ -1,4 +1,4 @@
-"""Gradients of rows that a batch reads several times."""
+"""Sum the gradients of rows that a batch reads several times."""
 
 import tensorflow as tf
 

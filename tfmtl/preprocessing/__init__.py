@@ -1,1 +1,1 @@
-"""From raw logs to TFRecords, as plain functions on Arrow batches that know no engine."""
+"""Preprocessing from raw logs to TFRecords: plain functions on Arrow batches, independent of the engine."""

@@ -84,6 +84,7 @@ def column_uses(problem: Problem) -> dict[str, str]:
     named += [(keys.order, "keys.order")]
     named += [(problem.split.column, "split.column")]
     named += [(column, f"feature '{feature.name}'") for feature in problem.features for column in feature.columns]
+    named += [(column, f"sequence '{each.name}'") for each in problem.sequences for column in each.list_columns]
     named += [(column, f"label of task '{task.name}'") for task in problem.tasks for column in task.label_columns]
     named += [(keys.weight, "keys.weight")]
     windows = [(task.late_window, f"label_window of task '{task.name}'") for task in problem.late_tasks]

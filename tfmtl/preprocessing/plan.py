@@ -1,4 +1,4 @@
-"""The job without an engine: its steps as plain functions on Arrow batches.
+"""The preprocessing job, independent of the engine: its steps as plain functions on Arrow batches.
 
 An engine calls them in this order and moves what they return; that is all it has to know of the job:
 
@@ -25,7 +25,7 @@ from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, 
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
-from tfmtl.preprocessing.fitting.taken_statistics import extend_statistics, read_statistics, taken_facts
+from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics, read_statistics, reused_facts
 from tfmtl.preprocessing.fitting.value_warnings import value_warnings
 from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.reading.noticed import Noticed
@@ -277,7 +277,7 @@ class Plan:
         )
         if self.transform_from is not None:
             taken = read_statistics(self.problem, self.transform_from)
-            manifest["transform_from"] = taken_facts(self.transform_from, taken, statistics)
+            manifest["transform_from"] = reused_facts(self.transform_from, taken, statistics)
         manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
         manifest["warnings"] += self.warnings
         check_examples(manifest, self.directory)

@@ -1,1 +1,1 @@
-"""A first problem file, proposed from a bounded look at the log."""
+"""Propose a problem file from a bounded sample of the log."""

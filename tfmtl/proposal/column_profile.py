@@ -1,4 +1,4 @@
-"""What a sample shows of one column."""
+"""Statistics of one column of a sample."""
 
 import re
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ class ColumnProfile:
 
     @cached_property
     def numbers(self) -> np.ndarray | None:
-        """`(rows,)` float64, NaN where missing or no number; `None` for a column that is not of numbers."""
+        """`(rows,)` float64, NaN where missing or not a number; `None` for a column without numbers."""
         if self.is_list or self.is_record or self.is_timestamp or not self.num_present:
             return None
         coded = self.text.dictionary_encode()
@@ -133,7 +133,7 @@ class ColumnProfile:
 
     @cached_property
     def unreadable(self) -> list[str]:
-        """Distinct values that are no number in a column where nearly all are."""
+        """Distinct values that are not numbers in a column of numbers."""
         if self.numbers is None:
             return []
         return [value for value in self.counts[0].tolist() if np.isnan(_number(value)) and value.lower() != "nan"]

@@ -1,4 +1,4 @@
-"""The kind and the options of one feature, from its values."""
+"""Guess the kind and the options of a feature from its values."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""A sample's columns, with the texts in them that mean that there is no value."""
+"""Find the texts in a sample that mean missing."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Names for columns whose own cannot be tensors'."""
+"""Plain names for columns whose names cannot be names of tensors."""
 
 import re
 import unicodedata

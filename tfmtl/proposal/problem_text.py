@@ -1,4 +1,4 @@
-"""A proposal as a commented problem file."""
+"""Write a proposal as a commented problem file."""
 
 import re
 import textwrap
@@ -73,7 +73,9 @@ def _check(proposal: Proposal, name: str, text: str) -> None:
     """Raises `ProblemError` where the file would not load once labels are named."""
     Problem.from_dict(proposal.to_dict(name) | {"tasks": proposal.to_dict(name)["tasks"] or [_PLACEHOLDER]})
     if read_yaml(text) | {"tasks": None} != proposal.to_dict(name) | {"tasks": None}:
-        raise RuntimeError("schema infer: the file would not say what was guessed. Please report it with the header.")
+        raise RuntimeError(
+            "schema infer: the proposed file cannot be read back. Please report this, with the log's header."
+        )
 
 
 def _entries(entries: list[Entry]) -> list[str]:

@@ -1,4 +1,4 @@
-"""A problem put together from guesses about columns."""
+"""Propose a problem from guesses about columns."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ _OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after
 
 @dataclass
 class Proposal:
-    """What a problem file would say, with the reasons.
+    """A proposed problem with a reason for every line.
 
     Attributes:
         keys: `user`, `time`, `time_unit`, as far as they were found.
@@ -117,7 +117,7 @@ def propose(
     taken = {*labels, *(name for name in keys if name and name != user)}
     _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
-        raise ValueError(f"schema infer: no column is left to predict from. Not used: {proposal.left_out}.")
+        raise ValueError(f"schema infer: no column is left as a feature. Not used: {proposal.left_out}.")
     if user and time and item:
         _guess_sequences(proposal, profiles, names[item])
     elif not (user and time):

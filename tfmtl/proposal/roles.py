@@ -1,4 +1,4 @@
-"""What a column is for: a key, an outcome, a fact to predict from, or nothing."""
+"""Guess the role of a column: key, outcome, feature, or none."""
 
 import itertools
 import re
@@ -160,7 +160,7 @@ def is_category_name(column: ColumnProfile) -> bool:
 
 
 def is_row_number(column: ColumnProfile) -> bool:
-    """Whether every row has a value of its own and is no number, or the name or the order says that it counts rows."""
+    """Whether every row has a different text, or the name or the order shows that the column counts rows."""
     if column.distinct < len(column.codes) or len(column.codes) < 20 or column.is_list:
         return False
     numbers = column.present_numbers

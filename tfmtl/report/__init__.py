@@ -1,4 +1,4 @@
-"""What prepared data looks like, as figures and one HTML page."""
+"""The HTML report on prepared data, with its figures."""
 
 from tfmtl.report.data_report import data_report
 

@@ -41,7 +41,7 @@ def data_report(data: PreparedData, path: str | Path, rows: int = ROWS) -> dict[
     Args:
         data: `PreparedData`.
         path: str or Path. The HTML file; pictures and styles are inside, nothing is loaded from the net.
-        rows: int. Examples a split to look at. Defaults to `200_000`.
+        rows: int. Examples per split to look at. Defaults to `200_000`.
     """
     check_positive_int("data_report", "rows", rows)
     samples = {split: sample_split(data, split, rows) for split in SPLITS}

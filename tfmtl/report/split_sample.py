@@ -1,4 +1,4 @@
-"""What is counted in a sample of one split's records."""
+"""Counts over a sample of one split's records."""
 
 from dataclasses import dataclass
 

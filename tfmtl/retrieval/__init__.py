@@ -1,4 +1,4 @@
-"""Two stages: a TFRS two-tower model finds candidates, a multi-task model ranks them, one SavedModel does both.
+"""Retrieval: a TFRS two-tower model finds candidates; joined with a ranking model in one SavedModel.
 
 TFRS needs Keras 2, so it is trained in a process of its own; nothing here that a caller imports loads it.
 """

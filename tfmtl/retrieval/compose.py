@@ -1,4 +1,4 @@
-"""Joining a retrieval index and a ranking model into one SavedModel."""
+"""Join a retrieval index and a ranking model into one SavedModel."""
 
 import json
 import shutil
@@ -15,10 +15,10 @@ from tfmtl.export.serving_module import RANK
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version, newest_version
 from tfmtl.folders import ExportedVersion
-from tfmtl.retrieval.by_hand import recommend_by_hand, write_golden_recommendations
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.recommend_module import ORDER, RecommendModule, score_names
 from tfmtl.retrieval.recommend_page import add_recommend_page
+from tfmtl.retrieval.reference_recommendations import reference_recommendation, write_golden_recommendations
 from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import error_text
@@ -79,7 +79,8 @@ def compose(
         shutil.copytree(sources["ranking"].extra, written.extra, dirs_exist_ok=True)
         users = _users(problem, sources["ranking"])
         lists = [
-            recommend_by_hand(problem, item, retrieve, rank, user, order_by, options.candidates, _K) for user in users
+            reference_recommendation(problem, item, retrieve, rank, user, order_by, options.candidates, _K)
+            for user in users
         ]
         write_golden_recommendations(users, _K, lists, written.golden_recommend)
         add_recommend_page(problem, item, record["items"], order_by, options, users, lists, written)
@@ -141,7 +142,7 @@ def _functions(
 
 
 def _order(problem: Problem, item: str, outputs: Sequence[str], options: ComposeOptions) -> Score:
-    """What the list is ordered by."""
+    """The expression that orders the list."""
     for name in outputs:
         if name in (item, SCORE, ORDER, "k"):
             rule = f"have no output called '{item}', '{SCORE}', '{ORDER}' or 'k'"

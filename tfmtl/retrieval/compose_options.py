@@ -1,4 +1,4 @@
-"""How two stages are joined."""
+"""Options of joining retrieval and ranking."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ class ComposeOptions:
     """Options of `compose`.
 
     Args:
-        order_by: str or None. What the list is ordered by, highest first: an expression, as `Score` reads it, over the
-            ranking's outputs and `retrieval`, the share that retrieval gives to a candidate. Defaults to `None`: the
+        order_by: str or None. The list is ordered by this expression, highest first. It is written as for `Score`, over
+            the ranking's outputs and `retrieval`, the candidate's probability by retrieval. Defaults to `None`: the
             ranking's first task.
-        candidates: int. How many items retrieval hands to the ranking. Defaults to `100`.
-        exclude_seen: bool. Whether the items of the request's histories are left out. Defaults to `False`.
+        candidates: int. Number of items that retrieval passes to the ranking. Defaults to `100`.
+        exclude_seen: bool. Leave out the items in the sequences of the request. Defaults to `False`.
     """
 
     order_by: str | None = None

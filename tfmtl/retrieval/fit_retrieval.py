@@ -1,4 +1,4 @@
-"""Training a retrieval model from a process that has Keras 3."""
+"""Train a retrieval model, from a process that uses Keras 3."""
 
 from __future__ import annotations
 

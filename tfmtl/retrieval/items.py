@@ -11,11 +11,11 @@ from tfmtl.schema import Problem
 
 
 def read_items(problem: Problem, path: Path) -> dict[str, tf.Tensor]:
-    """The raw features of side `item`, a row an item; shorter lists are filled up with `""`.
+    """The raw features of side `item`, a row per item; shorter lists are filled up with `""`.
 
     Args:
         problem: `Problem`.
-        path: Parquet, a column a feature, nothing null: missing is `""`, `[]` or NaN, as in a request.
+        path: Parquet, a column per feature, nothing null: missing is `""`, `[]` or NaN, as in a request.
     """
     signature = {name: spec for name, spec in raw_signature(problem).items() if name in candidate_features(problem)}
     return to_tensors(parquet.read_table(path, columns=list(signature)).to_pylist(), signature)

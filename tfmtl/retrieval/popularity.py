@@ -1,4 +1,4 @@
-"""What retrieval has to beat: the same list for everybody, most positives first."""
+"""The popularity baseline of retrieval: the same list for all users, most positives first."""
 
 import numpy as np
 import numpy.typing as npt

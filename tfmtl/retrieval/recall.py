@@ -1,4 +1,4 @@
-"""How many of a split's positives an index finds."""
+"""Recall of a retrieval index on a split's positives."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias

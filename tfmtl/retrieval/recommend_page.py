@@ -1,4 +1,4 @@
-"""How to ask for recommendations: added to what lies beside a ranking model."""
+"""Add the signature `recommend` to the pages, schemas and requests of a ranking export."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,7 @@ from tfmtl.export.signature_files import (
     commands,
     input_text,
     inputs_schema,
+    shape_text,
     table,
     without_nan,
     write_request,
@@ -80,7 +81,7 @@ def _section(
 ) -> str:
     seen = ", without those in the histories of the request" if options.exclude_seen else ""
     inputs = [
-        [f"`{name}`", spec.dtype.name, f"`(B,{' n' if spec.shape.rank == 2 else ''})`", input_text(problem, name)]
+        [f"`{name}`", spec.dtype.name, f"`{shape_text(spec, RECOMMEND)}`", input_text(problem, name)]
         for name, spec in user_signature(problem).items()
     ]
     inputs.append(["`k`", "int32", "`()`", "how many items to answer with"])

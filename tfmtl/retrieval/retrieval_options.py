@@ -1,4 +1,4 @@
-"""What a retrieval model is trained for, and how."""
+"""Options of training a retrieval model."""
 
 from dataclasses import dataclass, replace
 
@@ -22,14 +22,14 @@ class RetrievalOptions:
     """Options of `fit_retrieval`.
 
     Args:
-        task: str or None. Binary task whose positive rows retrieval shall find. Defaults to `None`: the first one.
+        task: str or None. Binary task whose positive rows retrieval learns. Defaults to `None`: the first one.
         item: str or None. Feature that identifies an item: of side item, single-valued, with a vocabulary.
             Defaults to `None`: the first such feature.
         dim: int. Width of the two towers' outputs and of every embedding. Defaults to `32`.
         hidden_units: tuple of int. Widths of a tower's hidden layers. Defaults to `(64,)`.
         epochs: int. Passes over the training split; the best by recall@50 on the validation split is kept. Defaults
             to `8`.
-        batch_size: int. Positives per step, which are each other's negatives. Defaults to `512`.
+        batch_size: int. Positive pairs per step; they are each other's negatives. Defaults to `512`.
         learning_rate: float. Learning rate of Adagrad. Defaults to `0.1`.
         temperature: float. Temperature of the softmax over cosines of the towers' outputs. Defaults to `0.1`.
         seed: int. Seed of every random number of this step. Defaults to `0`.

@@ -1,4 +1,4 @@
-"""Which features a tower may read."""
+"""The features that each tower may read."""
 
 from tfmtl.schema import FeatureRecord, Problem
 

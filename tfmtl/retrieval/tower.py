@@ -83,13 +83,21 @@ class Tower(tf_keras.layers.Layer):
         present = encoded[sequence.column_key(sequence.columns[0])]
         last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
         for column in sequence.columns:
-            tensor = self._problem.feature(column).tensors(self._problem)[0]
-            events = self._tables(encoded[sequence.column_key(column)], str(tensor.table))
-            parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
+            for tensor in self._problem.feature(column).tensors(self._problem):
+                if tensor.role != "own":
+                    events = self._events(tensor, encoded[sequence.column_key(tensor.key)])
+                    parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
         return parts
+
+    def _events(self, tensor: EncodedTensor, values: tf.Tensor) -> tf.Tensor:
+        """`(B, L, ...)` of a column -> `(B, L, D)`."""
+        if tensor.table is None:
+            return values[:, :, tf.newaxis]
+        vectors = self._tables(values, tensor.table)
+        return _mean(vectors, values) if tensor.role == "ids" else vectors
 
 
 def _mean(vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
-    """Mean over axis 1 of those whose id is not 0; zero without any."""
-    weights = tf.cast(ids != MISSING_ID, tf.float32)[:, :, tf.newaxis]
-    return tf.math.divide_no_nan(tf.reduce_sum(vectors * weights, axis=1), tf.reduce_sum(weights, axis=1))
+    """Mean over the last axis but one of those whose id is not 0; zero without any."""
+    weights = tf.cast(ids != MISSING_ID, tf.float32)[..., tf.newaxis]
+    return tf.math.divide_no_nan(tf.reduce_sum(vectors * weights, axis=-2), tf.reduce_sum(weights, axis=-2))

@@ -1,4 +1,4 @@
-"""How good the lists of two stages are, against those of retrieval alone."""
+"""Quality of the lists of two stages, compared with retrieval alone."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def two_stage_quality(
         orders: expressions over the tasks and `retrieval`, as `ComposeOptions.order_by`; `"retrieval"` alone is what
             the first stage does without the second.
         split: str. Defaults to `"test"`.
-        candidates: int. Items that retrieval hands on. Defaults to `100`.
+        candidates: int. Number of items that retrieval passes to the ranking. Defaults to `100`.
         k: int. Length of the lists. Defaults to `10`.
         exclude_seen: whether the items of the histories are left out. Defaults to `False`.
         queries: int. Positive rows to ask for, drawn at random, or all. Defaults to `1000`.

@@ -1,4 +1,4 @@
-"""The parts of a row condition."""
+"""The nodes of a parsed row condition."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Clause:
 
 @dataclass(frozen=True)
 class AllOf:
-    """Holds where every part does."""
+    """True if every part is true."""
 
     parts: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Holds where a part does."""
+    """True if at least one part is true."""
 
     parts: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
 class Not:
-    """Holds where its part is known not to."""
+    """True if its part is known to be false."""
 
     part: Expression
 

@@ -1,4 +1,4 @@
-"""How the text files of a log are written."""
+"""The dialect of a log's text files: quotation marks and delimiter."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ QUOTES = ("double", "none")
 
 @dataclass(frozen=True)
 class Dialect:
-    """What stands between and around the values of CSV and TSV files.
+    """The characters between and around the values of CSV and TSV files.
 
     Args:
         quote: `"double"`, `"none"` or None. With `"double"`, a value that begins with a quotation mark ends with the

@@ -1,7 +1,7 @@
-"""What every kind of feature is written in: tensors of a request, tensors of the model, views for those who look on.
+"""The forms in which every kind of feature describes itself: request tensors, model tensors, and views for reports.
 
-Kinds are open, these forms are not. So whoever reads requests, writes records or compares distributions never asks of
-which kind a feature is.
+Users may add kinds, but no forms. So code that reads requests, writes records or compares distributions never needs to
+know the kind of a feature.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class RequestInput:
             vectors. Defaults to `()`.
         side: `"user"`, `"item"` or `"context"`; of side `"item"` a request to rank has a row for each candidate.
             Defaults to `"context"`.
-        text: str. What it holds and how missing is said, for the page about the signature. Defaults to `""`.
+        text: str. Its content and how a missing value is written, for the page about the signature. Defaults to `""`.
         is_required: bool. Whether a serialized example must hold it. Defaults to `False`.
     """
 
@@ -91,7 +91,7 @@ class EncodedTensor:
 
 @dataclass(frozen=True)
 class View:
-    """What drift, skew, report and leak check see of an encoded feature.
+    """The values of an encoded feature as drift, skew, report and leak check read them.
 
     Args:
         form: `"ids"` (0 missing, 1 out of vocabulary), `"lists"` of such, filled up with 0, or `"numbers"`.

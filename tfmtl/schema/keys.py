@@ -1,4 +1,4 @@
-"""Which columns say who, when, and in which group a row counts."""
+"""The key columns of a log: user, time, group, order and weight."""
 
 from dataclasses import dataclass
 
@@ -26,10 +26,10 @@ class Keys:
         time_unit: `"s"`, `"ms"`, `"us"`, `"ns"` or `"d"`. Days are held as the
             seconds at which they begin, in requests, too. Defaults to `"s"`.
         order: str or None. Column of numbers that says which of a user's rows
-            at one time comes first, so that the earlier ones are history of
-            the later. Defaults to `None`: rows at one time know nothing of one another.
-        weight: str or None. Column that says how much a row counts for all tasks; at least 0. An example that lacks
-            it is rejected. Defaults to `None`: every row counts once.
+            with the same time comes first, so that the earlier ones are history
+            of the later. Defaults to `None`: rows with the same time do not see each other.
+        weight: str or None. Column with the weight of each row for all tasks, at least 0. An example without a weight
+            is rejected. Defaults to `None`: every row counts once.
     """
 
     user: str | None = None

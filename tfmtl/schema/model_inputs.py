@@ -1,4 +1,4 @@
-"""What a model must know about its data: the problem and the sizes found in the training split."""
+"""The inputs of a model's constructor: the problem, and sizes and means of the training split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ class ModelInputs:
         table_rows: embedding table -> rows, padding (0) and out-of-vocabulary (1) included.
         label_means: task -> mean of its labels in the training split.
         label_deviations: task -> their standard deviation.
-        digest: hexadecimal digits that change with anything fitted, the vocabularies included: a model serves right
-            only behind the very transformation it was trained with.
+        digest: hexadecimal digits that change with everything fitted, vocabularies included: a model is right only
+            with exactly the transformation it was trained with.
         task_state: task -> what its kind has fitted to the training labels, such as the shares of classes. Defaults to
             nothing.
     """

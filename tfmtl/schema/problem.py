@@ -1,4 +1,4 @@
-"""The problem: everything that the data, the model and the server must agree on."""
+"""The problem: features, sequences, tasks and split, which data, model and server share."""
 
 import hashlib
 import json
@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.condition import Condition
@@ -24,6 +22,7 @@ from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
 from tfmtl.schema.strict import check_types, plain, read_list, read_record
 from tfmtl.schema.tasks.task_record import TaskRecord
+from tfmtl.schema.write_yaml import write_yaml
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class Problem:
 
     @property
     def late_tasks(self) -> tuple[TaskRecord, ...]:
-        """The tasks whose label is told by later events."""
+        """The tasks whose label follows from later events."""
         return tuple(task for task in self.tasks if task.late_window is not None)
 
     @property
@@ -106,13 +105,13 @@ class Problem:
 
     @property
     def needs_time(self) -> bool:
-        """Whether a request must say at what time it is made."""
+        """Whether a request must contain its time."""
         gaps = any(sequence.time_gap_buckets for sequence in self.sequences)
-        return gaps or any(feature.needs_time for feature in self.features)
+        return gaps or any(feature.needs_time(self) for feature in self.features)
 
     @property
     def inputs(self) -> tuple[RequestInput, ...]:
-        """What a request brings: features, then sequences, then its time."""
+        """The tensors of a request: features, then sequences, then its time."""
         found = [each for feature in self.features for each in feature.inputs()]
         found += [each for sequence in self.sequences for each in sequence.inputs(self)]
         if self.needs_time:
@@ -122,12 +121,12 @@ class Problem:
 
     @property
     def field_tensors(self) -> tuple[EncodedTensor, ...]:
-        """What the model reads of features."""
+        """The tensors of features that the model reads."""
         return tuple(each for feature in self.features for each in feature.tensors(self))
 
     @property
     def tensors(self) -> tuple[EncodedTensor, ...]:
-        """What the model reads: features, then sequences."""
+        """The tensors that the model reads: features, then sequences."""
         return (*self.field_tensors, *(each for sequence in self.sequences for each in sequence.tensors(self)))
 
     @property
@@ -237,11 +236,11 @@ class Problem:
 
     def save(self, path: str | Path) -> None:
         """Writes the YAML problem file that `load` reads back."""
-        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        Path(path).write_text(write_yaml(self.to_dict()), encoding="utf-8")
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that change with anything the problem says."""
+        """16 hexadecimal digits that change with every part of the problem."""
         text = json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""The rules that connect the parts of a problem."""
+"""Checks across the parts of a problem."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tfmtl.schema.problem_error import ProblemError
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
+    from tfmtl.schema.sequence_feature import SequenceFeature
 
 
 def check_problem(problem: Problem) -> None:
@@ -118,7 +119,7 @@ def _check_label_windows(problem: Problem) -> None:
         if same in _multi_valued(problem):
             raise ProblemError(
                 f"Problem: the label_window of task '{task.name}' names column '{same}' in `same`, which is "
-                "multi-valued. Name a column with one value a row."
+                "multi-valued. Name a column with one value per row."
             )
 
 
@@ -130,11 +131,7 @@ def _multi_valued(problem: Problem) -> set[str]:
 def _check_sequences(problem: Problem) -> None:
     features = {feature.name: feature for feature in problem.features}
     for sequence in problem.sequences:
-        if problem.keys.user is None or problem.keys.time is None:
-            raise ProblemError(
-                f"Problem: sequence '{sequence.name}' needs `keys.user` and `keys.time`. "
-                f"Received: user={problem.keys.user!r}, time={problem.keys.time!r}."
-            )
+        _check_source(problem, sequence)
         for column in sequence.columns:
             if column in ("time", "gap"):
                 raise ProblemError(
@@ -151,6 +148,35 @@ def _check_sequences(problem: Problem) -> None:
                 raise ProblemError(
                     f"Problem: sequence '{sequence.name}' names column '{column}', {feature.not_in_events}."
                 )
+        first = features[sequence.columns[0]]
+        if [each.key for each in first.tensors(problem) if each.role == "id"] != [first.name]:
+            raise ProblemError(
+                f"Problem: the first column of sequence '{sequence.name}' must have one id per event, since without it "
+                f"there is no event. Received: '{first.name}', a list or a scaled number. Begin with a name or a "
+                "bucket."
+            )
+
+
+def _check_source(problem: Problem, sequence: SequenceFeature) -> None:
+    """The keys that its events need, and that no list tells what is asked."""
+    keys = problem.keys
+    if sequence.source == "log" and (keys.user is None or keys.time is None):
+        raise ProblemError(
+            f"Problem: sequence '{sequence.name}' needs `keys.user` and `keys.time`. "
+            f"Received: user={keys.user!r}, time={keys.time!r}."
+        )
+    if sequence.times is not None and keys.time is None:
+        raise ProblemError(
+            f"Problem: sequence '{sequence.name}' has `times` and needs `keys.time`, before which its events lie. "
+            f"Received: times={sequence.times!r}, time=None."
+        )
+    labels = {column: task.name for task in problem.tasks for column in task.label_columns}
+    for column in sequence.list_columns:
+        if column in labels:
+            raise ProblemError(
+                f"Problem: column '{column}' is the label of task '{labels[column]}' and also a list of sequence "
+                f"'{sequence.name}'. Name the list that was known when the request was served."
+            )
 
 
 def _check_keys(problem: Problem) -> None:
@@ -188,8 +214,8 @@ def check_histories(problem: Problem) -> None:
                 task = labels[column]
                 raise ProblemError(
                     f"Problem: the condition of sequence '{sequence.name}' reads column '{column}', the label of task "
-                    f"'{task.name}': where a label is decided after its row's event, that history tells examples "
-                    "their own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
+                    f"'{task.name}': if it is decided after its row's event, the sequence shows examples their "
+                    "own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
                     "into the task; otherwise remove the sequence or its condition."
                 )
 

@@ -1,5 +1,5 @@
-"""The one error a mistake in a problem description raises."""
+"""The error that every mistake in a problem file raises."""
 
 
 class ProblemError(ValueError):
-    """A mistake in a problem file: the text says where it is and what to do."""
+    """A mistake in a problem file; the text names the place and the remedy."""

@@ -1,4 +1,4 @@
-"""The problem file as a user writes it: what it leaves unsaid is written out before anything reads it."""
+"""Read a user's problem file, and add the features that `format: 2` implies."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""YAML without its traps: keys that stand twice, aliases and brackets without end."""
+"""Read YAML safely: no duplicate keys, and limits on aliases and nesting."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def read_yaml(text: str) -> Any:
     is nested more than 50 times.
 
     Raises:
-        ProblemError: the text is not YAML, a key stands twice, or it is too large; names the line where there is one.
+        ProblemError: the text is not YAML, a key occurs twice, or it is too large; names the line where there is one.
     """
     try:
         _check_depth(text)
@@ -54,7 +54,9 @@ def _check_size(root: Any) -> None:
             sizes[id(node)] = 1 + sum(sizes[id(child)] for child in children)
             waiting.pop()
         elif id(node) in begun:
-            raise ProblemError(f"the value in line {node.start_mark.line + 1} holds itself by an alias. Write it out.")
+            raise ProblemError(
+                f"the value in line {node.start_mark.line + 1} contains itself through an alias. Write it out."
+            )
         else:
             begun.add(id(node))
             waiting += unknown
@@ -104,6 +106,6 @@ def _check_unique(keys: list[Any]) -> None:
             line = key.start_mark.line + 1
             if key.value in lines:
                 raise ProblemError(
-                    f"key '{key.value}' stands twice, in lines {lines[key.value]} and {line}. Remove one of them."
+                    f"key '{key.value}' occurs twice, in lines {lines[key.value]} and {line}. Remove one of them."
                 )
             lines[key.value] = line

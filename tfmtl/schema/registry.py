@@ -1,4 +1,4 @@
-"""The kinds that a problem file may name, by name: a class is imported when its kind is met, not before.
+"""The registry of the kinds in problem files; the class of a kind is imported when it is first needed.
 
 The record (what the problem file says) and the behavior (what is done about it) are two classes, since a client reads
 records and must not load TensorFlow.
@@ -16,7 +16,7 @@ from tfmtl.schema.shown import shown
 
 @dataclass(frozen=True)
 class Kind:
-    """Where the two classes of a kind are, each as `"package.module:Class"`."""
+    """The places of the two classes of a kind, each as `"package.module:Class"`."""
 
     record: str
     behavior: str | None
@@ -42,7 +42,7 @@ class Registry:
         """Makes a kind known.
 
         Args:
-            kind: str. What stands behind `kind:` in the problem file.
+            kind: str. The value of `kind:` in the problem file.
             record: str. The frozen dataclass, as `"package.module:Class"`.
             behavior: str or None. The class that acts on it, likewise. Defaults to `None`: there is none.
 
@@ -114,7 +114,7 @@ def register_feature(kind: str, record: str, behavior: str) -> None:
     """Makes a kind of feature known: call it in a module that problem files name in `plugins:`.
 
     Args:
-        kind: str. What stands behind `kind:` in the problem file.
+        kind: str. The value of `kind:` in the problem file.
         record: str. The frozen dataclass, a `FeatureRecord`, as `"package.module:Class"`.
         behavior: str. The `tfmtl.features.FeatureBehavior`, likewise.
 
@@ -132,7 +132,7 @@ def register_task(kind: str, record: str, behavior: str) -> None:
     """Makes a kind of task known: call it in a module that problem files name in `plugins:`.
 
     Args:
-        kind: str. What stands behind `kind:` in the problem file.
+        kind: str. The value of `kind:` in the problem file.
         record: str. The frozen dataclass, a `TaskRecord`, as `"package.module:Class"`.
         behavior: str. The `tfmtl.tasks.TaskBehavior`, likewise.
 

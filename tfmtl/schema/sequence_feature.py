@@ -1,11 +1,11 @@
-"""A history of one kind of behavior."""
+"""Behavior sequences."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tfmtl.schema.checks import check_minimum, check_name
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_name
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 _COUNTED = 10  # times `max_length`
+SOURCES = ("log", "row")
+DEFAULT_GAP_BUCKETS = 24
 _MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
 
 @dataclass(frozen=True)
 class SequenceFeature:
-    """The user's last events of one behavior type, strictly before the example's time.
+    """A behavior sequence: the user's last events of one type, strictly before the example's time.
 
-    Stored oldest to newest. A row whose first column is missing is no event.
+    Stored oldest to newest. An event whose first column is missing is none. Events are the user's other rows of the
+    log, or stand in lists in the row itself, as they were logged when its request was served: the same tensors, model
+    and requests.
 
     Args:
         name: str. The behavior, for example `"liked"`.
-        columns: tuple of str. Features that each event carries; each must be a
-            single-valued categorical or a quantile-bucketed numeric feature.
+        columns: tuple of str. Features of each event: categories, lists of them, buckets, scaled numbers. The first
+            must have one id (a category or a bucket); without it a row is not an event.
         when: str or None. Condition on a row to count as such an event, for
             example `"rating >= 4"`. Defaults to `None`: every row.
         max_length: int. Events kept. Defaults to `50`.
@@ -37,14 +41,26 @@ class SequenceFeature:
             leaves time gaps out, 64 is the most. Defaults to `24`.
         count_length: int or None. Events that features derived from the sequence read, such as `history`; a request may
             bring so many. Defaults to `None`: ten times `max_length`.
+        source: `"log"`, the user's other rows, or `"row"`, lists in the row itself. Defaults to `"log"`.
+        lists: tuple of str. Of source `"row"`: for each of `columns` the log's column with a list of it, an item an
+            event, oldest first; equally long. Defaults to none.
+        times: str or None. Of source `"row"`: the column with a list of the events' times. Without it there are no
+            time gaps, and features derived from it have no seconds. Defaults to `None`.
+        separator: str. What joins the items of lists in text. Defaults to `"|"`.
+        format: `"text"` or `"json"`: how text holds lists, as of a multi-valued feature. Defaults to `"text"`.
     """
 
     name: str
     columns: tuple[str, ...]
     when: str | None = None
     max_length: int = 50
-    time_gap_buckets: int = 24
+    time_gap_buckets: int = DEFAULT_GAP_BUCKETS
     count_length: int | None = None
+    source: str = "log"
+    lists: tuple[str, ...] = ()
+    times: str | None = None
+    separator: str = "|"
+    format: str = "text"
 
     def __post_init__(self) -> None:
         owner = f"SequenceFeature '{self.name}'"
@@ -65,6 +81,50 @@ class SequenceFeature:
             )
         if self.when is not None:
             Condition(self.when)
+        self._check_source(owner)
+
+    def _check_source(self, owner: str) -> None:
+        check_choice(owner, "source", self.source, SOURCES)
+        check_choice(owner, "format", self.format, ("text", "json"))
+        if not self.separator:
+            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+        for column in (*self.lists, self.times):
+            check_column(owner, "times" if column is self.times else "lists", column)
+        if self.source == "log":
+            for argument in ("lists", "times"):
+                if getattr(self, argument):
+                    raise ProblemError(
+                        f"{owner}: `{argument}` goes with `source: row` only. "
+                        f"Received: {argument}={getattr(self, argument)!r}. Set the source, or remove it."
+                    )
+            return
+        if len(self.lists) != len(self.columns):
+            raise ProblemError(
+                f"{owner}: `lists` must name one column of the log for each of `columns`. "
+                f"Received: lists={self.lists!r}, columns={self.columns!r}."
+            )
+        if self.when is not None:
+            raise ProblemError(
+                f"{owner}: `when` must be left out with `source: row`: what is in a row's lists has happened. "
+                f"Received: when={self.when!r}."
+            )
+        if self.times is None:
+            if self.time_gap_buckets not in (0, DEFAULT_GAP_BUCKETS):
+                raise ProblemError(
+                    f"{owner}: `time_gap_buckets` needs `times`. Received: "
+                    f"time_gap_buckets={self.time_gap_buckets}, times=None. Name the list of the events' times."
+                )
+            object.__setattr__(self, "time_gap_buckets", 0)
+
+    @property
+    def has_times(self) -> bool:
+        """Whether it is known when its events were."""
+        return self.source == "log" or self.times is not None
+
+    @property
+    def list_columns(self) -> tuple[str, ...]:
+        """The log's columns that hold its events; none where other rows are events."""
+        return (*self.lists, *([self.times] if self.times is not None else []))
 
     @property
     def condition(self) -> Condition | None:
@@ -87,7 +147,8 @@ class SequenceFeature:
 
     def needs_times(self, problem: Problem) -> bool:
         """Whether a request has to say when the events were."""
-        return bool(self.time_gap_buckets) or any(self.name in feature.sources for feature in problem.features)
+        is_derived_from = any(self.name in feature.sources for feature in problem.features)
+        return self.has_times and (bool(self.time_gap_buckets) or is_derived_from)
 
     def longest_window(self, problem: Problem) -> int:
         """How many of its newest events are read: `max_length`, or `count_length` if anything is derived from it."""
@@ -96,7 +157,7 @@ class SequenceFeature:
         return max(self.max_length, self.count_length or _COUNTED * self.max_length)
 
     def inputs(self, problem: Problem) -> tuple[RequestInput, ...]:
-        """What a request brings: a list a column, oldest event first, and the times if anything reads them."""
+        """What a request brings: a list per column, oldest event first, and the times if anything reads them."""
         count = f"oldest first; the last {self.longest_window(problem)} count"
         text = f"events of `{self.name}` before the request, {count}"
         found = [
@@ -110,7 +171,7 @@ class SequenceFeature:
         return tuple(found)
 
     def tensors(self, problem: Problem, dim: int = 16) -> tuple[EncodedTensor, ...]:
-        """What the model reads: of every column the ids of `max_length` events, then the time gaps' buckets.
+        """What the model reads: of every column what its feature has, of `max_length` events, then the gaps' buckets.
 
         Args:
             problem: `Problem`.
@@ -120,7 +181,6 @@ class SequenceFeature:
             replace(each, key=self.column_key(each.key), inner=(self.max_length, *each.inner), side="user")
             for column in self.columns
             for each in problem.feature(column).tensors(problem)
-            if each.holds_ids
         ]
         if self.time_gap_buckets:
             key, rows = self.gap_key, self.time_gap_buckets + RESERVED_IDS

@@ -1,4 +1,4 @@
-"""Values as error texts show them."""
+"""Print values in error texts, cut to a readable length."""
 
 import itertools
 import reprlib

@@ -1,4 +1,4 @@
-"""How a number is written where it serves as a name."""
+"""The one spelling of a number that is used as a category."""
 
 import math
 from decimal import Decimal

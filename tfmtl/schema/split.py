@@ -1,4 +1,4 @@
-"""How rows are divided into training, validation and test."""
+"""The rule that splits rows into training, validation and test."""
 
 from dataclasses import dataclass
 
@@ -73,7 +73,7 @@ class Split:
 
     @property
     def asked_for(self) -> tuple[str, ...]:
-        """The splits beside training that must not stay empty; which ones a column names is the log's affair."""
+        """The splits besides training that must not be empty; unknown for a split by column."""
         if self.by == "column":
             return ()
         if self.valid_from is not None:

@@ -1,4 +1,4 @@
-"""Between which values a model has seen its coefficients."""
+"""The range of the coefficients in training, and warnings outside of it."""
 
 import warnings
 from collections.abc import Mapping, Sequence

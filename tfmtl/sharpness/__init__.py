@@ -1,4 +1,4 @@
-"""Methods that look for flat minima: how far, and which way, weights are moved before the gradient is taken."""
+"""Sharpness-aware methods: how the weights are moved before the gradient is computed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What every method of looking for flat minima has in common."""
+"""The base class of sharpness-aware methods."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ class Sharpness(ABC):
 
     Decomposed, every task moves the weights by a perturbation of its own, and what that changes in its gradient is
     balanced apart from the gradient: `aggregate(g) + aggregate(g_flat)` with `g_flat = g_sam - g` for what tasks share,
-    `g_sam` for what belongs to single tasks. That costs two forward and backward passes a task.
+    `g_sam` for what belongs to single tasks. That costs two forward and backward passes per task.
 
     Args:
         rho: float of at least 0. Radius of the ball.
@@ -45,7 +45,7 @@ class Sharpness(ABC):
         self.embeddings = embeddings
 
     def perturbation(self, weights: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
-        """By how much each of the weights is moved; the norm is over all that are given.
+        """The change of each weight; the norm is over all weights that are given.
 
         Args:
             weights: float tensors.
@@ -70,4 +70,4 @@ class Sharpness(ABC):
 
     @abstractmethod
     def _scale(self, weight: Tensor) -> Tensor:
-        """How far the ball reaches along each entry of a weight, in units of `rho`."""
+        """The extent of the ball along each entry of a weight, in units of `rho`."""

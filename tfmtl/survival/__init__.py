@@ -1,4 +1,4 @@
-"""Arithmetic of lifetimes: estimates from censored times, cut points, curves and what follows from them.
+"""Survival analysis: estimates from censored times, cut points and survival curves.
 
 Needs NumPy alone: preprocessing, metrics and reports use it. What turns raw outputs into curves inside a graph is in
 `tfmtl.survival.raw_curves`, which is not loaded here.

@@ -1,4 +1,4 @@
-"""Reads and checks the columns which describe observed lifetimes."""
+"""Read and check the columns of observed lifetimes."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The baseline of a Cox model."""
+"""The Breslow estimate of a Cox model's baseline."""
 
 import numpy as np
 from numpy.typing import ArrayLike

@@ -1,4 +1,4 @@
-"""Predicted survival of many rows."""
+"""Predicted survival curves of many rows."""
 
 from dataclasses import dataclass
 from typing import Any

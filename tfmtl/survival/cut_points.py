@@ -1,4 +1,4 @@
-"""Where the intervals of a discrete survival model end."""
+"""Cut points: the right edges of the intervals of a discrete survival model."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class CutPoints:
 
     Args:
         edges: K floats, ascending. The last one is the horizon: nothing is known of longer times.
-        asked: int. How many intervals were asked for; equal times make fewer.
+        asked: int. Requested number of intervals; equal times may give fewer.
         events: K floats. Rows that end in each interval.
         at_risk: K floats. Rows that are observed at the start of each.
     """

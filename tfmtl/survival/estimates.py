@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _RiskTable:
-    """At every distinct time: who is observed just before it, and who leaves how."""
+    """For every distinct time: the rows at risk just before it, and the rows that end or are censored."""
 
     times: Floats
     at_risk: Floats

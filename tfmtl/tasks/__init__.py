@@ -1,4 +1,4 @@
-"""What every kind of task does, from the log's column to the answer and its measure: a file a kind."""
+"""The behaviors of tasks, from the label's column to prediction and metrics: one module per kind."""
 
 from tfmtl.tasks.behavior_of import behavior_of
 from tfmtl.tasks.label_columns import LabelColumns

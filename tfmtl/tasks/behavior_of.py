@@ -1,4 +1,4 @@
-"""From a task of the problem file to what is done about it."""
+"""Find the behavior of a task of the problem file."""
 
 from typing import Any
 

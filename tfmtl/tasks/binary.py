@@ -19,7 +19,7 @@ _LEAST_PRIOR = 1e-4
 
 
 class BinaryBehavior(TaskBehavior[BinaryTask]):
-    """What is done about a `BinaryTask`."""
+    """The behavior of a `BinaryTask`."""
 
     def read_labels(self, raw: LabelColumns) -> dict[str, pa.Array]:
         name = str(self.record.label_column)

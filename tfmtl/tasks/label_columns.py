@@ -1,4 +1,4 @@
-"""What a kind of task sees of a raw log when it reads its labels."""
+"""The interface by which a kind of task reads its label columns from a raw log."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ import pyarrow as pa
 
 
 class LabelColumns(Protocol):
-    """The columns of a batch of raw rows. What becomes of a value depends on nothing but the value."""
+    """The columns of a batch of raw rows. A value is read independently of all other values."""
 
     def text(self, name: str) -> pa.Array:
         """The column as strings, null where missing."""
@@ -15,13 +15,13 @@ class LabelColumns(Protocol):
         """The column as float64, null where missing; rows that hold something else are rejected."""
 
     def notice_texts(self, what: str, name: str) -> None:
-        """Counts the most frequent texts of a column as `what`, to be shown where a label is hardly meant so."""
+        """Counts the most frequent texts of a column as `what`, to show them in an error about its labels."""
 
     def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
         """Sends rows to `rejected/`.
 
         Args:
-            where: bool, the rows at fault; null is no fault.
+            where: bool, the bad rows; null counts as not bad.
             reason: str. One text for all of them.
-            values: the values at fault, which the reason is followed by.
+            values: the bad values, which follow the reason.
         """

@@ -18,7 +18,7 @@ from tfmtl.tasks.task_behavior import Floats, Report
 
 
 class MulticlassBehavior(ClassBehavior[MulticlassTask]):
-    """What is done about a `MulticlassTask`; labels are the classes' places from 0."""
+    """The behavior of a `MulticlassTask`; labels are class indices from 0."""
 
     def head(self, inputs: ModelInputs, prior: float, policy: Any) -> keras.layers.Layer:
         from tfmtl.layers.heads.multiclass_head import MulticlassHead

@@ -18,7 +18,7 @@ from tfmtl.tasks.task_behavior import Floats, Report
 
 
 class OrdinalBehavior(ClassBehavior[OrdinalTask]):
-    """What is done about an `OrdinalTask`; labels are the classes' places from 0."""
+    """The behavior of an `OrdinalTask`; labels are class indices from 0."""
 
     def head(self, inputs: ModelInputs, prior: float, policy: Any) -> keras.layers.Layer:
         from tfmtl.layers.heads.ordinal_head import OrdinalHead

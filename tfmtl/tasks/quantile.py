@@ -18,7 +18,7 @@ from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
 
 
 class QuantileBehavior(TaskBehavior[QuantileTask]):
-    """What is done about a `QuantileTask`."""
+    """The behavior of a `QuantileTask`."""
 
     def fit_labels(self, counts: pa.Table | None) -> dict[str, Any]:
         if counts is None or not counts.num_rows:

@@ -12,7 +12,7 @@ from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
 
 
 class RegressionBehavior(TaskBehavior[RegressionTask]):
-    """What is done about a `RegressionTask`."""
+    """The behavior of a `RegressionTask`."""
 
     def head(self, inputs: ModelInputs, prior: float, policy: Any) -> keras.layers.Layer:
         from tfmtl.layers.heads.regression_head import RegressionHead

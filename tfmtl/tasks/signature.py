@@ -1,4 +1,4 @@
-"""A signature that a kind of task has of its own."""
+"""Additional signatures of a kind of task."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from tfmtl.core.types import Tensor
 
 @dataclass(frozen=True)
 class Signature:
-    """What an exported model can be asked beside its outputs: the features, and inputs of the signature's own.
+    """An additional signature of an exported model: it takes the features and further inputs.
 
     Args:
         inputs: name -> spec of what is asked for beside the features; the first axis is the rows'.
-        texts: name -> what the input holds, for people who ask the model.
-        outputs: name -> what it answers with, float32.
-        text: what it is for.
+        texts: name -> meaning of the input, for the page about the signatures.
+        outputs: name -> meaning of the output, float32.
+        text: purpose of the signature.
         answer: `(head, raw output, given inputs) -> output name -> tensor`, row by row.
         example: `(fitted state, rows) -> inputs`, of which the answer is known.
         known: output name -> the suffix of the output that the answer to `example` has to equal.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class SurvivalBehavior(TaskBehavior[SurvivalTask]):
-    """What is done about a `SurvivalTask`."""
+    """The behavior of a `SurvivalTask`."""
 
     state: Mapping[str, Any] | None = None
 

@@ -1,4 +1,4 @@
-"""Labels of survival tasks: read from the log, and cut at what may be known."""
+"""Labels of survival tasks: read from the log, and censored at the time up to which they may be known."""
 
 import numpy as np
 import numpy.typing as npt

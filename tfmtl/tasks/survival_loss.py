@@ -31,7 +31,7 @@ def survival_loss(
         task: the task.
         head: its `SurvivalHead`.
         labels: part -> float32 `(B,)`.
-        raw: what the head put out.
+        raw: the head's output.
         weights: `(B,)` or None.
     """
     times, events = labels[""], labels["event"]

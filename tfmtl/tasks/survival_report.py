@@ -36,7 +36,7 @@ def survival_report(
     `harrell` (of minus the expected lifetime), `antolini` (of the curves; None above 20,000 rows, since it compares
     every two) and `ibs` (integrated Brier score), each with the ends of its 95 % interval (`_low`, `_high`); `uno` up
     to `grid_end`; `ibs_scaled`, one minus the ratio to the training rows' Kaplan-Meier; `auc_middle`, whether a row
-    ended by the middle of the grid; `nll`, in nats a row; `d_calibration_p`, the chance of so uneven a distribution
+    ended by the middle of the grid; `nll`, in nats per row; `d_calibration_p`, the chance of so uneven a distribution
     under a calibrated model; `calibration_error`, the mean gap to Kaplan-Meier in ten groups at the middle of the grid.
     Of causes `harrell_<cause>` and `brier_<cause>` at the middle of the grid. Rows known only to end in an interval
     count as running at its start.
@@ -97,7 +97,7 @@ def survival_report(
 
 
 def constant_survival(task: SurvivalTask, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Suffix -> what a model without features answers: the training rows' Kaplan-Meier."""
+    """Suffix -> the output of a model without features: the Kaplan-Meier curve of the training rows."""
     hazards = np.asarray(state["hazards"], np.float64).reshape(len(state["edges"]), -1)
     total = hazards.sum(axis=1)
     survival = np.clip(np.cumprod(1.0 - total), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""What an operator asks of something that runs already."""
+"""Signatures of survival tasks for rows that are already running."""
 
 import numpy as np
 import tensorflow as tf

@@ -69,7 +69,7 @@ class TaskBehavior(ABC, Generic[Record]):
             labels: part -> `(N,)`, NaN where missing.
             times: `(N,)`, of the rows.
             until: `(N,)`, the newest time that a label of the row's split may know.
-            ticks: units of time a second.
+            ticks: units of time per second.
         """
         return labels
 
@@ -117,7 +117,7 @@ class TaskBehavior(ABC, Generic[Record]):
         Args:
             head: what `head` returned.
             labels: part -> float32 `(B,)`.
-            raw: what the head put out.
+            raw: the head's output.
             weights: `(B,)` or `None`, every row counts once.
         """
 

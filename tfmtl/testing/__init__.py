@@ -1,4 +1,4 @@
-"""Checks for layers, balancers and kinds of tasks of your own: whether they do what a model relies on."""
+"""Checks for your own layers, balancers and kinds of tasks: do they satisfy what a model relies on."""
 
 from tfmtl.testing.balancer import check_balancer
 from tfmtl.testing.bottom import check_bottom_layer

@@ -1,4 +1,4 @@
-"""What every layer has to do, whatever its place in a model."""
+"""Checks that apply to every layer."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""Whether a balancer does what a training step relies on."""
+"""Check a balancer."""
 
 import json
 from collections.abc import Callable

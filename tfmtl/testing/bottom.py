@@ -1,4 +1,4 @@
-"""Whether a bottom does what it says of itself."""
+"""Check a bottom against its own hooks."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Whether a sharing layer does what it says of itself."""
+"""Check a sharing layer against its own hooks."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Whether a kind of task does what a model relies on."""
+"""Check a kind of task."""
 
 import json
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ def _check_outputs(task: TaskRecord, behavior: Any, outputs: Mapping[str, Any], 
     wanted = {output.suffix: (rows, *output.inner) for output in task.outputs}
     found = {suffix: tuple(values.shape) for suffix, values in outputs.items()}
     demand(found == wanted, behavior, f"`predict` must answer {wanted}, as the record says. It answers {found}.")
-    demand(wanted.get("") == (rows,), behavior, "one output must be the score: suffix '' and one number a row.")
+    demand(wanted.get("") == (rows,), behavior, "one output must be the score: suffix '' and one number per row.")
     is_float = all(values.dtype == tf.float32 for values in outputs.values())
     demand(is_float, behavior, "its outputs must be float32.")
 

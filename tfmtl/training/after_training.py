@@ -1,4 +1,4 @@
-"""What a trained head holds beyond its weights: facts of all training rows together."""
+"""Compute what a trained head needs from all training rows, such as a Cox model's baseline."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How tasks, experts, fields and embeddings stand while a model trains."""
+"""Monitor conflicts during training: cosines of task gradients, gates, field weights, embedding norms."""
 
 import json
 import warnings

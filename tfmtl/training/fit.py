@@ -1,4 +1,4 @@
-"""One training run: data folder in, run folder out."""
+"""One training run: from a data folder to a run folder."""
 
 import os
 import platform
@@ -17,11 +17,11 @@ from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.faults import batch_faults, weight_faults
 from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
+from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.run_folder import RunFolder
 from tfmtl.training.short_epoch import ShortEpoch

@@ -1,4 +1,4 @@
-"""Starting from an earlier run's weights."""
+"""Warm start: begin with the weights of an earlier run."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Keeps the model of the best epoch, and ends a run that improves no more."""
+"""Keep the model of the best epoch, with early stopping."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.training.faults import weight_faults
+from tfmtl.training.non_finite import weight_faults
 from tfmtl.training.training_error import TrainingError, written
 
 _SIGNS = {"max": 1.0, "min": -1.0}

@@ -1,4 +1,4 @@
-"""Keeps a run's state, so that a kill costs the steps since the last checkpoint and nothing else."""
+"""Write checkpoints, so that a killed run loses only the steps since the last one."""
 
 import csv
 import time

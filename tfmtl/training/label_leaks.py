@@ -1,4 +1,4 @@
-"""Features that all but give a label away."""
+"""Find label leaks: features that nearly give a label away."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""How far a training run has come."""
+"""The progress of a training run."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """Everything of a run that is not a variable of its model.
+    """The state of a run that is not a variable of its model.
 
     Args:
         epoch: int. The epoch to go on with, counted from 0. Defaults to `0`.

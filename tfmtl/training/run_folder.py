@@ -1,4 +1,4 @@
-"""The output folder of a training run, and what an earlier run left in it."""
+"""The output folder of a training run, with the files of an earlier run."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ _NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
 
 
 class RunFolder(TrainedRun):
-    """The folder of a run under way: whose it is, and how a finished run gets its place.
+    """The folder of a run under way: which run it belongs to, and how a finished run replaces an old one.
 
     While a run is under way, its state and its best model lie in `unfinished_<digest>/`, where the digest stands for
     the options and the data: a run of other options never finds them. Model and record are of the last run that

@@ -1,4 +1,4 @@
-"""The rest of an epoch that was cut off."""
+"""Resume in the middle of an epoch."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Ends a run whose loss is no number any more."""
+"""Stop a run whose loss is NaN or infinite."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from tfmtl.training.training_error import TrainingError
 class StopOnNaN(keras.callbacks.Callback):
     """Raises `TrainingError` at the first step or validation whose loss is NaN or infinite, naming the tasks.
 
-    Keras' own `TerminateOnNaN` stops without a word about the task, and a moment later every task's loss is NaN. A
+    Keras' own `TerminateOnNaN` stops without naming the task, and a moment later every task's loss is NaN. A
     running mean that has met NaN stays NaN, so the few numbers that Keras has at hand after a step are enough.
 
     Args:

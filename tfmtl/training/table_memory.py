@@ -1,4 +1,4 @@
-"""Whether the embedding tables fit into memory, before they are made."""
+"""Check before training that the embedding tables fit into memory."""
 
 from collections.abc import Callable
 from pathlib import Path

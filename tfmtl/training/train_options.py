@@ -1,4 +1,4 @@
-"""What can be chosen about a training run."""
+"""Options of a training run."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,12 +20,12 @@ from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 
 _ONE_MACHINE = ("one_device", "mirrored")
-_NO_SAY = ("checkpoint_every", "memory_check", "monitor_conflicts")
+_WITHOUT_EFFECT = ("checkpoint_every", "memory_check", "monitor_conflicts")
 
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """One training run; every random number in it flows from `seed`.
+    """Options of one training run; all its random numbers follow from `seed`.
 
     Args:
         preset: str. The model: a name in `tfmtl.models.PRESETS`, such as dtrn, mmoe or ple. Defaults to `"dtrn"`.
@@ -33,39 +33,39 @@ class TrainOptions:
         epochs: int. Largest number of passes over the training split. Defaults to `10`.
         batch_size: int. Examples per step, over all replicas together. Defaults to `512`.
         learning_rate: float. Learning rate of Adam. Defaults to `1e-3`.
-        monitor: str or None. Metric that selects the best epoch and stops training early, as `fit` names it, such as
+        monitor: str or None. Metric that selects the best epoch and stops training early, by its name in `fit`, such as
             val_like/auc. Defaults to `None`: val_mean_auc, or val_loss for a problem without binary tasks.
         patience: int. Epochs without improvement before training stops. Defaults to `2`.
         seed: int. Seed of every random number of the run. Defaults to `0`.
         strategy: str. Where to train: one_device, mirrored (all GPUs of this machine), multi_worker or
             parameter_server; the last two read TF_CONFIG. Defaults to `"one_device"`.
-        jit_compile: bool. Compile the training step with XLA: a slow start, then faster steps. With strategy one_device
-            only. Defaults to `False`.
+        jit_compile: bool. Compile the training step with XLA: the start is slower, the steps are faster. With strategy
+            one_device only. Defaults to `False`.
         clip_norm: float or None. Largest norm of all gradients of a step together; longer gradients are scaled down.
             With strategy one_device only. Defaults to `None`: no limit.
-        ema_momentum: float or None. Measure and keep the exponential moving average of the weights, of which each step
-            keeps this share, say 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
+        ema_momentum: float or None. Evaluate and save the exponential moving average of the weights with this momentum,
+            such as 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
             themselves.
         checkpoint_every: int or None. Steps between two checkpoints inside an epoch, on one machine; the end of an
             epoch always has one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of
             the time.
-        deterministic: bool. Run only those kernels of TensorFlow that give the same bits every time. Without it a run
-            that was killed still goes on, but may end with other last bits. Says nothing with strategy
+        deterministic: bool. Use only TensorFlow kernels that give the same bits every time. Without it a killed run
+            still resumes, but its result may differ in the last bits. Without effect with strategy
             parameter_server. Defaults to `True`.
         memory_check: bool. Refuse embedding tables that do not fit into memory. Defaults to `True`.
-        balancing: str or None. How to balance tasks that conflict: a name in `tfmtl.balancing.BALANCERS`, such as
-            pcgrad or uncertainty. Defaults to `None`: the tasks' weights alone.
-        balance_at: str. Where gradients are balanced: parameters or representation. The latter is cheaper. Defaults to
+        balancing: str or None. Loss weighting or gradient aggregation for tasks that conflict: a name in
+            `tfmtl.balancing.BALANCERS`, such as uncertainty or pcgrad. Defaults to `None`: the tasks' weights alone.
+        balance_at: str. Where gradients are balanced: parameters or representation. The second is cheaper. Defaults to
             `"parameters"`.
         sharpness: str or None. Look for a flat minimum: sam or asam. Defaults to `None`: no.
         rho: float or None. Radius of the neighborhood that sharpness looks at. Defaults to `None`: the method's own
             (sam 0.05, asam 2.0).
-        decomposed: bool. With sharpness: perturb the weights for each task by itself, and balance the tasks' flatness
-            apart from their losses. Defaults to `False`.
-        init_from: str or None. Output folder of an earlier run of the same preset; training starts from its weights.
-            The data must have the same vocabularies, or these extended. Defaults to `None`: random weights.
-        monitor_conflicts: bool. Measure once per epoch how the tasks' gradients, gates and embeddings agree, as
-            `ConflictMonitor` does. Defaults to `False`.
+        decomposed: bool. With sharpness: perturb the weights for each task separately, and balance the tasks' flatness
+            separately from their losses. Defaults to `False`.
+        init_from: str or None. Warm start: output folder of an earlier run of the same preset, whose weights are the
+            start. The data must have the same vocabularies or an extension of them. Defaults to `None`: random weights.
+        monitor_conflicts: bool. Measure the tasks' gradients, gates and embeddings once per epoch, with
+            `ConflictMonitor`. Defaults to `False`.
     """
 
     preset: str = "dtrn"
@@ -124,8 +124,8 @@ class TrainOptions:
         check_bool("TrainOptions", "monitor_conflicts", self.monitor_conflicts)
 
     def what_decides(self) -> dict[str, Any]:
-        """The options that have a say in the result."""
-        return {name: value for name, value in self.to_dict().items() if name not in _NO_SAY}
+        """The options that influence the result."""
+        return {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
 
     def _check_balancing(self) -> None:
         if self.balancing is not None:
@@ -151,7 +151,7 @@ class TrainOptions:
         return method(self.rho, decomposed=self.decomposed)
 
     def compile_arguments(self) -> dict[str, Any]:
-        """What `MultiTaskModel.compile` is to be told besides the optimizer."""
+        """The arguments of `MultiTaskModel.compile` besides the optimizer."""
         return {
             "jit_compile": self.jit_compile,
             # The last batch is smaller, so a step does not know its size.

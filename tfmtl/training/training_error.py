@@ -20,6 +20,6 @@ def written(path: Path) -> Iterator[Path]:
     except OSError as error:
         reason = error.strerror or str(error).splitlines()[0]
         raise TrainingError(
-            f"fit: cannot write '{path}': {reason}. What was written before is whole: make room, then run the same "
-            "command to go on."
+            f"fit: cannot write '{path}': {reason}. Files written before are complete: free some space, then run "
+            "the same command to resume."
         ) from error

@@ -1,4 +1,4 @@
-"""All state of a run in one file, from which it goes on as if it had never stopped."""
+"""Save all state of a run in one file, so that it resumes as if it had never stopped."""
 
 import json
 import zipfile
@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.training.faults import not_finite
+from tfmtl.training.non_finite import not_finite
 from tfmtl.training.progress import Progress
 from tfmtl.training.training_error import TrainingError, written
 

@@ -1,4 +1,4 @@
-"""The average of the weights over the last steps of training."""
+"""The exponential moving average of the weights."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The processes of one training run: who writes what."""
+"""The processes of one training run: which one writes the output."""
 
 import tempfile
 from pathlib import Path
@@ -11,7 +11,7 @@ _SCRATCH: list[tempfile.TemporaryDirectory[str]] = []  # each is removed when th
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: the only one, the chief, or the first worker where none is chief."""
+    """Whether this process writes the output: the only process, the chief, or the first worker if there is no chief."""
     if not is_one_of_several(strategy):
         return True
     resolver = strategy.cluster_resolver

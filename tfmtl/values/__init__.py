@@ -1,1 +1,1 @@
-"""One spelling for every value, whatever type a file, a frame or a request stores it in. Needs Arrow, no TensorFlow."""
+"""Values read alike from files, frames and requests, with one spelling for each. Needs Arrow, not TensorFlow."""

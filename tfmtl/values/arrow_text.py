@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.schema.spelling import spelled
-from tfmtl.values.plain_arrow import is_text, plain
+from tfmtl.values.plain_arrow import is_coded, is_text, plain
 
 _NO_TEXT = pa.scalar(None, pa.string())
 _NO_NUMBER = pa.scalar(None, pa.float64())
@@ -25,6 +25,8 @@ def to_text(values: Any) -> Any:
     Returns:
         Array of `string`, null where a value is missing, empty, NaN, a list or a record, or bytes that are not UTF-8.
     """
+    if is_coded(values.type):
+        return to_text(values.dictionary).take(values.indices)
     values = plain(values)
     kind = values.type
     if pa.types.is_nested(kind):
@@ -43,7 +45,7 @@ def to_text(values: Any) -> Any:
     if pa.types.is_temporal(kind):  # as many digits as the value has, not as its unit
         strings = pc.replace_substring_regex(strings, r"(\.\d*?)0+(Z?)$", r"\1\2")
         strings = pc.replace_substring_regex(strings, r"\.(Z?)$", r"\1")
-    return pc.if_else(pc.equal(strings, ""), _NO_TEXT, strings) if is_text(kind) else strings
+    return _without_empty(strings) if is_text(kind) else strings
 
 
 def to_numbers(values: Any) -> Any:
@@ -94,6 +96,11 @@ def _cast_one(value: Any, to: pa.DataType) -> Any:
         return value.cast(to)
     except pa.ArrowInvalid:
         return pa.scalar(None, to)
+
+
+def _without_empty(strings: Any) -> Any:
+    is_empty = pc.equal(pc.binary_length(strings), 0)
+    return pc.if_else(is_empty, _NO_TEXT, strings) if pc.any(is_empty).as_py() else strings
 
 
 def _floats(values: Any) -> Any:

@@ -1,7 +1,6 @@
-"""Raw values of requests as the arrays that a model takes: the one place that turns the ones into the others.
+"""Convert the raw values of requests to the arrays that a model takes, in one place for all who do.
 
-Clients, `tfmtl predict`, golden answers, warm-up and replay call it; what a message already holds as tensors does not
-come here.
+Clients, `tfmtl predict`, golden answers, warm-up and replay call it; tensors of a message do not pass here.
 """
 
 import math
@@ -85,7 +84,7 @@ def make_array(name: str, values: Any, spec: InputSpec, where: Where = "row {}".
         name: str. The feature.
         values: an array, or a sequence with a value (or a list of values) a row.
         spec: InputSpec. What the model takes.
-        where: what to call a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
+        where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
 
     Raises:
         RequestError: it tells feature and row, what a value must be and what was received.
@@ -105,13 +104,13 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, InputSpec], whe
     Args:
         columns: feature -> lists; the features `<sequence>__<column>` of a sequence belong together.
         specs: feature -> InputSpec.
-        where: what to call a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
+        where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
     """
     first: dict[str, tuple[str, list[int]]] = {}
     for name, values in columns.items():
         sequence, joint, _ = name.partition(JOINT)
         shape = specs[name].shape
-        if not joint or shape is None or len(shape) != 2 or shape[1] is not None:
+        if not joint or shape is None or len(shape) < 2 or shape[1] is not None:
             continue
         lengths = [len(row) for row in values]
         other, expected = first.setdefault(sequence, (name, lengths))

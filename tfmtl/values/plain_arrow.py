@@ -1,4 +1,4 @@
-"""The many types in which Arrow stores values, as the handful that the package reads."""
+"""Convert Arrow's many types to the few plain types that the package reads."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _UNREADABLE = "which cannot be read: write it as text, a number, a time or a lis
 
 
 def why_unreadable(kind: pa.DataType) -> str | None:
-    """Why no value of a type can be read, or `None` where they can."""
+    """Why values of a type cannot be read, or `None` if they can."""
     kind = storage_type(kind)
     inner = storage_type(kind.value_type) if is_list(kind) else kind
     if pa.types.is_nested(inner) or pa.types.is_interval(inner):
@@ -27,6 +27,11 @@ def storage_type(kind: pa.DataType) -> pa.DataType:
             kind = kind.value_type
         else:
             return kind
+
+
+def is_coded(kind: pa.DataType) -> bool:
+    """Whether values are numbers that stand for those of a dictionary."""
+    return bool(pa.types.is_dictionary(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -53,9 +58,12 @@ def is_text(kind: pa.DataType) -> bool:
     )
 
 
-def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """A batch whose columns `plain` has made."""
-    columns = [plain(column) for column in batch.columns]
+def plain_batch(batch: pa.RecordBatch, keep_coded: bool = False) -> pa.RecordBatch:
+    """A batch whose columns `plain` has made; with `keep_coded`, texts that a dictionary holds stay in it."""
+    columns = [
+        column if keep_coded and is_coded(column.type) and is_text(column.type.value_type) else plain(column)
+        for column in batch.columns
+    ]
     if all(new is old for new, old in zip(columns, batch.columns, strict=True)):
         return batch
     return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)

@@ -8,7 +8,7 @@ from tfmtl.values.plain_arrow import plain
 
 
 def python_values(values: Any) -> Any:
-    """Numbers without nulls as they lie in memory, all else as a list of Python values.
+    """Numbers without nulls as a NumPy array, everything else as a list of Python values.
 
     A decimal is an int where it is whole and a float elsewhere.
 

@@ -1,4 +1,4 @@
-"""What a side tells of its run. Imports nothing of tfmtl: the sides have environments of their own."""
+"""The measurement of one side's run. Imports nothing of tfmtl, as each side has its own environment."""
 
 import json
 import resource

@@ -1,4 +1,4 @@
-"""What of the job tensorflow-transform can do: vocabularies, buckets and z-scores; no sequences, no split."""
+"""The part of the job that tensorflow-transform can do: vocabularies, buckets and z-scores; no sequences, no split."""
 
 import tempfile
 

@@ -114,7 +114,7 @@ def check_options(arguments: Sequence[str], others: Sequence[str] = ()) -> None:
         name = unknown[0].partition("=")[0]
         near = did_you_mean(name, [*others, *(f"--{option}" for option in known)])
         raise ValueError(
-            f"preprocess: option '{name}' is none of tfmtl's and none of Beam's.{near} "
+            f"preprocess: option '{name}' is neither an option of tfmtl nor of Beam.{near} "
             "See `tfmtl preprocess --help`; Beam's options are written --name=value."
         )
 

@@ -85,7 +85,7 @@ class _MergeTables(beam.CombineFn):
 
 
 class WriteShards(beam.PTransform):
-    """`Piece`s to TFRecord files; only names and places in files are shuffled. Yields a `Shard` a bucket."""
+    """`Piece`s to TFRecord files; only names and places in files are shuffled. Yields a `Shard` per bucket."""
 
     def __init__(self, plan: Plan, cuts: Any, statistics: Any) -> None:
         """`cuts` is a `Cuts` or a side input of one, `statistics` a side input of the `TransformStatistics`."""

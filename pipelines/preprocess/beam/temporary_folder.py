@@ -18,7 +18,7 @@ _PREFIX = "beam-pipeline-temp"  # Beam's
 def claimed_temporary_folder(pipeline: beam.Pipeline) -> Iterator[None]:
     """Locks the pipeline's folder until the block ends, so that the next job can tell whose it is after a kill.
 
-    Folders of jobs that were killed are removed: those with this package's lock, which nobody holds any more.
+    Folders of killed jobs are removed: those with this package's lock file whose lock is free.
     """
     remove_left_folders()
     with locked_folder("preprocess", "temporary folder", Path(pipeline.local_tempdir)):
@@ -28,7 +28,7 @@ def claimed_temporary_folder(pipeline: beam.Pipeline) -> Iterator[None]:
 def remove_left_folders() -> None:
     """Removes what killed jobs of this user left; other programs' folders and those in use stay."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(ValueError, OSError):  # in use, or somebody else's
+        with suppress(ValueError, OSError):  # in use, or of another user
             if (folder / LOCK_FILE).is_file() and folder.stat().st_uid == os.getuid():
                 with locked_folder("preprocess", "temporary folder", folder):
                     shutil.rmtree(folder)

@@ -26,7 +26,20 @@ RECIPES = (
     LayerRecipe(
         SoftSelectionBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3, "public_representation": True}
     ),
-    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "num_layers": 2, "pooling": "target"}),
+    LayerRecipe(
+        DTRNBottom,
+        bottom_inputs(),
+        {
+            "num_tasks": 3,
+            "num_layers": 2,
+            "pooling": "target",
+            "conditioning": "adapter",
+            "rank": 2,
+            "task_dim": 2,
+            "behavior_dim": 1,
+        },
+    ),
+    LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "conditioning": "low_rank", "rank": 2}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "shared"}),
     LayerRecipe(DTRNBottom, bottom_inputs(), {"num_tasks": 3, "encoder": "independent"}),
     LayerRecipe(DTRNBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 3}),

@@ -81,4 +81,6 @@ ENCODER = {
     "use_positions": False,
     "use_skip": True,
     "dropout": 0.5,
+    "conditioning": "norm",
+    "rank": 3,
 }

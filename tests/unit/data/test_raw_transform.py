@@ -28,7 +28,13 @@ from tests.support.odd_rows import (
     with_max_length,
 )
 from tests.support.slow_history import Row
-from tfmtl.data.example_spec import encoded_signature, parse_encoded_examples, parse_raw_examples, raw_signature
+from tfmtl.data.example_spec import (
+    encoded_signature,
+    lengths_key,
+    parse_encoded_examples,
+    parse_raw_examples,
+    raw_signature,
+)
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import SPLITS, CategoricalFeature, Keys, Problem
@@ -74,6 +80,7 @@ def _training_log() -> list[Row]:
                 "user": "uv日"[index % 3], "ts": index // 4, "item": text, "last_item": text, "related": "a|ä||🦊|x\ny",
                 "topic": "abcdef"[index % 7 % 6], "words": "a||ä", "device": text, "never": None,
                 "price": number if index % 2 else index % 11, "age": index % 13 - 4.5, "views": 3.0 ** (index % 9),
+                "both": number,
                 "nothing": None, "void": None, "click": index % 2, "part": "train", "shown": 1,
             }
         )  # fmt: skip
@@ -109,12 +116,19 @@ def _tensors(problem: Problem, requests: Sequence[Mapping[str, Any]]) -> dict[st
     tensors = {}
     for name, spec in raw_signature(problem).items():
         values = [request[name] for request in requests]
-        if spec.shape.rank == 2:
-            width = max(map(len, values))
-            values = [[*row, *[missing[spec.dtype]] * (width - len(row))] for row in values]
-            tensors[name] = tf.reshape(tf.constant(values, spec.dtype), (len(requests), width))
-        else:
+        if spec.shape.rank == 1:
             tensors[name] = tf.constant(values, spec.dtype)
+            continue
+        shape = [len(requests), max(map(len, values))]
+        if spec.shape.rank == 3:
+            shape.append(max((len(event) for row in values for event in row), default=0))
+        filled = np.full(shape, missing[spec.dtype], object)
+        for place in np.ndindex(*shape[:-1]):
+            items = values[place[0]]
+            if len(place) == 2:
+                items = items[place[1]] if place[1] < len(items) else []
+            filled[place][: len(items)] = items
+        tensors[name] = tf.constant(filled.ravel().tolist(), spec.dtype, shape)
     return tensors
 
 
@@ -179,6 +193,13 @@ def _newest_first(problem: Problem, log: Sequence[Row], index: int) -> dict[str,
     return {name: value[::-1] if name.startswith("seen__") else value for name, value in raw.items()}
 
 
+def _shifted_lists(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
+    """The events' lists, each standing at its neighbor's place."""
+    raw = request(problem, log, index)
+    lists = ("read__words", "read__related")
+    return {name: [["ä".encode()], *value[:-1]] if name in lists and value else value for name, value in raw.items()}
+
+
 def _with_events_of_the_same_second(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
     now = log[index]["ts"]
     later = [{**row, "ts": row["ts"] + (row["ts"] > now)} for row in log]
@@ -207,11 +228,12 @@ def _unconditional(problem: Problem, log: Sequence[Row], index: int) -> dict[str
 @pytest.mark.parametrize(
     ("broken", "found"),
     [
+        (_shifted_lists, {"read__words", "read__related"}),
         (_newest_first, {"seen__item", "seen__price", "seen__device", "seen__gap"}),
-        (_with_events_of_the_same_second, {"seen__item", "seen__price", "priced__price"}),
+        (_with_events_of_the_same_second, {"seen__item", "seen__price", "priced__price", "read__words"}),
         (_last_values_of_a_list, {"related"}),
         (_next_float, {"age"}),
-        (_late, {"seen__gap", "liked__gap"}),
+        (_late, {"seen__gap", "liked__gap", "read__gap"}),
         (_unconditional, {"liked__topic", "liked__user", "liked__gap"}),
     ],
 )
@@ -233,7 +255,7 @@ def test_the_comparison_finds_a_wrong_max_length(fitted: Fitted, tmp_path: Path)
     different = _different(records[150], answer, 0)
     events = [each.key for sequence in ODD_PROBLEM.sequences for each in sequence.tensors(ODD_PROBLEM)]
     assert [name for name in different if name in events] == events
-    assert all(name in events or name.startswith(("seen", "liked")) for name in different)
+    assert all(name in events or name.startswith(("seen", "liked", "read")) for name in different)
 
 
 # === Serialized raw examples ===
@@ -243,7 +265,10 @@ def _example(problem: Problem, raw: Mapping[str, Any]) -> tf.train.Example:
     """A raw tf.Example; a missing single value is left out, as a client may."""
     example = tf.train.Example()
     for name, spec in raw_signature(problem).items():
-        values = raw[name] if spec.shape.rank == 2 else [raw[name]]
+        values = raw[name] if spec.shape.rank > 1 else [raw[name]]
+        if spec.shape.rank == 3:
+            example.features.feature[lengths_key(name)].int64_list.value.extend(map(len, values))
+            values = [item for event in values for item in event]
         if spec.shape.rank == 1 and (values[0] == b"" or values[0] != values[0]):
             continue
         feature = example.features.feature[name]

@@ -56,6 +56,7 @@ def test_layout(version: Path, tiny_data: PreparedData) -> None:
         "prediction_service.protoset",
         "requests",
         "times.json",
+        "format.json",
     }
     assert Problem.load(extra / "problem.yaml") == tiny_data.problem
     for path in (version / "assets").iterdir():

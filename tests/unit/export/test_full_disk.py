@@ -26,7 +26,7 @@ def test_old_version_stays_whole_and_nothing_is_left(
 ) -> None:
     """The variables have no room, or they do and the graph has none."""
     before = contents(versions)
-    message = f"export: cannot write '{versions}/2': File too large. Earlier versions are as they were: make room"
+    message = f"export: cannot write '{versions}/2': File too large. Earlier versions are unchanged: free some space"
     with room_for(num_bytes), pytest.raises(OSError, match=re.escape(message)):
         export(model, tiny_data, versions)
     assert [path.name for path in versions.iterdir()] == ["1"]

@@ -210,7 +210,7 @@ def test_ids_stay_inside_their_tables_and_rise() -> None:
         (HistoryFeature("sean"), "names 'sean' in `of`, which is not a sequence. Known sequences: ['clicked', 'seen', "
          "'bought']. Did you mean 'seen'?"),
         (HistoryFeature("seen", share_of="x"), "names 'x' in `share_of`, which is not a sequence."),
-        (HistoryFeature("seen", mean=("topic",)), "takes the mean of 'topic', which is no numeric column of sequence "
+        (HistoryFeature("seen", mean=("topic",)), "the mean of 'topic', which is not a numeric column of sequence "
          "'seen'. It has: ['price']."),
         (MatchFeature("seen", ("item",)), "compares 'item', which must be a column of sequence 'seen' and a feature of "
          "the example with one value. There are: ['topic', 'price']."),

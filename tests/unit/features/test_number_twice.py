@@ -30,7 +30,7 @@ def test_bucket_and_number_are_one_field(tmp_path: Path) -> None:
     served = data.transform()(to_tensors([request["features"] for request in requests], raw_signature(problem)))
     assert set(encoded) == set(served)
     assert [key for key in encoded if encoded[key].numpy().tobytes() != served[key].numpy().tobytes()] == []
-    assert {key for key in encoded if "price" in key} == {"price", "price__z", "seen__price"}
+    assert {key for key in encoded if "price" in key} == {"price", "price__z", "seen__price", "seen__price__z"}
     values = np.array([request["features"]["price"] for request in requests])
     known = ~np.isnan(values)
     wanted = (values[known] - data.statistics.means["price"]) / data.statistics.deviations["price"]

@@ -25,7 +25,7 @@ def test_folders(tmp_path: Path, mark: str, own: str) -> None:
     with pytest.raises(ValueError) as caught:
         check_output_folder("step", "output", tmp_path, own)
     assert str(caught.value) == (
-        f"step: `output` must be a folder of its own, but it holds {MARKS[mark]}. Received: output='{tmp_path}'. "
+        f"step: `output` must be a separate folder, but it holds {MARKS[mark]}. Received: output='{tmp_path}'. "
         "Give another folder."
     )
 

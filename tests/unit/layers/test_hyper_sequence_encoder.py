@@ -221,7 +221,7 @@ def test_first_attention_and_first_statistics_are_computed_once_for_all_tasks(mo
 def count(num_tasks: int, num_behaviors: int, width: int = 64, **arguments) -> int:
     layer = HyperSequenceEncoder(num_tasks, **arguments)
     shape = (None, num_behaviors, 20)
-    layer.build({"events": (*shape, width), "event_mask": shape})
+    layer.build({"events": (*shape, width), "event_mask": shape, "queries": (None, num_behaviors, width)})
     return layer.count_params()
 
 
@@ -263,7 +263,7 @@ def test_tasks_and_behaviors_start_with_different_interests() -> None:
 
 
 def test_bad_arguments_and_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"`pooling` must be one of \['mean', 'target'\].*Did you mean 'mean'\?"):
+    with pytest.raises(ValueError, match=r"`pooling` must be one of \['mean', 'target', .*Did you mean 'mean'\?"):
         HyperSequenceEncoder(3, pooling="men")
     with pytest.raises(ValueError, match="HyperSequenceEncoder: `num_layers` must be a positive int"):
         HyperSequenceEncoder(3, num_layers=0)

@@ -1,12 +1,17 @@
 """Mean pooling and target attention against references, with padding that must not matter."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
 from tests.support.numpy_reference import target_attention
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
+from tfmtl.layers.sequence.counted_pooling import CountedPooling
+from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
+from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
 from tfmtl.layers.sequence.pooling import pooling_layer
 from tfmtl.layers.sequence.target_attention import TargetAttention
 
@@ -110,3 +115,44 @@ def test_bad_inputs_are_refused_at_build() -> None:
         TargetAttention(use_softmax=1)
     with pytest.raises(ValueError, match="TargetAttention: `hidden_units` must be a non-empty sequence"):
         TargetAttention(hidden_units=())
+
+
+@pytest.mark.parametrize("inner", ["mean", "target"])
+def test_a_counted_pooling_starts_as_the_plain_one_and_can_tell_lengths_apart(inner: str) -> None:
+    layer, plain = CountedPooling(inner), pooling_layer(inner, keras.DTypePolicy("float32"))
+    layer.build(SHAPES)
+    plain.build(SHAPES)
+    for weight, own in zip(layer.inner.weights, plain.weights, strict=True):
+        weight.assign(own)
+    np.testing.assert_array_equal(layer(INPUTS), plain(INPUTS))
+    direction = np.arange(6.0, dtype="float32")
+    layer.count_kernel.assign(direction)
+    added = layer(INPUTS).numpy() - plain(INPUTS).numpy()
+    np.testing.assert_allclose(added, np.log1p(COUNTS)[..., None] * direction, rtol=1e-5, atol=1e-5)
+
+
+def test_a_history_of_one_event_and_of_many_like_it_differ_only_where_events_are_counted() -> None:
+    event = np.ones((1, 1, 1, 3), "float32")
+    histories = [
+        {"events": np.repeat(event, 4, axis=2), "event_mask": np.arange(4)[None, None] < length} for length in (1, 4)
+    ]
+    plain, counted = MeanPooling(), CountedPooling("mean")
+    counted.build({key: value.shape for key, value in histories[0].items()})
+    counted.count_kernel.assign(np.ones(3))
+    np.testing.assert_array_equal(plain(histories[0]), plain(histories[1]))
+    assert np.all(counted(histories[0]).numpy() < counted(histories[1]).numpy())
+
+
+@pytest.mark.parametrize("pooling", ["mean_count", "target_count"])
+def test_every_encoder_counts_if_asked(pooling: str) -> None:
+    for make in (HyperSequenceEncoder, PairSequenceEncoder):
+        layer = make(2, pooling=pooling)
+        layer.build({"events": (3, 2, 4, 6), "event_mask": (3, 2, 4), "queries": (3, 2, 6)})
+        before = layer(INPUTS).numpy()
+        layer.pool.count_kernel.assign(np.ones(6))
+        added = np.broadcast_to(np.log1p(COUNTS)[:, None, :, None], before.shape)
+        np.testing.assert_allclose(layer(INPUTS).numpy() - before, added, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="Add \\['queries'\\]"):
+        ConcatenationBottom("target_count").build(
+            {"fields": (3, 2, 6), **{k: SHAPES[k] for k in INPUTS if k != "queries"}}
+        )

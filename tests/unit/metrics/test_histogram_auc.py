@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from tfmtl.metrics import HistogramAUC
+from tfmtl.metrics.histogram_auc import rough_auc
 
 
 def sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -330,3 +331,22 @@ def test_update_errors(labels, probabilities, text: str) -> None:
     with pytest.raises(ValueError) as caught:
         HistogramAUC().update_state(labels, probabilities)
     assert text in str(caught.value)
+
+
+def test_rough_updates_are_near_and_a_reset_makes_them_exact_again() -> None:
+    generator = np.random.default_rng(4)
+    hidden = generator.normal(size=4000)
+    labels = (generator.random(4000) < sigmoid(hidden)).astype(np.float64)
+    probabilities = sigmoid(-3.0 + 1e-3 * hidden).astype(np.float32)
+    expected = roc_auc_score(labels, probabilities)
+    metric = HistogramAUC()
+    with rough_auc():
+        metric.update_state(labels, probabilities)
+        inside = float(metric.result())
+    assert inside == pytest.approx(expected, abs=0.02)
+    assert float(metric.result()) == inside  # as Keras reads it where an epoch ends
+    touched = int(np.count_nonzero(metric.close))
+    metric.reset_state()
+    metric.update_state(labels, probabilities)
+    assert np.count_nonzero(metric.close) > 2 * touched
+    assert float(metric.result()) == pytest.approx(expected, abs=2e-3)

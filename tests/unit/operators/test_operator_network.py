@@ -200,7 +200,7 @@ def test_wrong_inputs_are_refused_in_one_line() -> None:
         made({name: value for name, value in batch.items() if name != "initial"})
     data = masked()
     made, batch = masked_network(data), data.features()
-    with pytest.raises(ValueError, match=r"`mask.shape` must be \(B, 16\), one value a point. Received"):
+    with pytest.raises(ValueError, match=r"`mask.shape` must be \(B, 16\), one value per point. Received"):
         made({**batch, "mask": np.ones((10, 9), bool)})
     with pytest.raises(ValueError, match="`inputs` must hold `mask`"):
         made({name: value for name, value in batch.items() if name != "mask"})

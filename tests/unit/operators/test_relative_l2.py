@@ -55,5 +55,5 @@ def test_saved_by_name() -> None:
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`prediction` must have the shape of the truth, \(2, 3\)"):
         relative_l2_errors(TRUTH, GUESS[:1])
-    with pytest.raises(ValueError, match=r"`mask` must be \(2, 3\), one value a point"):
+    with pytest.raises(ValueError, match=r"`mask` must be \(2, 3\), one value per point"):
         relative_l2_errors(TRUTH, GUESS, [1, 1, 1])

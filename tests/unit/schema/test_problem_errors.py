@@ -183,10 +183,10 @@ WRONG_TOGETHER = [
     ("keys.time", "age", "Problem: the time column 'age' must not be a feature"),
     ("sequences.0.columns", ["itm"], "Problem: sequence 'bought' names column 'itm', which is not a feature. "
      "Known features: ['age', 'item', 'price', 'tags']. Did you mean 'item'?"),
-    ("sequences.0.columns", ["item", "tags"], "Problem: sequence 'bought' names column 'tags', which is "
-     "multi-valued. An event carries one value a column."),
-    ("sequences.0.columns", ["age"], "Problem: sequence 'bought' names column 'age', whose transform is 'z_score'. "
-     "Use transform 'quantiles' for a number inside events."),
+    ("sequences.0.columns", ["tags", "item"], "Problem: the first column of sequence 'bought' must have one id per "
+     "event, since without it there is no event. Received: 'tags', a list or a scaled number. Begin with a name or a "
+     "bucket."),
+    ("sequences.0.columns", ["age"], "Problem: the first column of sequence 'bought' must have one id per event"),
     ("keys.user", ..., "Problem: sequence 'bought' needs `keys.user` and `keys.time`. "
      "Received: user=None, time='ts'."),
     ("keys.time", ..., "Problem: sequence 'bought' needs `keys.user` and `keys.time`. "

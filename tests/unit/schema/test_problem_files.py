@@ -33,10 +33,16 @@ from tfmtl.schema.shown import shown
         ),
         (b"name: gr\xf6\xdfe", "not readable as UTF-8 text: "),
         (b"name: a\x00b", "not readable as YAML: unacceptable character #x0000: special characters are not allowed"),
-        (b"name: a\nkeys: {}\nname: b", "key 'name' stands twice, in lines 1 and 3. Remove one of them."),
-        (b"name: a\nfeatures:\n- name: x\n  dim: 3\n  dim: 4", "key 'dim' stands twice, in lines 4 and 5."),
-        (b"name: &x [*x]\nfeatures: []\ntasks: []", "the value in line 1 holds itself by an alias. Write it out."),
-        (b"name: &x [a]\nkeys: &y {a: *x}\nsplit: {b: {c: *y, d: &z [*z]}}", "the value in line 3 holds itself by"),
+        (b"name: a\nkeys: {}\nname: b", "key 'name' occurs twice, in lines 1 and 3. Remove one of them."),
+        (b"name: a\nfeatures:\n- name: x\n  dim: 3\n  dim: 4", "key 'dim' occurs twice, in lines 4 and 5."),
+        (
+            b"name: &x [*x]\nfeatures: []\ntasks: []",
+            "the value in line 1 contains itself through an alias. Write it out.",
+        ),
+        (
+            b"name: &x [a]\nkeys: &y {a: *x}\nsplit: {b: {c: *y, d: &z [*z]}}",
+            "the value in line 3 contains itself through",
+        ),
         (
             b"a: &a0 ["
             + b"x," * 9

@@ -37,6 +37,8 @@ SHARINGS: dict[str, tuple[Callable[[], SharingLayer], tuple[int, ...]]] = {
 BOTTOMS: dict[str, Callable[[], BottomLayer]] = {
     "concatenation": ConcatenationBottom,
     "dtrn": lambda: DTRNBottom(TASKS),
+    "dtrn, adapter": lambda: DTRNBottom(TASKS, conditioning="adapter", rank=2, pooling="target"),
+    "dtrn, low rank": lambda: DTRNBottom(TASKS, conditioning="low_rank", rank=2, pooling="target_count"),
     "dtrn, independent": lambda: DTRNBottom(TASKS, encoder="independent", pooling="target"),
     "apem": lambda: APEMBottom(TASKS),
     "interaction": lambda: InteractionBottom("senet"),

@@ -1,4 +1,4 @@
-"""Fitting calibrators on the validation split, and what they change."""
+"""Fit calibrators on the validation split, and report their effect."""
 
 from collections.abc import Mapping
 from typing import Any

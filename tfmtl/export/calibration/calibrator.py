@@ -1,4 +1,4 @@
-"""What every calibrator can do."""
+"""The base class of calibrators."""
 
 from typing import Any, ClassVar, Protocol
 

@@ -1,4 +1,4 @@
-"""Undoing that only a share of the negative examples was trained on."""
+"""Calibration for negative down-sampling."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar

@@ -1,4 +1,4 @@
-"""Predicted against observed rates, before and after calibration."""
+"""The reliability diagram before and after calibration."""
 
 from collections.abc import Mapping
 from pathlib import Path

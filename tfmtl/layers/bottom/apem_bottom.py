@@ -36,7 +36,8 @@ class APEMBottom(BottomLayer):
         adaptive: bool. Whether a task's indicator depends on the example (an ablation). Defaults to `True`.
         selection: str. `"sigmoid"` or `"softmax"`, as in `PatternSelector`. Defaults to `"sigmoid"`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:

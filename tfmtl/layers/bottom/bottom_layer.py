@@ -1,4 +1,4 @@
-"""What a model asks of the layer between the embedding and what tasks share."""
+"""The base class of bottoms, the layers between embedding and sharing layer."""
 
 import keras
 

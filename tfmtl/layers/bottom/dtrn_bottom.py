@@ -10,6 +10,7 @@ from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
+from tfmtl.layers.sequence._conditioning import check_conditioning
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence.behavior_hypernetwork import check_condition_dims
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
@@ -31,7 +32,8 @@ class DTRNBottom(BottomLayer):
         num_layers: int. Number of Transformer layers. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
+        pooling: str. `"mean"`, `"target"`, `"mean_count"` or `"target_count"`, as in `HyperSequenceEncoder`. Defaults
+            to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork, `0` to leave it out. Defaults to `16`.
         behavior_dim: int. Width of a behavior's embedding in the hypernetwork, `0` to leave it out.
             Defaults to `16`.
@@ -46,6 +48,9 @@ class DTRNBottom(BottomLayer):
         squeeze: str. `"mean"` or `"flatten"`, as in `TaskRefinement`. Defaults to `"mean"`.
         gate: str. `"2sigmoid"`, `"sigmoid"`, `"relu"`, `"identity"` or `"off"`, as in `TaskRefinement`.
             Defaults to `"2sigmoid"`.
+        conditioning: str. `"norm"`, `"adapter"` or `"low_rank"`: what of the Transformer is generated, as in
+            `HyperSequenceEncoder`; means nothing to `encoder="independent"`. Defaults to `"norm"`.
+        rank: int. Width of what is generated besides norms, as in `HyperSequenceEncoder`. Defaults to `16`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -57,8 +62,8 @@ class DTRNBottom(BottomLayer):
         float `(B, T, (F + J) * D)`; J is 0 without behaviors.
 
     Raises:
-        ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
-            not fit.
+        ValueError: If a size is not positive, `rank` negative, a choice unknown, `dropout` outside [0, 1), or at build
+            if a shape does not fit.
         TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
     Example:
@@ -91,6 +96,8 @@ class DTRNBottom(BottomLayer):
         reduction: int = 2,
         squeeze: str = "mean",
         gate: str = "2sigmoid",
+        conditioning: str = "norm",
+        rank: int = 16,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -109,6 +116,7 @@ class DTRNBottom(BottomLayer):
         )
         check_condition_dims(owner, task_dim, behavior_dim)
         check_bool(owner, "use_skip", use_skip)
+        check_conditioning(owner, conditioning, rank)
         check_refinement_arguments(owner, reduction, squeeze, gate)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
@@ -125,6 +133,8 @@ class DTRNBottom(BottomLayer):
         self.reduction = reduction
         self.squeeze = squeeze
         self.gate = gate
+        self.conditioning = conditioning
+        self.rank = rank
 
     def build(self, input_shape: Shapes) -> None:
         check_bottom_shapes(type(self).__name__, input_shape)
@@ -157,6 +167,8 @@ class DTRNBottom(BottomLayer):
             task_dim=self.task_dim,
             behavior_dim=self.behavior_dim,
             hidden_dim=self.hidden_dim,
+            conditioning=self.conditioning,
+            rank=self.rank,
             **common,
         )
 
@@ -208,4 +220,6 @@ class DTRNBottom(BottomLayer):
             "reduction": self.reduction,
             "squeeze": self.squeeze,
             "gate": self.gate,
+            "conditioning": self.conditioning,
+            "rank": self.rank,
         }

@@ -32,7 +32,7 @@ class InteractionBottom(BottomLayer):
 
     - `"dcn_v2"`: V flattened, through a `CrossNetwork`.
     - `"fm"`: V flattened, and its `FactorizationMachine`.
-    - `"cin"`: V flattened, and its `CompressedInteraction` of 128 vectors a layer.
+    - `"cin"`: V flattened, and its `CompressedInteraction` of 128 vectors per layer.
     - `"autoint"`: V through layers of `InteractingAttention`, flattened.
     - `"senet"`: V reweighted by a `SqueezeExcitation` with ReLU gates, flattened. A gate may remove a vector, also
       all of them.
@@ -43,7 +43,8 @@ class InteractionBottom(BottomLayer):
     Args:
         interaction: str. One of the names above. Defaults to `"dcn_v2"`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         num_layers: int. Number of layers of `"dcn_v2"`, `"cin"` and `"autoint"`; the others have one. Defaults to
             `2`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).

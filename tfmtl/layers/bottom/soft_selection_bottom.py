@@ -27,7 +27,8 @@ class SoftSelectionBottom(BottomLayer):
         num_tasks: int. Number of tasks T.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. Defaults to `"mean"`.
+            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
+            events there are (`CountedPooling`). Defaults to `"mean"`.
         private_attention: bool. Whether each group has an attention of its own; if not, one serves all.
             Defaults to `False`.
         public_representation: bool. Whether to append a representation of all tasks together, for sharing layers that

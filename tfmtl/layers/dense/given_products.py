@@ -1,4 +1,4 @@
-"""Products with a dense layer's kernel that a caller computes in a cheaper way than the layer could."""
+"""Products with a dense layer's kernel that a caller has already computed in a cheaper way."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

@@ -1,5 +1,6 @@
-"""Where every feature's rows lie inside the fused tables."""
+"""The layout of the fused embedding tables."""
 
+import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tfmtl.schema import EncodedTensor, ModelInputs
 
 @dataclass(frozen=True)
 class IdColumn:
-    """One tensor of ids: its key, its table, and its length along axis 1."""
+    """One tensor of ids: its key, its table, and how many ids a row has."""
 
     key: str
     table: str
@@ -39,6 +40,9 @@ class EmbeddingPlan:
         lists: those of role `ids`.
         numbers: those of role `number`.
         events: sequence -> the tensors of its events, the one that says where there is an event first.
+        queries: sequence -> the keys of what the example itself has of the events' columns.
+        number_places: key of a scaled number, of the example or of its events -> its place in `numbers`, whose weights
+            both have.
     """
 
     def __init__(self, inputs: ModelInputs, dim: int | None) -> None:
@@ -51,6 +55,14 @@ class EmbeddingPlan:
         self.lists = [each for each in tensors if each.role == "ids"]
         self.numbers = [each for each in tensors if each.role == "number"]
         self.events = {sequence.name: sequence.tensors(problem, self.dim) for sequence in problem.sequences}
+        self.queries = {
+            sequence.name: [each.key for name in sequence.columns for each in problem.feature(name).tensors(problem)]
+            for sequence in problem.sequences
+        }
+        self.number_places = {each.key: place for place, each in enumerate(self.numbers)}
+        for sequence in problem.sequences:
+            own = [key for key in self.queries[sequence.name] if key in self.number_places]
+            self.number_places |= {sequence.column_key(key): self.number_places[key] for key in own}
         self.columns: dict[int, list[IdColumn]] = {}
         self.table_rows: dict[int, int] = {}
         self.tables: dict[str, TableRows] = {}
@@ -71,7 +83,7 @@ class EmbeddingPlan:
 
     def _add_column(self, tensor: EncodedTensor) -> None:
         if tensor.table is not None:
-            length = tensor.inner[0] if tensor.inner else 1
+            length = math.prod(tensor.inner)
             column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner))
             self.columns.setdefault(tensor.dim, []).append(column)
 

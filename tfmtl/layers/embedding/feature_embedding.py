@@ -10,7 +10,7 @@ from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
-from tfmtl.schema import ModelInputs
+from tfmtl.schema import EncodedTensor, ModelInputs
 from tfmtl.schema.checks import check_positive_int
 from tfmtl.schema.reserved import MISSING_ID
 
@@ -27,9 +27,9 @@ class FeatureEmbedding(keras.layers.Layer):
 
     A multi-valued feature is the mean of its present values. A scaled number
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
-    the mean, 0. An event is the sum of its columns' vectors and of its time gap's;
-    its query is the sum of the same columns of the example itself, the candidate
-    of target attention.
+    the mean, 0. An event is the sum of its columns' vectors, made as the features'
+    own with the same weights, and of its time gap's; its query is the sum of the
+    same columns of the example itself, the candidate of target attention.
 
     Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
 
@@ -121,29 +121,32 @@ class FeatureEmbedding(keras.layers.Layer):
             part_found, part_present = self._columns(part, rows)
             found.update(part_found)
             present.update(part_present)
-        fields = self._fields(features, found, present)
-        result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
-        if self.plan.sequences:
-            result.update(self._events(found, present))
-        return result
-
-    def _fields(
-        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.field_names}
-        for each in self.plan.scalars:
-            parts[each.field].append(found[each.key])  # each (B, 1, D)
         for each in self.plan.lists:
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
-            parts[each.field].append(
-                tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
-            )
+            found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
+        numbers = self._numbers(features)
+        fields = self._fields(found, numbers)
+        result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
+        if self.plan.sequences:
+            result.update(self._events(features, found, present))
+            result["queries"] = self._queries(found, numbers)
+        return result
+
+    def _numbers(self, features: Mapping[str, Tensor]) -> Tensor | None:
+        """The scaled numbers of the examples, `(B, n, D)`."""
         if not self.plan.numbers:
-            return [sum(some[1:], some[0]) for some in parts.values()]
+            return None
         numbers = with_equal_rows([features[each.key] for each in self.plan.numbers])
         stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
-        numbers = stacked * self.number_kernel + self.number_bias
+        return stacked * self.number_kernel + self.number_bias
+
+    def _fields(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> list[Tensor]:
+        """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.field_names}
+        for each in (*self.plan.scalars, *self.plan.lists):
+            parts[each.field].append(found[each.key])  # each (B, 1, D)
+        if numbers is None:
+            return [sum(some[1:], some[0]) for some in parts.values()]
         alone = [name for name, some in parts.items() if not some]  # the last ones
         if len(alone) == len(self.plan.numbers):
             return [*(sum(some[1:], some[0]) for some in parts.values() if some), numbers]
@@ -171,20 +174,54 @@ class FeatureEmbedding(keras.layers.Layer):
                 present[column.key] = part_mask
         return found, present
 
-    def _events(self, vectors: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def _events(
+        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
         longest = self.plan.longest_sequence
-        events, masks, queries = [], [], []
+        events, masks = [], []
         for sequence in self.plan.sequences:
-            keys = [each.key for each in self.plan.events[sequence.name]]
+            tensors = self.plan.events[sequence.name]
+            is_event = present[tensors[0].key]  # (B, L, 1)
+            parts = [self._event_vectors(each, is_event, features, found, present) for each in tensors]
             padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
-            events.append(tf.pad(tf.add_n([vectors[key] for key in keys]), padding))
-            masks.append(tf.pad(present[keys[0]], padding)[:, :, 0] > 0)
-            queries.append(sum(vectors[column][:, 0] for column in sequence.columns))
+            events.append(tf.pad(tf.add_n(parts), padding))
+            masks.append(tf.pad(is_event, padding)[:, :, 0] > 0)
         return {
             "events": tf.stack(events, axis=1),  # (B, J, L, D)
             "event_mask": tf.stack(masks, axis=1),  # (B, J, L)
-            "queries": tf.stack(with_equal_rows(queries), axis=1),  # (B, J, D)
         }
+
+    def _event_vectors(
+        self,
+        tensor: EncodedTensor,
+        is_event: Tensor,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+    ) -> Tensor:
+        """What one tensor adds to every event, `(B, L, D)`: zero where there is none."""
+        if tensor.role == "id":
+            return found[tensor.key]
+        if tensor.role == "ids":
+            rows, mask = (  # (B, L, n, D), (B, L, n, 1)
+                tf.reshape(each[tensor.key], (_rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
+                for each in (found, present)
+            )
+            return tf.math.divide_no_nan(tf.reduce_sum(rows, axis=2), tf.reduce_sum(mask, axis=2))
+        place = self.plan.number_places[tensor.key]
+        values = tf.cast(features[tensor.key], self.compute_dtype)[:, :, tf.newaxis]
+        return (values * self.number_kernel[place] + self.number_bias[place]) * is_event
+
+    def _queries(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> Tensor:
+        """What the examples themselves have of the events' columns, `(B, J, D)`."""
+        places = self.plan.number_places
+        queries = []
+        for keys in self.plan.queries.values():
+            parts = [
+                found[key][:, 0] if numbers is None or key not in places else numbers[:, places[key]] for key in keys
+            ]
+            queries.append(sum(parts))
+        return tf.stack(with_equal_rows(queries), axis=1)
 
     def compute_output_shape(self, input_shape: Any = None) -> dict[str, Shape]:
         shapes: dict[str, Shape] = {"fields": (None, len(self.field_names), self.plan.dim)}
@@ -203,7 +240,18 @@ def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     """The ids of the columns side by side, `(B, n)`."""
     ids = [tf.cast(features[column.key], tf.int32) for column in columns]
     pairs = zip(ids, columns, strict=True)
-    return tf.concat([values if column.is_list else values[:, tf.newaxis] for values, column in pairs], axis=1)
+    return tf.concat([_flat(values, column) for values, column in pairs], axis=1)
+
+
+def _flat(values: Tensor, column: IdColumn) -> Tensor:
+    if not column.is_list:
+        return values[:, tf.newaxis]
+    return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
+
+
+def _rows_of(values: Tensor) -> int:
+    """The rows as a shape names them; a static 1 holds for all rows of other tensors and must stay known."""
+    return -1 if values.shape[0] is None else int(values.shape[0])
 
 
 def _small() -> keras.initializers.Initializer:

@@ -15,7 +15,7 @@ class FieldInteractionExpert(keras.layers.Layer):
     """Multiplies fields with mixtures of fields, coordinate by coordinate; many experts side by side.
 
     Layer i of an expert computes `V_{i+1} = V_0 * (Ω V_i) + ω * V_i`: Ω, `(F, F)`, mixes fields and never the
-    coordinates of an embedding; ω has one number a field. It starts with Glorot kernels and ω = 1, so that on small
+    coordinates of an embedding; ω has one number per field. It starts with Glorot kernels and ω = 1, so that on small
     embeddings the products are small and an expert starts near the identity.
 
     Shapes: B batch, N stacks (experts), S = 1 or N, F fields, D embedding width.

@@ -46,7 +46,7 @@ class SoftSelectionGate(keras.layers.Layer):
     TensorShape([8, 3, 6, 4])
 
     Reference:
-        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1. One number a field, the projection back to
+        Kong et al. 2023 (DEPHN), https://arxiv.org/abs/2307.12519, eq. 1. One number per field, the projection back to
         D and gates that start half open are our reading.
     """
 

@@ -1,4 +1,4 @@
-"""Checks of the shares that classes have."""
+"""Checks of class shares."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The head of a task with two outcomes."""
+"""The head of a binary task."""
 
 import math
 from typing import Any
@@ -13,7 +13,7 @@ from tfmtl.schema.checks import check_probability
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class BinaryHead(keras.layers.Layer):
-    """Makes one logit of a task's representation.
+    """Computes one logit from a task's representation.
 
     The bias starts at `log(prior / (1 - prior))`: with rare positives the first thousands of steps would otherwise
     go into learning the base rate.

@@ -1,4 +1,4 @@
-"""From the probabilities of single steps to those of whole paths."""
+"""The conversion chain: from conditional probabilities to probabilities on the entire space."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -14,7 +14,7 @@ from tfmtl.layers.heads._linear_output import build_output
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class MulticlassHead(keras.layers.Layer):
-    """Makes a logit a class of a task's representation.
+    """Computes one logit per class from a task's representation.
 
     The biases start at the logarithms of the classes' shares, so that the first answer is what a constant would say.
 

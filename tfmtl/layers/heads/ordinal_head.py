@@ -16,7 +16,7 @@ _LEAST_GAP = 1e-4  # between two cuts, so that every class keeps a probability
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class OrdinalHead(keras.layers.Layer):
-    """Makes one number of a task's representation and compares it with cuts that rise.
+    """Computes one number from a task's representation and compares it with rising cuts.
 
     `P(y <= k) = sigmoid(cut_k - x w)`. A cut is the one below it plus `softplus` of a weight, so cumulative
     probabilities are ordered whatever is learnt. The cuts start where the classes' shares in the training data put

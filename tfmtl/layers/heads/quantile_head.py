@@ -16,7 +16,7 @@ _LEAST_GAP = 1e-3  # deviations between two quantiles at the start
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class QuantileHead(keras.layers.Layer):
-    """Makes rising numbers of a task's representation: the lowest quantile, and what each one lies above the last.
+    """Computes rising numbers from a task's representation: the lowest quantile, and the steps to the next ones.
 
     The steps are `softplus` of linear outputs, so quantiles never cross, whatever is learnt. They are in standard
     deviations from the label's mean, and start at the quantiles of the training labels.

@@ -1,4 +1,4 @@
-"""The head of a task with a number as its label."""
+"""The head of a regression task."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tfmtl.schema.checks import check_number, check_positive_number
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class RegressionHead(keras.layers.Layer):
-    """Makes one number of a task's representation, in standard deviations from the label's mean.
+    """Computes one number from a task's representation, in standard deviations from the label's mean.
 
     Standardised outputs keep tasks with labels of different units comparable in one loss; `predictions` turns them
     into the label's unit.

@@ -1,4 +1,4 @@
-"""The head of a task with a lifetime as its label."""
+"""The head of a survival task."""
 
 import math
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ _MOST_RISK = 60.0
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class SurvivalHead(keras.layers.Layer):
-    """Makes of a task's representation what a survival model of some kind reads its curve from.
+    """Computes the raw outputs of a survival model from a task's representation; the curve follows from them.
 
     Every kind answers with survival at the same right edges; `curves` turns raw outputs into it. The biases start at
     the curve that `hazards` describe, so that training starts where a model without features would end.
@@ -153,7 +153,7 @@ class SurvivalHead(keras.layers.Layer):
         """
         exact = self.log_survival(raw)
         before = ops.concatenate([ops.zeros_like(exact[:, :1]), exact[:, :-1]], axis=1)
-        logs = ops.maximum(exact, _LEAST_LOG)  # e^-80: below it float32 knows no number
+        logs = ops.maximum(exact, _LEAST_LOG)  # e^-80: smaller numbers underflow in float32
         whole = ops.ones_like(logs[:, :1]) * self.edges[-1]
         answers = {
             "": lifetime_until(ops, logs, self.edges, whole, self.interpolation)[:, 0],

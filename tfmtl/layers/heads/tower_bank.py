@@ -1,4 +1,4 @@
-"""The towers between what tasks share and their heads."""
+"""The towers between sharing layer and heads."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The head of a task whose label is often 0 and else an amount."""
+"""The head of a zero-inflated task, whose label is often 0 and otherwise an amount."""
 
 import math
 from typing import Any
@@ -18,7 +18,7 @@ _MOST_LOG_MEAN = 80.0  # e^80 is still finite in float32
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class ZeroInflatedHead(keras.layers.Layer):
-    """Makes three numbers of a task's representation: whether there is an amount, and of its logarithm mean and spread.
+    """Computes three numbers from a task's representation: the logit of an amount, mean and spread of its logarithm.
 
     It starts at what the training labels say: the share above 0, and mean and deviation of the logarithms there.
 

@@ -108,17 +108,20 @@ class BehaviorHypernetwork(keras.layers.Layer):
         return self.add_weight(name=f"{kind}_embeddings", shape=(count, width), initializer=initializer)
 
     def call(self, inputs: Tensor = None) -> tuple[Tensor, Tensor]:
+        conditions = ops.reshape(
+            self.conditions(self.hidden(self.pairs())),
+            (self.num_tasks, self.num_behaviors, 2, self.num_sites, self.dim),
+        )
+        return 1.0 + conditions[:, :, 0], conditions[:, :, 1]
+
+    def pairs(self) -> Tensor:
+        """The embedding of every pair, float `(T, J, task_dim + behavior_dim)`."""
         known = []
         if self.task_embeddings is not None:
             known.append(ops.repeat(self.task_embeddings[:, None], self.num_behaviors, axis=1))
         if self.behavior_embeddings is not None:
             known.append(ops.repeat(self.behavior_embeddings[None], self.num_tasks, axis=0))
-        pairs = ops.concatenate(known, axis=-1)  # (T, J, task_dim + behavior_dim)
-        conditions = ops.reshape(
-            self.conditions(self.hidden(pairs)),
-            (self.num_tasks, self.num_behaviors, 2, self.num_sites, self.dim),
-        )
-        return 1.0 + conditions[:, :, 0], conditions[:, :, 1]
+        return ops.concatenate(known, axis=-1)
 
     def compute_output_shape(self, input_shape: Shape | None = None) -> tuple[Shape, Shape]:
         shape = (self.num_tasks, self.num_behaviors, self.num_sites, self.dim)

@@ -7,8 +7,12 @@ from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
-from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
+from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention, merged_heads
+from tfmtl.layers.sequence.pair_products import low_rank_delta
 from tfmtl.schema.checks import check_axis, check_keys, check_positive_int, check_rate, check_shape
+
+DELTA_SITES = ("value", "output", "expansion", "contraction")
+"""The products of a block that may differ by pair; `<site>_down` and `<site>_up` are their deltas."""
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -17,9 +21,10 @@ class ConditionalTransformerBlock(keras.layers.Layer):
 
     `H = CLN_1(X + attention(X))`, `O = CLN_2(H + feed_forward(H))`. Attention and feed-forward weights are shared by
     all pairs. Where the input is the same for all tasks (S = 1) attention is computed once per behavior, and the
-    tasks part at the first norm.
+    tasks part at the first norm. With low-rank deltas every pair also has its own values, output projection and
+    feed-forward weights, each `W + down up`; queries and keys, so what an event looks at, stay shared.
 
-    Shapes: B batch, T tasks, S = 1 or T, J behaviors, L sequence length, D embedding width.
+    Shapes: B batch, T tasks, S = 1 or T, J behaviors, L sequence length, D embedding width, R rank of the deltas.
 
     Args:
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
@@ -29,7 +34,9 @@ class ConditionalTransformerBlock(keras.layers.Layer):
 
     Call arguments:
         inputs: dict of `"events"`, float `(B, S, J, L, D)`, `"event_mask"`, bool `(B, J, L)`, true at real events,
-            and `"scale"` and `"shift"`, each float `(T, J, 2, D)`, for the two norms.
+            and `"scale"` and `"shift"`, each float `(T, J, 2, D)`, for the two norms. With deltas also
+            `"<site>_down"`, float `(T, J, in, R)`, and `"<site>_up"`, float `(T, J, R, out)`, for the sites
+            `value`, `output`, `expansion` and `contraction`.
 
     Returns:
         float `(B, T, J, L, D)`. What stands at padded positions means nothing.
@@ -48,7 +55,8 @@ class ConditionalTransformerBlock(keras.layers.Layer):
 
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. That generated layer norms condition an otherwise
-        ordinary Transformer is the paper's; post-norm, ReLU and the sharing of attention are our reading.
+        ordinary Transformer is the paper's; post-norm, ReLU and the sharing of attention are our reading. The deltas
+        are ours, after Hu et al. 2021 (LoRA), https://arxiv.org/abs/2106.09685, eq. 3.
     """
 
     def __init__(
@@ -81,7 +89,7 @@ class ConditionalTransformerBlock(keras.layers.Layer):
         self.attention = MaskedSelfAttention(self.num_heads, dtype=self.dtype_policy)
         self.attention.build({"events": events, "event_mask": (None, length)})
         hidden_width = self.feed_forward_multiplier * width
-        self.expansion = keras.layers.Dense(hidden_width, "relu", dtype=self.dtype_policy)
+        self.expansion = keras.layers.Dense(hidden_width, dtype=self.dtype_policy)
         self.expansion.build(events)
         self.contraction = keras.layers.Dense(width, dtype=self.dtype_policy)
         self.contraction.build((None, length, hidden_width))
@@ -93,21 +101,39 @@ class ConditionalTransformerBlock(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         events = ops.cast(inputs["events"], self.compute_dtype)
         scale, shift = inputs["scale"], inputs["shift"]
-        attended = self.attention_dropout(self._attend(events, inputs["event_mask"]))
+        attend = self._attend_by_pair if "value_down" in inputs else self._attend
+        attended = self.attention_dropout(attend(events, inputs))
         hidden = conditional_layer_normalization(events + attended, scale[:, :, 0], shift[:, :, 0])
-        fed = self.feed_forward_dropout(self.contraction(self.expansion(hidden)))  # (B, T, J, L, D)
+        fed = self.feed_forward_dropout(self._feed_forward(hidden, inputs))  # (B, T, J, L, D)
         return conditional_layer_normalization(hidden + fed, scale[:, :, 1], shift[:, :, 1])
 
-    def _attend(self, events: Tensor, event_mask: Tensor) -> Tensor:
+    def _attend(self, events: Tensor, inputs: Tensors) -> Tensor:
+        attended = self.attention({"events": _sequences(events), "event_mask": _masks(events, inputs)})
+        return ops.reshape(attended, (-1, *events.shape[1:]))
+
+    def _attend_by_pair(self, events: Tensor, inputs: Tensors) -> Tensor:
+        """Attention with values and an output projection of the pair's own, `(B, T, J, L, D)`."""
         _, streams, behaviors, length, width = events.shape
-        masks = ops.repeat(event_mask[:, None], streams, axis=1)  # (B, S, J, L)
-        attended = self.attention(
-            {
-                "events": ops.reshape(events, (-1, length, width)),
-                "event_mask": ops.reshape(masks, (-1, length)),
-            }
+        tasks, heads = inputs["value_down"].shape[0], self.attention.num_heads
+        queries, keys, values = self.attention.project(_sequences(events))
+        weights = self.attention.attention_weights(queries, keys, _masks(events, inputs))
+        weights = ops.reshape(weights, (-1, streams, behaviors, heads, length, length))
+        values = ops.reshape(merged_heads(values), (-1, streams, behaviors, length, width))
+        values = values + low_rank_delta(events, inputs["value_down"], inputs["value_up"])
+        values = ops.reshape(values, (-1, tasks, behaviors, length, heads, width // heads))
+        attended = ops.matmul(weights, ops.swapaxes(values, 3, 4))  # (B, T, J, heads, L, d_h)
+        attended = ops.reshape(merged_heads(attended), (-1, tasks, behaviors, length, width))
+        delta = low_rank_delta(attended, inputs["output_down"], inputs["output_up"])
+        return self.attention.output_projection(attended) + delta
+
+    def _feed_forward(self, hidden: Tensor, inputs: Tensors) -> Tensor:
+        if "expansion_down" not in inputs:
+            return self.contraction(ops.relu(self.expansion(hidden)))
+        delta = low_rank_delta(hidden, inputs["expansion_down"], inputs["expansion_up"])
+        expanded = ops.relu(self.expansion(hidden) + delta)
+        return self.contraction(expanded) + low_rank_delta(
+            expanded, inputs["contraction_down"], inputs["contraction_up"]
         )
-        return ops.reshape(attended, (-1, streams, behaviors, length, width))
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, _, *others = input_shape["events"]
@@ -120,3 +146,14 @@ class ConditionalTransformerBlock(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "dropout": self.dropout,
         }
+
+
+def _sequences(events: Tensor) -> Tensor:
+    """`(B, S, J, L, D)` -> `(B * S * J, L, D)`."""
+    return ops.reshape(events, (-1, *events.shape[3:]))
+
+
+def _masks(events: Tensor, inputs: Tensors) -> Tensor:
+    """The mask of `_sequences`, `(B * S * J, L)`."""
+    masks = ops.repeat(inputs["event_mask"][:, None], events.shape[1], axis=1)  # (B, S, J, L)
+    return ops.reshape(masks, (-1, events.shape[3]))

@@ -1,4 +1,4 @@
-"""How recent an event is, as part of its vector."""
+"""Position embeddings of events, counted from the most recent one."""
 
 from typing import Any
 

@@ -5,12 +5,15 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.layers.sequence._conditioning import check_conditioning
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork, check_condition_dims
-from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
+from tfmtl.layers.sequence.conditional_transformer_block import DELTA_SITES, ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
-from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+from tfmtl.layers.sequence.generated_factors import GeneratedFactors
+from tfmtl.layers.sequence.pair_products import adapter, low_rank_delta
+from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
 from tfmtl.layers.sequence.skip import SKIP_START, skip
 from tfmtl.schema.checks import check_bool
 
@@ -19,9 +22,9 @@ from tfmtl.schema.checks import check_bool
 class HyperSequenceEncoder(keras.layers.Layer):
     """Turns behavior sequences into one interest vector for every (task, behavior) pair.
 
-    One Transformer serves all pairs; only its layer norms differ, and a hypernetwork generates those from a task and a
-    behavior embedding. So a task more costs `task_dim` parameters. With `num_tasks=1` the same layer is a plain
-    sequence encoder whose result all tasks share.
+    One Transformer serves all pairs. What differs is generated from a task and a behavior embedding: its layer norms,
+    and with `conditioning` more than these. So a task more costs `task_dim` parameters. With `num_tasks=1` the same
+    layer is a plain sequence encoder whose result all tasks share.
 
     Shapes: B batch, T tasks, J behaviors, L sequence length, D embedding width.
 
@@ -30,7 +33,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
         num_layers: int. Number of Transformer layers. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"` of the encoded events, or `"target"`: their `TargetAttention` by the queries.
+        pooling: str. `"mean"` of the encoded events, or `"target"`: their `TargetAttention` by the queries. With
+            `"mean_count"` and `"target_count"` the result also says how many events there are (`CountedPooling`).
             Defaults to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork; with `0` it does not know the task, and all
             tasks have the same interests. Defaults to `16`.
@@ -43,6 +47,12 @@ class HyperSequenceEncoder(keras.layers.Layer):
             0.1, in place of `encoded(x)`. A norm puts out vectors of size 1 whatever comes in, many times an untrained
             embedding; with the skip a layer starts near a plain pooling. Ours, not the paper's. Defaults to `False`.
         dropout: float in [0, 1). Dropout inside the Transformer. Defaults to `0.0`.
+        conditioning: str. What a pair has of its own: `"norm"`, scale and shift of the layer norms; `"adapter"`, also a
+            residual layer `x + 0.3 relu(x down + b) up` behind the Transformer; `"low_rank"`, also an addition
+            `down up` to every value, output and feed-forward matrix. With `pooling="target"` the query gets an adapter
+            or an addition as well, so that tasks may look for different events. All of these start at zero.
+            Defaults to `"norm"`.
+        rank: int. Width between `down` and `up`; with `0` only norms differ. Defaults to `16`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -53,8 +63,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
         float `(B, T, J, D)`; zeros for an empty sequence.
 
     Raises:
-        ValueError: If a size is not positive, a choice unknown, `dropout` outside [0, 1), or at build if a shape does
-            not fit.
+        ValueError: If a size is not positive, `rank` negative, a choice unknown, `dropout` outside [0, 1), or at build
+            if a shape does not fit.
         TypeError: If a size is not an int, or `use_positions` or `use_skip` not a bool.
 
     Example:
@@ -66,7 +76,9 @@ class HyperSequenceEncoder(keras.layers.Layer):
 
     Reference:
         Liu et al. 2023 (DTRN), https://arxiv.org/abs/2308.05996. The module's parts and what feeds them are the
-        paper's; the equations, pooling and positions are our reading.
+        paper's; the equations, pooling and positions are our reading. The other conditionings are ours, after Mahabadi
+        et al. 2021 (HyperFormer), https://arxiv.org/abs/2106.04489, and Hu et al. 2021 (LoRA),
+        https://arxiv.org/abs/2106.09685.
     """
 
     def __init__(
@@ -82,6 +94,8 @@ class HyperSequenceEncoder(keras.layers.Layer):
         use_positions: bool = True,
         use_skip: bool = False,
         dropout: float = 0.0,
+        conditioning: str = "norm",
+        rank: int = 16,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,6 +112,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         )
         check_condition_dims(type(self).__name__, task_dim, behavior_dim)
         check_bool(type(self).__name__, "use_skip", use_skip)
+        check_conditioning(type(self).__name__, conditioning, rank)
         self.num_tasks = num_tasks
         self.num_layers = num_layers
         self.num_heads = num_heads
@@ -109,9 +124,11 @@ class HyperSequenceEncoder(keras.layers.Layer):
         self.use_positions = use_positions
         self.use_skip = use_skip
         self.dropout = dropout
+        self.conditioning = conditioning
+        self.rank = rank
 
     def build(self, input_shape: Shapes) -> None:
-        check_sequence_shapes(type(self).__name__, input_shape, with_queries=self.pooling == "target")
+        check_sequence_shapes(type(self).__name__, input_shape, with_queries=reads_queries(self.pooling))
         batch, behaviors, length, width = input_shape["events"]
         self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)
         self.positions.build(input_shape)
@@ -145,24 +162,55 @@ class HyperSequenceEncoder(keras.layers.Layer):
         if self.use_skip:
             self.skip_scale = self.add_weight(name="skip_scale", shape=(width,), initializer=SKIP_START, autocast=False)
         self.pool = pair_pooling_layer(self.pooling, self.num_tasks, input_shape, self.dtype_policy)
+        self.factors = None
+        if self.rank and self.conditioning != "norm":
+            self.factors = GeneratedFactors(
+                self.rank, self._sites(width), self.conditioning == "adapter", dtype=self.variable_dtype
+            )
+            self.factors.build((*pairs, self.task_dim + self.behavior_dim))
+
+    def _sites(self, width: int) -> list[tuple[int, int]]:
+        """Widths of what is generated besides norms: of the query, and of the adapter or of every block's products."""
+        hidden = self.feed_forward_multiplier * width
+        query = [(width, width)] if reads_queries(self.pooling) else []
+        if self.conditioning == "adapter":
+            return [*query, (width, width)]
+        return [*query, *[(width, width), (width, width), (width, hidden), (hidden, width)] * self.num_layers]
 
     def call(self, inputs: Tensors) -> Tensor:
         events = self.positions(inputs)[:, None]  # (B, 1, J, L, D)
         encoded = events
         scale, shift = self.hypernetwork()
+        factors = [] if self.factors is None else self.factors(self.hypernetwork.pairs())
+        if factors and reads_queries(self.pooling):
+            inputs = {**inputs, "queries": self._queries(inputs["queries"], factors)}
         for index, block in enumerate(self.blocks):
             sites = slice(2 * index, 2 * index + 2)
+            deltas = {}
+            if factors and self.conditioning == "low_rank":
+                names = [f"{site}_{part}" for site in DELTA_SITES for part in ("down", "up")]
+                deltas = {name: factors.pop(0) for name in names}
             encoded = block(
                 {
                     "events": encoded,
                     "event_mask": inputs["event_mask"],
                     "scale": scale[:, :, sites],
                     "shift": shift[:, :, sites],
+                    **deltas,
                 }
             )  # (B, T, J, L, D)
+        if factors:
+            encoded = adapter(encoded, *factors)
         if self.use_skip:
             encoded = skip(events, encoded, self.skip_scale)
         return pool_pairs(self.pool, encoded, inputs)
+
+    def _queries(self, queries: Tensor, factors: list[Tensor]) -> Tensor:
+        """The query of every pair, `(B, T, J, D)`; takes what it uses from `factors`."""
+        shared = queries[:, None, :, None]  # (B, 1, J, 1, D)
+        if self.conditioning == "adapter":
+            return adapter(shared, factors.pop(0), factors.pop(0), factors.pop(0))[:, :, :, 0]
+        return (shared + low_rank_delta(shared, factors.pop(0), factors.pop(0)))[:, :, :, 0]
 
     @property
     def private_weights(self) -> list[keras.Variable]:
@@ -188,4 +236,6 @@ class HyperSequenceEncoder(keras.layers.Layer):
             "use_positions": self.use_positions,
             "use_skip": self.use_skip,
             "dropout": self.dropout,
+            "conditioning": self.conditioning,
+            "rank": self.rank,
         }

@@ -64,18 +64,32 @@ class MaskedSelfAttention(keras.layers.Layer):
         self.output_projection.build((None, length, width))
 
     def call(self, inputs: Tensors) -> Tensor:
-        _, length, width = inputs["events"].shape
-        head_width = width // self.num_heads
-        projected = self.projections(ops.reshape(inputs["events"], (-1, 1, width)))  # (N * L, 3, D)
-        heads = ops.reshape(projected, (-1, length, 3, self.num_heads, head_width))
-        queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), axis=0)  # each (N, heads, L, d_h)
-        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / head_width**0.5  # (N, heads, L, L)
-        attended = ops.matmul(masked_softmax(scores, inputs["event_mask"][:, None, None]), values)
-        concatenated = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), (-1, length, width))
-        return self.output_projection(concatenated)
+        queries, keys, values = self.project(inputs["events"])
+        attended = ops.matmul(self.attention_weights(queries, keys, inputs["event_mask"]), values)
+        return self.output_projection(merged_heads(attended))
+
+    def project(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of `(N, L, D)`, each `(N, heads, L, d_h)`."""
+        _, length, width = events.shape
+        projected = self.projections(ops.reshape(events, (-1, 1, width)))  # (N * L, 3, D)
+        heads = ops.reshape(projected, (-1, length, 3, self.num_heads, width // self.num_heads))
+        queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), axis=0)
+        return queries, keys, values
+
+    def attention_weights(self, queries: Tensor, keys: Tensor, event_mask: Tensor) -> Tensor:
+        """How much every event looks at every other, `(N, heads, L, L)`."""
+        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / queries.shape[-1] ** 0.5
+        return masked_softmax(scores, event_mask[:, None, None])
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         return tuple(input_shape["events"])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_heads": self.num_heads}
+
+
+def merged_heads(values: Tensor) -> Tensor:
+    """Puts the heads of `(..., heads, L, d_h)` side by side: `(N, L, D)`, N all axes before the heads."""
+    heads, length, head_width = values.shape[-3:]
+    by_event = ops.transpose(ops.reshape(values, (-1, heads, length, head_width)), (0, 2, 1, 3))
+    return ops.reshape(by_event, (-1, length, heads * head_width))

@@ -1,4 +1,4 @@
-"""The plain way to make one vector of a behavior sequence."""
+"""Mean pooling of behavior sequences."""
 
 import keras
 

@@ -1,4 +1,4 @@
-"""A Transformer of its own for every task and behavior: what DTRN's hypernetwork saves."""
+"""A separate Transformer for every task and behavior, for comparison with DTRN's hypernetwork."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.event_positions import EventPositions
-from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs
+from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
 from tfmtl.layers.sequence.skip import SKIP_START, skip
 from tfmtl.schema.checks import check_bool, check_heads
 
@@ -31,7 +31,8 @@ class PairSequenceEncoder(keras.layers.Layer):
         num_layers: int. Number of layers of each Transformer. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"` or `"target"`, as in `HyperSequenceEncoder`. Defaults to `"mean"`.
+        pooling: str. `"mean"`, `"target"`, `"mean_count"` or `"target_count"`, as in `HyperSequenceEncoder`.
+            Defaults to `"mean"`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
         use_skip: bool. Whether events join what is pooled, as in `HyperSequenceEncoder`. Defaults to `False`.
         dropout: float in [0, 1). Share of each part's outputs dropped in training. Defaults to `0.0`.
@@ -92,7 +93,7 @@ class PairSequenceEncoder(keras.layers.Layer):
 
     def build(self, input_shape: Shapes) -> None:
         owner = type(self).__name__
-        check_sequence_shapes(owner, input_shape, with_queries=self.pooling == "target")
+        check_sequence_shapes(owner, input_shape, with_queries=reads_queries(self.pooling))
         batch, behaviors, _, width = input_shape["events"]
         check_heads(owner, self.num_heads, width)
         self.positions = EventPositions(self.use_positions, dtype=self.dtype_policy)

@@ -1,14 +1,25 @@
 """The poolings of a behavior sequence, by name."""
 
+from collections.abc import Callable
+from functools import partial
+
 import keras
 from keras import ops
 
 from tfmtl.core.types import Shapes, Tensor, Tensors
+from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
 from tfmtl.schema.checks import check_one_of
 
-_POOLINGS = {"mean": MeanPooling, "target": TargetAttention}
+Pooling = MeanPooling | TargetAttention | CountedPooling
+
+_POOLINGS: dict[str, Callable[..., Pooling]] = {
+    "mean": MeanPooling,
+    "target": TargetAttention,
+    "mean_count": partial(CountedPooling, "mean"),
+    "target_count": partial(CountedPooling, "target"),
+}
 
 
 def check_pooling(owner: str, pooling: str) -> None:
@@ -16,14 +27,17 @@ def check_pooling(owner: str, pooling: str) -> None:
     check_one_of(owner, "pooling", pooling, tuple(_POOLINGS))
 
 
-def pooling_layer(pooling: str, dtype_policy: keras.DTypePolicy) -> MeanPooling | TargetAttention:
+def reads_queries(pooling: str) -> bool:
+    """Whether a pooling weighs the events by their fit to a query."""
+    return pooling.startswith("target")
+
+
+def pooling_layer(pooling: str, dtype_policy: keras.DTypePolicy) -> Pooling:
     """Makes the layer a name stands for; every one takes the same dict of inputs."""
     return _POOLINGS[pooling](dtype=dtype_policy)
 
 
-def pair_pooling_layer(
-    pooling: str, num_tasks: int, shapes: Shapes, dtype_policy: keras.DTypePolicy
-) -> MeanPooling | TargetAttention:
+def pair_pooling_layer(pooling: str, num_tasks: int, shapes: Shapes, dtype_policy: keras.DTypePolicy) -> Pooling:
     """Makes and builds the pooling of sequences that differ by task as well, for the shapes of one task's inputs."""
     batch, behaviors, length, width = shapes["events"]
     num_pairs = num_tasks * behaviors
@@ -38,13 +52,20 @@ def pair_pooling_layer(
     return layer
 
 
-def pool_pairs(layer: MeanPooling | TargetAttention, encoded: Tensor, inputs: Tensors) -> Tensor:
-    """Pools `(B, T, J, L, D)` to `(B, T, J, D)`; mask and queries are those of `inputs`, the same for all tasks."""
+def pool_pairs(layer: Pooling, encoded: Tensor, inputs: Tensors) -> Tensor:
+    """Pools `(B, T, J, L, D)` to `(B, T, J, D)`.
+
+    The mask is that of `inputs`, the same for all tasks; so are queries `(B, J, D)`, and those of `(B, T, J, D)` are
+    the tasks' own.
+    """
     _, tasks, behaviors, length, width = encoded.shape
     pairs = {
         "events": ops.reshape(encoded, (-1, tasks * behaviors, length, width)),
         "event_mask": ops.tile(inputs["event_mask"], (1, tasks, 1)),
     }
     if "queries" in inputs:
-        pairs["queries"] = ops.tile(inputs["queries"], (1, tasks, 1))
+        queries = inputs["queries"]
+        if len(queries.shape) == 3:
+            queries = ops.tile(queries[:, None], (1, tasks, 1, 1))
+        pairs["queries"] = ops.reshape(queries, (-1, tasks * behaviors, width))
     return ops.reshape(layer(pairs), (-1, tasks, behaviors, width))

@@ -1,4 +1,4 @@
-"""Deep Interest Network's pooling: events count as far as they concern the candidate."""
+"""Target attention, the pooling of Deep Interest Network: events are weighted by their fit to the candidate."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a model asks of the layer that decides what tasks share."""
+"""The base class of sharing layers, which decide what tasks share."""
 
 from typing import Any
 
@@ -88,7 +88,7 @@ class SharingLayer(keras.layers.Layer):
         """The shape of the last representation that all tasks read inside the layer, for inputs of this shape.
 
         `None` if there is none inside: tasks then meet in the inputs. There is no default, for gradients balanced at
-        the wrong place are balanced differently without a word.
+        the wrong place would give another result without an error.
 
         Args:
             input_shape: `(B, S, H)`.

@@ -1,4 +1,4 @@
-"""Where the times of rows lie among the intervals of a model."""
+"""Masks of the intervals in which rows ended, were observed or were not yet observed."""
 
 from typing import Any
 

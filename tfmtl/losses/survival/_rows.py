@@ -1,4 +1,4 @@
-"""What every survival loss does with its rows: leave out those without a label, and take the mean of the others."""
+"""Rows of survival losses: leave out those without a label, and take the mean of the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def _as_vector(owner: str, argument: str, values: Tensor, logits: Tensor) -> Ten
     vector = ops.cast(values, "float32")
     size, batch = (vector.shape[0] if len(vector.shape) else None), logits.shape[0]
     if len(vector.shape) != 1 or (None not in (size, batch) and size != batch):
-        # (B,) against (B, 1) would otherwise broadcast to (B, B) without a word.
+        # (B,) against (B, 1) would otherwise broadcast to (B, B) silently.
         advice = "Pass one value for each row of `logits`."
         raise ValueError(error_text(owner, f"{argument}.shape", "be (B,)", tuple(vector.shape), advice))
     return vector

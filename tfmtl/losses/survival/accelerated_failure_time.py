@@ -51,7 +51,7 @@ def aft_loss(
         factors: `(B,)`, at least 0. Multiplied with a row's loss, and not divided by. Defaults to `None`, none.
 
     Returns:
-        float32 scalar, in nats a row; may be negative, as densities may be above 1.
+        float32 scalar, in nats per row; may be negative, as densities may be above 1.
 
     Raises:
         ValueError: a shape is another, or the distribution is unknown.

@@ -46,7 +46,7 @@ def competing_causes_loss(
             it. Defaults to `False`.
 
     Returns:
-        float32 scalar, at least 0, in nats a row.
+        float32 scalar, at least 0, in nats per row.
 
     Raises:
         ValueError: a shape is another, or the edges do not ascend from above 0.

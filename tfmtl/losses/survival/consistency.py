@@ -1,4 +1,4 @@
-"""What ties two survival curves of one row together."""
+"""Loss on the difference between two survival curves of one row."""
 
 from keras import ops
 

@@ -64,7 +64,7 @@ def cox_loss(
     risks, ended = rows.logits, rows.events * ops.cast(rows.weights > 0.0, "float32")
     present = (rows.weights > 0.0)[None, :]
     at_risk = (rows.times[None, :] >= rows.times[:, None]) & (rows.entries[None, :] < rows.times[:, None])
-    # Time 0 has nobody who entered before it.
+    # At time 0 no row has entered before.
     at_risk = present & (at_risk | ((rows.times[:, None] == 0.0) & (rows.entries[None, :] == 0.0)))
     shifted = ops.where(at_risk, risks[None, :], _NEVER)
     highest = ops.stop_gradient(ops.max(shifted, axis=1, keepdims=True))

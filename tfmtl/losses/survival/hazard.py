@@ -45,7 +45,7 @@ def hazard_loss(
             it: with few wide intervals less is lost. Defaults to `False`.
 
     Returns:
-        float32 scalar, at least 0, in nats a row.
+        float32 scalar, at least 0, in nats per row.
 
     Raises:
         ValueError: a shape is another, or the edges do not ascend from above 0.

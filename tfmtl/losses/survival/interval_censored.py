@@ -46,7 +46,7 @@ def interval_censored_loss(
         factors: `(B,)`, at least 0. Multiplied with a row's loss, and not divided by. Defaults to `None`, none.
 
     Returns:
-        float32 scalar, at least 0, in nats a row.
+        float32 scalar, at least 0, in nats per row.
 
     Raises:
         ValueError: a shape is another, the edges do not ascend from above 0, or the interpolation is unknown.

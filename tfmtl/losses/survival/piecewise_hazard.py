@@ -43,7 +43,7 @@ def piecewise_hazard_loss(
         factors: `(B,)`, at least 0. Multiplied with a row's loss, and not divided by. Defaults to `None`, none.
 
     Returns:
-        float32 scalar, in nats a row; may be negative.
+        float32 scalar, in nats per row; may be negative.
 
     Raises:
         ValueError: a shape is another, or the edges do not ascend from above 0.

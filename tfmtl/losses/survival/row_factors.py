@@ -1,4 +1,4 @@
-"""Rows whose loss counts more, by a column of the log."""
+"""Factors of a row's loss from a column of the log."""
 
 from keras import ops
 

@@ -1,4 +1,4 @@
-"""The usual compositions by name. Each is a few lines: copy one to make your own."""
+"""Presets: the usual models by name. Each is a few lines; copy one to compose your own."""
 
 import inspect
 from collections.abc import Callable

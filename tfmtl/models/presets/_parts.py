@@ -1,15 +1,15 @@
-"""What presets have in common."""
+"""Functions that all presets use."""
 
 from typing import Any
 
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
-from tfmtl.layers.own_layers import make_own
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.user_layers import make_user_layer
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import check_positive_int, error_text
@@ -38,7 +38,7 @@ def built(name: str, inputs: ModelInputs, bottom: Any, sharing: Any, **parts: An
 def sharing_layer(
     owner: str, sharing: str, num_tasks: int, num_experts: int, hidden_units: Widths, dropout: float
 ) -> SharingLayer:
-    """The sharing layer a name stands for; PLE deals half of the experts to all tasks and as many to each task.
+    """The sharing layer of a name; with PLE half of `num_experts` are shared, and each task has as many of its own.
 
     An own layer, by its registered name or as `module:Class`, is made with those of `num_tasks`, `num_experts`,
     `hidden_units` and `dropout` that its constructor names.
@@ -53,7 +53,7 @@ def sharing_layer(
     if sharing == "ple":
         half = max(1, num_experts // 2)
         return PLE(num_tasks, 1, half, half, hidden_units, dropout=dropout)
-    own: SharingLayer = make_own(
+    own: SharingLayer = make_user_layer(
         owner,
         "sharing",
         sharing,
@@ -66,8 +66,8 @@ def sharing_layer(
 
 
 def bottom_layer(owner: str, bottom: str, num_tasks: int, pooling: str, dropout: float) -> BottomLayer:
-    """The bottom a name stands for; an own one is made with those of these arguments that it names."""
+    """The bottom of a name; a user's class gets those of these arguments that its constructor has."""
     if bottom == "concatenation":
         return ConcatenationBottom(pooling)
-    own: BottomLayer = make_own(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
+    own: BottomLayer = make_user_layer(owner, "bottom", bottom, num_tasks=num_tasks, pooling=pooling, dropout=dropout)
     return own

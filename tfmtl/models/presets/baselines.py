@@ -1,4 +1,4 @@
-"""The networks that people compare with."""
+"""Presets of the usual baselines."""
 
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
@@ -112,7 +112,7 @@ def aitm(
     dropout: float = 0.0,
     expectation_weight: float | None = None,
 ) -> MultiTaskModel:
-    """Private towers that hand on what they know to the next task (Xi et al., KDD 2021).
+    """Private towers that pass information to the next task (Xi et al., KDD 2021).
 
     The chain is that of the tasks' parents, with a calibrator whose weight is 0.6 if it is left out. Where no task has
     a parent the chain is the order of the tasks, and there is nothing to calibrate.

@@ -1,4 +1,4 @@
-"""The networks this package is about."""
+"""Presets of the papers' networks: DTRN, DEPHN and APEM."""
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
@@ -21,6 +21,8 @@ def dtrn(
     use_skip: bool = True,
     task_dim: int = 16,
     behavior_dim: int = 16,
+    conditioning: str = "norm",
+    rank: int = 16,
     reduction: int = 2,
     squeeze: str = "mean",
     gate: str = "2sigmoid",
@@ -32,8 +34,10 @@ def dtrn(
 ) -> MultiTaskModel:
     """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing.
 
-    `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md). `num_experts` is for
-    `sharing="mmoe"` and `"ple"`, which has half of them shared and as many for each task.
+    `use_skip` is ours: without it the network learns several times more slowly (BUILD_NOTES.md). `conditioning` says
+    what the hypernetwork generates for a task and a behavior: `"norm"`, or also an `"adapter"` or `"low_rank"` changes
+    of the Transformer's matrices, of width `rank`. `num_experts` is for `sharing="mmoe"` and `"ple"`, which has half
+    of them shared and as many for each task.
     """
     num_tasks = count_tasks("dtrn", inputs)
     bottom = DTRNBottom(
@@ -45,6 +49,8 @@ def dtrn(
         use_skip=use_skip,
         task_dim=task_dim,
         behavior_dim=behavior_dim,
+        conditioning=conditioning,
+        rank=rank,
         reduction=reduction,
         squeeze=squeeze,
         gate=gate,

@@ -1,1 +1,1 @@
-"""What happens between a batch and the next weights."""
+"""The training step: from a batch to the new weights."""

@@ -1,4 +1,4 @@
-"""Flat minima for every task: gradients of loss and of flatness, each balanced by itself."""
+"""Decomposed sharpness: gradients of loss and of flatness per task, balanced separately."""
 
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from tfmtl.sharpness import Sharpness
 
 
 def flat_balancer(balancer: Balancer | None, sharpness: Sharpness | None, balance_at: str) -> Balancer | None:
-    """The balancer of the flat gradients, where there are any to balance: the same method, with a history of its own.
+    """The balancer of the flat gradients, or `None`: the same method, with a separate state.
 
     Raises:
         ValueError: Gradients are to be balanced at a representation.

@@ -1,4 +1,4 @@
-"""The rows of a table that the whole batch reads."""
+"""Find the distinct rows of a table that the whole batch reads."""
 
 import tensorflow as tf
 

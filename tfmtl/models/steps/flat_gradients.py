@@ -1,4 +1,4 @@
-"""Sharpness-aware minimization: the gradient of a step, taken where the sum of the losses is worst nearby."""
+"""Sharpness-aware minimization: the gradient at the point nearby where the sum of the losses is largest."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -20,12 +20,12 @@ Vectors = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a forward pass found.
+    """The results of a forward pass.
 
     Args:
-        bottom: `(B, S, H)`, what the bottom put out.
-        hidden: `(B, T, H')`, what the sharing layer put out; what is above it belongs to single tasks.
-        raw: task -> `(B,)`, what the heads put out.
+        bottom: `(B, S, H)`, the bottom's output.
+        hidden: `(B, T, H')`, the sharing layer's output; all layers above it belong to single tasks.
+        raw: task -> `(B,)`, the heads' outputs.
         contributions: `(T,)`, this replica's parts of the tasks' weighted losses.
         means: `(T,)`, the tasks' own mean losses.
         loss: scalar, the contributions and what is added to them.
@@ -49,7 +49,7 @@ class Outputs:
 
 
 class ForwardPass:
-    """A batch, ready to be sent through the model and differentiated.
+    """A batch with everything that a differentiable forward pass needs.
 
     The rows of the tables are looked up beforehand and are inputs of the pass: their gradient has a row a look-up,
     whatever the size of the tables, and XLA, which would copy a table, never sees one.

@@ -1,4 +1,4 @@
-"""The products of the tasks' gradients."""
+"""The Gramian: the inner products of the tasks' gradients."""
 
 from collections.abc import Mapping, Sequence
 

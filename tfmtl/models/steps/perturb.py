@@ -1,4 +1,4 @@
-"""Which way to move the weights before the gradient is taken: `tfmtl.sharpness` on a model's weights."""
+"""Perturb a model's weights with a method of `tfmtl.sharpness`."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ States = list[tuple[keras.Variable, Tensor]]
 
 
 def pass_states(forward: ForwardPass) -> States:
-    """What a pass may change, as it stands: a second pass that starts from it differs by its weights alone.
+    """The state that a forward pass may change: a second pass that starts from it differs only by its weights.
 
     Dropout then drops the same in both.
     """

@@ -1,4 +1,4 @@
-"""A point near the weights, at which a forward pass may be made while the weights stay as they are."""
+"""A forward pass at moved weights, without writing to the weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from tfmtl.core.types import Tensor
 
 @dataclass(frozen=True)
 class Perturbation:
-    """What is added to the weights for a pass.
+    """The values that are added to the weights for a pass.
 
     Args:
         dense: a tensor for each of `ForwardPass.dense`.

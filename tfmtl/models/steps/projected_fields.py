@@ -1,4 +1,4 @@
-"""Fields whose tables are multiplied by the first layers' kernels before they are looked up, rather than after."""
+"""Projected fields: small tables are multiplied by the first layers' kernels before the lookup, not after it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ class ProjectedFields:
         return tf.gather(ids, np.flatnonzero(~self._taken), axis=1)
 
     def with_zeros(self, vectors: Tensor) -> Tensor:
-        """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which nobody reads."""
+        """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which are not read."""
         batch = tf.shape(vectors)[0]
         parts, position = [], 0
         for is_taken, columns in _runs(self._taken):
@@ -148,7 +148,7 @@ class ProjectedFields:
 
 
 def projected_fields(model: TrainableNetwork, batch_size: int | None) -> ProjectedFields | None:
-    """The fields that are worth it, if there are any.
+    """The fields that are faster to project first, or `None`.
 
     They need a bottom that starts with the fields as they are, a sharing layer that says who reads it, and float32 on
     a CPU: tiles of bfloat16 (AMX) and GPUs multiply faster than they look up.

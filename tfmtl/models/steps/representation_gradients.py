@@ -1,4 +1,4 @@
-"""Tasks balanced where they meet: by their gradients at the last representation that they have in common."""
+"""Balance the tasks' gradients at the last representation that they share."""
 
 from typing import Any
 

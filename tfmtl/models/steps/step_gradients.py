@@ -1,4 +1,4 @@
-"""What a way of differentiating returns."""
+"""The gradients and values that every kind of backward pass returns."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,12 @@ from tfmtl.core.types import Tensor
 
 @dataclass(frozen=True)
 class StepGradients:
-    """The direction of a step, and what the metrics need to know of its forward pass.
+    """The gradients of a step, and the values of its forward pass for the metrics.
 
     Args:
         dense: a gradient (or `None`) for each of `ForwardPass.dense`.
         rows: width -> gradient of what was looked up, `(B, n, width)`, or that of the table, or `None`.
-        raw: task -> `(B,)`, what the heads put out.
+        raw: task -> `(B,)`, the heads' outputs.
         loss: scalar, this replica's part of the loss before balancing.
         contributions: `(T,)`, its parts of the tasks' weighted losses.
         means: `(T,)`, the tasks' own mean losses.

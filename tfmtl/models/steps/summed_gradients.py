@@ -19,7 +19,7 @@ def summed_gradients(forward: ForwardPass, balancer: Balancer | None, weights: T
     Args:
         forward: `ForwardPass`.
         balancer: `Balancer` that reads no gradients, or `None` for the sum.
-        weights: what it said before, `(T,)`, for a pass in which it is not asked again. Defaults to `None`.
+        weights: its earlier weights, `(T,)`, for a pass in which it is not called again. Defaults to `None`.
     """
 
     projected = forward.projected

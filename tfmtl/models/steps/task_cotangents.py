@@ -1,4 +1,4 @@
-"""Where the tasks part: the gradient of each task's loss with respect to what the sharing layer put out."""
+"""The gradient of each task's loss with respect to the sharing layer's output."""
 
 import tensorflow as tf
 

@@ -1,4 +1,4 @@
-"""The tasks' gradients one by one, combined by a balancer that reads their Gramian."""
+"""Compute one gradient per task, and combine them with a gradient aggregator."""
 
 from typing import Any
 

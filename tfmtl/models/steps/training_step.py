@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfmtl.core.replicas import mean_over_replicas, sum_over_replicas
 from tfmtl.core.types import Tensor
+from tfmtl.metrics.histogram_auc import rough_auc
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.decomposed_gradients import decomposed_gradients
 from tfmtl.models.steps.flat_gradients import flat_gradients
@@ -39,15 +40,17 @@ def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
     else:
         gradients = flat_gradients(forward, sharpness, balancer, _gradients)
     _apply(forward, gradients)
-    losses.record(gradients.raw, gradients.loss, gradients.means)
+    with rough_auc():
+        losses.record(gradients.raw, gradients.loss, gradients.means)
     if balancer is not None and balancer.uses_next_losses:
         after = forward.run(forward.vectors()).contributions
         balancer.update(*tf.unstack(sum_over_replicas(tf.stack([gradients.contributions, after]))))
-    return mean_over_replicas(model.get_metrics_result())
+    with rough_auc():
+        return mean_over_replicas(model.get_metrics_result())
 
 
 def _gradients(forward: ForwardPass) -> StepGradients:
-    """The gradients of a step as the model's balancer wants them."""
+    """The gradients of a step, computed as the model's balancer needs them."""
     balancer = forward.model.balancing
     if balancer is None or not balancer.uses_gramian:
         return summed_gradients(forward, balancer)

@@ -1,4 +1,4 @@
-"""What every branch that reads named inputs checks."""
+"""Checks of branches that read named inputs."""
 
 from collections.abc import Sequence
 from typing import Any

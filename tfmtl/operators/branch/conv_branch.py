@@ -1,4 +1,4 @@
-"""A branch for functions on a grid, and for the geometry they live on."""
+"""A convolutional branch for functions on a grid, with the mask of a geometry."""
 
 from collections.abc import Sequence
 from typing import Any

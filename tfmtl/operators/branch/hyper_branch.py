@@ -1,4 +1,4 @@
-"""A branch whose layers a hypernetwork sets for each equation."""
+"""A branch whose layers are set by a hypernetwork, for each equation."""
 
 from collections.abc import Sequence
 from typing import Any

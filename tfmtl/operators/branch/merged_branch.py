@@ -1,4 +1,4 @@
-"""Several branches, joined."""
+"""Join several branches."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""A trunk that learns its functions."""
+"""A trunk with learned functions."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -1,1 +1,1 @@
-"""What is learned from the training split: vocabularies, statistics, time cuts."""
+"""Fitting on the training split: vocabularies, statistics, time cuts."""

@@ -1,4 +1,4 @@
-"""Counting values: the one pass from which every fitted fact of the transformation follows.
+"""Count values in one pass; all fitted facts of the transformation follow from the counts.
 
 Every column is reduced to tables of counts by the behavior of its feature's kind.
 Counts add up exactly in any order, so the result does not depend on how rows
@@ -34,18 +34,29 @@ def count_values(problem: Problem, batch: pa.RecordBatch, is_extending: bool = F
     batch = batch.filter(pc.equal(batch.column(columns.SPLIT), SPLITS.index("train")))
     counted: list[tuple[Column, pa.Table]] = []
     for feature in problem.features:
-        behavior = behavior_of(feature, problem)
-        if behavior.extends or not is_extending:
-            found = behavior.count(batch).items()
-            counted += [pair for pair in found if pair[0][0] in behavior.extends or not is_extending]
+        counted += _count(behavior_of(feature, problem), batch, is_extending)
+    examples = batch.filter(batch.column(columns.IS_EXAMPLE))
+    for sequence in problem.sequences:
+        if sequence.source == "row":  # once an example that reads it
+            for column in sequence.columns:
+                feature = problem.feature(column)
+                [given] = feature.inputs()
+                items = pc.list_flatten(examples.column(sequence.column_key(given.key)))
+                events = pa.RecordBatch.from_arrays([items], names=[given.key])
+                counted += _count(behavior_of(feature, problem), events, is_extending)
     if is_extending:
         return counted
-    examples = batch.filter(batch.column(columns.IS_EXAMPLE))
     for task in problem.tasks:
         if task in problem.late_tasks:  # their labels are known where a user's rows have met
             continue
         counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
+
+
+def _count(behavior: FeatureBehavior, rows: pa.RecordBatch, is_extending: bool) -> list[tuple[Column, pa.Table]]:
+    if is_extending and not behavior.extends:
+        return []
+    return [pair for pair in behavior.count(rows).items() if pair[0][0] in behavior.extends or not is_extending]
 
 
 def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:

@@ -1,4 +1,4 @@
-"""What a later step reads beside the records: the fitted transformation, requests, the manifest."""
+"""Write the files beside the records: the fitted transformation, requests, the manifest."""
 
 import tempfile
 from collections.abc import Mapping, Sequence

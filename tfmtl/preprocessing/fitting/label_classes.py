@@ -1,4 +1,4 @@
-"""What is left to learn from: examples at all, and both classes of a yes/no label."""
+"""Check that there are training examples, and both classes of every binary label."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

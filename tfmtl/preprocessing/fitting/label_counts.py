@@ -1,4 +1,4 @@
-"""Counts of labels, and what follows from them."""
+"""Counts of labels, and the facts fitted to them."""
 
 import math
 from functools import cached_property

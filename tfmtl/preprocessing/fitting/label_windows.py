@@ -1,4 +1,4 @@
-"""Labels that later events tell: joined where all rows of a user meet, and missing while they are open."""
+"""Label windows: labels from later events of the same user, missing while the window is open."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features.number_facts import moments
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
+from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.split import TimeCuts
 from tfmtl.preprocessing.fitting.time_grid import count_times
 from tfmtl.schema import SPLITS, Problem, TaskRecord
@@ -22,7 +22,7 @@ _LATEST = np.iinfo(np.int64).max
 
 
 def newest_time(batch: pa.RecordBatch) -> pa.Table:
-    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one a batch at most."""
+    """The largest time of a batch, as a table to merge like those of `time_grid`; it keeps one per batch at most."""
     newest = pc.max(batch.column(columns.TIME)).as_py()
     return count_times(pa.array([] if newest is None else [newest], pa.int64()))
 
@@ -83,7 +83,7 @@ def join_labels(problem: Problem, table: pa.Table) -> tuple[pa.Table, dict[str, 
             same = table[columns.match(problem, window.same)]
             groups, matches = _pairs(users, _codes(same)), pc.is_valid(same).to_numpy()
         is_event = table[columns.later(task.name)].to_numpy() & matches
-        happens = follows_within(groups, moments_in_order(table), _window_ends(problem, task, times), is_event)
+        happens = follows_within(groups, distinct_times(table), _window_ends(problem, task, times), is_event)
         counted = pc.is_valid(table[columns.label(task.name)]).to_numpy() & matches
         decided = ~table[columns.still_open(task.name)].to_numpy()
         for index, split in enumerate(SPLITS):
@@ -105,7 +105,7 @@ def follows_within(
 
     Args:
         groups: int `(n,)`, from 0: the user, or the user and item, of each row. Rows in any order.
-        moments_of_log: as `moments_in_order` returns them.
+        moments_of_log: as `distinct_times` returns them.
         ends: int `(n,)`, the last times of the rows' windows, not before their own.
         is_event: bool `(n,)`.
 

@@ -1,4 +1,4 @@
-"""What a log's rows show about the problem file: conditions that never hold, times in another unit."""
+"""Warnings from a log's counts: conditions that never hold, times in another unit."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
 from tfmtl.preprocessing.reading.raw_batch import QUOTED, SPANNING
-from tfmtl.schema import SPLITS, Problem
+from tfmtl.schema import SPLITS, Problem, SequenceFeature
 from tfmtl.schema.keys import SECONDS_PER_DAY
 
 
@@ -17,6 +17,10 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
     """Events per sequence (`event/<name>`) and times per unit in which they make sense (`time/<unit>`)."""
     counts = {}
     for sequence in problem.sequences:
+        if sequence.source == "row":
+            lists = batch.column(sequence.column_key(sequence.columns[0]))
+            counts[f"event/{sequence.name}"] = int(pc.sum(pc.list_value_length(lists)).as_py() or 0)
+            continue
         first = batch.column(sequence.columns[0])
         is_event = pc.and_(batch.column(columns.event(sequence.name)), pc.is_valid(first))
         counts[f"event/{sequence.name}"] = int(pc.sum(is_event).as_py() or 0)
@@ -30,7 +34,7 @@ def count_log(problem: Problem, batch: pa.RecordBatch) -> dict[str, int]:
 
 
 def names_with_rates(problem: Problem) -> list[str]:
-    """The features of one name a row, whose rates of missing and unknown values are counted."""
+    """The features of one name per row, whose rates of missing and unknown values are counted."""
     tensors = {each.key: each for each in problem.field_tensors if each.role == "id" and not each.is_ordered}
     return [feature.name for feature in problem.features if feature.inputs() and feature.name in tensors]
 
@@ -86,7 +90,7 @@ def examples_per_day(counts: Mapping[str, float], split: str) -> dict[str, int]:
 def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
     """One sentence or two for everything in the counts of a whole log that is hardly meant so."""
     found = [
-        f"sequence '{sequence.name}' has no event: {_nothing_holds(sequence.when, sequence.columns[0])}."
+        f"sequence '{sequence.name}' has no event: {_no_event(sequence)}."
         for sequence in problem.sequences
         if not counts[f"event/{sequence.name}"]
     ]
@@ -99,9 +103,12 @@ def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
     return found
 
 
-def _nothing_holds(when: str | None, column: str) -> str:
-    missing = f"column '{column}' is missing in every row"
-    return missing if when is None else f'no row satisfies "{when}", or {missing} that does'
+def _no_event(sequence: SequenceFeature) -> str:
+    if sequence.source == "row":
+        before = ", or holds nothing before its row's time" if sequence.times is not None else ""
+        return f"column '{sequence.lists[0]}' is empty in every row{before}"
+    missing = f"column '{sequence.columns[0]}' is missing in every row"
+    return missing if sequence.when is None else f'no row satisfies "{sequence.when}", or {missing} that does'
 
 
 def _better_unit(total: int, counts: Mapping[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Labels that depend on when one looks: cut at what was known when the next split begins."""
+"""Settle labels that depend on the observation time: censored where the next split begins."""
 
 import numpy as np
 import pyarrow as pa

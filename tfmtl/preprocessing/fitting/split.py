@@ -1,4 +1,4 @@
-"""Which split each row belongs to."""
+"""Assign each row to a split."""
 
 import math
 from collections.abc import Mapping

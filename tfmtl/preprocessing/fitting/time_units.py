@@ -1,4 +1,4 @@
-"""Units of time, and which times make sense in one."""
+"""Units of time, and the plausible times in each."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Warnings about values that were read as they stand and are hardly meant so."""
+"""Warnings about suspicious values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading.noticed import noticed_columns
+from tfmtl.preprocessing.reading.row_events import LATE, NEWEST_FIRST
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
@@ -37,13 +38,13 @@ def value_warnings(
         read_counts: counters of the batches that were read.
     """
     found = [
-        f"column '{column}' holds {count} floating-point numbers too large for their type to tell neighbors apart: ids "
-        "among them may have become one. Store ids as integers or text."
+        f"column '{column}' holds {count} floating-point numbers that are too large to be told from their neighbors: "
+        "different ids may have become equal. Store ids as integers or text."
         for column, count in noticed_columns(read_counts, "inexact").items()
     ]
     found += [
-        f"column '{column}' is rejected as no number where it holds a text that usually means missing, {count} times: "
-        "say so with `missing`, as in missing: ['NULL']."
+        f"column '{column}' has a text that usually means missing and is rejected as not a number, {count} times: "
+        "list it under `missing`, as in missing: ['NULL']."
         for column, count in noticed_columns(read_counts, "missing_text").items()
     ]
     zoned, zoneless = (noticed_columns(read_counts, what) for what in ("zoned", "zoneless"))
@@ -52,6 +53,15 @@ def value_warnings(
         "for UTC: check that they are."
         for column in zoned
         if column in zoneless
+    ]
+    found += [
+        f"sequence '{name}': {count:,} events are not before their row's time, or have none, and were left out."
+        for name, count in noticed_columns(read_counts, LATE).items()
+    ]
+    found += [
+        f"sequence '{name}': the lists of {count:,} rows do not rise in time. The oldest event must come first: the "
+        "last ones are kept."
+        for name, count in noticed_columns(read_counts, NEWEST_FIRST).items()
     ]
     found += _joined_lists(read_counts)
     for table, vocabulary in statistics.vocabularies.items():

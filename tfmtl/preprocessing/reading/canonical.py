@@ -11,6 +11,7 @@ from tfmtl.preprocessing.reading.labels import add_labels
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
+from tfmtl.preprocessing.reading.row_events import read_row_events
 from tfmtl.schema import SPLITS, Problem
 
 
@@ -51,7 +52,11 @@ def canonicalize(
             out |= behavior_of(feature, problem).read(raw)
     out[columns.IS_EXAMPLE] = holds(problem.examples_condition, raw, batch.num_rows)
     for sequence in problem.sequences:
-        out[columns.event(sequence.name)] = holds(sequence.condition, raw, batch.num_rows)
+        if sequence.source == "row":
+            now = out.get(columns.TIME)
+            out |= read_row_events(problem, sequence, raw, now, rejections, noticed or Noticed())
+        else:
+            out[columns.event(sequence.name)] = holds(sequence.condition, raw, batch.num_rows)
     add_labels(problem, raw, out, rejections)
     if problem.split.column is not None:
         out[columns.SPLIT] = _split_index(raw.text(problem.split.column), rejections)

@@ -1,5 +1,5 @@
-"""The error of an input file."""
+"""The error for an unusable input file."""
 
 
 class InputError(ValueError):
-    """An input file cannot be used: the text names the file and says why."""
+    """An input file cannot be used; the text names the file and the reason."""

@@ -1,4 +1,4 @@
-"""JSON-lines files to Arrow batches."""
+"""Read JSON lines files as Arrow batches."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ Open = Callable[[str], AbstractContextManager[Any]]
 
 
 class JsonLinesFile:
-    """One file of a log with a JSON object a line; a key that is left out is missing.
+    """One file of a log with a JSON object per line; a key that is left out is missing.
 
     Args:
         path: str.
@@ -45,7 +45,7 @@ class JsonLinesFile:
                 record, _ = _read(line)
                 found |= dict.fromkeys(record or ())
         if not found:
-            raise InputError(f"preprocess: file '{self._path}' must hold a JSON object a line. There is none.")
+            raise InputError(f"preprocess: file '{self._path}' must hold a JSON object per line. There is none.")
         return list(found)
 
     def batches(self, columns: Sequence[str]) -> Iterator[RawBatch]:
@@ -118,7 +118,7 @@ class _DoubledKey(ValueError):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise _DoubledKey("a key stands twice")
+        raise _DoubledKey("a key occurs twice")
     return found
 
 

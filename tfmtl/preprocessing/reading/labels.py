@@ -1,4 +1,4 @@
-"""The labels of raw rows, and how much the rows count."""
+"""Read labels and row weights."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

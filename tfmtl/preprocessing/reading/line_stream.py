@@ -1,12 +1,15 @@
-"""A text file's bytes on their way to a CSV reader, looked at as they pass."""
+"""A byte stream for the CSV parser that counts lines and replaces lines that are too long."""
 
 import io
 from typing import Any
+
+import numpy as np
 
 END = "\x1e"  # as a line: one column, where a log has at least a feature and a label
 LONG = "\x1d"  # begins a line that stands for one that was too long; its length follows
 
 _MARK = b'"'
+_LINE_FEED, _CARRIAGE_RETURN = 10, 13
 
 
 class LineStream(io.RawIOBase):
@@ -61,11 +64,15 @@ class LineStream(io.RawIOBase):
             self._ended = True
             self._pass(self._short(self._rest), f"\n{END}\n".encode())
             return
-        whole, end, self._rest = (self._rest + block).rpartition(b"\n")
-        if not end and len(self._rest) > self._most_bytes:
-            self._rest = self._skip_to_break()
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            whole = b"".join((self._rest, memoryview(block)[:cut]))
+            self._rest = block[cut:]
+            self._pass(self._short(whole))
             return
-        self._pass(self._short(whole) + end)
+        self._rest += block
+        if len(self._rest) > self._most_bytes:
+            self._rest = self._skip_to_break()
 
     def _pass(self, data: bytes, end: bytes = b"") -> None:
         self.has_marks = self.has_marks or _MARK in data
@@ -93,8 +100,9 @@ class LineStream(io.RawIOBase):
             line, end, rest = block.partition(b"\n")
             size, marks = size + len(line), marks + line.count(_MARK)
             if end:
-                self._pass(self._stand_in(size, marks) + end)
-                return bytes(rest)
+                cut = rest.rfind(b"\n") + 1
+                self._pass(self._stand_in(size, marks) + end + self._short(rest[:cut]))
+                return bytes(rest[cut:])
         self._pass(self._stand_in(size, marks))
         return b""
 
@@ -102,13 +110,10 @@ class LineStream(io.RawIOBase):
         """Counts the lines that begin in `data`: characters other than a break that stand after one."""
         if not data:
             return
-        begins = self._after_break and data[:1] not in (b"\n", b"\r")
-        if b"\r" in data or b"\n\n" in data:
-            breaks = data.translate(_BREAKS)
-            self.lines += breaks.count(b"\n.") + begins
-        else:
-            self.lines += data.count(b"\n") - data.endswith(b"\n") + begins
-        self._after_break = data[-1:] in (b"\n", b"\r")
-
-
-_BREAKS = bytes(10 if byte in (10, 13) else ord(".") for byte in range(256))
+        characters = np.frombuffer(data, np.uint8)
+        is_break = characters == _LINE_FEED
+        if b"\r" in data:
+            is_break |= characters == _CARRIAGE_RETURN
+        begins = self._after_break and not is_break[0]
+        self.lines += int(np.count_nonzero(is_break[:-1] & ~is_break[1:])) + int(begins)
+        self._after_break = bool(is_break[-1])

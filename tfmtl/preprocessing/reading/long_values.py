@@ -1,4 +1,4 @@
-"""Values too long to be any feature's, and batches whose values fill the memory only once they are written out.
+"""Bound the memory of batches: cut values that are too long, and split batches whose texts are too large.
 
 A Parquet file of some kilobytes can hold one text of a megabyte in a dictionary and name it in every row.
 """
@@ -19,7 +19,7 @@ MOST_BATCH_BYTES = 64 << 20
 
 
 def bounded(raw: RawBatch) -> Iterator[RawBatch]:
-    """The batch in the plain types of `tfmtl.values`, in parts that fit into memory.
+    """The batch in the plain types of `tfmtl.values`, in parts that fit into memory; texts may stay coded.
 
     Rows with a value of more than 256 KiB, in any column that is read, are unreadable.
     """
@@ -36,7 +36,7 @@ def bounded(raw: RawBatch) -> Iterator[RawBatch]:
         if is_coded:
             np.add.at(sizes, rows, lengths)
     if not reasons and sizes.sum() <= MOST_BATCH_BYTES:
-        yield replace(raw, rows=plain_batch(raw.rows))
+        yield replace(raw, rows=plain_batch(raw.rows, keep_coded=True))
         return
     kept = np.delete(np.arange(raw.rows.num_rows), list(reasons))
     parts = np.cumsum(sizes[kept]) // MOST_BATCH_BYTES

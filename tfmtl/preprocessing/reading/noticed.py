@@ -1,4 +1,4 @@
-"""Values that can be read but are hardly meant so, counted by column."""
+"""Counters of suspicious values, per column."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

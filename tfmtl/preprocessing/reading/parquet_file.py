@@ -1,8 +1,8 @@
-"""Parquet files to Arrow batches."""
+"""Read Parquet files as Arrow batches."""
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tfmtl.values.plain_arrow import is_list, plain
 
 BATCH_ROWS = 32_768
 _DICTIONARIES = {"PLAIN_DICTIONARY", "RLE_DICTIONARY"}
+_WHOLE_BYTES = 1 << 20  # up to these, writers put all texts of a column into its dictionary
 
 
 def read_parquet(stream: Any, path: str, columns: Sequence[str]) -> Iterator[RawBatch]:
@@ -41,10 +42,16 @@ def read_parquet(stream: Any, path: str, columns: Sequence[str]) -> Iterator[Raw
 
 
 def _group_batches(
-    stream: Any, metadata: Any, group: int, columns: Sequence[str], coded: Sequence[str], batch_rows: int
+    stream: Any, metadata: Any, group: int, columns: Sequence[str], coded: Mapping[str, int], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of one row group; texts that may be long are kept as numbers, at the price of a slower reading."""
-    longs = _with_long_values(stream, metadata, group, coded)
+    """Rows of one row group; texts of which few differ, and those that may be long, are kept as numbers.
+
+    That is faster where a dictionary holds them all and slower where it ran full.
+    """
+    chunks = metadata.row_group(group)
+    small = [p for p, i in coded.items() if p in columns and chunks.column(i).total_uncompressed_size < _WHOLE_BYTES]
+    large = {path: index for path, index in coded.items() if path not in small}
+    longs = small + _with_long_values(stream, metadata, group, large)
     done = 0
     try:
         for batch in _open(stream, metadata, longs).iter_batches(batch_rows, [group], list(columns)):
@@ -61,7 +68,7 @@ def _group_batches(
                 yield batch.slice(max(0, batch.num_rows - (seen - done)))
 
 
-def _with_long_values(stream: Any, metadata: Any, group: int, coded: Sequence[str]) -> list[str]:
+def _with_long_values(stream: Any, metadata: Any, group: int, coded: Mapping[str, int]) -> list[str]:
     """Of the texts stored by number, those whose dictionary holds one that would fill the memory if all rows had it.
 
     A dictionary comes whole with the first row.
@@ -69,16 +76,15 @@ def _with_long_values(stream: Any, metadata: Any, group: int, coded: Sequence[st
     if not coded or not metadata.row_group(group).num_rows:
         return []
     try:  # all of them at once: opening a file costs more than looking at a dictionary
-        first = _first_row(stream, metadata, group, coded)
+        first = _first_row(stream, metadata, group, list(coded))
     except pa.ArrowNotImplementedError:
         first = {}
         for path in coded:
             with contextlib.suppress(pa.ArrowNotImplementedError):  # a list whose dictionaries change
                 first |= _first_row(stream, metadata, group, [path])
-    names = {metadata.schema.column(index).path: index for index in range(metadata.num_columns)}
     found = []
     for path, longest in first.items():
-        if longest * metadata.row_group(group).column(names[path]).num_values > MOST_BATCH_BYTES:
+        if longest * metadata.row_group(group).column(coded[path]).num_values > MOST_BATCH_BYTES:
             found.append(path)
     return found
 
@@ -100,10 +106,11 @@ def _open(stream: Any, metadata: Any, coded: Sequence[str]) -> Any:
     return parquet.ParquetFile(stream, metadata=metadata, read_dictionary=list(coded))
 
 
-def _coded(metadata: Any, columns: Sequence[str]) -> tuple[list[str], float]:
-    """The places of texts that are stored by number, and bytes of a row of the columns as they are stored, at most."""
+def _coded(metadata: Any, columns: Sequence[str]) -> tuple[dict[str, int], float]:
+    """Place and column of texts that are stored by number, and bytes of a row of all columns as they are stored."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    coded, row_bytes = [], np.zeros(len(groups))
+    coded: dict[str, int] = {}
+    row_bytes = np.zeros(len(groups))
     for index in range(metadata.num_columns):
         leaf = metadata.schema.column(index)
         if not any(leaf.path == column or leaf.path.startswith(f"{column}.") for column in columns):
@@ -113,5 +120,5 @@ def _coded(metadata: Any, columns: Sequence[str]) -> tuple[list[str], float]:
             chunk.total_uncompressed_size / max(group.num_rows, 1) for chunk, group in zip(chunks, groups, strict=True)
         ]
         if leaf.physical_type == "BYTE_ARRAY" and any(_DICTIONARIES & set(chunk.encodings) for chunk in chunks):
-            coded.append(leaf.path)
+            coded[leaf.path] = index
     return coded, float(row_bytes.max(initial=0.0))

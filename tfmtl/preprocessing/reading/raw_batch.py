@@ -1,4 +1,4 @@
-"""What one piece of a file gave, before any value is understood."""
+"""Raw rows of one part of a file, before any value is parsed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Raw columns of one batch, parsed on demand and once."""
+"""The columns of a raw batch, each parsed once, on demand."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -14,7 +14,7 @@ from tfmtl.preprocessing.reading.written_list import read_list
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.reserved import LIKELY_MISSING
 from tfmtl.values.arrow_text import cast_or_null, count_inexact, flatten, to_numbers, to_text
-from tfmtl.values.plain_arrow import is_list, is_text, plain
+from tfmtl.values.plain_arrow import is_coded, is_list, is_text, plain
 
 _LIKELY_MISSING = pa.array(LIKELY_MISSING, pa.string())
 _FREQUENT = 3  # texts of a label that are counted a batch
@@ -61,7 +61,12 @@ class RawColumns:
         return pc.if_else(is_missing, pa.scalar(None, column.type), column)
 
     def _text(self, name: str) -> pa.Array:
-        """The column as strings."""
+        """The column as strings; where a dictionary holds them, each is looked at once."""
+        stored = self._batch.column(name)
+        if is_coded(stored.type) and is_text(stored.type.value_type) and name not in self._missing:
+            strings = to_text(stored)
+            if strings.null_count == stored.null_count:  # else some are empty, or no text
+                return strings
         return self._strings(name, self._column(name), np.arange(self._batch.num_rows))
 
     def _number(self, name: str) -> pa.Array:
@@ -74,16 +79,19 @@ class RawColumns:
 
     def time(self, name: str, keys: Keys) -> pa.Array:
         """The column as int64 ticks of `keys`; a fraction of a tick is cut off, dates, timestamps and ISO text too."""
+        times = self.times(name, keys)
+        self._rejections.add(pc.is_null(times), f"column '{name}' (the time) is missing")
+        return pc.fill_null(times, 0)
+
+    def times(self, name: str, keys: Keys) -> pa.Array:
+        """The same, null where it is missing."""
         column = self._column(name)
         step = keys.ticks_per_step
         if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-            times = from_temporal(column, keys)
-        elif pa.types.is_integer(column.type) and column.type != pa.uint64() and step == 1:
-            times = pc.cast(column, pa.int64())
-        else:
-            times = self._parse_times(name, self.text(name), keys)
-        self._rejections.add(pc.is_null(times), f"column '{name}' (the time) is missing")
-        return pc.fill_null(times, 0)
+            return from_temporal(column, keys)
+        if pa.types.is_integer(column.type) and column.type != pa.uint64() and step == 1:
+            return pc.cast(column, pa.int64())
+        return self._parse_times(name, self.text(name), keys)
 
     def lists(self, name: str, separator: str, max_values: int, form: str = "text") -> pa.Array:
         """A multi-valued column as lists of its first present values.
@@ -94,24 +102,49 @@ class RawColumns:
             max_values: int.
             form: `"text"` or `"json"`, where the column is text and not lists.
         """
-        column = self._column(name)
-        if is_list(column.type):
-            values, rows = flatten(column)
-        elif form == "json":
-            values, rows = self._written_lists(name)
-        else:
-            values, rows = flatten(pc.split_pattern(self.text(name), separator))
-            self._notice_joined(name, len(values))
-            values = pc.utf8_trim_whitespace(values) if separator.strip() else values
+        values, rows = self._items(name, separator, form)
         values = self._strings(name, values, rows)
         present = pc.is_valid(values)
         if name in self._missing:
             present = pc.and_(present, pc.invert(pc.is_in(values, self._missing[name])))
         rows, values = rows[present.to_numpy(zero_copy_only=False)], values.filter(present)
-        starts = np.searchsorted(rows, np.arange(len(column)))
+        starts = np.searchsorted(rows, np.arange(self._batch.num_rows))
         kept = np.arange(len(rows)) - starts[rows] < max_values
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=len(column)))])
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=self._batch.num_rows))])
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.filter(pa.array(kept)))
+
+    def items(
+        self, name: str, separator: str, form: str, read_as: str | None = None
+    ) -> tuple["RawColumns", np.ndarray]:
+        """All items of a column of lists, missing ones too, as the rows of a batch of their own; and the row of each.
+
+        An item that cannot be read rejects the row that it belongs to.
+
+        Args:
+            name: str.
+            separator: as of `lists`.
+            form: as of `lists`.
+            read_as: str or None. The column that the items are called there. Defaults to `None`: the same.
+        """
+        values, rows = self._items(name, separator, form)
+        column = read_as or name
+        texts = self._missing.get(column)
+        return RawColumns(
+            pa.RecordBatch.from_arrays([values], names=[column]),
+            self._rejections.of_items(rows, column, name),
+            missing={} if texts is None else {column: texts.to_pylist()},
+        ), rows
+
+    def _items(self, name: str, separator: str, form: str) -> tuple[pa.Array, np.ndarray]:
+        """The items of all lists one after another, and the row of each."""
+        column = self._column(name)
+        if is_list(column.type):
+            return flatten(column)
+        if form == "json":
+            return self._written_lists(name)
+        values, rows = flatten(pc.split_pattern(self.text(name), separator))
+        self._notice_joined(name, len(values))
+        return pc.utf8_trim_whitespace(values) if separator.strip() else values, rows
 
     def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
         """Rejects rows for a value that was readable and is wrong; null in `where` is no fault."""

@@ -1,4 +1,4 @@
-"""Log files to Arrow batches."""
+"""Read log files as Arrow batches."""
 
 import gzip
 import io

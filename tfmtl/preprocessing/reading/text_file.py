@@ -1,4 +1,4 @@
-"""CSV and TSV files to Arrow batches, no line of them lost."""
+"""Read CSV and TSV files as Arrow batches, without losing a line."""
 
 import io
 import itertools
@@ -18,6 +18,7 @@ from tfmtl.preprocessing.reading.raw_batch import LINES, QUOTED, SPANNING, RawBa
 from tfmtl.schema import Dialect
 
 CSV_BLOCK_BYTES = 4 << 20
+_PASSED_BYTES = 1 << 17  # what is looked at on the way stays in the processor's cache
 _FEW_DELIMITERS = 3  # which a value of several lines may hold by chance, just as rows would
 _BREAKS = re.compile(r"[\r\n]+")
 
@@ -66,7 +67,7 @@ class TextFile:
             InputError: the file ends in a quoted value, quoted values seem to hold rows, or its lines do not add up.
         """
         with self._open(self._path) as stream:
-            lines = LineStream(stream, CSV_BLOCK_BYTES // 2, CSV_BLOCK_BYTES)
+            lines = LineStream(stream, CSV_BLOCK_BYTES // 2, _PASSED_BYTES)
             first_row, has_end = 0, False
             rows_before: list[int] = []  # each unreadable line: how many readable ones lie before it
             for batch, invalid in self._parse(lines, columns):
@@ -114,7 +115,7 @@ class TextFile:
         names = self.header()
         first_row = 0
         with self._open(self._path) as stream:
-            lines = LineStream(stream, CSV_BLOCK_BYTES // 2, CSV_BLOCK_BYTES)
+            lines = LineStream(stream, CSV_BLOCK_BYTES // 2, _PASSED_BYTES)
             for batch, invalid in self._parse(lines, None):
                 for column, texts in enumerate(batch.columns):
                     found = pc.count_substring_regex(texts, "[\r\n]+").fill_null(0).to_numpy()

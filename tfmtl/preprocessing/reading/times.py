@@ -1,4 +1,4 @@
-"""Points in time, however they are written, as whole numbers of one unit."""
+"""Read times in all notations as whole numbers of one unit."""
 
 import pyarrow as pa
 import pyarrow.compute as pc

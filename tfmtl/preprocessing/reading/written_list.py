@@ -1,4 +1,4 @@
-"""Lists that a program wrote as text: as JSON, or as Python and NumPy print them."""
+"""Read lists that a program wrote as text: as JSON, or as Python and NumPy print them."""
 
 import json
 import re

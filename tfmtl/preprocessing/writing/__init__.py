@@ -1,1 +1,1 @@
-"""From canonical rows to TFRecords and the files beside them."""
+"""Write canonical rows as TFRecords, with the files beside them."""

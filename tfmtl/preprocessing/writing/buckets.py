@@ -1,4 +1,4 @@
-"""Rows to buckets, so that all rows of a user meet."""
+"""Partition rows into buckets, so that all rows of a user are in one."""
 
 from collections.abc import Iterator
 

@@ -1,17 +1,16 @@
-"""Canonical columns to what the model reads of them."""
+"""Encode canonical columns as model inputs."""
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.data.raw_transform import RawTransform
-from tfmtl.preprocessing.writing.example_writer import PackedInts, pack_ints
 from tfmtl.schema import RequestInput
 from tfmtl.schema.reserved import MISSING
 
 
 def encode_column(transform: RawTransform, name: str, given: RequestInput, column: pa.Array) -> dict[str, np.ndarray]:
-    """Encoded key -> `(rows, ...)`, of a feature with one value a row; each distinct text is looked up once."""
+    """Encoded key -> `(rows, ...)`, of a feature with one value per row; each distinct text is looked up once."""
     if given.dtype != "string":
         encoded = transform.encode_feature(name, plain_values(given, column))
         return {key: values.numpy() for key, values in encoded.items()}
@@ -23,13 +22,13 @@ def encode_column(transform: RawTransform, name: str, given: RequestInput, colum
 
 
 def encode_lists(
-    transform: RawTransform, name: str, given: RequestInput, column: pa.Array, examples: np.ndarray
-) -> tuple[PackedInts, np.ndarray]:
-    """The ids of all examples' lists one after another, and where each example's begin."""
-    lists = column.take(pa.array(examples))
+    transform: RawTransform, name: str, given: RequestInput, column: pa.Array, rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of the lists of some rows one after another, and where each row's begin."""
+    lists = column.take(pa.array(rows))
     lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
     [ids] = encode_column(transform, name, given, pc.list_flatten(lists)).values()
-    return pack_ints(ids), np.concatenate([[0], np.cumsum(lengths)])
+    return ids, np.concatenate([[0], np.cumsum(lengths)])
 
 
 def plain_values(given: RequestInput, column: pa.Array) -> np.ndarray:

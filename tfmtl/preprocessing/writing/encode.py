@@ -1,5 +1,6 @@
-"""One user bucket's canonical rows to serialized examples, split by split."""
+"""Encode the canonical rows of a user bucket as serialized examples, split by split."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,22 +12,24 @@ import pyarrow.compute as pc
 from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
-from tfmtl.preprocessing.fitting.moments_in_order import moments_in_order
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
+from tfmtl.preprocessing.writing.events import Events, event_tensors, row_events
 from tfmtl.preprocessing.writing.example_writer import (
-    PackedInts,
+    PackedRows,
     bytes_column,
     float_column,
-    int_list_column,
     join_columns,
+    list_column,
     pack_ints,
+    pack_rows,
     value_column,
 )
 from tfmtl.preprocessing.writing.requests import raw_requests
-from tfmtl.preprocessing.writing.sequences import Windows, event_windows
+from tfmtl.preprocessing.writing.sequences import event_windows
 from tfmtl.preprocessing.writing.window_views import WindowViews
-from tfmtl.schema import SPLITS, Problem
+from tfmtl.schema import SPLITS, Problem, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
@@ -74,7 +77,7 @@ def encode_bucket(
     order = np.random.default_rng(seed).permutation(len(examples))
     latest_first = order[np.argsort(-splits[order], kind="stable")]
     chosen = latest_first[:num_requests]
-    requests = raw_requests(problem, table, examples, encoder.windows, encoder.encode(chosen).to_pylist(), chosen)
+    requests = raw_requests(problem, table, examples, encoder.events, encoder.encode(chosen).to_pylist(), chosen)
     return EncodedBucket(
         counts=_count(problem, table, splits, examples, encoder),
         requests=requests,
@@ -84,7 +87,7 @@ def encode_bucket(
 
 
 class _ExampleEncoder:
-    """The columns of a sorted bucket as ids and numbers, a value a row, and the examples made of them.
+    """The columns of a sorted bucket as ids and numbers, a value per row, and the examples made of them.
 
     A value is encoded once, however many windows it is part of.
     """
@@ -95,38 +98,48 @@ class _ExampleEncoder:
         self._table = table
         self._examples = examples
         self.encoded: dict[str, np.ndarray] = {}
-        self._lists: dict[str, tuple[PackedInts, np.ndarray]] = {}
+        self._lists: dict[str, tuple[PackedRows, np.ndarray]] = {}
         for feature in problem.features:
             for given in feature.inputs():
                 column = table[given.key].combine_chunks()
                 if given.is_list:
-                    self._lists[given.key] = encode_lists(transform, feature.name, given, column, examples)
+                    ids, offsets = encode_lists(transform, feature.name, given, column, examples)
+                    self._lists[given.key] = pack_ints(ids), offsets
                 else:
                     self.encoded |= encode_column(transform, feature.name, given, column)
         self.labels = {
             key: pc.fill_null(table[columns.label(key)], float("nan")).to_numpy()[examples]
             for key in problem.label_keys
         }
-        self.windows = _windows(problem, table, self.encoded, examples)
-        self._views = WindowViews(problem, table, examples, self.windows)
+        self.events = _events(problem, table, self.encoded, examples)
+        self._views = WindowViews(problem, table, examples, self.events)
         self._derived = [transform.behaviors[feature.name] for feature in problem.features if not feature.inputs()]
-        self._events = {
-            sequence.column_key(each.key): pack_ints(self.encoded[each.key][self.windows[sequence.name].rows])
+        self._event_values = {
+            sequence.column_key(key): pack_rows(values)
             for sequence in problem.sequences
             for column in sequence.columns
-            for each in problem.feature(column).tensors(problem)
-            if each.holds_ids
+            for key, values in self._event_tensors(sequence, column).items()
         }
         self._event_keys = {
             sequence.name: [each.key for each in sequence.tensors(problem) if each.key != sequence.gap_key]
             for sequence in problem.sequences
         }
+        self._widths = {
+            sequence.name: max(math.prod(each.inner[1:]) for each in sequence.tensors(problem))
+            for sequence in problem.sequences
+        }
         self._times = table[columns.TIME].to_numpy() if problem.keys.time else np.empty(0, np.int64)
+
+    def _event_tensors(self, sequence: SequenceFeature, column: str) -> dict[str, np.ndarray]:
+        events = self.events[sequence.name]
+        known = self.encoded if events.table is self._table else {}
+        return event_tensors(self._problem, self._transform, self._problem.feature(column), events, known)
 
     @property
     def slice_rows(self) -> int:
         """Examples to encode at once."""
-        longest = [int((window.stops - window.starts).max(initial=0)) for window in self.windows.values()]
+        windows = {name: events.windows for name, events in self.events.items()}
+        longest = [int((w.stops - w.starts).max(initial=0)) * self._widths[name] for name, w in windows.items()]
         return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest])))
 
     def encode(self, chosen: np.ndarray) -> pa.BinaryArray:
@@ -137,24 +150,24 @@ class _ExampleEncoder:
         for tensor in self._problem.field_tensors:
             if tensor.key in self._lists:
                 ids, offsets = self._lists[tensor.key]
-                parts.append(int_list_column(tensor.key, ids, offsets[chosen], offsets[chosen + 1]))
+                parts.append(list_column(tensor.key, ids, offsets[chosen], offsets[chosen + 1]))
             elif tensor.key in derived:
                 parts.append(value_column(tensor.key, derived[tensor.key]))
             else:
                 parts.append(value_column(tensor.key, self.encoded[tensor.key][rows]))
         for sequence in self._problem.sequences:
-            window = self.windows[sequence.name]
-            stops = window.stops[chosen]
-            starts = np.maximum(window.starts[chosen], stops - sequence.max_length)
+            own = self.events[sequence.name]
+            stops = own.windows.stops[chosen]
+            starts = np.maximum(own.windows.starts[chosen], stops - sequence.max_length)
             for key in self._event_keys[sequence.name]:
-                parts.append(int_list_column(key, self._events[key], starts, stops))
-            if sequence.time_gap_buckets:
+                parts.append(list_column(key, self._event_values[key], starts, stops))
+            if sequence.time_gap_buckets and own.times is not None:
                 lengths = stops - starts
                 ends = np.cumsum(lengths)
                 events = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
-                gaps = np.repeat(self._times[rows], lengths) - self._times[window.rows][events]
+                gaps = np.repeat(self._times[rows], lengths) - own.times[events]
                 ids = pack_ints(self._transform.encode_gap(sequence, gaps).numpy())
-                parts.append(int_list_column(sequence.gap_key, ids, ends - lengths, ends))
+                parts.append(list_column(sequence.gap_key, ids, ends - lengths, ends))
         for key, labels in self.labels.items():
             parts.append(float_column(LABEL_PREFIX + key, labels[chosen]))
         if self._problem.group_column is not None:
@@ -177,27 +190,31 @@ def _sorted(problem: Problem, table: pa.Table) -> pa.Table:
     return table.combine_chunks().sort_by([(key, "ascending") for key in (*keys, columns.FILE, columns.ROW)])
 
 
-def _windows(
+def _events(
     problem: Problem, table: pa.Table, encoded: dict[str, np.ndarray], examples: np.ndarray
-) -> dict[str, Windows]:
+) -> dict[str, Events]:
     """The events of every sequence and example."""
-    if not problem.sequences:
-        return {}
+    events = {each.name: row_events(problem, each, table, examples) for each in problem.sequences if each.lists}
+    if len(events) == len(problem.sequences):
+        return events
     users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy()
-    times = moments_in_order(table)[1]
-    windows = {}
+    times = table[columns.TIME].to_numpy()
+    moments = distinct_times(table)[1] if columns.ORDER in table.column_names else times
     for sequence in problem.sequences:
+        if sequence.name in events:
+            continue
         is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != MISSING_ID)
-        windows[sequence.name] = event_windows(users, times, is_event, examples, sequence.longest_window(problem))
-    return windows
+        windows = event_windows(users, moments, is_event, examples, sequence.longest_window(problem))
+        events[sequence.name] = Events(table, windows, times[windows.rows])
+    return events
 
 
 def _count(
     problem: Problem, table: pa.Table, splits: np.ndarray, examples: np.ndarray, encoder: _ExampleEncoder
 ) -> dict[str, float]:
     counts: dict[str, float] = {"history_only": table.num_rows - len(examples)}
-    files, rows_of_each = np.unique(table[columns.FILE].to_numpy(), return_counts=True)
-    counts |= {f"file/{file}": count for file, count in zip(files.tolist(), rows_of_each.tolist(), strict=True)}
+    rows_of_each = np.bincount(table[columns.FILE].to_numpy())
+    counts |= {f"file/{file}": int(rows_of_each[file]) for file in np.flatnonzero(rows_of_each).tolist()}
     if problem.keys.time is not None:
         times = table[columns.TIME].to_numpy()[examples]
         counts |= count_days(times, splits, problem.keys.ticks_per_second)

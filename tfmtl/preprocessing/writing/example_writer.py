@@ -1,4 +1,4 @@
-"""Columns to serialized `tf.train.Example`s, many rows at a time.
+"""Serialize columns as `tf.train.Example`s, many rows at a time.
 
 Building protobuf objects row by row costs more than everything else in the
 job together. Here a record is the concatenation of its features' bytes. A
@@ -8,6 +8,7 @@ both are Arrow arrays made a whole column at a time, and Arrow joins them
 Features, Feature, Int64List, FloatList and BytesList of TensorFlow).
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,14 +22,15 @@ _NOTHING = pa.scalar(b"", pa.binary())
 
 
 @dataclass(frozen=True)
-class PackedInts:
-    """Non-negative ints as varints in one array: value i owns `data[ends[i]:ends[i + 1]]`."""
+class PackedRows:
+    """Values as the bytes of a record in one array: row i owns `data[ends[i]:ends[i + 1]]`."""
 
     data: np.ndarray
     ends: np.ndarray
+    kind: bytes = _INT64
 
     def ranges(self, starts: np.ndarray, stops: np.ndarray) -> pa.BinaryArray:
-        """The bytes of the values `starts[i]` to `stops[i]`, row by row; ranges may overlap."""
+        """The bytes of the rows `starts[i]` to `stops[i]`; ranges may overlap."""
         first, last = self.ends[starts], self.ends[stops]
         offsets = _offsets(last - first)
         kind = np.int32 if max(offsets[-1], len(self.data)) < np.iinfo(np.int32).max else np.int64  # half the memory
@@ -36,7 +38,17 @@ class PackedInts:
         return _binary(self.data[at], offsets)
 
 
-def pack_ints(values: np.ndarray) -> PackedInts:
+def pack_rows(values: np.ndarray) -> PackedRows:
+    """Rows of ids or floats, `(n, ...)`."""
+    width = math.prod(values.shape[1:])
+    if values.dtype == np.float32:
+        packed = np.ascontiguousarray(values, "<f4").reshape(-1).view(np.uint8)
+        return PackedRows(packed, np.arange(len(values) + 1) * (4 * width), _FLOAT)
+    ints = pack_ints(values.reshape(-1))
+    return PackedRows(ints.data, ints.ends[::width])
+
+
+def pack_ints(values: np.ndarray) -> PackedRows:
     """Varints of non-negative ints."""
     values = values.astype(np.uint64 if values.itemsize > 4 else np.uint32)
     width = max(1, -(-int(values.max(initial=0)).bit_length() // 7))
@@ -46,29 +58,29 @@ def pack_ints(values: np.ndarray) -> PackedInts:
     used[:, 0] = True
     out = (rest & values.dtype.type(0x7F)).astype(np.uint8)
     out[:, :-1] |= used[:, 1:].astype(np.uint8) << 7
-    return PackedInts(out[used], _offsets(used.sum(axis=1)))
+    return PackedRows(out[used], _offsets(used.sum(axis=1)))
 
 
 def int_column(key: str, values: np.ndarray) -> list[pa.Array]:
-    """One non-negative int a row."""
+    """One non-negative int per row."""
     packed = pack_ints(values)
     return _with_heads(key, _INT64, _binary(packed.data, packed.ends))
 
 
-def int_list_column(key: str, values: PackedInts, starts: np.ndarray, stops: np.ndarray) -> list[pa.Array]:
-    """A list of non-negative ints a row: row i owns the values `starts[i]` to `stops[i]`, without the last."""
-    return _with_heads(key, _INT64, values.ranges(starts, stops))
+def list_column(key: str, values: PackedRows, starts: np.ndarray, stops: np.ndarray) -> list[pa.Array]:
+    """A list per record: record i owns the rows `starts[i]` to `stops[i]` of `values`, without the last."""
+    return _with_heads(key, values.kind, values.ranges(starts, stops))
 
 
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
-    """One value a row, or equally many: ids or floats."""
+    """One value per row, or equally many: ids or floats."""
     if values.dtype != np.float32:
         return int_column(key, values)
     return float_column(key, values) if values.ndim == 1 else float_rows(key, values)
 
 
 def float_rows(key: str, values: np.ndarray) -> list[pa.Array]:
-    """Equally many floats a row, `(rows, n)`."""
+    """Equally many floats per row, `(rows, n)`."""
     packed = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(len(values), -1)
     return _with_heads(key, _FLOAT, _binary(packed, np.arange(len(values) + 1) * packed.shape[1]))
 
@@ -83,7 +95,7 @@ def float_column(key: str, values: np.ndarray) -> list[pa.Array]:
 
 
 def bytes_column(key: str, values: pa.Array) -> list[pa.Array]:
-    """One text a row; null leaves the feature out."""
+    """One text per row; null leaves the feature out."""
     payload = pc.cast(pc.fill_null(values, ""), pa.binary())
     heads, payload = _with_heads(key, _BYTES, payload)
     return [pc.if_else(values.is_valid(), heads, _NOTHING), payload]

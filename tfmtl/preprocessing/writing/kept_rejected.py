@@ -1,4 +1,4 @@
-"""The rejected rows of a job that left nothing to learn from: they say why."""
+"""Keep the rejected rows of a job that failed without any training rows."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What the job wrote, counted: every row that came in is accounted for."""
+"""The manifest: counts that account for every input row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -48,8 +48,8 @@ def build_manifest(
     ]
     if rows_in != written + totals["history_only"] + rejected.total() or lost:
         raise RuntimeError(
-            f"preprocess: rows were lost. In: {rows_in}, written: {written}, history only: "
-            f"{totals['history_only']}, rejected: {rejected.total()}. Files that do not add up: {shown(lost)}. "
+            f"preprocess: rows were lost. Read: {rows_in}, written: {written}, history only: "
+            f"{totals['history_only']}, rejected: {rejected.total()}. Files whose counts differ: {shown(lost)}. "
             "The output is not kept."
         )
     splits = {split: _split_facts(problem, totals, split) for split in SPLITS}

@@ -1,4 +1,4 @@
-"""Canonical rows on their way from the files to the buckets, in files of their own.
+"""Temporary files of canonical rows, between input files and buckets.
 
 An engine that held the rows itself would need memory for the whole log. So a
 worker writes what it has read to a piece, sorted by bucket, and hands on the

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.writing.sequences import Windows
+from tfmtl.preprocessing.writing.events import Events
 from tfmtl.schema import Problem, RequestInput
 
 
@@ -21,7 +21,7 @@ def raw_requests(
     problem: Problem,
     table: pa.Table,
     examples: np.ndarray,
-    windows: Mapping[str, Windows],
+    events: Mapping[str, Events],
     records: Sequence[bytes],
     chosen: np.ndarray,
 ) -> list[dict[str, Any]]:
@@ -31,7 +31,7 @@ def raw_requests(
         problem: `Problem`.
         table: the sorted canonical rows of a bucket.
         examples: rows that are examples.
-        windows: sequence -> event rows of every example.
+        events: sequence -> `Events`.
         records: the chosen examples, serialized.
         chosen: positions in `examples`.
     """
@@ -40,13 +40,13 @@ def raw_requests(
         row = int(examples[index])
         features = {each.key: _value(table, each, row) for feature in problem.features for each in feature.inputs()}
         for sequence in problem.sequences:
-            window = windows[sequence.name]
-            events = window.rows[window.starts[index] : window.stops[index]].tolist()
+            own = events[sequence.name]
+            seen = range(int(own.windows.starts[index]), int(own.windows.stops[index]))
             for column in sequence.columns:
                 [given] = problem.feature(column).inputs()
-                features[sequence.column_key(column)] = [_value(table, given, event) for event in events]
-            if sequence.needs_times(problem):
-                features[sequence.time_key] = [table[columns.TIME][event].as_py() for event in events]
+                features[sequence.column_key(column)] = [own.value(given, event) for event in seen]
+            if sequence.needs_times(problem) and own.times is not None:
+                features[sequence.time_key] = [int(own.times[event]) for event in seen]
         if problem.needs_time:
             features[str(problem.keys.time)] = table[columns.TIME][row].as_py()
         requests.append({"features": features, "record": base64.b64encode(record).decode()})

@@ -1,4 +1,4 @@
-"""Point-in-time windows over a user's events."""
+"""Point-in-time windows of events."""
 
 from dataclasses import dataclass
 

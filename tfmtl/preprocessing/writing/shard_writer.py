@@ -1,4 +1,4 @@
-"""Buckets of users to TFRecord files."""
+"""Write buckets of users as TFRecord files."""
 
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ Shard = Mapping[str, Any]  # what was written and counted of a bucket, as plain 
 
 
 class ShardWriter:
-    """Writes one file a bucket and split.
+    """Writes one file per bucket and split.
 
     Args:
         problem: `Problem`.

@@ -1,4 +1,4 @@
-"""What derived features see of examples, whose histories are windows of a bucket's rows."""
+"""The view of examples for derived features, from windows over a bucket's rows."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmtl.features.request_view import RequestView, fingerprint, plain_number
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.writing.column_values import plain_values
-from tfmtl.preprocessing.writing.sequences import Windows
+from tfmtl.preprocessing.writing.events import Events
 from tfmtl.schema import Problem, RequestInput
 
 
@@ -23,51 +23,74 @@ class WindowViews:
         problem: `Problem`.
         table: the sorted canonical rows of a bucket.
         examples: int `(m,)`, rows that are examples.
-        windows: sequence -> event rows of every example.
+        events: sequence -> `Events`.
     """
 
-    def __init__(self, problem: Problem, table: pa.Table, examples: np.ndarray, windows: Mapping[str, Windows]) -> None:
+    def __init__(self, problem: Problem, table: pa.Table, examples: np.ndarray, events: Mapping[str, Events]) -> None:
         sources = {source for feature in problem.features for source in feature.sources}
         self._examples = examples
-        self._windows = {name: window for name, window in windows.items() if name in sources}
+        self._events = {name: own for name, own in events.items() if name in sources}
         self._times = table[columns.TIME].to_numpy() if problem.needs_time else None
-        self._columns = {s.name: [name for name in s.columns if name in sources] for s in problem.sequences}
-        self._prints: dict[str, np.ndarray] = {}
-        self._numbers: dict[str, np.ndarray] = {}
-        for feature in problem.features:
-            if feature.name in sources and feature.inputs():
-                [given] = feature.inputs()
-                column = table[given.key].combine_chunks()
-                self._prints[feature.name] = _fingerprints(given, column)
-                if given.dtype == "float32":
-                    numbers = plain_number(tf.constant(plain_values(given, column), tf.float32))
-                    self._numbers[feature.name] = numbers.numpy().astype(np.float64)
+        single = {
+            feature.name: given
+            for feature in problem.features
+            if feature.name in sources
+            for given in feature.inputs()
+            if not given.inner
+        }
+        self._own = {name: _fingerprints(given, table[given.key].combine_chunks()) for name, given in single.items()}
+        self._prints: dict[str, dict[str, np.ndarray]] = {}
+        self._numbers: dict[str, dict[str, np.ndarray]] = {}
+        for sequence in problem.sequences:
+            if sequence.name in self._events:
+                own = self._events[sequence.name]
+                read = {name: single[name] for name in sequence.columns if name in single}
+                self._prints[sequence.name] = {
+                    name: self._own[name] if own.table is table else _fingerprints(given, own.column(given.key))
+                    for name, given in read.items()
+                }
+                self._numbers[sequence.name] = {
+                    name: _numbers(given, own.column(given.key))
+                    for name, given in read.items()
+                    if given.dtype == "float32"
+                }
 
     def of(self, chosen: np.ndarray) -> RequestView:
         """The view of examples; `chosen` are their positions among all."""
         rows = self._examples[chosen]
         times, present, prints, numbers = {}, {}, {}, {}
-        for name, window in self._windows.items():
-            starts, stops = window.starts[chosen], window.stops[chosen]
+        for name, own in self._events.items():
+            starts, stops = own.windows.starts[chosen], own.windows.stops[chosen]
             places = np.arange((stops - starts).max(initial=0))
             is_event = places < (stops - starts)[:, np.newaxis]
-            events = np.zeros(is_event.shape, np.int64)
-            events[is_event] = window.rows[(starts[:, np.newaxis] + places)[is_event]]
+            seen = (starts[:, np.newaxis] + places)[is_event]  # among the events
+            read = own.windows.rows[seen]  # among their table's rows
             present[name] = tf.constant(is_event)
-            if self._times is not None:
-                times[name] = tf.constant(np.where(is_event, self._times[events], 0), tf.int64)
+            if own.times is not None:
+                times[name] = tf.constant(_placed(own.times[seen], is_event, 0), tf.int64)
             prints[name] = {
-                column: tf.constant(np.where(is_event, self._prints[column][events], 0), tf.int64)
-                for column in self._columns[name]
+                column: tf.constant(_placed(values[read], is_event, 0), tf.int64)
+                for column, values in self._prints[name].items()
             }
             numbers[name] = {
-                column: tf.constant(np.where(is_event, self._numbers[column][events], np.nan), tf.float64)
-                for column in self._columns[name]
-                if column in self._numbers
+                column: tf.constant(_placed(values[read], is_event, np.nan), tf.float64)
+                for column, values in self._numbers[name].items()
             }
         now = None if self._times is None else tf.constant(self._times[rows], tf.int64)
-        own = {name: tf.constant(values[rows], tf.int64) for name, values in self._prints.items()}
-        return RequestView(now, times, present, prints, own, numbers)
+        of_request = {name: tf.constant(values[rows], tf.int64) for name, values in self._own.items()}
+        return RequestView(now, times, present, prints, of_request, numbers)
+
+
+def _placed(values: np.ndarray, where: np.ndarray, missing: float) -> np.ndarray:
+    """The values in their places, row by row."""
+    placed = np.full(where.shape, missing, values.dtype)
+    placed[where] = values
+    return placed
+
+
+def _numbers(given: RequestInput, column: pa.Array) -> np.ndarray:
+    numbers = plain_number(tf.constant(plain_values(given, column), tf.float32))
+    return np.asarray(numbers.numpy().astype(np.float64))
 
 
 def _fingerprints(given: RequestInput, column: pa.Array) -> np.ndarray:

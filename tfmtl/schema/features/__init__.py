@@ -1,1 +1,1 @@
-"""The kinds of features as a problem file writes them: one record a kind."""
+"""The records of features, as a problem file describes them: one module per kind."""

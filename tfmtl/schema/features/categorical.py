@@ -1,4 +1,4 @@
-"""A feature whose values are names."""
+"""Categorical features."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ FORMATS = ("text", "json")
 
 @dataclass(frozen=True)
 class CategoricalFeature(FeatureRecord):
-    """A categorical column, one or several values a row, turned into ids.
+    """A categorical column with one or several values per row, turned into ids.
 
     Ids: 0 missing or padding, 1 out of vocabulary, 2 and up known values (or
     hash buckets). Values are compared as text, so `3` and `3.0` differ.
 
     Args:
-        name: str. The feature's name everywhere, and its column's.
+        name: str. Name of the feature, and of its column unless `column` is given.
         dim: int. Embedding width. Defaults to `16`.
         table: str or None. Features naming the same table share vocabulary and
             embedding. Defaults to `None`: a table of its own, named after the feature.
         min_count: int. Values seen fewer times in the training split are out
             of vocabulary. Defaults to `1`.
         max_size: int or None. Keeps the most frequent values only. Defaults to `None`.
-        hash_buckets: int or None. Hash the values into so many buckets instead
+        hash_buckets: int or None. Hash the values into this number of buckets instead
             of learning a vocabulary. Defaults to `None`.
-        multi_valued: bool. The column holds several values a row, joined by
+        multi_valued: bool. The column holds several values per row, joined by
             `separator`. Defaults to `False`.
         separator: str. Defaults to `"|"`.
         format: `"text"` or `"json"`: how text holds several values. `"json"` is a list such as `["a", "b"]`, also with
@@ -108,7 +108,7 @@ class CategoricalFeature(FeatureRecord):
 
     @property
     def not_in_events(self) -> str | None:
-        return "which is multi-valued. An event carries one value a column" if self.multi_valued else None
+        return None
 
     def inputs(self) -> tuple[RequestInput, ...]:
         if self.multi_valued:

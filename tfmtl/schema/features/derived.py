@@ -1,4 +1,4 @@
-"""What the kinds have in common that read no column but other parts of a request."""
+"""Checks that all derived features share; they read other parts of a request, not a column."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 def check_derived_name(feature: FeatureRecord) -> None:
     """Raises unless the name, given or made of others, is plain."""
     check_name(type(feature).__name__, "name", feature.name)
+
+
+def has_times(problem: Problem, sequence: str) -> bool:
+    """Whether it is known when the events of a sequence were; a name that is none is refused elsewhere."""
+    return all(each.has_times for each in problem.sequences if each.name == sequence)
 
 
 def sequence_of(feature: FeatureRecord, problem: Problem, argument: str, name: str) -> SequenceFeature:

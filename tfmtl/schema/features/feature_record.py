@@ -1,4 +1,4 @@
-"""What every kind of feature says of itself, without TensorFlow and NumPy."""
+"""The base class of feature records; needs neither TensorFlow nor NumPy."""
 
 from __future__ import annotations
 
@@ -30,21 +30,20 @@ class FeatureRecord(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The columns of the log that it reads; none for a feature that is derived from others."""
+        """The columns of the log that it reads; empty for a derived feature."""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The sequences and features that it is derived from."""
         return ()
 
-    @property
-    def needs_time(self) -> bool:
-        """Whether a request has to say when it is made."""
+    def needs_time(self, problem: Problem) -> bool:
+        """Whether a request must contain its time."""
         return False
 
     @property
     def identifies(self) -> bool:
-        """Whether its ids tell the values of a row apart, as the id of an item has to."""
+        """Whether different values have different ids, which the id of an item needs."""
         return False
 
     @property
@@ -53,13 +52,13 @@ class FeatureRecord(ABC):
         return f"whose kind '{self.kind}' cannot stand inside events"
 
     def inputs(self) -> tuple[RequestInput, ...]:
-        """What a request brings; none for a derived feature."""
+        """The tensors of a request; empty for a derived feature."""
         return ()
 
     @abstractmethod
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
-        """What the model reads. It follows from the record and the rest of the problem, never from data."""
+        """The tensors that the model reads. They follow from the problem alone, never from data."""
 
     def check(self, problem: Problem) -> None:
-        """Raises `ProblemError` where it does not go with the rest of the problem."""
+        """Raises `ProblemError` if it does not fit the rest of the problem."""
         return

@@ -1,4 +1,4 @@
-"""How often, how lately and with what numbers something happened before."""
+"""Statistics of a sequence at the time of the request: counts, gaps, means."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tfmtl.schema.checks import check_minimum, did_you_mean
-from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.fixed_scales import twice
 from tfmtl.schema.forms import EncodedTensor
@@ -23,18 +23,19 @@ STATISTICS = ("mean", "sum", "least", "most")
 
 @dataclass(frozen=True)
 class HistoryFeature(FeatureRecord):
-    """Numbers about a sequence as it is when the request is made, computed from the request itself.
+    """Statistics of a sequence at the time of the request, computed from the request itself.
 
     Its fields are `<name>_count`, `<name>_newest` and `<name>_oldest` (seconds since that event), `<name>_last_hour`,
     `<name>_last_day`, `<name>_last_week` (events in that time); for every column of `mean` also `<name>_mean_<column>`,
-    `_sum_`, `_least_` and `_most_`; with `share_of` also `<name>_share`. "None yet" is a value of its own. What they
-    see is bounded by the sequence's `count_length`.
+    `_sum_`, `_least_` and `_most_`; with `share_of` also `<name>_share`. Of a sequence without times those are left
+    out that need them. "None yet" is a value of its own. What they see is bounded by the sequence's `count_length`.
 
     Args:
         of: str. The sequence.
         name: str. Defaults to `""`: the sequence's name.
         mean: tuple of str. Numeric columns of the sequence whose mean, sum and extremes are taken. Defaults to none.
-        share_of: str or None. Another sequence, whose count this one's is divided by. Defaults to `None`.
+        share_of: str or None. Another sequence; gives the count of this sequence divided by the count of that one.
+            Defaults to `None`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
     """
 
@@ -60,27 +61,29 @@ class HistoryFeature(FeatureRecord):
     def sources(self) -> tuple[str, ...]:
         return (self.of, *([self.share_of] if self.share_of else []), *self.mean)
 
-    @property
-    def needs_time(self) -> bool:
-        return True
+    def needs_time(self, problem: Problem) -> bool:
+        return has_times(problem, self.of)
 
-    def scales(self) -> dict[str, str]:
+    def scales(self, problem: Problem) -> dict[str, str]:
         """Field -> the scale of its number."""
-        found = {f"{self.name}_{part}": "count" for part in _COUNTS}
+        found = {f"{self.name}_{part}": "count" for part in (_COUNTS if has_times(problem, self.of) else _COUNTS[:1])}
         found |= {f"{self.name}_{statistic}_{column}": "signed" for column in self.mean for statistic in STATISTICS}
         return found | ({f"{self.name}_share": "share"} if self.share_of else {})
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
-        return tuple(each for field, scale in self.scales().items() for each in twice(field, scale, self.dim, "user"))
+        return tuple(
+            each for field, scale in self.scales(problem).items() for each in twice(field, scale, self.dim, "user")
+        )
 
     def check(self, problem: Problem) -> None:
         sequence = sequence_of(self, problem, "of", self.of)
         if self.share_of is not None:
             sequence_of(self, problem, "share_of", self.share_of)
-        numbers = [name for name in sequence.columns if problem.feature(name).inputs()[0].dtype == "float32"]
+        inputs = {name: problem.feature(name).inputs()[0] for name in sequence.columns}
+        numbers = [name for name, each in inputs.items() if each.dtype == "float32" and not each.inner]
         for column in self.mean:
             if column not in numbers:
                 raise ProblemError(
-                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is no numeric column of "
+                    f"Problem: feature '{self.name}' takes the mean of '{column}', which is not a numeric column of "
                     f"sequence '{self.of}'. It has: {numbers}.{did_you_mean(column, numbers)}"
                 )

@@ -1,4 +1,4 @@
-"""Whether what is asked about is in the history, how often and how lately."""
+"""Whether the request's own value is in the sequence, how often and how recently."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from tfmtl.schema.checks import check_minimum, did_you_mean
-from tfmtl.schema.features.derived import check_derived_name, sequence_of
+from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.fixed_scales import twice
 from tfmtl.schema.forms import EncodedTensor
@@ -24,8 +24,8 @@ class MatchFeature(FeatureRecord):
     """The events of a sequence that have the request's own value in a column, computed from the request itself.
 
     For every column of `on` the fields `<name>_<column>_count`, `_share` (of all events) and `_newest` (seconds since
-    the newest such event). Values are compared as they came, rare ones too. On a column of the item they are computed
-    for every candidate. What they see is bounded by the sequence's `count_length`.
+    the newest such event; not of a sequence without times). Values are compared as they came, rare ones too. On a
+    column of the item they are computed for every candidate. What they see is bounded by the sequence's `count_length`.
 
     Args:
         of: str. The sequence.
@@ -59,9 +59,8 @@ class MatchFeature(FeatureRecord):
     def sources(self) -> tuple[str, ...]:
         return (self.of, *self.on)
 
-    @property
-    def needs_time(self) -> bool:
-        return True
+    def needs_time(self, problem: Problem) -> bool:
+        return has_times(problem, self.of)
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         sides = {
@@ -71,6 +70,7 @@ class MatchFeature(FeatureRecord):
             each
             for column in self.on
             for part, scale in SCALES.items()
+            if part != "newest" or has_times(problem, self.of)
             for each in twice(f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"))
         )
 

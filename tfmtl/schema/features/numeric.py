@@ -1,4 +1,4 @@
-"""A feature whose values are numbers."""
+"""Numeric features."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NumericFeature(FeatureRecord):
       values of one bucket apart.
 
     Args:
-        name: str. The feature's name everywhere, and its column's.
+        name: str. Name of the feature, and of its column unless `column` is given.
         transform: str, one of the above. Defaults to `"quantiles"`.
         buckets: int. Number of quantile buckets at most; equal boundaries are
             merged. Defaults to `32`.
@@ -91,9 +91,7 @@ class NumericFeature(FeatureRecord):
 
     @property
     def not_in_events(self) -> str | None:
-        if self.is_bucketized:
-            return None
-        return f"whose transform is {self.transform!r}. Use transform 'quantiles' for a number inside events"
+        return None
 
     def inputs(self) -> tuple[RequestInput, ...]:
         text = f"number of side `{self.side}`, `NaN` where missing"

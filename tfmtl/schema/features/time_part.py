@@ -1,4 +1,4 @@
-"""Hour, weekday and the like of the moment of a request."""
+"""Parts of a request's time, such as hour and weekday."""
 
 from __future__ import annotations
 
@@ -65,8 +65,7 @@ class TimePartFeature(FeatureRecord):
     def columns(self) -> tuple[str, ...]:
         return ()
 
-    @property
-    def needs_time(self) -> bool:
+    def needs_time(self, problem: Problem) -> bool:
         return True
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:

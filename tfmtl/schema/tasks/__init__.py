@@ -1,1 +1,1 @@
-"""What every kind of task says of itself in the problem file: a file a kind. Needs the standard library alone."""
+"""The records of tasks, as a problem file describes them: one module per kind. Needs only the standard library."""

@@ -1,4 +1,4 @@
-"""A yes/no prediction."""
+"""Binary tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar

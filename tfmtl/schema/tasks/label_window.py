@@ -1,4 +1,4 @@
-"""A label that is known only later."""
+"""Labels from later events of the same user."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _MOST_HOURS = 1_000_000.0  # a century; more is a mistake, and in milliseconds s
 
 @dataclass(frozen=True)
 class LabelWindow:
-    """Which later event makes an example positive, and how long it is waited for.
+    """The later event that makes an example positive, and the time in which it must happen.
 
     With an example at time t the window is (t, t + hours]: strictly after the example, its end included. Whatever
     happens at t itself, the example's own row among it, is neither history (see `SequenceFeature`) nor label.

@@ -1,4 +1,4 @@
-"""A prediction of one of several classes."""
+"""Multiclass tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar

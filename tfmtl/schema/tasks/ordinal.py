@@ -1,4 +1,4 @@
-"""A prediction of one of several classes that have an order."""
+"""Ordinal tasks: classes with an order."""
 
 from dataclasses import dataclass
 from itertools import pairwise

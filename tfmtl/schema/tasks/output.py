@@ -1,17 +1,17 @@
-"""What a task answers with."""
+"""The outputs of a task."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Output:
-    """One of the tensors that a task answers with, always float32.
+    """One output tensor of a task, always float32.
 
     Args:
         suffix: str. `""` is the score, `(B,)`, called as the task; any other is called `<task>__<suffix>`.
         inner: tuple of int or None. Shape behind the batch axis; None for a size that is fitted. Defaults to `()`: one
             number a row.
-        text: str. What it is, for people who ask the model. Defaults to `""`.
+        text: str. Its meaning, for the page about the signatures. Defaults to `""`.
     """
 
     suffix: str = ""

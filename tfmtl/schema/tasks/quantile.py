@@ -1,4 +1,4 @@
-"""A prediction of the quantiles of a number."""
+"""Quantile tasks."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A prediction of a number."""
+"""Regression tasks."""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""A prediction of how long something lasts."""
+"""Survival tasks: how long something lasts."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class SurvivalTask(TaskRecord):
     Args:
         time: str. Column with the time from a row's start until it ended or was last seen, at least 0.
         event: str. Column that is 1 where the row ended at that time, 0 where it was still running.
-        unit: str or None. Of `time`: `"seconds"`, `"minutes"`, `"hours"`, `"days"` or `"weeks"`. Needed in a split by
-            time, where rows that were running when the next split begins are censored there. Defaults to `None`.
+        unit: str or None. Unit of `time`: `"seconds"`, `"minutes"`, `"hours"`, `"days"` or `"weeks"`. Needed in a split
+            by time, where rows that were running when the next split begins are censored there. Defaults to `None`.
         intervals: list of numbers. Right edges of the intervals, ascending; the first starts at 0. Defaults to `()`.
-        quantiles: int or None. So many intervals with equally many events. Defaults to `None`.
-        survival_quantiles: int or None. So many intervals over which the Kaplan-Meier curve falls by equal steps.
+        quantiles: int or None. Number of intervals with equally many events. Defaults to `None`.
+        survival_quantiles: int or None. Number of intervals in which the Kaplan-Meier curve falls by equal steps.
             Defaults to `None`.
-        equal: int or None. So many intervals of equal width. Defaults to `None`.
+        equal: int or None. Number of intervals of equal width. Defaults to `None`.
         entry: str or None. Column with the age from which on a row was observed: it would not be in the log had it
             ended before (left truncation). Empty is 0. Defaults to `None`.
         time_upper: str or None. Column with the end of an interval `(time, time_upper]` in which the row ended, where
@@ -50,10 +50,10 @@ class SurvivalTask(TaskRecord):
             `"hazard"`.
         interpolation: str. `"constant_density"` or `"constant_hazard"`, inside an interval. Defaults to
             `"constant_density"`.
-        distribution: str. Of `aft`: `"normal"`, `"logistic"` or `"extreme"`. Defaults to `"normal"`.
-        midpoint: bool. Of `hazard`: whether a row still running counts the interval it was last seen in if it lived
+        distribution: str. For `aft`: `"normal"`, `"logistic"` or `"extreme"`. Defaults to `"normal"`.
+        midpoint: bool. For `hazard`: whether a row still running counts the interval it was last seen in if it lived
             through half of it. Defaults to `False`.
-        ranking: float. Of `deephit`: share of the penalty on pairs. Defaults to `0.2`.
+        ranking: float. For `deephit`: weight of the penalty on pairs. Defaults to `0.2`.
     """
 
     kind: ClassVar[str] = "survival"

@@ -1,4 +1,4 @@
-"""What every kind of task has."""
+"""The base class of task records."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ WEIGHT = "weight"
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """One prediction per example; use a subclass, which says of what kind.
+    """A task with one prediction per example; use a subclass, one per kind.
 
     A subclass is a frozen dataclass whose fields are the keys of the problem file; what a task of the kind does is its
     `tfmtl.tasks.TaskBehavior`. What no field says, the class attributes below say, and what reads tasks asks these,
     never the kind.
 
     Args:
-        name: str. The task, also the output's name everywhere.
+        name: str. Name of the task and of its output.
         label: str or None. The label's column. Defaults to `None`: the name.
         parent: str or None. The binary task that must be positive for this one
             to be (click before buy). Rows that contradict it are rejected.
@@ -37,8 +37,8 @@ class TaskRecord:
         sample_space: str or None. Condition under which a row counts for this
             task; elsewhere its label is missing. Defaults to `None`.
         weight: float. Factor of the task's loss. Defaults to `1.0`.
-        weight_column: str or None. Column that says how much a row counts for this task; at least 0. A row that has a
-            label and lacks it is rejected. Defaults to `None`: every row counts once.
+        weight_column: str or None. Column with the weight of each row for this task, at least 0. A row with a label but
+            without a weight is rejected. Defaults to `None`: every row counts once.
         weight_offset: float. Added to what `weight_column` holds, so that with 1 it says what a row counts more than
             once. Defaults to `0.0`.
         weighted_metrics: bool. Whether weights of rows (this column's, and that of `keys.weight`) count in the metrics,

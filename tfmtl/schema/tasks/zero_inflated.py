@@ -1,4 +1,4 @@
-"""A prediction of an amount that is often 0."""
+"""Zero-inflated tasks: an amount that is often 0."""
 
 from dataclasses import dataclass
 from typing import ClassVar

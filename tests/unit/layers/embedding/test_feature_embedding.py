@@ -42,7 +42,8 @@ def random_features(inputs: ModelInputs, batch: int = BATCH, seed: int = 0) -> d
         features[first] = np.maximum(features[first], 1)
         for key in features:
             if key.startswith(f"{sequence.name}__"):
-                features[key] = np.where(real, features[key], 0)
+                is_real = real.reshape(*real.shape, *[1] * (features[key].ndim - 2))
+                features[key] = np.where(is_real, features[key], 0).astype(features[key].dtype)
     return {key: tf.constant(value) for key, value in features.items()}
 
 

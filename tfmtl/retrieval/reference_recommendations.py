@@ -1,4 +1,4 @@
-"""The two stages called one after the other, in NumPy: what `recommend` has to answer."""
+"""The two stages called one after the other, in NumPy: the expected answers of `recommend`."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.schema import Problem
 
 
-def recommend_by_hand(
+def reference_recommendation(
     problem: Problem,
     item: str,
     retrieve: Any,

@@ -1,4 +1,4 @@
-"""Bottoms and sharing layers that the package does not know: by a name given to them, or by module and class."""
+"""Bottoms and sharing layers of users: by a registered name, or by module and class."""
 
 import importlib
 import inspect
@@ -56,7 +56,7 @@ def register_bottom(name: str) -> Callable[[Layer], Layer]:
     return lambda cls: _register("bottom", name, cls)
 
 
-def make_own(owner: str, argument: str, name: str, **offered: Any) -> Any:
+def make_user_layer(owner: str, argument: str, name: str, **offered: Any) -> Any:
     """A layer of a registered name, or of `module:Class`.
 
     It is made with those of the offered arguments that its constructor names.

@@ -1,4 +1,4 @@
-"""Where a number that is none came from."""
+"""Find the weights and features that hold NaN or infinity."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _SQUARE_OVERFLOWS = 1e18  # beyond it float32 cannot hold the square
 
 
 def not_finite(values: np.ndarray) -> str | None:
-    """What is wrong with an array: `"NaN"`, `"an infinite value"`, or `None`."""
+    """What is not finite in an array: `"NaN"`, `"an infinite value"`, or `None`."""
     if values.dtype.kind not in "fV" or np.isfinite(values.astype(np.float32, copy=False)).all():
         return None
     return "NaN" if np.isnan(values.astype(np.float32, copy=False)).any() else "an infinite value"

@@ -1,4 +1,4 @@
-"""A new day's log with yesterday's transformation: ids stay what they are, and new values go behind them."""
+"""Reuse an earlier transformation for another day's log: known ids stay, new values are appended."""
 
 import json
 import tempfile
@@ -79,7 +79,7 @@ def extend_statistics(
     return replace(statistics, **changed, extends=(*statistics.extends, statistics.digest))
 
 
-def taken_facts(folder: str, taken: TransformStatistics, statistics: TransformStatistics) -> dict[str, object]:
+def reused_facts(folder: str, taken: TransformStatistics, statistics: TransformStatistics) -> dict[str, object]:
     """For the manifest: whose transformation it is, and how many values every vocabulary gained."""
     added = {table: len(values) - len(taken.vocabularies[table]) for table, values in statistics.vocabularies.items()}
     return {"folder": folder, "digest": taken.digest, "added_values": added}

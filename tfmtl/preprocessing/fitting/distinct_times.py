@@ -1,4 +1,4 @@
-"""The moments of a log: rows of one moment know nothing of one another."""
+"""The distinct times of a log: rows with the same time do not see each other."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,7 +6,7 @@ import pyarrow as pa
 from tfmtl.preprocessing import columns
 
 
-def moments_in_order(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+def distinct_times(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """The distinct moments, oldest first, and the number of each row's.
 
     A moment is a time or, with `keys.order`, a time and an order.
