@@ -6,11 +6,12 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo demo-two-stage test lint format clean
+.PHONY: help install demo demo-two-stage check test lint format clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
 	@echo "make demo-two-stage  retrieval and ranking in one SavedModel on MovieLens-100K (same options)"
+	@echo "make check    the tests for daily work, without those that train long or start processes and servers"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
@@ -32,8 +33,11 @@ demo: install
 demo-two-stage: install
 	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
+check: install
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long and not process and not slow"
+
 test: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=50
 
 lint: install
 	@$(BIN)/ruff check .

@@ -1,6 +1,12 @@
 """Quiet, deterministic TensorFlow for every test."""
 
+import atexit
+import gc
 import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,13 +22,72 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 # Spark's start forks this process, with the gRPC servers that tests left in it, and the child only executes Java then.
 # gRPC's handlers, meant for children that go on with gRPC, now and then end it before that.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+# What the processes of one test run share.
+if "TFMTL_TESTS_SHARED" not in os.environ:
+    os.environ["TFMTL_TESTS_SHARED"] = tempfile.mkdtemp(prefix="tfmtl_tests_")
+    atexit.register(shutil.rmtree, os.environ["TFMTL_TESTS_SHARED"], ignore_errors=True)
 
 import pytest
 
+from tests.support.no_starts import nothing_started
+from tests.support.quick_beam import remember_signatures
+
+# Session fixtures that start a process or a server: whoever uses them is no test of `make check`.
+STARTING = frozenset(("cpp_replay", "pems", "running_server", "spark_home"))
+
+# Folders and files that train, export or preprocess in most of their tests. `make check` leaves them out and keeps the
+# others of their folders.
+LONG = (
+    "golden",
+    "integration",
+    "pipelines/test_output_folder.py",
+    "pipelines/test_preprocess_bad_input.py",
+    "pipelines/test_preprocess_formats.py",
+    "pipelines/test_schema_infer.py",
+    "unit/export/test_every_preset.py",
+    "unit/export/test_export.py",
+    "unit/models/test_balancing_in_training.py",
+    "unit/models/test_flat_minima.py",
+    "unit/models/test_growth.py",
+    "unit/models/test_loading.py",
+    "unit/models/test_loss_scale.py",
+    "unit/models/test_model_training.py",
+    "unit/models/test_training_steps.py",
+    "unit/operators/test_operator_network.py",
+    "unit/tasks/test_every_kind.py",
+    "unit/training/test_conflict_monitor.py",
+    "unit/training/test_evaluate.py",
+    "unit/training/test_fit.py",
+    "unit/training/test_init_from.py",
+    "unit/training/test_training_state.py",
+    "unit/training/test_weight_average.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests come first, so that no process starts one when the other has nothing left."""
+    """Marks by fixture and folder; slow tests come first, so that no process has one left when the others are done."""
+    long = tuple(str(Path(__file__).parent / place) for place in LONG)
+    for item in items:
+        if STARTING.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("process")
+        if str(item.path).startswith(long):
+            item.add_marker("long")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Takes TensorFlow's million objects out of the rounds of the garbage collector: a fifth of the time of a trace."""
+    remember_signatures()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Where tests that start something are left out, those that are left start nothing, fixtures included."""
+    with nothing_started(forbidden="not process" in item.config.option.markexpr):
+        return (yield)
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ MODULES = {
     "tfmtl.models": """
     ASAM Adagrad AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG
     LazyAdam MGDA MultiTaskModel MultiTaskNetwork NashMTL PCGrad RandomWeights RowWiseAdagrad SAM SGD Split UPGrad
-    UncertaintyWeights
+    UncertaintyWeights WarmUpDecay
     """,
     "tfmtl.metrics.histogram_auc": "HistogramAUC",
     "tfmtl.metrics.masked_mean": "MaskedMean",

@@ -2,7 +2,7 @@
 
     python -m benchmarks.quality.planted_conflict
 
-For every conflict (correlation of the tasks' weights) and seed a world is drawn, preprocessed and learnt by every
+For every conflict (correlation of the tasks' weights) and seed a world is drawn, preprocessed and learned by every
 model; the seed is that of the world and of the training. Writes a table, a figure and all numbers to docs/results.
 """
 

@@ -1,4 +1,4 @@
-"""What can be learnt from a planted log by a model with room for everything: logistic regressions on event counts."""
+"""What can be learned from a planted log by a model with room for everything: logistic regressions on event counts."""
 
 import numpy as np
 import pyarrow as pa

@@ -1,5 +1,6 @@
 """`check_layer` fails on layers with one known fault each, so a pass means something."""
 
+import dataclasses
 import re
 
 import keras
@@ -109,6 +110,11 @@ class FullPrecisionOutput(Scale):
         return ops.cast(super().call(inputs), "float32")
 
 
+class UnknownToXLA(Scale):
+    def call(self, inputs):
+        return tf.strings.to_number(tf.strings.as_string(super().call(inputs)))
+
+
 INPUTS = np.random.default_rng(0).normal(size=(6, 4)).astype("float32")
 FAULTS = [
     (UnbuiltSublayer, "check_build", AssertionError, "these are not built: ['dense"),
@@ -142,6 +148,13 @@ def test_check_layer_passes_a_layer_without_fault() -> None:
 def test_check_fails_on_a_known_fault(bad_layer: type, check: str, error: type, text: str) -> None:
     with pytest.raises(error, match=re.escape(text)):
         getattr(layer_checks, check)(LayerRecipe(bad_layer, INPUTS, {"units": 2}))
+
+
+def test_an_operation_that_xla_lacks_is_found_without_machine_code() -> None:
+    recipe = LayerRecipe(Scale, INPUTS, {"units": 2}, lowered_only=True)
+    layer_checks.check_xla(recipe)
+    with pytest.raises(ValueError, match="AsString"):
+        layer_checks.check_xla(dataclasses.replace(recipe, layer_class=UnknownToXLA))
 
 
 def test_check_layer_runs_every_check(monkeypatch) -> None:

@@ -54,7 +54,9 @@ def test_every_public_layer_has_a_recipe() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("recipe", RECIPES, ids=name)
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(r, marks=[pytest.mark.long] * r.lowered_only, id=name(r)) for r in RECIPES]
+)
 def test_layer(recipe: LayerRecipe, check) -> None:
     check(recipe)
 

@@ -2,16 +2,18 @@
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import tfmtl
+from tests.support.fresh_process import run_fresh
 from tests.support.tiny_problem import tiny_inputs
 from tfmtl.layers.user_layers import register_bottom, register_sharing
 from tfmtl.models import MultiTaskModel, from_preset, load
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "own_layers.md").read_text(), re.DOTALL)
@@ -39,8 +41,7 @@ def test_the_page_and_a_model_of_it_in_another_process(folder: Path) -> None:
     script = f"from tfmtl.models import load; print(type(load({str(folder / 'model.keras')!r}).sharing).__name__)"
     paths = f"{ROOT}{os.pathsep}{folder}"
     environment = {**os.environ, "PYTHONPATH": paths, "TFMTL_PLUGINS": "my_layers"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "Adapters", done.stderr
+    assert run_fresh("-c", script, env=environment).stdout.strip() == "Adapters"
 
 
 def test_a_bottom_of_ones_own(folder: Path) -> None:

@@ -21,6 +21,8 @@ from tfmtl.data import PreparedData
 from tfmtl.export import export
 from tfmtl.schema import Problem
 
+pytestmark = pytest.mark.process
+
 README = Path(__file__).parents[2] / "README.md"
 CLIENT_PAGE = README.parent / "docs" / "serving_client.md"
 

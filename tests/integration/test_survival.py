@@ -22,6 +22,8 @@ from tfmtl.schema import SurvivalTask
 from tfmtl.survival import SurvivalCurves
 from tfmtl.training import TrainOptions, evaluate, fit
 
+pytestmark = pytest.mark.process
+
 OWN = {"survival_at_lifetime", "remaining_life_lifetime"}
 
 

@@ -311,7 +311,7 @@ def test_full_disk_costs_no_older_version(two_stages: tuple[Path, str], tmp_path
         (("retrieval", "ranking", "--order-by", "clik"), "Did you mean 'click'?"),
         (("retrieval", "ranking", "--candidates", "0"), "`candidates` must be a positive int"),
         (("retrieval", "ranking", "-o", "ranking"), "must be another folder than that of the ranking model"),
-        (("retrieval", "ranking", "-o", "data"), "must be a folder of its own, but it holds prepared data"),
+        (("retrieval", "ranking", "-o", "data"), "must be a separate folder, but it holds prepared data"),
     ],
 )
 def test_errors_of_compose(

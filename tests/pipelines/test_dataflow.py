@@ -24,6 +24,8 @@ from tfmtl.preprocessing.plan import Plan
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Split
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[2]
 DATAFLOW = ["--runner=DataflowRunner", "--project=my-project", "--region=europe-west1"]
 DRY = [*DATAFLOW, "--temp_location=gs://shop-logs/tmp", "--dry_run=True"]

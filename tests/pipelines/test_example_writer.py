@@ -11,8 +11,8 @@ from tfmtl.preprocessing.writing.example_writer import (
     bytes_column,
     float_column,
     int_column,
-    int_list_column,
     join_columns,
+    list_column,
     pack_ints,
 )
 
@@ -33,7 +33,7 @@ def _write(rows: list[tuple], keys: tuple[str, str, str, str] = ("i", "f", "b", 
             int_column(keys[0], np.array(ints, np.int64)),
             float_column(keys[1], np.array(floats, np.float32)),
             bytes_column(keys[2], pa.array(texts, pa.string())),
-            int_list_column(keys[3], pack_ints(flat), offsets[:-1], offsets[1:]),
+            list_column(keys[3], pack_ints(flat), offsets[:-1], offsets[1:]),
         ]
     ).to_pylist()
 
@@ -78,7 +78,7 @@ def test_a_missing_number_is_left_out() -> None:
 def test_ranges_may_overlap_repeat_and_be_empty() -> None:
     values = np.array([1, 300, 70_000, 0, 2**40], np.int64)
     starts, stops = np.array([0, 1, 0, 2, 5, 4]), np.array([3, 3, 5, 2, 5, 5])
-    records = join_columns([int_list_column("l", pack_ints(values), starts, stops)]).to_pylist()
+    records = join_columns([list_column("l", pack_ints(values), starts, stops)]).to_pylist()
     read = [list(tf.train.Example.FromString(r).features.feature["l"].int64_list.value) for r in records]
     assert read == [values[a:b].tolist() for a, b in zip(starts, stops, strict=True)]
 
@@ -105,7 +105,7 @@ def test_no_rows() -> None:
         int_column("i", none),
         float_column("f", np.array([], np.float32)),
         bytes_column("b", pa.array([], pa.string())),
-        int_list_column("l", pack_ints(none), none, none),
+        list_column("l", pack_ints(none), none, none),
     ]
     assert join_columns(columns).to_pylist() == []
 

@@ -14,6 +14,8 @@ from tests.support.small_log import SMALL_PROBLEM, contents, run
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[storage.Bucket]:

@@ -58,6 +58,7 @@ def test_a_run_killed_during_the_exchange_left_the_old_output(tmp_path: Path, lo
     assert _left(tmp_path) == ["bad.csv", "in", "out"]
 
 
+@pytest.mark.process
 def test_a_run_that_is_killed_while_it_writes(tmp_path: Path, log: Path) -> None:
     """The old output stays until the new one is complete; the next run gives the bytes of one that never died."""
     run(tmp_path / "out", write_csv(tmp_path / "in" / "old.csv", ROWS[:40]))

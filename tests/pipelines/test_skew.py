@@ -28,6 +28,8 @@ from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.preprocessing.writing import shard_writer
 
+pytestmark = pytest.mark.process
+
 Row = dict[str, Any]
 BATCH = 12
 

@@ -11,6 +11,8 @@ import pytest
 from pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder, remove_left_folders
 from tfmtl.core.folder_lock import LOCK_FILE
 
+pytestmark = pytest.mark.process
+
 
 def _pipeline(folder: Path) -> Any:
     folder.mkdir()

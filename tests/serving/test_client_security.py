@@ -25,6 +25,8 @@ from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.certificates import TOKEN
 
+pytestmark = pytest.mark.process
+
 CLIENTS = [GrpcClient, RestClient, AsyncGrpcClient, AsyncRestClient]
 
 

@@ -216,6 +216,7 @@ def test_a_silent_server_exceeds_the_deadline(silent_address, client_class):
             client.status(timeout=0.1)
 
 
+@pytest.mark.process
 def test_all_clients_find_a_server_that_comes_late(exported):
     """Each asks before the server is there; none is told to try again."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:

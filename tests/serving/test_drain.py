@@ -16,6 +16,8 @@ from benchmarks.serving.server_process import server_process
 from tests.serving.shop_model import export_shop
 from tests.serving.test_fuzz import PREDICT, make_proto, read_response
 
+pytestmark = pytest.mark.process
+
 ROUNDS = 100_000  # takes about half a second
 SPIN = {"rounds": np.array([ROUNDS], np.int64)}
 ECHO = make_proto({"payload": np.array([b"a"], object)}, "echo").SerializeToString()

@@ -16,6 +16,8 @@ from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def held(monkeypatch):

@@ -27,6 +27,8 @@ from tests.serving.hostile_requests import (
 )
 from tests.serving.shop_model import export_shop, shop_request
 
+pytestmark = pytest.mark.process
+
 NUM_PROTOS, NUM_BODIES, NUM_SCRIPTS = 5500, 3500, 1000
 # Twice what the memory allocator was seen to keep; a leak of 16 KiB a request is more.
 MAX_GROWTH_MB = 60

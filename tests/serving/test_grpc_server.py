@@ -20,6 +20,8 @@ from serving.server.security import Security
 from serving.serving_error import ServingError
 from tests.serving.toy_models import FEATURES
 
+pytestmark = pytest.mark.process
+
 ECHO, KEEP = "/test.Service/Echo", "/test.Service/Keep"
 
 

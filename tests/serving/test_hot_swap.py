@@ -14,6 +14,8 @@ from serving.server.model_registry import ModelRegistry
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export
 
+pytestmark = pytest.mark.process
+
 CLIENTS = 6
 
 

@@ -21,6 +21,8 @@ from serving.server.limits import Limits
 from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 
+pytestmark = pytest.mark.process
+
 LONE = {"x": np.float32([10.0])}
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 HEAD = b"POST /v1/models/toy:predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60\r\n\r\n"

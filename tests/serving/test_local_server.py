@@ -14,6 +14,8 @@ from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
 
+pytestmark = pytest.mark.process
+
 LONE = {"x": np.float32([10.0])}
 
 

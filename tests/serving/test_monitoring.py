@@ -15,6 +15,8 @@ from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export
 
+pytestmark = pytest.mark.process
+
 LONE = {"x": np.float32([10.0, 11.0])}
 
 

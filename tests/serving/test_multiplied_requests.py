@@ -17,6 +17,8 @@ from serving.server.message_size import is_small_when_parsed
 from tests.serving.test_resources import request_over_rest
 from tests.serving.toy_models import example
 
+pytestmark = pytest.mark.process
+
 MOST = 16 * 2**20
 # Twice the largest message, as it came and unpacked, its values, and what the allocator keeps of them.
 MAX_PEAK_MB = 250

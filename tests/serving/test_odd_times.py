@@ -17,6 +17,8 @@ from tests.serving.test_fuzz import make_proto
 from tests.serving.test_multiplied_requests import ask_grpc
 from tests.serving.test_resources import request_over_rest
 
+pytestmark = pytest.mark.process
+
 LAST = 1_700_000_000
 TIMES = RequestTimes("timestamp", ("viewed__time",), LAST)
 

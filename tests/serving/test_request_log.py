@@ -50,6 +50,7 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.process
 def test_both_protocols_and_only_what_was_answered(exported: Path, tmp_path: Path) -> None:
     log = RequestLog(tmp_path / "log", rate=1.0)
     before = int(time.time())
@@ -73,6 +74,7 @@ def test_both_protocols_and_only_what_was_answered(exported: Path, tmp_path: Pat
                 np.testing.assert_array_equal(tensor_to_array(tensors[name]), array)
 
 
+@pytest.mark.process
 def test_no_log_by_default(exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with LocalServer(exported.parent, "toy", grpc_port=0, rest_port=0) as server:
@@ -145,6 +147,7 @@ def test_what_does_not_fit_into_the_queue_is_dropped_at_once(tmp_path: Path, mon
     assert (log.written, log.dropped) == (5, 7)
 
 
+@pytest.mark.process
 def test_a_disk_that_takes_nothing_costs_the_log_alone(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -198,6 +201,7 @@ def test_files_are_for_this_user_alone_in_whatever_folder(tmp_path: Path) -> Non
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
 
 
+@pytest.mark.process
 def test_what_a_killed_server_left_is_finished_by_the_next(tmp_path: Path) -> None:
     """Two that were killed, one whose last record is cut, and one that still runs."""
     killed = """

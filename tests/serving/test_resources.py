@@ -25,6 +25,8 @@ from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop, shop_request
 from tests.serving.test_fuzz import PREDICT, assert_flat, make_proto
 
+pytestmark = pytest.mark.process
+
 HUNDRED_MB = 100 * 2**20
 
 

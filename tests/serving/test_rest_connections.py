@@ -11,6 +11,8 @@ from serving.client.retries import Retries
 from serving.rest_client import RestClient
 from serving.serving_error import ServingError
 
+pytestmark = pytest.mark.process
+
 STATUS = {"model_version_status": [{"version": "3", "state": "AVAILABLE", "status": {}}]}
 
 

@@ -14,6 +14,8 @@ from serving.server.security import Security
 from serving.serving_error import ServingError
 from tests.serving.certificates import TOKEN
 
+pytestmark = pytest.mark.process
+
 STATUS = "/tensorflow.serving.ModelService/GetModelStatus"
 
 

@@ -23,6 +23,7 @@ from tests.support.command import tfmtl
 COMMAND = (sys.executable, "-m", "serving.serve")
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_until_a_signal(exported, number):
     command = (*COMMAND, exported.parent, "--model-name", "toy", "--grpc-port", "0", "--rest-port", "0")

@@ -17,6 +17,8 @@ from serving.serving_error import ServingError
 from tests.serving.test_grpc_service import TIMEOUT, make_request, refused
 from tests.serving.toy_models import break_version, export
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):

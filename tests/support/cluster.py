@@ -3,14 +3,13 @@
 import json
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.fresh_process import FreshProcess
+
 _TAKEN = ("Address already in use", "Could not start gRPC server", "Failed to bind", "No address added out of total")
 
 
@@ -38,21 +37,19 @@ class Cluster:
 
     def __init__(self, jobs: Mapping[str, int], *command: object) -> None:
         self._jobs = jobs
-        self._command = [sys.executable, *map(str, command)]
+        self._command = command
 
     def __enter__(self) -> "Cluster":
         ports = iter(free_ports(sum(self._jobs.values())))
         addresses = {job: [f"127.0.0.1:{next(ports)}" for _ in range(count)] for job, count in self._jobs.items()}
         self._logs = tempfile.TemporaryDirectory()
-        self.processes: dict[tuple[str, int], subprocess.Popen[bytes]] = {}
+        self.processes: dict[tuple[str, int], FreshProcess] = {}
         for job, own in addresses.items():
             for index in range(len(own)):
                 config = {"cluster": addresses, "task": {"type": job, "index": index}}
-                environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CONFIG": json.dumps(config)}
+                environment = {**os.environ, "TF_CONFIG": json.dumps(config)}
                 with self._log(job, index).open("wb") as log:
-                    self.processes[job, index] = subprocess.Popen(
-                        self._command, env=environment, stdout=log, stderr=subprocess.STDOUT
-                    )
+                    self.processes[job, index] = FreshProcess(*self._command, env=environment, stdout=log, stderr=log)
         return self
 
     def __exit__(self, *_: object) -> None:

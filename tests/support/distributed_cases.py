@@ -19,9 +19,12 @@ CASES = (EVEN, UNEVEN, EMPTY, LOPSIDED)
 
 
 def batches_of(
-    data: PreparedData, cases: tuple[str, ...] = CASES
+    data: PreparedData, cases: tuple[str, ...] = CASES, all_weighted: bool = False
 ) -> Iterator[tuple[str, tf.data.Dataset, tf.data.Dataset]]:
-    """Name, training and evaluation batches."""
+    """Name, training and evaluation batches; `all_weighted` gives the rows of every case weights, mostly of 1.
+
+    Steps with and without weights are two graphs: with weights in all cases there is one to trace.
+    """
     features, labels = whole_split(data, "train")
     rows = tf.data.Dataset.from_tensor_slices((features, labels))
     weights = np.arange(360, dtype="float32") % 4
@@ -36,7 +39,13 @@ def batches_of(
         LOPSIDED: lambda: (weighted, weighted),
     }
     for name in cases:
-        yield name, *found[name]()
+        batches = found[name]()
+        yield name, *(map(with_weights, batches) if all_weighted and name != LOPSIDED else batches)
+
+
+def with_weights(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches with a weight of 1 for every row."""
+    return batches.map(lambda features, labels: (features, labels, tf.ones_like(labels["click"])))
 
 
 def small_model(
@@ -57,13 +66,14 @@ def train(
     preset: str,
     prefix: str = "",
     cases: tuple[str, ...] = CASES,
+    all_weighted: bool = False,
     **compiled: object,
 ) -> dict[str, np.ndarray]:
     """What every case makes of the same start: history, metrics, weights and by how much they moved."""
     model = small_model(data, strategy, preset, compiled)
     start = model.get_weights()
     found = {}
-    for name, batches, evaluated in batches_of(data, cases):
+    for name, batches, evaluated in batches_of(data, cases, all_weighted):
         model.set_weights(start)
         keras.utils.set_random_seed(0)  # the order of the rows follows from it
         history = model.fit(batches, epochs=2, verbose=0).history

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.testing._layer import Holder, randomize_weights
+
 
 @dataclass(frozen=True)
 class LayerRecipe:
@@ -24,6 +26,7 @@ class LayerRecipe:
         output_dtype: Type of the outputs under mixed precision; None for the compute type.
         unbatched: Whether outputs do not depend on the inputs and have no batch axis.
         unbatched_inputs: Keys of dict inputs that have no batch axis.
+        lowered_only: Whether XLA translates the layer and makes no machine code of it: for a further recipe of a class.
     """
 
     layer_class: type[keras.layers.Layer]
@@ -32,6 +35,7 @@ class LayerRecipe:
     output_dtype: str | None = None
     unbatched: bool = False
     unbatched_inputs: tuple[str, ...] = ()
+    lowered_only: bool = False
 
     def create(self, **kwargs: Any) -> keras.layers.Layer:
         """Makes a fresh layer."""
@@ -58,30 +62,6 @@ class LayerRecipe:
                 for key, value in self.inputs.items()
             }
         return tf.convert_to_tensor(self.inputs[:count])
-
-
-@keras.saving.register_keras_serializable(package="tfmtl_tests")
-class LayerModel(keras.Model):
-    """A subclassed model that holds one layer: the case where an unbuilt sublayer loses its weights silently."""
-
-    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.layer = layer
-
-    def build(self, input_shape: Any) -> None:
-        # A deserialized layer has already built itself.
-        if not self.layer.built:
-            self.layer.build(input_shape)
-
-    def call(self, inputs: Any) -> Any:
-        return self.layer(inputs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"layer": keras.saving.serialize_keras_object(self.layer)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LayerModel":
-        return cls(keras.saving.deserialize_keras_object(config["layer"]))
 
 
 def check_layer(recipe: LayerRecipe) -> None:
@@ -147,14 +127,18 @@ def check_graph(recipe: LayerRecipe) -> None:
 
 
 def check_xla(recipe: LayerRecipe) -> None:
-    """XLA computes what eager execution does."""
+    """XLA computes what eager execution does; of a recipe that is not its class's first, XLA takes every operation."""
     layer = _randomized(recipe)
-    _assert_close(tf.function(layer, jit_compile=True)(recipe.tensors()), layer(recipe.tensors()))
+    compiled = tf.function(layer, jit_compile=True)
+    if recipe.lowered_only:
+        assert compiled.experimental_get_compiler_ir(recipe.tensors())(stage="hlo")
+        return
+    _assert_close(compiled(recipe.tensors()), layer(recipe.tensors()))
 
 
 def check_saving(recipe: LayerRecipe) -> None:
     """Saved and loaded inside a subclassed model, the layer answers bit for bit the same."""
-    model = LayerModel(recipe.create())
+    model = Holder(recipe.create())
     before_training = model(recipe.tensors())
     randomize_weights(model)
     expected = model(recipe.tensors())
@@ -206,13 +190,6 @@ CHECKS: tuple[Callable[[LayerRecipe], None], ...] = (
     check_gradients,
     check_mixed_precision,
 )
-
-
-def randomize_weights(layer: keras.layers.Layer, seed: int = 1) -> None:
-    """Sets every trainable weight to seeded normal values, so that nothing agrees by being zero."""
-    generator = np.random.default_rng(seed)
-    for weight in layer.trainable_weights:
-        weight.assign(generator.normal(scale=0.5, size=weight.shape))
 
 
 def _randomized(recipe: LayerRecipe, **kwargs: Any) -> keras.layers.Layer:

@@ -24,6 +24,7 @@ from tfmtl.schema import (
     SequenceFeature,
     Split,
     TimePartFeature,
+    VectorFeature,
 )
 
 ODD_PROBLEM = Problem(
@@ -44,6 +45,8 @@ ODD_PROBLEM = Problem(
         NumericFeature("both", "both"),
         NumericFeature("nothing", "z_score"),
         NumericFeature("void"),
+        VectorFeature("picture", 2, "z_score"),
+        VectorFeature("taste", 3, "l2", separator=" "),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
@@ -57,7 +60,7 @@ ODD_PROBLEM = Problem(
             "liked", ("topic", "user"), when="click == 1 and price >= 0", max_length=2, time_gap_buckets=64
         ),
         SequenceFeature("priced", ("price",), when="topic != 'a'", max_length=4, time_gap_buckets=0),
-        SequenceFeature("read", ("device", "words", "related", "age", "both", "views"), max_length=3),
+        SequenceFeature("read", ("device", "words", "related", "age", "both", "views", "taste"), max_length=3),
     ),
     tasks=(BinaryTask("click"),),
     split=Split(by="column", column="part"),
@@ -89,6 +92,13 @@ numbers = st.none() | st.sampled_from(ODD_NUMBERS) | st.floats() | st.integers(-
 times = st.integers(0, 5) | st.sampled_from([-7, 59, 60, 61, 3600, 10**6, 2**31, 2**40])
 
 
+def vectors(size: int, separator: str) -> st.SearchStrategy[str | None]:
+    """Joined vectors, missing ones among them."""
+    held = st.sampled_from([0.0, -0.0, 1e-45, -1e-38, 3.4e38, -3.4e38, 0.1, 5.0]) | st.floats(-50.0, 50.0, width=32)
+    found = st.lists(held, min_size=size, max_size=size) | st.just([float("nan")] * size)
+    return st.none() | found.map(lambda numbers: separator.join(map(str, numbers)))
+
+
 def lists(separator: str) -> st.SearchStrategy[str]:
     """Joined lists, empty and over-long ones among them."""
     return st.lists(st.sampled_from(["", "a", "b", "ä", "🦊", "|", "x\ny"]), max_size=6).map(separator.join)
@@ -111,6 +121,8 @@ rows = st.fixed_dictionaries(
         "both": numbers,
         "nothing": st.none(),
         "void": st.none(),
+        "picture": vectors(2, "|"),
+        "taste": vectors(3, " "),
         "click": st.sampled_from([None, 0, 1]),
         "part": st.sampled_from(["train", "train", "valid", "test"]),
         "shown": st.sampled_from([1, 1, 0]),
@@ -165,6 +177,8 @@ def _value(problem: Problem, row: Row, name: str) -> Any:
     if isinstance(feature, NumericFeature):
         with np.errstate(over="ignore"):
             return np.float32(np.nan if value is None else value)
+    if isinstance(feature, VectorFeature):
+        return [np.float32(part) for part in value.split(feature.separator)] if value else []
     if feature.multi_valued:
         return [part.encode() for part in value.split(feature.separator)] if value else []
     return (value or "").encode()

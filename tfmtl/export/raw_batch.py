@@ -16,7 +16,7 @@ def to_tensors(
     signature: Mapping[str, tf.TensorSpec],
     where: Where = "request {}".format,
 ) -> dict[str, tf.Tensor]:
-    """One batch of the requests; shorter lists are filled up with missing values.
+    """One batch of the requests; shorter lists, and `[]` for a vector, are filled up with missing values.
 
     Args:
         requests: feature -> value or list of values.
@@ -70,7 +70,7 @@ def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.
     """A feature, and of lists of free length beside it how long each is."""
     if spec.shape.rank < 3:
         return {name: _feature(spec.dtype, value)}
-    flat = [item for row in value for item in row]
+    flat = [item for row in value for item in (row or [MISSING[spec.dtype.name]] * (spec.shape[2] or 0))]
     found = {name: _feature(spec.dtype, flat)}
     if spec.shape[2] is None:
         found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])

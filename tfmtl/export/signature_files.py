@@ -26,10 +26,10 @@ from tfmtl.tasks.signature import Signature
 _ROWS = 2
 _NAMES = ExportedVersion("")  # for texts, which say the same in every version
 _WHAT = {
-    SERVE: "Raw features by name, a row for each example.",
+    SERVE: "Raw features by name, one row per example.",
     SERVE_EXAMPLES: "The same features as serialized `tf.train.Example`s; what is missing is left out.",
-    "classify": "`inputs`, serialized examples, to the classes with their probabilities.",
-    "regress": "`inputs`, serialized examples, to the value of each.",
+    "classify": "From `inputs`, serialized examples, to the classes with their probabilities.",
+    "regress": "From `inputs`, serialized examples, to the value of each.",
     RANK: "One user and N candidates: a row for each candidate of the features of side `item`, one row of all others.",
 }
 
@@ -149,9 +149,9 @@ def _protoset() -> bytes:
 def _page(problem: Problem, inputs: Mapping[str, Mapping[str, tf.TensorSpec]], answers: Answers) -> str:
     name = problem.name
     is_wide = any(answers.inner(key) for key in answers.names)
-    lines = [f"# How to ask `{name}`", ""]
+    lines = [f"# Requests to `{name}`", ""]
     lines += [
-        "Every signature but those for Classify and Regress answers with one float32 for each name and row, `(B,)`, "
+        "All signatures except those for Classify and Regress return one float32 per output and row, `(B,)`, "
         "or `(N,)` for `rank`" + (", and with as many as are said here:" if is_wide else ":"),
         "",
     ]

@@ -1,7 +1,7 @@
 """The behaviors of features: one class per kind, named in the registry next to its record."""
 
 from tfmtl.features.behaviors import behavior_of
-from tfmtl.features.feature_behavior import FeatureBehavior
+from tfmtl.features.feature_behavior import FeatureBehavior, FeatureState
 from tfmtl.features.request_view import RequestView
 
-__all__ = ["FeatureBehavior", "RequestView", "behavior_of"]
+__all__ = ["FeatureBehavior", "FeatureState", "RequestView", "behavior_of"]

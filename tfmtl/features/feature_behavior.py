@@ -1,9 +1,9 @@
 """The base class of feature behaviors."""
 
 from abc import ABC
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,9 @@ import tensorflow as tf
 
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
+
+if TYPE_CHECKING:  # a worker that prepares data needs no Keras
+    from tfmtl.features.field_layer import FieldLayer
 
 
 class RawColumns(Protocol):
@@ -24,6 +27,9 @@ class RawColumns(Protocol):
 
     def lists(self, name: str, separator: str, max_values: int, form: str = ...) -> pa.Array:
         """A column of lists, or of joined text, as lists of strings."""
+
+    def vectors(self, name: str, size: int, separator: str) -> pa.Array:
+        """A column of lists of numbers, or of joined ones, as lists of `size` float32."""
 
 
 Column = tuple[str, str]
@@ -157,6 +163,19 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """Encoded tensors of a feature that has no input of its own, from the other parts of a request."""
         raise NotImplementedError(f"{type(self).__name__} encodes inputs of its own.")
 
+    # === Keras: in the model ===
+
+    @classmethod
+    def layer(cls, records: Sequence[Any], dim: int, policy: Any) -> "FieldLayer | None":
+        """What reads the kind's tensors of the roles `own` and `lookup`. Defaults to `None`: there are none.
+
+        Args:
+            records: all features of this kind that have such tensors, in the order of the problem.
+            dim: int. The common width of fields.
+            policy: the dtype policy of the layer.
+        """
+        return None
+
     # === Looking at it ===
 
     is_logarithmic = False
@@ -173,7 +192,7 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         found: dict[str, View] = {}
         for each in self.record.tensors(self.problem):
             if each.holds_ids:
-                form = "lists" if each.role == "ids" else "ids"
+                form = "lists" if each.inner else "ids"
                 found[each.field] = View(form, encoded[each.key], each.table, each.is_ordered)
             elif each.role == "number":
                 found.setdefault(each.field, View("numbers", encoded[each.key]))

@@ -62,7 +62,7 @@ class NumericBehavior(FeatureBehavior):
         return tf.where(missing, 0, ids)
 
     def _scale(self, values: tf.Tensor) -> tf.Tensor:
-        # float64 inside: vectorised and scalar logarithms differ in the last float32 bit, so a value's result
+        # float64 inside: vectorized and scalar logarithms differ in the last float32 bit, so a value's result
         # would depend on its place in the batch.
         x = tf.cast(values, tf.float64)
         if self.record.transform == "log_z_score":

@@ -29,12 +29,19 @@ class BatchLosses:
         labels: task -> `(B,)`, NaN where missing.
         weights: of the rows, `(B,)` for all tasks, a dict by task, or `None`: all rows count once. They are multiplied
             with the weights that the problem names.
+        training: bool. Whether labels are smoothed, as `compile` was told. Defaults to `False`.
     """
 
     def __init__(
-        self, model: TrainableNetwork, features: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any
+        self,
+        model: TrainableNetwork,
+        features: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        weights: Any,
+        training: bool = False,
     ) -> None:
         self._model = model
+        self._smoothing = model.label_smoothing if training else 0.0
         self._tasks = model.inputs.problem.tasks
         labels = model.labels_by_task(labels)
         self.labels = {key: tf.cast(labels[key], tf.float32) for key in model.inputs.problem.label_keys}
@@ -80,7 +87,7 @@ class BatchLosses:
         Returns:
             tuple: `(T,)`, scalar or `None` if nothing is added to the tasks' losses, `(T,)`.
         """
-        losses = self._model.task_losses(raw, self.labels, self._own_weights)
+        losses = self._model.task_losses(raw, self.labels, self._own_weights, self._smoothing)
         means = tf.stack([losses[task.name] for task in self._tasks])
         rest = []
         if self._model.expectation_weight:

@@ -15,14 +15,15 @@ from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.distributed_model import DistributedModel
 from tfmtl.models.split_optimizer import split_optimizer
-from tfmtl.models.steps.decomposed_gradients import flat_balancer
-from tfmtl.models.steps.representation_gradients import check_place
+from tfmtl.models.steps.flat_gradients import flat_balancer
+from tfmtl.models.steps.task_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.trainable_network import BALANCE_PLACES, TrainableNetwork
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import (
     check_count,
     check_one_of,
+    check_rate,
     error_text,
 )
 from tfmtl.sharpness import get_sharpness
@@ -90,6 +91,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         balance_at: str = "parameters",
         sharpness: Any = None,
         max_projected_rows: int | None = None,
+        label_smoothing: float = 0.0,
         **kwargs: Any,
     ) -> None:
         """Configures training.
@@ -111,6 +113,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             max_projected_rows: int or None. A plain step multiplies tables of at most this many rows by the first
                 layers' kernels before it looks them up, rather than after; it gives the same to rounding. 0 for none.
                 Defaults to `None`: a quarter of the batch, or 0 if its size is not known while the step is traced.
+            label_smoothing: float in [0, 1). Share by which the training loss draws yes/no labels towards their mean;
+                what is measured keeps the labels. Defaults to `0.0`.
             **kwargs: `run_eagerly`, `steps_per_execution`, `jit_compile`, `auto_scale_loss` of
                 `keras.Model.compile`. `jit_compile` compiles the forward and the backward pass with XLA, not the
                 tables, and defaults to `False`. The losses follow from the problem and cannot be given.
@@ -138,9 +142,11 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             )
         if max_projected_rows is not None:
             check_count("MultiTaskModel", "max_projected_rows", max_projected_rows)
+        check_rate("MultiTaskModel", "label_smoothing", label_smoothing, "Use a share such as 0.1.")
         kwargs.setdefault("jit_compile", False)
         self.balancing = None if balancing is None else get_balancer(balancing)
         self.balance_at = balance_at
+        self.label_smoothing = label_smoothing
         self.max_projected_rows = max_projected_rows
         self.sharpness = None if sharpness is None else get_sharpness(sharpness)
         self.flat_balancing = flat_balancer(self.balancing, self.sharpness, balance_at)
@@ -159,6 +165,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             "balance_at": self.balance_at,
             "sharpness": keras.saving.serialize_keras_object(self.sharpness),
             "max_projected_rows": self.max_projected_rows,
+            "label_smoothing": self.label_smoothing,
             "jit_compile": self.jit_compile,
         }
 

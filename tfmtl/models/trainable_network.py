@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.label_parts import label_parts
 from tfmtl.core.types import Tensor
+from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.models.multi_task_network import MultiTaskNetwork
 from tfmtl.schema.checks import error_text
 from tfmtl.sharpness import Sharpness
@@ -33,6 +34,9 @@ class TrainableNetwork(MultiTaskNetwork):
         self.balance_at = BALANCE_PLACES[0]
         self.sharpness: Sharpness | None = None
         self.max_projected_rows: int | None = None
+        self.label_smoothing = 0.0
+        self.feature_dropout: FeatureDropout | None = None
+        """What training steps do without; loaded models have none."""
         self.loss_metrics = {name: keras.metrics.Mean(name="loss") for name in self.behaviors}
         self.task_metrics = {name: behavior.running_metric() for name, behavior in self.behaviors.items()}
 
@@ -56,7 +60,7 @@ class TrainableNetwork(MultiTaskNetwork):
         return {keys[0]: tf.reshape(labels, (-1,))}
 
     def task_losses(
-        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None
+        self, raw: Mapping[str, Tensor], labels: Mapping[str, Tensor], weights: Any = None, smoothing: float = 0.0
     ) -> dict[str, Tensor]:
         """Each task's masked mean loss, before its weight; float32 scalars.
 
@@ -66,13 +70,19 @@ class TrainableNetwork(MultiTaskNetwork):
             raw: what `raw_outputs` returned.
             labels: task -> `(B,)`, NaN where missing.
             weights: of the rows, `(B,)` for all tasks or a dict by task. Defaults to `None`: all rows count once.
+            smoothing: share by which yes/no labels are drawn towards their mean. Defaults to `0.0`.
         """
         labels = self.task_chain.loss_labels(labels)
         if self.chain == "entire_space":
             raw = self.task_chain.marginals(raw)
         losses = {}
-        for task, own in zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True):
+        means = self.inputs.label_means
+        tasks = zip(self.inputs.problem.tasks, self.weights_by_task(weights).values(), strict=True)
+        for number, (task, own) in enumerate(tasks):
             parts = label_parts(task, labels)
+            if smoothing:
+                mean = self.task_chain.prior(means, number) if self.chain == "dependence" else means[task.name]
+                parts = self.behaviors[task.name].smooth_labels(parts, smoothing, mean)
             losses[task.name] = self.behaviors[task.name].loss(self.heads[task.name], parts, raw[task.name], own)
         return losses
 

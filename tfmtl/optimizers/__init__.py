@@ -8,5 +8,16 @@ from tfmtl.optimizers.row_wise_adagrad import RowWiseAdagrad
 from tfmtl.optimizers.sgd import SGD
 from tfmtl.optimizers.split import Split
 from tfmtl.optimizers.sum_duplicates import sum_duplicates
+from tfmtl.optimizers.warm_up_decay import WarmUpDecay
 
-__all__ = ["SGD", "Adagrad", "Ftrl", "LazyAdam", "RowOptimizer", "RowWiseAdagrad", "Split", "sum_duplicates"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Ftrl",
+    "LazyAdam",
+    "RowOptimizer",
+    "RowWiseAdagrad",
+    "Split",
+    "WarmUpDecay",
+    "sum_duplicates",
+]

@@ -26,7 +26,7 @@ class Ftrl(RowOptimizer):
             squared gradient; 0 keeps it fixed. Defaults to `-0.5`.
         initial_accumulator_value: float, at least 0. Defaults to `0.1`.
         l1_regularization_strength: float, at least 0. Defaults to `0.0`.
-        l2_regularization_strength: float, at least 0. Damps the steps, where `l2` penalises the value; Keras calls
+        l2_regularization_strength: float, at least 0. Damps the steps, where `l2` penalizes the value; Keras calls
             half of the latter `l2_shrinkage_regularization_strength`. Defaults to `0.0`.
         beta: float, at least 0. The paper's beta. Defaults to `0.0`.
         **kwargs: Passed to `RowOptimizer` (`l2`, `clipnorm`, `clipvalue`, `global_clipnorm`, `name`).

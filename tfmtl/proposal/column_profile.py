@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tfmtl.preprocessing.reading.written_list import read_list
 from tfmtl.values.arrow_text import to_text
-from tfmtl.values.plain_arrow import is_list, plain, why_unreadable
+from tfmtl.values.plain_arrow import is_list, plain, storage_type, why_unreadable
 
 _SEPARATORS = ("|", ";", "^", ",")
 _JOINED_SHARE = 0.05  # of the values hold the separator
@@ -43,6 +43,19 @@ class ColumnProfile:
     def is_list(self) -> bool:
         """Whether a row holds several values, as a list."""
         return is_list(self.column.type)
+
+    @cached_property
+    def vector_size(self) -> int | None:
+        """How many numbers every row holds: of lists of one size, and of those with fractions that have one length."""
+        kind = storage_type(self.column.type)
+        if not is_list(kind):
+            return None
+        items = storage_type(kind.value_type)
+        if pa.types.is_fixed_size_list(kind) and (pa.types.is_floating(items) or pa.types.is_integer(items)):
+            return int(kind.list_size) or None
+        lengths = np.unique(pc.list_value_length(self._plain.drop_null()).to_numpy(zero_copy_only=False))
+        lengths = lengths[lengths > 0]
+        return int(lengths[0]) if pa.types.is_floating(items) and len(lengths) == 1 and lengths[0] > 1 else None
 
     @property
     def is_record(self) -> bool:

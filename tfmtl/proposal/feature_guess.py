@@ -5,6 +5,7 @@ import numpy as np
 from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.entry import Entry
+from tfmtl.schema.registry import FEATURES
 from tfmtl.values.plain_arrow import why_unreadable
 
 _FEW_VALUES = 20  # whole numbers with no more distinct values are names
@@ -54,6 +55,10 @@ def guess_feature(column: ColumnProfile, name: str, side: str, is_key: bool = Fa
     """The feature `name` that reads `column`; the reason says what was seen. A key's numbers are names."""
     about = {"name": name} | ({"side": side} if side != "context" else {})
     about |= {"column": column.name} if name != column.name else {}
+    guesses = [(guess, kind) for kind in FEATURES.names if (guess := FEATURES.record(kind, "").guess(column))]
+    if guesses:
+        guess, kind = max(guesses, key=lambda pair: pair[0].rank)
+        return Entry({"kind": kind, **_first(about), **guess.options, **_rest(about)}, guess.why + _missing(column))
     if column.is_list or column.is_written_list or column.separator:
         return _lists(column, about)
     if column.numbers is None:

@@ -20,7 +20,7 @@ from tfmtl.schema.checks import did_you_mean, is_name
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
-_ROWS_A_USER = 5  # from which a user's own embedding can be learnt
+_ROWS_A_USER = 5  # from which a user's own embedding can be learned
 _FEWEST_POSITIVE = 10
 _HISTORY = 50
 _OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after the example"

@@ -48,7 +48,7 @@ def fit_retrieval(
 
     The SavedModel holds an exact index of `items` (signatures: see `RetrievalModule`). Beside it, in `assets.extra/`:
     `retrieval.json`, the options, every epoch and the recall on the validation and test splits against popularity;
-    `items.parquet`; `problem.yaml` and `transform.json`. Only the training split is learnt from, the validation split
+    `items.parquet`; `problem.yaml` and `transform.json`. Only the training split is learned from, the validation split
     picks the epoch, and the test split is looked at once.
 
     Args:

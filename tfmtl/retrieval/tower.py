@@ -67,7 +67,7 @@ class Tower(tf_keras.layers.Layer):
             self._field(each, encoded[each.key])
             for feature in self._features
             for each in feature.tensors(self._problem)
-            if each.role != "own"
+            if each.is_pooled
         ]
         parts += [part for sequence in self._sequences for part in self._history(sequence, encoded)]
         return tf.math.l2_normalize(self._network(tf.concat(parts, axis=1)), axis=1)
@@ -84,7 +84,7 @@ class Tower(tf_keras.layers.Layer):
         last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
         for column in sequence.columns:
             for tensor in self._problem.feature(column).tensors(self._problem):
-                if tensor.role != "own":
+                if tensor.is_pooled:
                     events = self._events(tensor, encoded[sequence.column_key(tensor.key)])
                     parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
         return parts

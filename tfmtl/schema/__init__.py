@@ -9,6 +9,7 @@ from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
 from tfmtl.schema.features.time_part import TimePartFeature
+from tfmtl.schema.features.vector import VectorFeature
 from tfmtl.schema.forms import EncodedTensor, RequestInput, View
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.model_inputs import ModelInputs
@@ -56,6 +57,7 @@ __all__ = [
     "SurvivalTask",
     "TaskRecord",
     "TimePartFeature",
+    "VectorFeature",
     "View",
     "ZeroInflatedTask",
     "register_feature",

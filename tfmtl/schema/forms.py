@@ -52,12 +52,13 @@ class EncodedTensor:
     """One tensor that the model reads. Its shape is static behind the batch axis, so that XLA never sees a ragged one.
 
     Roles: `id`, one row of a table; `ids`, the mean of the present rows of a table; `number`, `x w + b` with learned
-    `w, b`; `own`, any array, read by the layer of the feature's kind.
+    `w, b`. Two more are read by the layer of the feature's kind: `lookup`, rows of a table, and `own`, any array.
 
     Args:
         key: str.
         role: str, one of the above.
-        field: str. The field of the network that it is part of; tensors of one field are added up.
+        field: str. The field of the network that it is part of; tensors of one field are added up. What the layer of a
+            kind reads is no part of a field with others.
         inner: shape behind the batch axis. Defaults to `()`.
         table: str or None. The table that ids index. Defaults to `None`.
         rows: int or None. Rows of that table, missing (0) and out of vocabulary (1) included, where they do not
@@ -81,7 +82,12 @@ class EncodedTensor:
     @property
     def holds_ids(self) -> bool:
         """Whether its values are rows of a table."""
-        return self.role in ("id", "ids")
+        return self.role in ("id", "ids", "lookup")
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether the embedding makes the field, and not the layer of the feature's kind."""
+        return self.role in ("id", "ids", "number")
 
     @property
     def dtype(self) -> str:

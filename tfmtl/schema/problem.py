@@ -142,7 +142,7 @@ class Problem:
     def what_differs(self, other: "Problem") -> list[str]:
         """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
-        These only say which rows are learnt from and how they are written, and may be others for another day's log.
+        These only say which rows are learned from and how they are written, and may be others for another day's log.
         """
         mine, others = self.to_dict(), other.to_dict()
         names = [name for name in ("name", "keys", "missing") if mine.get(name) != others.get(name)]

@@ -36,6 +36,10 @@ class BinaryBehavior(TaskBehavior[BinaryTask]):
 
         return BinaryHead(prior=_inside(prior), dtype=policy, name=f"head_{self.record.name}")
 
+    def smooth_labels(self, labels: Mapping[str, Tensor], share: float, mean: float) -> Mapping[str, Tensor]:
+        # Towards the mean, not 1/2, so that predictions keep their mean.
+        return {**labels, "": (1.0 - share) * labels[""] + share * mean}
+
     def loss(self, head: Any, labels: Mapping[str, Tensor], raw: Tensor, weights: Tensor | None) -> Tensor:
         from tfmtl.losses import masked_binary_cross_entropy
 

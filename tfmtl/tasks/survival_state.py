@@ -86,7 +86,9 @@ def survival_warnings(task: SurvivalTask, state: Mapping[str, Any]) -> list[str]
     starts = [0.0, *edges[:-1]]
     empty = [f"({a:g}, {b:g}]" for a, b, events in zip(starts, edges, state["events"], strict=True) if events == 0]
     if empty:
-        warnings.append(f"task '{task.name}': no training row ended in {', '.join(empty)}: its hazard cannot be learnt")
+        warnings.append(
+            f"task '{task.name}': no training row ended in {', '.join(empty)}: its hazard cannot be learned"
+        )
     if state["at_time_0"]:
         rows = state["at_time_0"]
         warnings.append(f"task '{task.name}': {rows} training rows ended at time 0; they count to the first interval")

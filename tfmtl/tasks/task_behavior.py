@@ -110,6 +110,16 @@ class TaskBehavior(ABC, Generic[Record]):
         """Which rows count, bool `(B,)`. Defaults to those whose primary part is not NaN."""
         return tf.logical_not(tf.math.is_nan(labels[""]))
 
+    def smooth_labels(self, labels: Mapping[str, Tensor], share: float, mean: float) -> Mapping[str, Tensor]:
+        """The labels that a training loss reads under label smoothing. Defaults to the labels as they are.
+
+        Args:
+            labels: part -> float32 `(B,)`.
+            share: float in (0, 1). How far they are drawn towards the mean.
+            mean: float. Mean of the labels that the loss reads.
+        """
+        return labels
+
     @abstractmethod
     def loss(self, head: Any, labels: Mapping[str, Tensor], raw: Tensor, weights: Tensor | None) -> Tensor:
         """Mean over the known rows by weight, a float32 scalar; other rows have no gradient. XLA compiles it.

@@ -67,7 +67,7 @@ def check_build_and_shape(make: Callable[[], keras.layers.Layer], inputs: Any) -
     together, alone = np.array(outputs), np.array(layer(tf.nest.map_structure(lambda value: value[:1], inputs)))
     text = "a row must not depend on the rows beside it. Alone, the first one gives another result."
     demand(np.allclose(alone, together[:1], rtol=1e-4, atol=1e-5), layer, text)
-    randomize(layer)
+    randomize_weights(layer)
     return layer
 
 
@@ -88,7 +88,7 @@ def check_reload(make: Callable[[], keras.layers.Layer], inputs: Any) -> None:
     demand(json.dumps(again.get_config(), default=str) == json.dumps(config, default=str), layer, text)
     model = Holder(layer)
     model(inputs)
-    randomize(layer)
+    randomize_weights(layer)
     expected = np.array(model(inputs))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "saved.keras"
@@ -102,9 +102,9 @@ def check_reload(make: Callable[[], keras.layers.Layer], inputs: Any) -> None:
     demand(np.array_equal(loaded, expected), layer, text)
 
 
-def randomize(layer: keras.layers.Layer) -> None:
+def randomize_weights(layer: keras.layers.Layer, seed: int = 1) -> None:
     """Sets every trainable weight to seeded values, so that nothing agrees by being zero."""
-    generator = np.random.default_rng(1)
+    generator = np.random.default_rng(seed)
     for weight in layer.trainable_weights:
         weight.assign(generator.normal(scale=0.5, size=weight.shape))
 

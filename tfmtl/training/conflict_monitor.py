@@ -27,7 +27,7 @@ _DECIDED = 0.05  # entropy of a gate, of at most 1
 
 
 class ConflictMonitor(keras.callbacks.Callback):
-    """Measures on the same training rows, again and again, what makes multi-task models fail.
+    """Measures signs of task conflict, repeatedly on the same training rows.
 
     - `cosines` of the tasks' gradients at what tasks share, and the share of pairs that point against each other;
     - for every gate that mixes experts (`MMoE`, `CGC`, `PLE`) and every task its `entropy`, from 0 (one expert) to 1
@@ -41,8 +41,8 @@ class ConflictMonitor(keras.callbacks.Callback):
     Args:
         data: `PreparedData`; the first rows of its training split are measured.
         folder: the run folder.
-        every: int or None. Steps between two measurements. Defaults to `None`: at the end of every epoch.
-        num_rows: int. How many rows are measured. Defaults to `1024`.
+        every: int or None. Steps between measurements. Defaults to `None`: at the end of every epoch.
+        num_rows: int. Number of measured rows. Defaults to `1024`.
 
     Raises:
         TypeError: `every` or `num_rows` is no int.
@@ -176,7 +176,7 @@ def _report(model: MultiTaskModel, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _collapses(tasks: list[str], level: int, use: np.ndarray, entropies: np.ndarray, num_specific: int) -> list[str]:
-    """What has gone wrong with the gates of a level; the first experts of a task are its own."""
+    """Warnings about the gates of a level; a task's first experts are its own."""
     experts = use.shape[1]
     if experts < 2:
         return []

@@ -54,8 +54,8 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     expected calibration error. Regression tasks: root mean squared and mean absolute error. Other kinds: see
     docs/problem_file.md. A metric that is undefined, such as the AUC of one class, is `None`.
 
-    Beside them stands `baseline`: the same metrics of a constant that knows the training labels alone, such as their
-    mean. A model that does not beat it has learnt nothing.
+    The entry `baseline` holds the same metrics of a constant prediction from the training labels, such as their
+    mean. A model that does not beat it has learned nothing.
 
     Returns:
         dict: task -> metric -> value, ready for JSON.

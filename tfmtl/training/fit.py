@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
-from tfmtl.optimizers import LazyAdam
+from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.training.after_training import finish_heads
@@ -21,8 +21,17 @@ from tfmtl.training.initial_weights import start_from_run
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
+from tfmtl.training.make_optimizers import make_optimizers, without_decay
 from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
+from tfmtl.training.relative_loss import (
+    RELATIVE_LOSS,
+    RelativeLoss,
+    constant_losses,
+    relative_losses,
+    worse_than_a_constant,
+)
+from tfmtl.training.rounds import Rounds
 from tfmtl.training.run_folder import RunFolder
 from tfmtl.training.short_epoch import ShortEpoch
 from tfmtl.training.stop_on_nan import StopOnNaN
@@ -51,27 +60,27 @@ def fit(
     `evaluation_*.json` go with it), `history.csv`, `tensorboard/`, `run.json` (options, history, warnings, versions,
     timing). Without validation examples the last epoch counts as the best.
 
-    A run that was killed at whatever moment goes on where it stopped when it is called again with the same options and
-    data, and ends with the same bits as one that never stopped. Its state lies in `unfinished_<digest>/` meanwhile. A
-    finished run is not repeated: its model is loaded. With other options or data training starts anew, and the
-    older state is removed at the first checkpoint. What happens is printed, unless `verbose` is 0.
+    A killed run resumes when it is called again with the same options and data, and ends with the same bits as a run
+    that was never killed. Until then its state is in `unfinished_<digest>/`. A finished run is not repeated: its model
+    is loaded. With other options or data training starts again, and the older state is removed at the first
+    checkpoint. All this is printed, unless `verbose` is 0.
 
     Warns of features that alone tell a label, and of tasks without any.
 
     With strategy `"multi_worker"` every worker calls this with the same arguments and returns the same model; the
-    chief alone writes to its `output`, others to a folder that goes when they end. With `"parameter_server"` it does
-    not return but on the chief. With either there is a checkpoint at the end of every epoch and none between. A run
-    that was killed goes on from there when all processes are started again: with `"multi_worker"` to the same bits,
-    and only if all workers see `output`; with `"parameter_server"`, whose steps have no fixed order, to others.
+    chief alone writes to its `output`, others to a temporary folder. With `"parameter_server"` it returns only on the
+    chief. With either strategy there are checkpoints only at the end of each epoch. A killed run resumes there when all
+    processes are started again: with `"multi_worker"` it ends with the same bits, if all workers see `output`; with
+    `"parameter_server"`, whose steps have no fixed order, it ends with other bits.
 
     Args:
         data: `PreparedData`.
         output: folder, created if needed.
         options: `TrainOptions`. Defaults to their defaults.
         callbacks: further Keras callbacks. One with `get_state()` (plain values, as JSON holds them) and
-            `set_state(state)` takes part in going on; others start anew.
+            `set_state(state)` resumes, too; others start again.
         verbose: as in `keras.Model.fit`.
-        fresh: bool. Whether to train from the start whatever the folder holds. Defaults to `False`.
+        fresh: bool. Train from the start, even if the folder has this run already. Defaults to `False`.
 
     Raises:
         ValueError: `options.monitor` is no metric of this model, or there is nothing to measure it on; `output` holds
@@ -107,7 +116,7 @@ def _fit(
     resumes = bool(progress.epoch or progress.step)
     is_finished = folder.is_finished() and not resumes and not fresh
     if not all_say(strategy, -1 if is_finished else progress.epoch):
-        _say(verbose, f"Trains anew: a worker does not see the state in '{folder.path}'. Give a folder that all see.")
+        _say(verbose, f"Starting again: a worker cannot read the state in '{folder.path}'. Use a shared folder.")
         fresh, progress, resumes, is_finished = True, Progress(), False, False
     if is_finished:
         folder.drop_unfinished()  # it may have been killed after its last file and before this
@@ -120,46 +129,58 @@ def _fit(
     if options.deterministic and options.strategy != "parameter_server":
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
+    rounds = Rounds(-(-data.num_examples("train") // options.batch_size), options.epochs, options.evaluate_every)
     with strategy.scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
-        dense, tables = (
-            kind(options.learning_rate, global_clipnorm=options.clip_norm) for kind in (keras.optimizers.Adam, LazyAdam)
-        )
+        dense, tables = make_optimizers(options, rounds.total)
+        if options.weight_decay:
+            dense.exclude_from_weight_decay(without_decay(model))
         model.compile(dense, tables, **options.compile_arguments())
         model.optimizer.build(model.trainable_variables)
         average = None if options.ema_momentum is None else WeightAverage(model, options.ema_momentum)
+    if options.id_dropout or options.field_dropout:
+        model.feature_dropout = FeatureDropout(
+            data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
+        )
     monitor = _monitor(model, options.monitor, data)
+    constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else {}
     folder.check_writable()
     _say(verbose, memory)
     leaks = []
     if is_chief(strategy):  # no other's warnings and record are kept
         leaks = find_label_leaks(data)
         _warn(data, leaks)
-    steps = -(-data.num_examples("train") // options.batch_size)
     if resumes and not fits(folder.own.state, model):
         progress, resumes = Progress(), False
-        _say(verbose, "Trains anew: the unfinished run in this folder was of a model with other weights.")
+        _say(verbose, "Starting again: the unfinished run in this folder was of a model with other weights.")
     elif resumes:
         restore_state(folder.own.state, model)
-        _say(verbose, f"Resumed at epoch {progress.epoch + 1}, step {progress.step} of {steps}.")
+        epoch, step = rounds.place(progress.epoch, progress.step)
+        _say(verbose, f"Resumed at epoch {epoch + 1}, step {step} of {rounds.steps}.")
     elif not fresh and folder.what_changed():
-        _say(verbose, f"Trains anew, because of changes: {folder.what_changed()}.")
+        _say(verbose, f"Starting again, because of changes: {folder.what_changed()}.")
     if not resumes:
         folder.start_anew()
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
     further = [*callbacks, average] if average else callbacks
-    others = [*_callbacks(folder, progress, steps, monitor, options, data, model), *further]
+    others = [*_callbacks(folder, progress, rounds, monitor, constants, options, data, model), *further]
     keep_state = KeepState(
-        folder, progress, steps, options.checkpoint_every, others, within_epochs=alone, writes=is_chief(strategy)
+        folder,
+        progress,
+        rounds.length,
+        options.checkpoint_every,
+        others,
+        within_epochs=alone,
+        writes=is_chief(strategy),
     )
-    if not progress.stopped and progress.epoch < options.epochs:
+    if not progress.stopped and progress.epoch < rounds.number:
         model.fit(
-            data.train_epochs(options.batch_size, options.seed, progress.epoch, progress.step),
+            data.train_epochs(options.batch_size, options.seed, *rounds.place(progress.epoch, progress.step)),
             validation_data=data.valid(_EVAL_BATCH) if monitor else None,
             initial_epoch=progress.epoch,
-            epochs=options.epochs,
-            steps_per_epoch=steps,
+            epochs=rounds.number,
+            steps_per_epoch=rounds.length,
             callbacks=[*others, keep_state],
             verbose=verbose,
         )
@@ -169,24 +190,41 @@ def _fit(
         save_model(model, folder.own.best)
     if finish_heads(model, data, folder.own.best):
         save_model(model, folder.own.best)
-    folder.finish(_record(model, data, options, monitor, progress, leaks))
-    _say(verbose, _what_is_kept(data.problem, monitor, progress.history))
+    folder.finish(_record(model, data, options, monitor, progress, leaks, rounds, constants))
+    _say(verbose, _what_is_kept(data.problem, monitor, progress.history, rounds))
+    _say(verbose, _what_is_worse(data.problem, monitor, progress.history, constants))
     model.load_weights(folder.model)
     if average:
         del model.weight_average
     return model
 
 
-def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]]) -> str:
-    epochs = len(history["loss"])
+def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]], rounds: Rounds) -> str:
+    last = rounds.shown(len(history["loss"]) - 1)
     if monitor is None:
-        return f"Kept epoch {epochs}, the last: there is no validation to choose by."
-    epoch = best_epoch(_direction(problem, monitor), history[monitor])
-    return f"Kept epoch {epoch + 1} of {epochs}: {monitor} {history[monitor][epoch]:.4f} is the best."
+        return f"Kept epoch {last}, the last: there is no validation to choose by."
+    kept = best_epoch(_direction(problem, monitor), history[monitor])
+    beside = [
+        f"{name} {history[name][kept]:.4f}"
+        for name in ("val_mean_auc", RELATIVE_LOSS)
+        if name in history and name != monitor
+    ]
+    more = f"\nBeside it: {', '.join(beside)}." if beside else ""
+    return f"Kept epoch {rounds.shown(kept)} of {last}: {monitor} {history[monitor][kept]:.4f} is the best.{more}"
 
 
-def _say(verbose: Any, sentence: str) -> None:
-    if verbose:
+def _what_is_worse(
+    problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]], constants: Mapping[str, float]
+) -> str | None:
+    if monitor is None:
+        return None
+    kept = best_epoch(_direction(problem, monitor), history[monitor])
+    logs = {name: values[kept] for name, values in history.items()}
+    return worse_than_a_constant(relative_losses(constants, logs))
+
+
+def _say(verbose: Any, sentence: str | None) -> None:
+    if verbose and sentence:
         print(sentence, flush=True)
 
 
@@ -195,7 +233,7 @@ def _warn(data: PreparedData, leaks: Sequence[LabelLeak]) -> None:
         warnings.warn(f"fit: {leak}", stacklevel=3)
     for task in data.inputs.task_names:
         if not data.num_labels("train", task):
-            text = f"fit: task '{task}' has no label in the training split: nothing is learnt about it."
+            text = f"fit: task '{task}' has no label in the training split: nothing is learned about it."
             warnings.warn(text, stacklevel=3)
 
 
@@ -208,7 +246,7 @@ def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> 
             advice = "Leave it out, or give the split a share for validation."
             raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
         return None
-    known = [f"val_{name}" for name in model.get_metrics_result()]
+    known = [*(f"val_{name}" for name in model.get_metrics_result()), RELATIVE_LOSS]
     with_auc = [name for name in labeled if tasks[name].monitor[0] == "auc" and data.has_both_classes("valid", name)]
     chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
     check_one_of("fit", "monitor", chosen, known)
@@ -230,17 +268,18 @@ def _direction(problem: Problem, monitor: str) -> str:
 def _callbacks(
     folder: RunFolder,
     progress: Progress,
-    steps: int,
+    rounds: Rounds,
     monitor: str | None,
+    constants: Mapping[str, float],
     options: TrainOptions,
     data: PreparedData,
     model: MultiTaskModel,
 ) -> list[keras.callbacks.Callback]:
-    def explain(epoch: int, step: int | None) -> str:
+    def explain(number: int, step: int | None) -> str:
         if step is None:
             batches = data.valid(_EVAL_BATCH)
         else:
-            batches = data.train_epochs(options.batch_size, options.seed, epoch, step).take(1)
+            batches = data.train_epochs(options.batch_size, options.seed, *rounds.place(number, step)).take(1)
         for features, labels in batches.as_numpy_iterator():
             found = batch_faults(data.inputs, features, labels)
             if found:
@@ -249,8 +288,9 @@ def _callbacks(
         return f"No value of the data is at fault; weights that are not finite by now: {len(broken)}, as {broken[:3]}."
 
     own: list[keras.callbacks.Callback] = [
-        ShortEpoch(steps - progress.step if progress.step else None),
+        ShortEpoch(rounds.short_rounds(progress.epoch, progress.step)),
         StopOnNaN(explain, progress.step),
+        *([RelativeLoss(constants)] if constants else []),
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
@@ -267,8 +307,10 @@ def _record(
     monitor: str | None,
     progress: Progress,
     leaks: Sequence[LabelLeak],
+    rounds: Rounds,
+    constants: Mapping[str, float],
 ) -> dict[str, Any]:
-    epochs = len(progress.history["loss"])
+    epochs = min(len(progress.history["loss"]) * rounds.length, rounds.total) / rounds.steps
     return {
         "model": options.preset,
         "options": options.to_dict(),
@@ -278,6 +320,7 @@ def _record(
         "parameters": model.count_params(),
         "label_leaks": [leak.to_dict() for leak in leaks],
         "history": progress.history,
+        "constant_losses": dict(constants),
         "seconds": round(progress.seconds, 2),
         "examples_per_second": round(data.num_examples("train") * epochs / progress.seconds),
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},

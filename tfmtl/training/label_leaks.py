@@ -37,7 +37,7 @@ class LabelLeak:
     def __str__(self) -> str:
         return (
             f"feature '{self.feature}' alone tells task '{self.task}' (AUC {self.auc:.3f} on the training split): "
-            "it may hold the label, or be known only after it."
+            "it may contain the label, or be known only after it."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,8 +94,8 @@ def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None
     size = int(values.max()) + 1
     if values.ndim == 2:
         return float(np.mean([_list_auc(values, positive, half, halves[1 - k], size) for k, half in enumerate(halves)]))
-    learnt = [_means(values[half], positive[half], size) for half in halves]
-    return float(np.mean([_auc(learnt[1 - k], values[half], positive[half]) for k, half in enumerate(halves)]))
+    learned = [_means(values[half], positive[half], size) for half in halves]
+    return float(np.mean([_auc(learned[1 - k], values[half], positive[half]) for k, half in enumerate(halves)]))
 
 
 def _list_auc(ids: np.ndarray, positive: np.ndarray, half: slice, other: slice, size: int) -> float:

@@ -35,10 +35,12 @@ def batch_faults(inputs: ModelInputs, features: Mapping[str, Any], labels: Mappi
         labels: task -> `(B,)`.
     """
     found = []
+    scaled = {each.key for each in inputs.problem.tensors if each.role == "number"}  # in standard deviations
     for name, values in features.items():
         values = np.asarray(values)
-        if values.dtype.kind == "f":  # scaled: in standard deviations
-            found += _faults(f"feature '{name}'", values, ~np.isfinite(values), np.abs(values) > _EXTREME)
+        if values.dtype.kind == "f":
+            extreme = (np.abs(values) > _EXTREME) & (name in scaled)
+            found += _faults(f"feature '{name}'", values, ~np.isfinite(values), extreme)
     for task, values in labels.items():
         values = np.asarray(values, np.float64)
         deviation = inputs.label_deviations.get(task) or 1.0

@@ -112,6 +112,7 @@ class RunFolder(TrainedRun):
     def _differences(self, before: Mapping[str, Any] | None) -> list[str] | None:
         if before is None:
             return None
+        before = {**_plain(TrainOptions().to_dict()), **before}  # a run of before there was an option had its default
         return [
             _NAMES[name] if name in _NAMES else f"{name} ({shown(before.get(name))}, now {shown(value)})"
             for name, value in self._facts.items()

@@ -8,16 +8,23 @@ from tfmtl.balancing import BALANCERS
 from tfmtl.models.presets import PRESETS
 from tfmtl.models.steps.projected_fields import rows_worth_projecting
 from tfmtl.models.trainable_network import BALANCE_PLACES
+from tfmtl.optimizers.warm_up_decay import DECAYS
 from tfmtl.schema.checks import (
     check_bool,
+    check_count,
+    check_nonnegative_number,
     check_one_of,
     check_positive_int,
     check_positive_number,
     check_probability,
+    check_rate,
     error_text,
 )
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
+
+OPTIMIZERS = ("adam", "adam_adagrad", "adam_row_wise_adagrad", "adagrad", "sgd")
+"""Names that `optimizer` takes."""
 
 _ONE_MACHINE = ("one_device", "mirrored")
 _WITHOUT_EFFECT = ("checkpoint_every", "memory_check", "monitor_conflicts")
@@ -32,10 +39,30 @@ class TrainOptions:
         preset_options: mapping. Options of the preset, such as num_experts=8. Defaults to none.
         epochs: int. Largest number of passes over the training split. Defaults to `10`.
         batch_size: int. Examples per step, over all replicas together. Defaults to `512`.
-        learning_rate: float. Learning rate of Adam. Defaults to `1e-3`.
+        learning_rate: float. Learning rate, the largest one where there is a schedule. Defaults to `1e-3`.
+        optimizer: str. Optimizer of the dense weights and of the tables: adam, adam_adagrad, adam_row_wise_adagrad,
+            adagrad or sgd; with a name of two the tables have the second. Defaults to `"adam"`.
+        schedule: str. How the learning rate falls over the run's largest number of steps: constant, exponential or
+            cosine. Defaults to `"constant"`.
+        warm_up: int. Steps in which the learning rate rises to its value. Defaults to `0`.
+        final_rate: float. Share of the learning rate that is left at the end of an exponential or cosine schedule.
+            Defaults to `0.01`.
+        weight_decay: float. Share by which the dense weights, biases and norms apart, shrink at each step, times the
+            learning rate. Defaults to `0.0`.
+        embedding_l2: float. L2 regularization of those rows of the tables that a batch reads; it enters their
+            gradient. Defaults to `0.0`.
+        id_dropout: float. Probability in training that a frequent value is taken for an unknown one; a value of c
+            training rows is so with 1 + 20 / c times that, at most 0.5. It trains the rows of unknown values.
+            Defaults to `0.0`.
+        field_dropout: float. Probability in training that a field of a row is taken for missing. Defaults to `0.0`.
+        label_smoothing: float. Share by which yes/no labels are drawn towards their mean in the training loss.
+            Defaults to `0.0`.
         monitor: str or None. Metric that selects the best epoch and stops training early, by its name in `fit`, such as
-            val_like/auc. Defaults to `None`: val_mean_auc, or val_loss for a problem without binary tasks.
-        patience: int. Epochs without improvement before training stops. Defaults to `2`.
+            val_like/auc, or val_mean_relative_loss: the mean over the tasks of the loss divided by that of a constant.
+            Defaults to `None`: val_mean_auc, or val_loss for a problem without binary tasks.
+        evaluate_every: float or None. Steps between two validations, or up to 1 the share of an epoch; the best of
+            them is kept, and patience counts them. Defaults to `None`: after every epoch.
+        patience: int. Validations without improvement before training stops. Defaults to `2`.
         seed: int. Seed of every random number of the run. Defaults to `0`.
         strategy: str. Where to train: one_device, mirrored (all GPUs of this machine), multi_worker or
             parameter_server; the last two read TF_CONFIG. Defaults to `"one_device"`.
@@ -73,7 +100,17 @@ class TrainOptions:
     epochs: int = 10
     batch_size: int = 512
     learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    schedule: str = "constant"
+    warm_up: int = 0
+    final_rate: float = 0.01
+    weight_decay: float = 0.0
+    embedding_l2: float = 0.0
+    id_dropout: float = 0.0
+    field_dropout: float = 0.0
+    label_smoothing: float = 0.0
     monitor: str | None = None
+    evaluate_every: float | None = None
     patience: int = 2
     seed: int = 0
     strategy: str = "one_device"
@@ -96,7 +133,7 @@ class TrainOptions:
         check_one_of("TrainOptions", "strategy", self.strategy, STRATEGIES)
         for argument in ("epochs", "batch_size", "patience"):
             check_positive_int("TrainOptions", argument, getattr(self, argument))
-        check_positive_number("TrainOptions", "learning_rate", self.learning_rate)
+        self._check_recipe()
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(error_text("TrainOptions", "seed", "be an int of at least 0", self.seed, "Use 0."))
         if self.jit_compile and self.strategy != "one_device":
@@ -122,6 +159,25 @@ class TrainOptions:
             raise TypeError(error_text("TrainOptions", "init_from", "be text or None", self.init_from, advice))
         self._check_balancing()
         check_bool("TrainOptions", "monitor_conflicts", self.monitor_conflicts)
+
+    def _check_recipe(self) -> None:
+        owner = "TrainOptions"
+        check_positive_number(owner, "learning_rate", self.learning_rate)
+        check_one_of(owner, "optimizer", self.optimizer, OPTIMIZERS)
+        check_one_of(owner, "schedule", self.schedule, DECAYS)
+        check_count(owner, "warm_up", self.warm_up)
+        check_positive_number(owner, "final_rate", self.final_rate)
+        if self.final_rate > 1.0:
+            raise ValueError(error_text(owner, "final_rate", "be at most 1", self.final_rate, "Use 0.01."))
+        for argument in ("weight_decay", "embedding_l2"):
+            check_nonnegative_number(owner, argument, getattr(self, argument))
+        for argument in ("id_dropout", "field_dropout", "label_smoothing"):
+            check_rate(owner, argument, getattr(self, argument), "Use a share such as 0.1.")
+        if self.evaluate_every is not None:
+            check_positive_number(owner, "evaluate_every", self.evaluate_every)
+            if self.evaluate_every > 1 and self.evaluate_every != int(self.evaluate_every):
+                rule, advice = "be a whole number of steps, or at most 1", "Use 0.25 for four times an epoch."
+                raise ValueError(error_text(owner, "evaluate_every", rule, self.evaluate_every, advice))
 
     def what_decides(self) -> dict[str, Any]:
         """The options that influence the result."""
@@ -159,6 +215,7 @@ class TrainOptions:
             "balancing": self.balancing,
             "balance_at": self.balance_at,
             "sharpness": self.make_sharpness(),
+            "label_smoothing": self.label_smoothing,
         }
 
     def to_dict(self) -> dict[str, Any]:

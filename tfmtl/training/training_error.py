@@ -8,7 +8,7 @@ from tfmtl.core.whole_file import whole_file
 
 
 class TrainingError(RuntimeError):
-    """A training run cannot go on; the text says where and why."""
+    """A training run cannot continue; the text names the place and the reason."""
 
 
 @contextmanager

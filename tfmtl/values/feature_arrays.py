@@ -77,8 +77,9 @@ def make_array(name: str, values: Any, spec: InputSpec, where: Where = "row {}".
     """Returns the values of one feature as an array of the model's dtype.
 
     Lists of different lengths are filled up, where the model leaves the length free: text with `""`, floats with NaN,
-    whole numbers with `0`. Numbers change their dtype where none of them changes by more than a float's rounding; for a
-    text feature they are written as preprocessing writes a log's numbers, see `tfmtl.schema.spelling`.
+    whole numbers with `0`; so is a list of fixed length given as `[]` or `None`. Numbers change their dtype where none
+    of them changes by more than a float's rounding; for a text feature they are written as preprocessing writes a log's
+    numbers, see `tfmtl.schema.spelling`.
 
     Args:
         name: str. The feature.
@@ -174,7 +175,8 @@ def _convert(name: str, values: Any, spec: InputSpec, where: Where) -> npt.NDArr
         return int(places[index]) // max(1, math.prod(shape[1:]))
 
     for axis, size in enumerate(sizes):
-        lists = [_as_list(node) for node in nodes]
+        may_lack = bool(axis) and size is not None and spec.dtype != "bool"
+        lists = [[] if node is None and may_lack else _as_list(node) for node in nodes]
         for index, node in enumerate(lists):
             if node is None:
                 if axis == 0:
@@ -188,7 +190,7 @@ def _convert(name: str, values: Any, spec: InputSpec, where: Where) -> npt.NDArr
         whole: list[Sequence[Any]] = [node for node in lists if node is not None]
         lengths = np.array([len(node) for node in whole], np.int64)
         width = int(lengths.max(initial=0)) if size is None else size
-        odd = np.flatnonzero(lengths != width)
+        odd = np.flatnonzero((lengths != width) & ((lengths != 0) | (not may_lack)))
         if len(odd) and (size is not None or spec.dtype == "bool"):
             row = row_of(int(odd[0])) if axis else 0
             raise RequestError(

@@ -11,8 +11,8 @@ from benchmarks.preprocess.click_log import BUCKETS, MAX_LENGTH, PROBLEM, SCALED
 from tfmtl.preprocessing.writing.example_writer import (
     float_column,
     int_column,
-    int_list_column,
     join_columns,
+    list_column,
     pack_ints,
 )
 from tfmtl.preprocessing.writing.sequences import event_windows
@@ -64,14 +64,14 @@ def run() -> int:
         for name, window in windows.items():
             starts, stops = window.starts[rows], window.stops[rows]
             parts += [
-                int_list_column(f"{name}__{of}", events[f"{name}__{of}"], starts, stops) for of in ("item", "category")
+                list_column(f"{name}__{of}", events[f"{name}__{of}"], starts, stops) for of in ("item", "category")
             ]
             lengths = stops - starts
             ends = np.cumsum(lengths)
             at = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
             gaps = np.repeat(times[rows], lengths) - times[window.rows][at]
             ids = np.minimum(np.frexp(gaps.astype(np.float64))[1], 23) + 2
-            parts.append(int_list_column(f"{name}__gap", pack_ints(ids), ends - lengths, ends))
+            parts.append(list_column(f"{name}__gap", pack_ints(ids), ends - lengths, ends))
         parts += [float_column(f"label:{name}", values[rows]) for name, values in labels.items()]
         return join_columns(parts).to_pylist()
 

@@ -1,8 +1,5 @@
 """What every balancer does alike: names, state that is saved with a model and goes on, replicas, errors."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -10,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.fresh_process import run_fresh
 from tfmtl.balancing import BALANCERS, Balancer, CAGrad, FixedWeights, GradNorm, PCGrad, get_balancer
 
-ROOT = Path(__file__).parents[3]
 STATEFUL = ("uncertainty", "dwa", "random", "gradnorm", "famo", "pcgrad", "gradvac")
 NAMES = (*STATEFUL, "fixed", "imtl_g")
 
@@ -111,11 +108,7 @@ def test_aggregators_take_any_number_of_parameters(name: str) -> None:
 
 @pytest.mark.slow
 def test_two_replicas_agree_with_one_device(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("two_replicas.py")), str(tmp_path / "found.npz")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    run_fresh(Path(__file__).with_name("two_replicas.py"), tmp_path / "found.npz")
     found = np.load(tmp_path / "found.npz")
     assert found["devices"] == 2
     compared = states = 0

@@ -41,6 +41,7 @@ def test_the_file_may_lie_elsewhere(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.process
 def test_the_lock_of_a_killed_process_is_taken_over(tmp_path: Path) -> None:
     child = os.fork()
     if not child:

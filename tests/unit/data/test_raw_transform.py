@@ -80,6 +80,8 @@ def _training_log() -> list[Row]:
                 "user": "uv日"[index % 3], "ts": index // 4, "item": text, "last_item": text, "related": "a|ä||🦊|x\ny",
                 "topic": "abcdef"[index % 7 % 6], "words": "a||ä", "device": text, "never": None,
                 "price": number if index % 2 else index % 11, "age": index % 13 - 4.5, "views": 3.0 ** (index % 9),
+                "picture": f"{index % 17}|{3.4e38 if index % 5 else -0.25}", "taste": f"{index % 3} 0.0 {number}"
+                if np.isfinite(np.float32(number)) else "nan nan nan",
                 "both": number,
                 "nothing": None, "void": None, "click": index % 2, "part": "train", "shown": 1,
             }
@@ -119,9 +121,9 @@ def _tensors(problem: Problem, requests: Sequence[Mapping[str, Any]]) -> dict[st
         if spec.shape.rank == 1:
             tensors[name] = tf.constant(values, spec.dtype)
             continue
-        shape = [len(requests), max(map(len, values))]
+        shape = [len(requests), spec.shape[1] or max(map(len, values))]
         if spec.shape.rank == 3:
-            shape.append(max((len(event) for row in values for event in row), default=0))
+            shape.append(spec.shape[2] or max((len(event) for row in values for event in row), default=0))
         filled = np.full(shape, missing[spec.dtype], object)
         for place in np.ndindex(*shape[:-1]):
             items = values[place[0]]
@@ -217,6 +219,11 @@ def _next_float(problem: Problem, log: Sequence[Row], index: int) -> dict[str, A
     return {**raw, "age": np.nextafter(raw["age"], np.float32(np.inf))}
 
 
+def _next_component(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
+    raw = request(problem, log, index)
+    return {**raw, "taste": [2.0 * number + 1.0 for number in raw["taste"][:1]] + list(raw["taste"][1:])}
+
+
 def _late(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
     return {**request(problem, log, index), "ts": log[index]["ts"] + 4}
 
@@ -233,6 +240,7 @@ def _unconditional(problem: Problem, log: Sequence[Row], index: int) -> dict[str
         (_with_events_of_the_same_second, {"seen__item", "seen__price", "priced__price", "read__words"}),
         (_last_values_of_a_list, {"related"}),
         (_next_float, {"age"}),
+        (_next_component, {"taste"}),
         (_late, {"seen__gap", "liked__gap", "read__gap"}),
         (_unconditional, {"liked__topic", "liked__user", "liked__gap"}),
     ],
@@ -267,8 +275,11 @@ def _example(problem: Problem, raw: Mapping[str, Any]) -> tf.train.Example:
     for name, spec in raw_signature(problem).items():
         values = raw[name] if spec.shape.rank > 1 else [raw[name]]
         if spec.shape.rank == 3:
-            example.features.feature[lengths_key(name)].int64_list.value.extend(map(len, values))
-            values = [item for event in values for item in event]
+            if spec.shape[2] is None:
+                example.features.feature[lengths_key(name)].int64_list.value.extend(map(len, values))
+            values = [item for event in values for item in event or [np.nan] * (spec.shape[2] or 0)]
+        if spec.shape.rank == 2 and spec.shape[1] and not values:
+            continue
         if spec.shape.rank == 1 and (values[0] == b"" or values[0] != values[0]):
             continue
         feature = example.features.feature[name]

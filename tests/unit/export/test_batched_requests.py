@@ -87,6 +87,7 @@ def test_batched_answers_are_those_of_the_rows_alone(
     assert len({float(answer[name][0]) for answer in alone for name in answer}) > len(requests)
 
 
+@pytest.mark.process
 def test_tf_servings_classify_and_regress_answer_the_tasks(
     version: Path, golden: list[dict[str, Any]], tiny_data: PreparedData
 ) -> None:

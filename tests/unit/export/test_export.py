@@ -162,7 +162,7 @@ def test_what_fails_its_check_never_gets_its_name(
 
 
 def test_another_steps_folder_is_refused(small: MultiTaskModel, tiny_data: PreparedData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="export: `directory` must be a folder of its own, but it holds prepared data"):
+    with pytest.raises(ValueError, match="export: `directory` must be a separate folder, but it holds prepared data"):
         export(small, tiny_data, tiny_data.directory)
     (tmp_path / "run.json").touch()
     with pytest.raises(ValueError, match="but it holds a training run"):

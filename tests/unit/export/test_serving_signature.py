@@ -145,6 +145,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.process
 def test_needs_nothing_but_tensorflow(version: Path, golden: list) -> None:
     """In a process that can import neither Keras nor this library; also: TensorFlow's own operations only."""
     chosen = golden[0]

@@ -13,6 +13,8 @@ from tfmtl.data import PreparedData
 from tfmtl.export import Verification, VerificationError, export, verify
 from tfmtl.export.replay import replay
 
+pytestmark = pytest.mark.process
+
 GOLDEN = Path("assets.extra") / "golden.jsonl"
 
 

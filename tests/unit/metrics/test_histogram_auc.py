@@ -1,8 +1,6 @@
 """HistogramAUC against the exact AUC, its stated error bound, and under every way Keras runs a metric."""
 
 import math
-import subprocess
-import sys
 import textwrap
 
 import keras
@@ -13,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from tests.support.fresh_process import run_fresh
 from tfmtl.metrics import HistogramAUC
 from tfmtl.metrics.histogram_auc import rough_auc
 
@@ -257,6 +256,7 @@ def test_fit_evaluate_and_reload(jit_compile: bool, tmp_path) -> None:
     assert results["auc"] == pytest.approx(history.history["val_auc"][-1], abs=1e-6)
 
 
+@pytest.mark.process
 def test_two_replicas_equal_one() -> None:
     """In a process of its own: TensorFlow takes the number of logical devices once, before it starts."""
     code = """
@@ -282,8 +282,7 @@ def test_two_replicas_equal_one() -> None:
     assert float(together.result()) == float(alone.result())
     print("equal")
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "equal", done.stderr
+    assert run_fresh("-c", textwrap.dedent(code)).stdout.strip() == "equal"
 
 
 def test_config_round_trip() -> None:

@@ -89,6 +89,7 @@ def test_errors() -> None:
         binary_report([1, 0], [0.5, 4.0])
 
 
+@pytest.mark.process
 def test_exact_metrics_load_neither_keras_nor_tensorflow() -> None:
     code = (
         "import sys, tfmtl.metrics; from tfmtl.metrics import roc_auc; assert roc_auc([0, 1], [0, 1]) == 1.0;"

@@ -1,8 +1,6 @@
 """What a Keras user tries first: it works, or one line says which door to take."""
 
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.support.fresh_process import run_fresh
 from tests.support.tiny_problem import tiny_inputs, tiny_model, tiny_problem
 from tests.unit.models.random_batch import random_batch
 from tfmtl.export import export
@@ -17,8 +16,6 @@ from tfmtl.keras_classes import MODULES
 from tfmtl.layers import MMoE
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import BinaryTask, ModelInputs
-
-ROOT = Path(__file__).parents[3]
 
 
 def one_task() -> ModelInputs:
@@ -34,6 +31,7 @@ def fitted() -> tuple[MultiTaskModel, dict, dict]:
     return model, features, labels
 
 
+@pytest.mark.process
 def test_load_model_after_import(fitted: tuple, tmp_path: Path) -> None:
     """In a process of its own, which has loaded nothing else of the package: our model, and a layer in one's own."""
     fitted[0].save(tmp_path / "model.keras")
@@ -45,8 +43,8 @@ assert "tfmtl.models" not in sys.modules and "tfmtl.layers" not in sys.modules
 print(keras.models.load_model({str(tmp_path / "own.keras")!r}).output_shape)
 print(type(keras.models.load_model({str(tmp_path / "model.keras")!r})).__name__)
 """
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stdout.split("\n")[:2] == ["(None, 2, 3)", "MultiTaskModel"], done.stderr[-2000:]
+    done = run_fresh("-c", script)
+    assert done.stdout.split("\n")[:2] == ["(None, 2, 3)", "MultiTaskModel"]
 
 
 def test_every_registered_class_is_known_by_name() -> None:

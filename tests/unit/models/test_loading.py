@@ -1,22 +1,18 @@
 """Saved models answer and learn on as before, also in another process."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from tests.support.fresh_process import run_fresh
 from tests.support.layer_checks import randomize_weights
 from tests.support.tiny_problem import tiny_inputs, tiny_model, whole_split
 from tests.unit.models.resume import state
 from tfmtl.data import PreparedData
 from tfmtl.models import PRESETS, MultiTaskModel, load
-
-ROOT = Path(__file__).parents[3]
 
 
 def plain(model: MultiTaskModel) -> object:
@@ -24,17 +20,14 @@ def plain(model: MultiTaskModel) -> object:
     return json.loads(json.dumps(model.get_config()))
 
 
+@pytest.mark.process
 def test_another_process_continues_where_this_one_saved(tiny_data: PreparedData, tmp_path: Path) -> None:
     models = {preset: tiny_model(tiny_data.inputs, preset) for preset in PRESETS}
     models["mmoe"].compile(keras.optimizers.Adam(0.02))
     models["mmoe"].fit(tiny_data.train(90), epochs=1, verbose=0)
     for preset, model in models.items():
         model.save(tmp_path / f"{preset}.keras")
-    subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("resume.py")), str(tiny_data.directory), str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    run_fresh(Path(__file__).with_name("resume.py"), tiny_data.directory, tmp_path)
     for preset, model in models.items():
         here, there = state(model, tiny_data), np.load(tmp_path / f"{preset}.npz")
         assert set(there) == set(here)

@@ -33,12 +33,14 @@ def version(made: OperatorNetwork, tmp_path_factory: pytest.TempPathFactory) -> 
     return export_operator(made, waves(), tmp_path_factory.mktemp("export"), "waves")
 
 
+@pytest.mark.process
 def test_a_fresh_process_answers_the_same(version: Path) -> None:
     result = verify(version)
     assert (result.requests, set(result.differences)) == (8, SIGNATURES)
     assert result.largest <= 1e-5
 
 
+@pytest.mark.process
 def test_other_weights_do_not_pass(version: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(version, tmp_path / "1"))
     other = network(waves(seed=5))

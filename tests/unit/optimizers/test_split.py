@@ -296,11 +296,13 @@ def peaks() -> dict[str, float]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("name", ["SGD", "LazyAdam"])
 def test_no_step_copies_the_table(peaks: dict[str, float], name: str) -> None:
     assert peaks[name] < 20
 
 
+@pytest.mark.process
 def test_the_check_of_copies_finds_those_of_keras_adam(peaks: dict[str, float]) -> None:
     assert peaks["Adam"] > 60
 

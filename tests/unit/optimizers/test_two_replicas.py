@@ -1,18 +1,15 @@
 """Two replicas take the steps of one device, and a fresh process goes on where a saved model stopped."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from tests.support.fresh_process import run_fresh
 from tests.unit.optimizers.test_split import foreign_model, gradients
 from tfmtl.optimizers import LazyAdam, Split
 
-ROOT = Path(__file__).parents[3]
 CASES = ("RowWiseAdagrad, clipvalue", "Ftrl, global_clipnorm", "Split, clipnorm", "Adagrad, scaled")
 
 pytestmark = pytest.mark.slow
@@ -32,12 +29,7 @@ def model() -> keras.Model:
 def output(model: keras.Model, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     folder = tmp_path_factory.mktemp("two_replicas")
     model.save(folder / "model.keras")
-    script = str(Path(__file__).with_name("two_replicas.py"))
-    subprocess.run(
-        [sys.executable, script, str(folder / "model.keras"), str(folder / "found.npz")],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    run_fresh(Path(__file__).with_name("two_replicas.py"), folder / "model.keras", folder / "found.npz")
     return dict(np.load(folder / "found.npz"))
 
 

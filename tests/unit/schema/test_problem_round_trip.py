@@ -162,6 +162,7 @@ def test_model_inputs_round_trip() -> None:
     assert inputs.task_names == ("click",)
 
 
+@pytest.mark.process
 def test_the_schema_loads_neither_tensorflow_nor_keras() -> None:
     code = "import sys, tfmtl.schema; print(sorted({n.split('.')[0] for n in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -141,7 +141,7 @@ def test_what_is_fitted() -> None:
     np.testing.assert_allclose(state["hazards"], [1 / 5, 0, 1 / 3, 1 / 2])
     assert state["grid_end"] == 10.0
     [warning] = behavior_of(task()).label_warnings(state)
-    assert warning == "task 'lifetime': no training row ended in (3, 5]: its hazard cannot be learnt"
+    assert warning == "task 'lifetime': no training row ended in (3, 5]: its hazard cannot be learned"
     facts = behavior_of(task()).label_facts(state)
     assert facts["censored_share"] == pytest.approx(0.4)
 

@@ -5,11 +5,11 @@ killed when the first is gone, as whoever starts clusters does. `<output>/<scena
 `<scenario>.npz` holds the weights that the chief's last attempt returned and `<scenario>.txt` what its attempts said.
 """
 
+import functools
 import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from tests.support.cluster import free_ports
+from tests.support.forked_run import forked
 from tfmtl.data import PreparedData
 from tfmtl.training import TrainOptions, fit
 
@@ -59,23 +60,12 @@ class Die(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def process(data: PreparedData, folder: Path, strategy: str, place: Place, chief: Place, epoch: int | None) -> None:
-    """What a forked process does, to its end."""
-    status = 1
-    try:
-        screen = os.open(
-            folder.with_suffix(".txt" if place == chief else ".others.txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        )
-        os.dup2(screen, 1)
-        os.dup2(screen, 2)
-        options = TrainOptions(**OPTIONS, strategy=strategy)
-        model = fit(data, folder, options, callbacks=[] if epoch is None else [Die(epoch)], verbose=2)
-        if place == chief:
-            np.savez(folder.with_suffix(".npz"), *[weight.numpy() for weight in model.weights])
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    os._exit(status)
+def train(data: PreparedData, folder: Path, strategy: str, epoch: int | None, chief: bool) -> None:
+    """What a process of a cluster does, to its end."""
+    options = TrainOptions(**OPTIONS, strategy=strategy)
+    model = fit(data, folder, options, callbacks=[] if epoch is None else [Die(epoch)], verbose=2)
+    if chief:
+        np.savez(folder.with_suffix(".npz"), *[weight.numpy() for weight in model.weights])
 
 
 def attempt(
@@ -88,12 +78,11 @@ def attempt(
         cluster.setdefault(job, []).append(f"127.0.0.1:{port}")
     children = {}
     for place in places:
-        child = os.fork()
-        if not child:
-            task = {"type": place[0], "index": place[1]}
-            os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})
-            process(data, folder, strategy, place, places[0], deaths.get(place))
-        children[child] = place
+        task = {"type": place[0], "index": place[1]}
+        os.environ["TF_CONFIG"] = json.dumps({"cluster": cluster, "task": task})  # its process reads it
+        chief = place == places[0]
+        job = functools.partial(train, data, folder, strategy, deaths.get(place), chief)
+        children[forked(folder.with_suffix(".txt" if chief else ".others.txt"), job)] = place
     statuses = {}
     for _ in places:
         child, status = os.waitpid(-1, 0)

@@ -13,13 +13,13 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tests.support.forked_run import forked
 from tfmtl.data import PreparedData
 from tfmtl.training import TrainOptions, fit, keep_state
 from tfmtl.training.keep_state import KeepState
@@ -98,23 +98,15 @@ def after_checkpoint(seconds: float) -> Callable[[], None]:
 
 def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None) -> int:
     """Exit status of a forked process that trains."""
-    child = os.fork()
-    if child:
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    status = 1
-    try:
-        screen = os.open(folder.with_suffix(".txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        os.dup2(screen, 1)
-        os.dup2(screen, 2)
+
+    def train() -> None:
         if kill is not None:
             kill()
         model = fit(data, folder, TrainOptions(**OPTIONS), verbose=2)
         values = [variable.numpy() for variable in (*model.weights, *model.optimizer.variables)]
         np.savez(folder.with_suffix(".npz"), *values)
-        status = 0
-    except BaseException:
-        traceback.print_exc()
-    os._exit(status)
+
+    return os.waitstatus_to_exitcode(os.waitpid(forked(folder.with_suffix(".txt"), train), 0)[1])
 
 
 def main(data: PreparedData, output: Path) -> None:

@@ -246,7 +246,7 @@ def test_other_options_train_anew_and_say_why(
     [old] = tmp_path.glob("unfinished_*")
     fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01, checkpoint_every=1), verbose=2)
     screen = capsys.readouterr().out
-    assert "Trains anew, because of changes: epochs (2, now 1), learning_rate (0.001, now 0.01).\n" in screen
+    assert "Starting again, because of changes: epochs (2, now 1), learning_rate (0.001, now 0.01).\n" in screen
     assert not old.exists()
     before = (tmp_path / "model.keras").read_bytes()
     fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01), verbose=2, fresh=True)
@@ -276,7 +276,7 @@ def test_a_run_that_dies_leaves_the_older_models_evaluation(tiny_data: PreparedD
 
 
 def test_another_steps_folder_is_refused(tiny_data: PreparedData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="fit: `output` must be a folder of its own, but it holds prepared data"):
+    with pytest.raises(ValueError, match="fit: `output` must be a separate folder, but it holds prepared data"):
         fit(tiny_data, tiny_data.directory, options(), verbose=0)
     assert not (tiny_data.directory / "tensorboard").exists()
     (tmp_path / "1").mkdir()
@@ -356,7 +356,7 @@ def test_a_task_without_any_label_is_trained_beside_and_named_once(tmp_path: Pat
     with pytest.warns(UserWarning) as caught:
         model = fit(data, tmp_path / "run", options(epochs=2), verbose=0)
     texts = [str(warning.message) for warning in caught if "silent" in str(warning.message)]
-    assert texts == ["fit: task 'silent' has no label in the training split: nothing is learnt about it."]
+    assert texts == ["fit: task 'silent' has no label in the training split: nothing is learned about it."]
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["history"]["silent/loss"] == [0.0, 0.0]
     assert record["history"]["val_mean_auc"] == record["history"]["val_click/auc"]

@@ -14,6 +14,8 @@ from tfmtl.data import PreparedData
 from tfmtl.training import TrainingError, fit
 from tfmtl.training.training_state import read_progress
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:

@@ -1,18 +1,16 @@
 """A run of several processes that is killed and started again goes on from its last epoch."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.forked_run import said
+from tests.support.fresh_process import run_fresh
 from tfmtl.data import PreparedData
 
-ROOT = Path(__file__).parents[3]
 KILLED = -signal.SIGKILL
 
 pytestmark = pytest.mark.slow
@@ -21,17 +19,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed_clusters")
-    subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("killed_clusters.py")), str(tiny_data.directory), str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    run_fresh(Path(__file__).with_name("killed_clusters.py"), tiny_data.directory, folder)
     return folder
-
-
-def said(output: Path, scenario: str) -> list[str]:
-    lines = (output / f"{scenario}.txt").read_text().splitlines()
-    return [line for line in lines if line.startswith(("Resumed", "Nothing", "Trains anew"))]
 
 
 def test_every_attempt_but_the_last_was_killed(output: Path) -> None:

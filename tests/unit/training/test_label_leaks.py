@@ -95,7 +95,7 @@ def test_planted_leaks_are_found_and_nothing_else(tmp_path: Path, tiny_data: Pre
 def test_what_it_says() -> None:
     leak = LabelLeak("spoiler", "click", 0.99987654)
     assert str(leak) == (
-        "feature 'spoiler' alone tells task 'click' (AUC 1.000 on the training split): it may hold the label, or be "
+        "feature 'spoiler' alone tells task 'click' (AUC 1.000 on the training split): it may contain the label, or be "
         "known only after it."
     )
     assert leak.to_dict() == {"feature": "spoiler", "task": "click", "auc": 0.999877}

@@ -1,19 +1,15 @@
 """Two replicas compute what one device does with the same batches."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.support.distributed_cases import CASES, EMPTY, assert_same_report
+from tests.support.fresh_process import run_fresh
 from tfmtl.data import PreparedData
 from tfmtl.export import verify
-
-ROOT = Path(__file__).parents[3]
 
 pytestmark = pytest.mark.slow
 
@@ -21,11 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mirrored")
-    subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("two_replicas.py")), str(tiny_data.directory), str(folder)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    run_fresh(Path(__file__).with_name("two_replicas.py"), tiny_data.directory, folder)
     return folder
 
 
@@ -68,5 +60,8 @@ def test_a_whole_run_on_two_replicas(output: Path) -> None:
     assert [set(record["cosines"]) for record in report["conflicts"]] == [
         {"click, buy", "click, watch", "buy, watch"}
     ] * 2
+    first, second = report["dropped"]
+    assert first != second, "replicas drop different ids of the same rows"
+    assert 1 in first and 1 in second
     assert_same_report(report["trained"], report["saved"])
     assert verify(report["version"]).largest <= 1e-5

@@ -82,6 +82,7 @@ def test_what_compile_is_told() -> None:
         "balancing": "pcgrad",
         "balance_at": "representation",
         "sharpness": None,
+        "label_smoothing": 0.0,
     }
     sharpness = TrainOptions(sharpness="asam").compile_arguments()["sharpness"]
     assert sharpness.get_config() == {"rho": 2.0, "decomposed": False, "embeddings": False}

@@ -17,6 +17,7 @@ from tests.support.tiny_problem import tiny_model, whole_split  # noqa: E402
 from tfmtl.data import PreparedData  # noqa: E402
 from tfmtl.export import export  # noqa: E402
 from tfmtl.models import load  # noqa: E402
+from tfmtl.models.feature_dropout import FeatureDropout  # noqa: E402
 from tfmtl.sharpness import SAM  # noqa: E402
 from tfmtl.training import TrainOptions, evaluate, fit, get_strategy  # noqa: E402
 
@@ -50,16 +51,37 @@ def flat(data: PreparedData, strategy: str) -> dict[str, np.ndarray]:
     return found
 
 
+def dropped(data: PreparedData) -> list[list[int]]:
+    """The ids that both replicas are left with of the same rows."""
+    dropout = FeatureDropout(data.inputs, id_rate=0.4)
+    features = whole_split(data, "train")[0]
+    strategy = get_strategy("mirrored")
+    step = tf.function(lambda: dropout(features, tf.constant(0))["user"])
+    return [ids.numpy().tolist() for ids in strategy.experimental_local_results(strategy.run(step))]
+
+
 def run(data: PreparedData, folder: Path) -> dict[str, object]:
     """`fit` itself on both devices: its model and the saved one, measured; and an export."""
     small = {"hidden_units": (16, 8), "tower_units": (8,)}
-    chosen = {"strategy": "mirrored", "monitor_conflicts": True, "ema_momentum": 0.9}
+    chosen = {
+        "strategy": "mirrored",
+        "monitor_conflicts": True,
+        "ema_momentum": 0.9,
+        "id_dropout": 0.1,
+        "field_dropout": 0.1,
+        "label_smoothing": 0.05,
+        "embedding_l2": 1e-5,
+        "weight_decay": 0.01,
+        "schedule": "cosine",
+        "warm_up": 2,
+    }
     options = TrainOptions("shared_bottom", small, epochs=2, batch_size=50, **chosen)
     model = fit(data, folder / "run", options, verbose=0)
     saved = load(folder / "run" / "model.keras")
     return {
         "devices": len(get_strategy("mirrored").extended.worker_devices),
         "conflicts": [json.loads(line) for line in (folder / "run" / "conflict.jsonl").read_text().splitlines()],
+        "dropped": dropped(data),
         "trained": evaluate(model, data),
         "saved": evaluate(saved, data),
         "version": str(export(model, data, folder / "model")),
@@ -72,7 +94,9 @@ if __name__ == "__main__":
         chosen = get_strategy(strategy)
         plain = train(prepared, chosen, "mmoe")
         # Its gradient depends on how the labels of the whole batch correlate, and its loss on all rows' parents.
-        gates, chain = (train(prepared, chosen, preset, f"{preset}: ") for preset in ("dephn", "aitm"))
+        gates, chain = (
+            train(prepared, chosen, preset, f"{preset}: ", all_weighted=True) for preset in ("dephn", "aitm")
+        )
         np.savez(
             output / f"{strategy}.npz",
             **plain,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfmtl.schema import EncodedTensor, ModelInputs
+from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,11 @@ class EmbeddingPlan:
         scalars: tensors of role `id`, in the order of the problem.
         lists: those of role `ids`.
         numbers: those of role `number`.
+        others: kind -> its tensors of the roles `lookup` and `own`, which its layer reads.
         events: sequence -> the tensors of its events, the one that says where there is an event first.
-        queries: sequence -> the keys of what the example itself has of the events' columns.
+        queries: sequence -> the keys of what the example itself has of the events' columns, if pooled.
+        other_events: sequence -> kind -> the tensors of the events' columns that the kind's layer reads, as the
+            example itself has them.
         number_places: key of a scaled number, of the example or of its events -> its place in `numbers`, whose weights
             both have.
     """
@@ -54,10 +57,23 @@ class EmbeddingPlan:
         self.scalars = [each for each in tensors if each.role == "id"]
         self.lists = [each for each in tensors if each.role == "ids"]
         self.numbers = [each for each in tensors if each.role == "number"]
+        self.others = {
+            kind: [each for feature in features for each in feature.tensors(problem) if not each.is_pooled]
+            for kind, features in self.records(inputs).items()
+        }
         self.events = {sequence.name: sequence.tensors(problem, self.dim) for sequence in problem.sequences}
-        self.queries = {
-            sequence.name: [each.key for name in sequence.columns for each in problem.feature(name).tensors(problem)]
+        columns = {
+            sequence.name: [each for name in sequence.columns for each in problem.feature(name).tensors(problem)]
             for sequence in problem.sequences
+        }
+        self.queries = {name: [each.key for each in tensors if each.is_pooled] for name, tensors in columns.items()}
+        self.other_events = {
+            name: {
+                kind: held
+                for kind, others in self.others.items()
+                if (held := [each for each in others if each in tensors])
+            }
+            for name, tensors in columns.items()
         }
         self.number_places = {each.key: place for place, each in enumerate(self.numbers)}
         for sequence in problem.sequences:
@@ -87,16 +103,31 @@ class EmbeddingPlan:
             column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner))
             self.columns.setdefault(tensor.dim, []).append(column)
 
+    @staticmethod
+    def records(inputs: ModelInputs) -> dict[str, list[FeatureRecord]]:
+        """Kind -> those of its features that a layer of the kind reads."""
+        found: dict[str, list[FeatureRecord]] = {}
+        for feature in inputs.problem.features:
+            if not all(each.is_pooled for each in feature.tensors(inputs.problem)):
+                found.setdefault(feature.kind, []).append(feature)
+        return found
+
     @property
-    def field_names(self) -> tuple[str, ...]:
+    def pooled_names(self) -> tuple[str, ...]:
         """Fields with an id of their own first, then lists, then numbers; each once, whatever it is the sum of."""
         return tuple(dict.fromkeys(each.field for each in (*self.scalars, *self.lists, *self.numbers)))
+
+    @property
+    def field_names(self) -> tuple[str, ...]:
+        """All fields: those that are pooled, then those of the kinds' own layers."""
+        others = (each.field for tensors in self.others.values() for each in tensors)
+        return (*self.pooled_names, *dict.fromkeys(others))
 
     @property
     def lone_ids(self) -> dict[str, int]:
         """Key of an id that is all of a field -> the field's place."""
         fields = [each.field for each in (*self.scalars, *self.lists, *self.numbers)]
-        names = self.field_names
+        names = self.pooled_names
         return {each.key: names.index(each.field) for each in self.scalars if fields.count(each.field) == 1}
 
     def feature_rows(self, key: str) -> TableRows | None:

@@ -9,9 +9,11 @@ import tensorflow as tf
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
+from tfmtl.features import behavior_of
+from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
-from tfmtl.schema import EncodedTensor, ModelInputs
-from tfmtl.schema.checks import check_positive_int
+from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
+from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.schema.reserved import MISSING_ID
 
 
@@ -29,7 +31,9 @@ class FeatureEmbedding(keras.layers.Layer):
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
     the mean, 0. An event is the sum of its columns' vectors, made as the features'
     own with the same weights, and of its time gap's; its query is the sum of the
-    same columns of the example itself, the candidate of target attention.
+    same columns of the example itself, the candidate of target attention. What is
+    neither id nor number, a vector say, goes to the layer of its feature's kind
+    (`tfmtl.features.FieldLayer`), whose fields come last.
 
     Shapes: B batch, F fields, J sequences, L the longest sequence's length, D `dim`.
 
@@ -42,7 +46,8 @@ class FeatureEmbedding(keras.layers.Layer):
         features: dict of tensors as `tfmtl.data.example_spec.encoded_signature` describes. Those of a static batch
             of 1 hold for all rows of the others: one user and B candidates.
         vectors: what `lookup` returns for the features, for a caller that differentiates with respect to the rows
-            rather than the tables; `None` looks them up. Defaults to `None`.
+            rather than the tables, and has called `augment`; `None` does both. Defaults to `None`.
+        training: bool. Whether dropout in the kinds' layers is on. Defaults to `False`.
 
     Returns:
         dict: `fields` float `(B, F, D)`; and, if the problem has sequences, `events`
@@ -99,6 +104,12 @@ class FeatureEmbedding(keras.layers.Layer):
             shape = (len(self.plan.numbers), self.plan.dim)
             self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
+        self.field_layers = {
+            kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)
+            for kind, records in self.plan.records(self.inputs).items()
+        }
+        for layer in self.field_layers.values():
+            layer.build(None)
         self.built = True
 
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -113,7 +124,18 @@ class FeatureEmbedding(keras.layers.Layer):
         """The tables' rows as they stand, in the tables' precision: width, as text -> `(B, n, width)`."""
         return {width: tf.gather(self.tables[width].value, ids) for width, ids in row_ids.items()}
 
-    def call(self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        """The features with what the kinds' layers change at random in training."""
+        changed = dict(features)
+        for layer in self.field_layers.values():
+            changed.update(layer.augment(changed, training))
+        return changed
+
+    def call(
+        self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor] | None = None, training: bool = False
+    ) -> dict[str, Tensor]:
+        if vectors is None:
+            features = self.augment(features, training)
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for part in parts_of_equal_rows(features) if vectors is None else [features]:
@@ -125,11 +147,12 @@ class FeatureEmbedding(keras.layers.Layer):
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
             found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
         numbers = self._numbers(features)
-        fields = self._fields(found, numbers)
+        others = self._other_fields(features, found, present, training)
+        fields = [*self._fields(found, numbers), *(each[:, tf.newaxis] for each in others.values())]
         result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
         if self.plan.sequences:
-            result.update(self._events(features, found, present))
-            result["queries"] = self._queries(found, numbers)
+            result.update(self._events(features, found, present, training))
+            result["queries"] = self._queries(found, numbers, others)
         return result
 
     def _numbers(self, features: Mapping[str, Tensor]) -> Tensor | None:
@@ -142,7 +165,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def _fields(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> list[Tensor]:
         """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in self.field_names}
+        parts: dict[str, list[Tensor]] = {name: [] for name in self.plan.pooled_names}
         for each in (*self.plan.scalars, *self.plan.lists):
             parts[each.field].append(found[each.key])  # each (B, 1, D)
         if numbers is None:
@@ -153,6 +176,22 @@ class FeatureEmbedding(keras.layers.Layer):
         for each, part in zip(self.plan.numbers, tf.split(numbers, len(self.plan.numbers), axis=1), strict=True):
             parts[each.field].append(part)
         return [sum(some[1:], some[0]) for some in parts.values()]
+
+    def _other_fields(
+        self,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
+    ) -> dict[str, Tensor]:
+        """The fields `(b, D)` of the kinds that have a layer, in order; b is 1 where the field holds for all rows."""
+        fields: dict[str, Tensor] = {}
+        for kind, layer in self.field_layers.items():
+            tensors = self.plan.others[kind]
+            rows, masks = ({e.key: each[e.key] for e in tensors if e.holds_ids} for each in (found, present))
+            arrays = {each.key: features[each.key] for each in tensors if not each.holds_ids}
+            fields.update(layer(rows, masks, arrays, training=training))
+        return {name: fields[name] for name in self.field_names[len(self.plan.pooled_names) :]}
 
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
@@ -175,14 +214,20 @@ class FeatureEmbedding(keras.layers.Layer):
         return found, present
 
     def _events(
-        self, features: Mapping[str, Tensor], found: Mapping[str, Tensor], present: Mapping[str, Tensor]
+        self,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
     ) -> dict[str, Tensor]:
         longest = self.plan.longest_sequence
         events, masks = [], []
         for sequence in self.plan.sequences:
             tensors = self.plan.events[sequence.name]
             is_event = present[tensors[0].key]  # (B, L, 1)
-            parts = [self._event_vectors(each, is_event, features, found, present) for each in tensors]
+            pooled = [each for each in tensors if each.is_pooled]
+            parts = [self._event_vectors(each, is_event, features, found, present) for each in pooled]
+            parts += [part * is_event for part in self._other_events(sequence, features, found, present, training)]
             padding = [[0, 0], [0, longest - sequence.max_length], [0, 0]]
             events.append(tf.pad(tf.add_n(parts), padding))
             masks.append(tf.pad(is_event, padding)[:, :, 0] > 0)
@@ -212,15 +257,40 @@ class FeatureEmbedding(keras.layers.Layer):
         values = tf.cast(features[tensor.key], self.compute_dtype)[:, :, tf.newaxis]
         return (values * self.number_kernel[place] + self.number_bias[place]) * is_event
 
-    def _queries(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> Tensor:
+    def _other_events(
+        self,
+        sequence: SequenceFeature,
+        features: Mapping[str, Tensor],
+        found: Mapping[str, Tensor],
+        present: Mapping[str, Tensor],
+        training: bool,
+    ) -> list[Tensor]:
+        """What the kinds' layers make of the events, `(B, L, D)` each; to them an event is a row."""
+        vectors = []
+        for kind, tensors in self.plan.other_events[sequence.name].items():
+            keys = {each.key: sequence.column_key(each.key) for each in tensors}
+            ids = [each for each in tensors if each.holds_ids]
+            rows, masks = (
+                {e.key: tf.reshape(some[keys[e.key]], (-1, *e.inner, some[keys[e.key]].shape[-1])) for e in ids}
+                for some in (found, present)
+            )
+            arrays = {e.key: tf.reshape(features[keys[e.key]], (-1, *e.inner)) for e in tensors if not e.holds_ids}
+            fields = self.field_layers[kind](rows, masks, arrays, training=training)
+            batch = _rows_of(features[keys[tensors[0].key]])
+            vectors += [tf.reshape(each, (batch, sequence.max_length, self.plan.dim)) for each in fields.values()]
+        return vectors
+
+    def _queries(self, found: Mapping[str, Tensor], numbers: Tensor | None, others: Mapping[str, Tensor]) -> Tensor:
         """What the examples themselves have of the events' columns, `(B, J, D)`."""
         places = self.plan.number_places
         queries = []
-        for keys in self.plan.queries.values():
+        for sequence, keys in self.plan.queries.items():
             parts = [
                 found[key][:, 0] if numbers is None or key not in places else numbers[:, places[key]] for key in keys
             ]
-            queries.append(sum(parts))
+            own = self.plan.other_events[sequence].values()
+            parts += [others[name] for name in dict.fromkeys(each.field for tensors in own for each in tensors)]
+            queries.append(sum(parts[1:], parts[0]))
         return tf.stack(with_equal_rows(queries), axis=1)
 
     def compute_output_shape(self, input_shape: Any = None) -> dict[str, Shape]:
@@ -252,6 +322,15 @@ def _flat(values: Tensor, column: IdColumn) -> Tensor:
 def _rows_of(values: Tensor) -> int:
     """The rows as a shape names them; a static 1 holds for all rows of other tensors and must stay known."""
     return -1 if values.shape[0] is None else int(values.shape[0])
+
+
+def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInputs, dim: int, policy: Any) -> FieldLayer:
+    layer = type(behavior_of(records[0], inputs.problem)).layer(records, dim, policy)
+    if layer is None:
+        rule = f"have a layer for the features of kind '{kind}', which have tensors of the roles own or lookup"
+        advice = "Override `FeatureBehavior.layer` in the kind's behavior."
+        raise ValueError(error_text("FeatureEmbedding", "inputs", rule, [each.name for each in records], advice))
+    return layer
 
 
 def _small() -> keras.initializers.Initializer:

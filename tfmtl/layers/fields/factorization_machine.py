@@ -1,4 +1,4 @@
-"""The factorisation machine's pairwise products."""
+"""The factorization machine's pairwise products."""
 
 import keras
 from keras import ops

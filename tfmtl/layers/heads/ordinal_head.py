@@ -19,7 +19,7 @@ class OrdinalHead(keras.layers.Layer):
     """Computes one number from a task's representation and compares it with rising cuts.
 
     `P(y <= k) = sigmoid(cut_k - x w)`. A cut is the one below it plus `softplus` of a weight, so cumulative
-    probabilities are ordered whatever is learnt. The cuts start where the classes' shares in the training data put
+    probabilities are ordered whatever is learned. The cuts start where the classes' shares in the training data put
     them.
 
     Shapes: B batch, H width, C classes.

@@ -18,7 +18,7 @@ _LEAST_GAP = 1e-3  # deviations between two quantiles at the start
 class QuantileHead(keras.layers.Layer):
     """Computes rising numbers from a task's representation: the lowest quantile, and the steps to the next ones.
 
-    The steps are `softplus` of linear outputs, so quantiles never cross, whatever is learnt. They are in standard
+    The steps are `softplus` of linear outputs, so quantiles never cross, whatever is learned. They are in standard
     deviations from the label's mean, and start at the quantiles of the training labels.
 
     Shapes: B batch, H width, Q quantiles.

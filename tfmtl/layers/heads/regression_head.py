@@ -27,7 +27,7 @@ class RegressionHead(keras.layers.Layer):
         inputs: float `(B, H)`.
 
     Returns:
-        float32 `(B,)`, standardised, also under mixed precision.
+        float32 `(B,)`, standardized, also under mixed precision.
 
     Raises:
         ValueError: If `mean` is not finite, `standard_deviation` not positive, or at build if the inputs are not
@@ -56,7 +56,7 @@ class RegressionHead(keras.layers.Layer):
         return self.output_layer(inputs)[:, 0]
 
     def predictions(self, standardized: Tensor) -> Tensor:
-        """Turns standardised values into the label's unit, elementwise."""
+        """Turns standardized values into the label's unit, elementwise."""
         return standardized * self.standard_deviation + self.mean
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -1,7 +1,7 @@
-"""The forward pass of a training step, from the rows of the tables to the tasks' losses."""
+"""The forward pass of a training step, from the rows of the tables to the tasks' losses, here or at moved weights."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,33 @@ import tensorflow as tf
 
 from tfmtl.core.types import Tensor
 from tfmtl.models.batch_losses import BatchLosses
-from tfmtl.models.steps.perturbation import Perturbation
 from tfmtl.models.steps.projected_fields import ProjectedFields, projected_fields
 from tfmtl.models.trainable_network import TrainableNetwork
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """The values that are added to the weights for a pass.
+
+    Args:
+        dense: a tensor for each of `ForwardPass.dense`.
+        rows: width -> what is added to the looked-up rows, `(B, n, width)`; empty where they stay.
+        states: variables and the values they have in the pass, such as the seeds of dropout.
+    """
+
+    dense: list[Tensor]
+    rows: dict[str, Tensor]
+    states: list[tuple[keras.Variable, Tensor]]
+
+    def scope(self, weights: Sequence[keras.Variable]) -> keras.StatelessScope:
+        """In it the weights read as moved, and whatever layers assign is dropped.
+
+        The sums are made here, under the tape of the caller: the gradient with respect to a weight is then the
+        gradient at the moved weight.
+        """
+        moved = [(weight, weight.value + added) for weight, added in zip(weights, self.dense, strict=True)]
+        return keras.StatelessScope([*moved, *self.states], collect_losses=True)
+
 
 Vectors = dict[str, Tensor]
 """What `FeatureEmbedding.lookup` returned."""
@@ -66,6 +90,7 @@ class ForwardPass:
     ) -> None:
         self.model = model
         self.losses = losses
+        features = model.embedding.augment(features, training=True)  # once: further passes read the same
         self.row_ids = model.embedding.row_ids(features)
         self.rows = tf.shape(next(iter(features.values())))[0]
         self._features = features

@@ -9,13 +9,10 @@ from tfmtl.core.replicas import mean_over_replicas, sum_over_replicas
 from tfmtl.core.types import Tensor
 from tfmtl.metrics.histogram_auc import rough_auc
 from tfmtl.models.batch_losses import BatchLosses
-from tfmtl.models.steps.decomposed_gradients import decomposed_gradients
-from tfmtl.models.steps.flat_gradients import flat_gradients
+from tfmtl.models.steps.flat_gradients import decomposed_gradients, flat_gradients
 from tfmtl.models.steps.forward_pass import ForwardPass
-from tfmtl.models.steps.representation_gradients import representation_gradients
-from tfmtl.models.steps.step_gradients import StepGradients
-from tfmtl.models.steps.summed_gradients import summed_gradients
-from tfmtl.models.steps.task_gradients import task_gradients
+from tfmtl.models.steps.step_gradients import StepGradients, summed_gradients
+from tfmtl.models.steps.task_gradients import representation_gradients, task_gradients
 from tfmtl.models.trainable_network import TrainableNetwork
 
 
@@ -30,7 +27,9 @@ def training_step(model: TrainableNetwork, data: Any) -> dict[str, Tensor]:
         dict: the running metrics, averaged over the replicas.
     """
     features, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-    losses = BatchLosses(model, features, labels, weights)
+    if model.feature_dropout is not None:  # once a step, so that all passes of it read the same
+        features = model.feature_dropout(features, model.optimizer.iterations)
+    losses = BatchLosses(model, features, labels, weights, training=True)
     forward = ForwardPass(model, features, losses, model.compiles_with_xla)
     balancer, sharpness = model.balancing, model.sharpness
     if sharpness is None:

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.preprocessing.reading.times import from_iso, from_temporal, has_zone, is_iso
+from tfmtl.preprocessing.reading.vector_columns import read_vectors
 from tfmtl.preprocessing.reading.written_list import read_list
 from tfmtl.schema.keys import Keys
 from tfmtl.schema.reserved import LIKELY_MISSING
@@ -112,6 +113,10 @@ class RawColumns:
         kept = np.arange(len(rows)) - starts[rows] < max_values
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=self._batch.num_rows))])
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.filter(pa.array(kept)))
+
+    def vectors(self, name: str, size: int, separator: str) -> pa.Array:
+        """A column of lists of numbers, or of joined ones, as lists of `size` float32, null where missing."""
+        return read_vectors(name, self._column(name), size, separator, self._rejections)
 
     def items(
         self, name: str, separator: str, form: str, read_as: str | None = None

@@ -74,15 +74,10 @@ def list_column(key: str, values: PackedRows, starts: np.ndarray, stops: np.ndar
 
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
     """One value per row, or equally many: ids or floats."""
-    if values.dtype != np.float32:
-        return int_column(key, values)
-    return float_column(key, values) if values.ndim == 1 else float_rows(key, values)
-
-
-def float_rows(key: str, values: np.ndarray) -> list[pa.Array]:
-    """Equally many floats per row, `(rows, n)`."""
-    packed = np.ascontiguousarray(values, "<f4").view(np.uint8).reshape(len(values), -1)
-    return _with_heads(key, _FLOAT, _binary(packed, np.arange(len(values) + 1) * packed.shape[1]))
+    if values.ndim > 1:
+        packed = pack_rows(values)
+        return _with_heads(key, packed.kind, _binary(packed.data, packed.ends))
+    return float_column(key, values) if values.dtype == np.float32 else int_column(key, values)
 
 
 def float_column(key: str, values: np.ndarray) -> list[pa.Array]:

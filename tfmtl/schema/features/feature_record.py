@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 
@@ -11,6 +13,21 @@ if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 SIDES = ("user", "item", "context")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What `tfmtl schema infer` writes of a column.
+
+    Args:
+        options: keys of the record, without those that every feature has.
+        why: str. What was seen, for the comment behind the line.
+        rank: int. The kind with the highest one is written. Defaults to `0`.
+    """
+
+    options: Mapping[str, Any]
+    why: str
+    rank: int = 0
 
 
 class FeatureRecord(ABC):
@@ -26,6 +43,15 @@ class FeatureRecord(ABC):
 
     name: str
     missing: tuple[str, ...] = ()
+
+    @classmethod
+    def guess(cls, column: Any) -> Guess | None:
+        """How a column of a log is read by this kind, or `None`: names and numbers are what all other columns are.
+
+        Args:
+            column: `tfmtl.proposal.column_profile.ColumnProfile`, of which attributes are read.
+        """
+        return None
 
     @property
     @abstractmethod

@@ -141,7 +141,7 @@ class SurvivalTask(TaskRecord):
             )
 
     def check(self, problem: Problem) -> None:
-        """A split by time needs the unit: what came after the next split's begin must not be learnt from."""
+        """A split by time needs the unit: what came after the next split's begin must not be learned from."""
         if problem.split.by == "time" and self.unit is None:
             raise ProblemError(
                 f"SurvivalTask '{self.name}': `unit` must say the unit of `time` in a split by time, where rows still "

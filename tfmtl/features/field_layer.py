@@ -1,0 +1,54 @@
+"""What a kind of feature has inside the model, where ids and scaled numbers do not do."""
+
+from collections.abc import Mapping
+
+import keras
+
+from tfmtl.core.types import Tensor
+
+
+class FieldLayer(keras.layers.Layer):
+    """The encoders of all features of one kind, between the tables and the bottom; one object a model.
+
+    It reads the tensors of the roles `own` (arrays) and `lookup` (rows of tables) and gives one vector a field. Its
+    weights are ordinary dense ones below the sharing layer, so that every balancer, sharpness and optimizer treats them
+    as it does those of the bottom. `FeatureEmbedding` makes it from the records of the problem, behind its own weights.
+
+    A subclass creates and builds all of its weights in `build`, and works row by row: no statistics over the batch,
+    which would run twice under SAM and differ by replica. Features of the user may have one row where those of a
+    candidate have many: encoders run on the rows that are there, and nothing is joined between features. Where features
+    are columns of a sequence it is called once more, with these alone: an event is a row then.
+
+    Shapes: b rows, n ids of a tensor, D the common width of fields.
+
+    Call arguments:
+        rows: encoded key of role `lookup` -> `(b, n, D)`, looked up, projected and zero where the id is 0; of all
+            features or, for events, of some.
+        masks: likewise -> `(b, n, 1)`, 1 where there is an id.
+        arrays: encoded key of role `own` -> the tensor as it is encoded, `(b, ...)`.
+        training: bool. Whether dropout is on.
+
+    Returns:
+        dict: field -> `(b, D)` in the compute dtype; the fields that the given tensors name.
+    """
+
+    def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
+        """The encoded tensors of its features that are changed at random in training, such as ids left out.
+
+        Called once a step, before rows are looked up: a second pass at moved weights reads the same ids. Defaults to
+        none.
+
+        Args:
+            features: encoded key -> tensor.
+            training: bool. Whether the step trains. Defaults to `False`.
+        """
+        return {}
+
+    def call(
+        self,
+        rows: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        arrays: Mapping[str, Tensor],
+        training: bool = False,
+    ) -> dict[str, Tensor]:
+        raise NotImplementedError(f"{type(self).__name__}: `call` must be overridden.")

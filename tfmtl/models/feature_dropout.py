@@ -1,0 +1,125 @@
+"""Ids and fields that a training step does without, so that a network does not rely on single ones."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_count, check_rate
+
+_RARE = 20.0  # values of so many training rows are dropped twice as often as frequent ones
+_MOST = 0.5  # no value is dropped more often than this, or its row would hardly learn
+
+_MISSING, _UNKNOWN = 0, 1
+
+
+class FeatureDropout:
+    """Replaces ids by "out of vocabulary" and whole fields by "missing", at random, for training alone.
+
+    A value of c training rows is dropped with probability `min(1/2, id_rate (1 + 20 / c))`: rare values, which a
+    network learns by heart, more often. It is what trains the row for unknown values, which a vocabulary without
+    `min_count` never reads. Each occurrence is drawn by itself, events of sequences included; values of hashed
+    features have no counts and are dropped with `id_rate`; buckets of numbers and of time gaps, none of which is
+    unknown, are left alone. A dropped field of a row has the ids "missing" and the number 0, its mean; sequences stay.
+
+    What is dropped follows from the seed, the step's number and the replica, not from a generator's state: a run that
+    goes on drops the same, and every pass of one step reads the same features.
+
+    Args:
+        inputs: `ModelInputs`.
+        id_rate: float in [0, 1). Probability for a frequent value. Defaults to `0.0`.
+        field_rate: float in [0, 1). Probability for each field of each row. Defaults to `0.0`.
+        seed: int, at least 0. Defaults to `0`.
+        counts: table -> in how many training rows its values occur, from id 2 on, as
+            `TransformStatistics.vocabulary_counts`. Defaults to `None`: all values are taken for frequent.
+
+    Raises:
+        ValueError, TypeError: If a rate or the seed is out of its range.
+
+    Reference:
+        Volkovs et al. 2017 (DropoutNet), https://papers.nips.cc/paper/7081, section 4.1, drops whole preference vectors
+        of users and items; the rate by count is ours.
+    """
+
+    def __init__(
+        self,
+        inputs: ModelInputs,
+        id_rate: float = 0.0,
+        field_rate: float = 0.0,
+        seed: int = 0,
+        counts: Mapping[str, Sequence[int]] | None = None,
+    ) -> None:
+        advice = "Use a share such as 0.1."
+        check_rate("FeatureDropout", "id_rate", id_rate, advice)
+        check_rate("FeatureDropout", "field_rate", field_rate, advice)
+        check_count("FeatureDropout", "seed", seed)
+        self.id_rate = id_rate
+        self.field_rate = field_rate
+        self.seed = seed
+        problem = inputs.problem
+        tensors = list(problem.field_tensors)
+        self._fields: dict[str, list[str]] = {}
+        for each in tensors:
+            if each.holds_ids or each.role == "number":
+                self._fields.setdefault(each.field, []).append(each.key)
+        for sequence in problem.sequences:
+            tensors += sequence.tensors(problem)
+        known = counts or {}
+        # Ids that may be unknown at serving: those of tables that the data decide, and no buckets.
+        self._rates = {
+            each.key: drop_rates(id_rate, inputs.table_rows[each.table], known.get(each.table, ()))
+            for each in tensors
+            if each.table is not None and each.rows is None and not each.is_ordered
+        }
+
+    def __call__(self, features: Mapping[str, Tensor], step: Tensor) -> dict[str, Tensor]:
+        """The features of a training step; what is not dropped is as it was.
+
+        Args:
+            features: dict of tensors, a replica's rows.
+            step: scalar int, the number of the step.
+        """
+        result = dict(features)
+        seed = self._step_seed(step)
+        if self.id_rate:
+            for number, (key, rates) in enumerate(self._rates.items()):
+                ids = features[key]
+                dropped = _uniform(seed, number, tf.shape(ids)) < tf.gather(tf.constant(rates), ids)
+                result[key] = tf.where(dropped, tf.cast(_UNKNOWN, ids.dtype), ids)
+        if self.field_rate:
+            for number, keys in enumerate(self._fields.values(), len(self._rates)):
+                rows = tf.shape(features[keys[0]])[:1]
+                dropped = _uniform(seed, number, rows) < self.field_rate
+                for key in keys:
+                    values = result[key]
+                    mask = tf.reshape(dropped, tf.concat([rows, tf.ones([values.shape.rank - 1], tf.int32)], axis=0))
+                    result[key] = tf.where(mask, tf.cast(_MISSING, values.dtype), values)
+        return result
+
+    def _step_seed(self, step: Tensor) -> Tensor:
+        replica = 0
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.stack([tf.constant(self.seed, tf.int32), tf.cast(step, tf.int32)])
+        return tf.random.experimental.stateless_fold_in(seed, tf.cast(replica, tf.int32))
+
+
+def drop_rates(rate: float, rows: int, counts: Sequence[int]) -> np.ndarray:
+    """How often each id of a table is dropped, float32 `(rows,)`: never "missing" and "out of vocabulary".
+
+    Args:
+        rate: of frequent values.
+        rows: of the table.
+        counts: of its values, from id 2 on; those of other values are unknown and taken for many.
+    """
+    rates = np.full(rows, rate, np.float64)
+    known = np.maximum(np.asarray(counts[: max(rows - 2, 0)], np.float64), 1.0)
+    rates[2 : 2 + len(known)] = rate * (1.0 + _RARE / known)
+    rates[:2] = 0.0
+    return np.minimum(rates, _MOST if rate <= _MOST else rate).astype("float32")
+
+
+def _uniform(seed: Tensor, number: int, shape: Tensor) -> Tensor:
+    return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, number))

@@ -1,0 +1,116 @@
+"""A feature whose values are lists of numbers of one length, such as the embedding of a text or a picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.forms import EncodedTensor, RequestInput
+from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.reserved import JOINT
+from tfmtl.schema.strict import check_types
+
+if TYPE_CHECKING:
+    from tfmtl.schema.problem import Problem
+
+NORMALIZE = ("none", "z_score", "l2")
+_MOST_BYTES = 4096  # of a record that hold vectors, unless the problem asks for more
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class VectorFeature(FeatureRecord):
+    """A column with `size` numbers a row, which a learned matrix projects to the width of all fields.
+
+    - `none`: the numbers as they are.
+    - `z_score`: each component as `(x - mean) / sd` of the training rows, clipped to [-10, 10].
+    - `l2`: the vector divided by its length.
+
+    A missing vector (null, an empty list or text, NaN in every place) has a learned field of its own. A row whose list
+    has another length, or NaN or an infinity in some places, is rejected, and a request with such a list refused.
+
+    Args:
+        name: str. The feature's name everywhere, and its column's.
+        size: int. Numbers a row.
+        normalize: `"none"`, `"z_score"` or `"l2"`. Defaults to `"none"`.
+        separator: str. What joins the numbers where the column is text; brackets around them are left out. Defaults to
+            `"|"`.
+        dim: int. Width of the field, as of an embedding. Defaults to `16`.
+        side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
+        column: str or None. The column of the log, where it has a name of its own, such as `"Text embedding"`.
+            Defaults to `None`: the name.
+        missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
+        large: bool. Whether records may hold more than 4 KB of vectors an example. Defaults to `False`.
+    """
+
+    kind: ClassVar[str] = "vector"
+
+    name: str
+    size: int
+    normalize: str = "none"
+    separator: str = "|"
+    dim: int = 16
+    side: str = "context"
+    column: str | None = None
+    missing: tuple[str, ...] = ()
+    large: bool = False
+
+    def __post_init__(self) -> None:
+        owner = f"VectorFeature '{self.name}'"
+        check_types(owner, self)
+        check_name("VectorFeature", "name", self.name)
+        check_minimum(owner, "size", self.size, 1)
+        check_choice(owner, "normalize", self.normalize, NORMALIZE)
+        check_minimum(owner, "dim", self.dim, 1)
+        check_choice(owner, "side", self.side, SIDES)
+        check_column(owner, "column", self.column)
+        check_missing(owner, self.missing)
+        if not self.separator:
+            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @classmethod
+    def guess(cls, column: Any) -> Guess | None:
+        size = column.vector_size
+        if size is None:
+            return None
+        large = {"large": True} if size * _FLOAT_BYTES > _MOST_BYTES else {}
+        return Guess({"size": size, **large}, f"lists of {size} numbers")
+
+    @property
+    def column_name(self) -> str:
+        """The column of the log."""
+        return self.column or self.name
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column_name,)
+
+    @property
+    def missing_key(self) -> str:
+        """Name of the tensor that is 1 where the vector is missing."""
+        return f"{self.name}{JOINT}missing"
+
+    @property
+    def not_in_events(self) -> str | None:
+        return None
+
+    def inputs(self) -> tuple[RequestInput, ...]:
+        text = f"{self.size} numbers of side `{self.side}`, all of them NaN where missing"
+        return (RequestInput(self.name, "float32", (self.size,), self.side, text),)
+
+    def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
+        values = EncodedTensor(self.name, "own", self.name, (self.size,), dim=self.dim, side=self.side)
+        return values, EncodedTensor(self.missing_key, "own", self.name, dim=self.dim, side=self.side)
+
+    def check(self, problem: Problem) -> None:
+        """All vectors of an example together must not be larger than a record ought to be."""
+        held = sum(math.prod(each.inner) for each in problem.tensors if each.role == "own") * _FLOAT_BYTES
+        if held > _MOST_BYTES and not self.large:
+            raise ProblemError(
+                f"Problem: feature '{self.name}' is one of the vectors that take {held:,} bytes of every example's "
+                f"record, more than {_MOST_BYTES:,}. Make it or the sequences that carry it shorter, or write "
+                "`large: true` into it."
+            )
