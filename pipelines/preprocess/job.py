@@ -1,4 +1,4 @@
-"""The preprocessing job: raw logs to TFRecords, and nothing replaced before everything is written."""
+"""The preprocessing job: from raw logs to TFRecords; an older output is replaced only by a complete new one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -47,10 +47,10 @@ def preprocess(
         seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
         compression: `"none"` or `"gzip"`.
-        transform_from: an earlier output whose vocabularies and statistics are taken, in place of fitting them to this
+        transform_from: an earlier output whose vocabularies and statistics are used instead of fitting new ones to this
             log. Its problem may differ in `split` and `examples`.
-        extend_vocabularies: whether values of this log's training split that are new go into the vocabularies, behind
-            the known ones. `min_count` is over this log; a vocabulary stops at `max_size`.
+        extend_vocabularies: whether new values of this log's training split are appended to the vocabularies.
+            Known ids stay. `min_count` is over this log; a vocabulary stops at `max_size`.
         split_file: whether to write `split.parquet` as well: file, number, user, time and split of every row.
         engine: `"beam"` or `"spark"`.
         beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
@@ -96,7 +96,7 @@ def preprocess(
 def _engine(
     engine: str, beam_options: Sequence[str], spark_master: str | None, spark_conf: Mapping[str, str]
 ) -> Callable[[Plan, Files], None]:
-    """What runs a plan on the engine; only the chosen one is imported."""
+    """The function that runs a plan on the engine; only the chosen engine is imported."""
     if engine == "spark":
         if beam_options:
             raise ValueError(

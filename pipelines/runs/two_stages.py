@@ -121,4 +121,4 @@ def _ask(console: Console, version: Path, name: str, item: str) -> None:
             f"{value.decode()} ({score:.4f})" for value, score in zip(answer[item][0], answer["order"][0], strict=True)
         ]
         console.print(f"  {protocol}: {', '.join(shown)}")
-    console.print(f"  {milliseconds:.0f} ms a request over gRPC")
+    console.print(f"  {milliseconds:.0f} ms per request over gRPC")

@@ -46,7 +46,13 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
-    "tfmtl.testing": {"check_balancer", "check_bottom_layer", "check_sharing_layer", "check_task_kind"},
+    "tfmtl.testing": {
+        "check_balancer",
+        "check_bottom_layer",
+        "check_feature_kind",
+        "check_sharing_layer",
+        "check_task_kind",
+    },
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
     "tfmtl.layers": {

@@ -37,7 +37,7 @@ def warm_socket() -> Path:
             while not path.exists():
                 assert process.poll() is None, (folder / "log").read_text()
                 time.sleep(0.02)
-        hold = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        hold = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         hold.connect(str(path))
         hold.sendall(HOLD)
         _held[path] = hold  # until this process ends
@@ -68,7 +68,7 @@ class FreshProcess:
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), *paths])
         sys.audit("subprocess.Popen", sys.executable, arguments, str(ROOT), variables)
         job = {"arguments": list(map(str, arguments)), "env": variables, "cwd": str(ROOT)}
-        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.connect(str(warm_socket()))
         with open(os.devnull, "r+b") as nothing:
             streams = [(stream or nothing).fileno() for stream in (stdin, stdout, stderr)]
@@ -97,13 +97,10 @@ class FreshProcess:
             os.kill(self.pid, signal.SIGKILL)
 
     def _number(self) -> int:
-        """The next line of the warm process, and nothing behind it: `poll` looks whether more has come."""
-        line = b""
-        while not line.endswith(b"\n"):
-            byte = self._connection.recv(1)
-            assert byte, "the warm process has ended"
-            line += byte
-        return int(line)
+        """The warm process's next message."""
+        message = self._connection.recv(64)
+        assert message, "the warm process has ended"
+        return int(message)
 
 
 def run_fresh(

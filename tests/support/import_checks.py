@@ -24,7 +24,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.preprocessing": ("schema", "values", "folders", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
-    "tfmtl.testing": ("schema", "core", "layers", "balancing", "tasks"),
+    "tfmtl.testing": ("schema", "values", "core", *_FEATURES, *_KINDS, "preprocessing", "export"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),

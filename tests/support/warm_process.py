@@ -75,9 +75,9 @@ def serve_job(connection: socket.socket, message: bytes, streams: list[int]) -> 
             os._exit(status)
     for stream in streams:
         os.close(stream)
-    connection.sendall(f"{child}\n".encode())
+    connection.send(str(child).encode())
     _, status = os.waitpid(child, 0)
-    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    connection.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 
 def main(path: str) -> None:
@@ -89,7 +89,7 @@ def main(path: str) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that serve a job
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, selectors.DefaultSelector() as selector:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener, selectors.DefaultSelector() as selector:
         listener.bind(f"{path}.new")
         listener.listen(64)
         os.rename(f"{path}.new", path)  # who finds it can connect

@@ -91,7 +91,7 @@ def parse_encoded_examples(
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
     """A batch of preprocessed records as `(features, labels, groups)`.
 
-    Labels are float32 `(B,)`, NaN where missing: one a task, and its further parts and weights as
+    Labels are float32 `(B,)`, NaN where missing: one per task, and its further parts and weights as
     `TaskRecord.label_keys` calls them. Groups are strings `(B,)`,
     empty where the problem names no group.
     """

@@ -52,7 +52,7 @@ _NEWEST: Key = ("newest",)
 
 
 def worth_merging(tables: Sequence[pa.Table]) -> bool:
-    """Whether an engine that holds tables of one key should add them up now, the first being the last sum.
+    """Whether an engine should now add up the tables that it holds of one key; the first is the last sum.
 
     Waiting for as many new rows as the sum has bounds what is held by the number of different values and not by
     the log, and keeps the work of all merges together in proportion to the rows.
@@ -75,7 +75,7 @@ class FoundFiles:
 
 @dataclass(frozen=True)
 class Cuts:
-    """Where in time the log is cut.
+    """The times at which the log is split.
 
     Attributes:
         times: the first times of validation and test.
@@ -88,7 +88,7 @@ class Cuts:
 
 @dataclass(frozen=True)
 class ReadBatch:
-    """What one batch of a file gave.
+    """The result of reading one batch of a file.
 
     Attributes:
         rows: canonical batch of the good rows; may be empty.
@@ -111,10 +111,10 @@ class Plan:
         num_shards: int. Buckets of users, and TFRecord files per split.
         seed: int. Of the split by user and of the order of records.
         compression: `""` or `"GZIP"`.
-        transform_from: str or None. Earlier output whose statistics are taken, in place of fitting them. A path and
-            not what lies there: a plan goes to every worker.
-        extend_vocabularies: bool. Whether new values go behind the vocabularies that are taken.
-        warnings: tuple of str. What was seen before the job, for the manifest.
+        transform_from: str or None. Earlier output whose statistics are used instead of fitting new ones. Only its
+            path, because a plan is sent to every worker.
+        extend_vocabularies: bool. Whether new values are appended to the reused vocabularies.
+        warnings: tuple of str. Warnings from before the job, for the manifest.
         split_file: bool. Whether to write `split.parquet`: which row is in which split.
     """
 

@@ -14,8 +14,8 @@ from tfmtl.schema.read_yaml import read_yaml
 
 _WIDTH = 118
 _HISTORIES = (
-    "These hold what a label says. They are right only if it is known at the time of its row's event (a click, not a "
-    "purchase within a week): then take the # away and write known_at_event: true into its task."
+    "These sequences depend on a label. They are right only if it is known at the time of its row's event (a click, "
+    "not a purchase within a week). If so, remove the # and write known_at_event: true into the task."
 )
 _PLACEHOLDER = {"kind": "binary", "name": "stands_in_for_a_label"}
 
@@ -34,7 +34,7 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
     lines = [
         f"# Proposed by `tfmtl schema infer` from {sample.rows.num_rows:,} rows, spread over {files} of about "
         f"{sample.total_rows:,} rows.",
-        "# Every line is a guess and says why: read them. Whatever is known only after the example must be no feature.",
+        "# Every line is a guess with its reason: check them. Facts known only after the example must be no feature.",
         f"name: {name}",
         "",
     ]
@@ -57,12 +57,14 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
         lines += ["tasks:", *_entries(proposal.tasks)]
         lines += ["  # These may be labels, too:" for _ in proposal.candidates[:1]]
     else:
-        lines += ["tasks:  # all lines below are comments: take the # away from what to predict, or use --label"]
+        lines += ["tasks:  # all lines below are comments: remove the # from what to predict, or use --label"]
         lines += ["  # - {kind: binary, name: ...}" for _ in range(not proposal.candidates)]
     lines += [f"  # {line[2:]}" for line in _entries(proposal.candidates)]
     lines += ["", f"split: {_flow(dict(proposal.split.values))}  # {proposal.split.why}"]
     if proposal.missing:
-        lines += [f"missing: {_flow(proposal.missing)}  # texts that usually mean so: take out what is a value"]
+        lines += [
+            f"missing: {_flow(proposal.missing)}  # texts that usually mean missing: remove those that are values"
+        ]
     lines += ["", *_comment(proposal.notes)] if proposal.notes else []
     text = "\n".join(lines) + "\n"
     _check(proposal, name, text)

@@ -138,11 +138,11 @@ def _guess_keys(proposal: Proposal, columns: Mapping[str, ColumnProfile], user: 
         rows = column.total_rows / max(column.estimated_distinct, 1)
         proposal.key_reasons.append(f"user: {column.estimated_distinct:,} users, {rows:.1f} rows each")
     else:
-        proposal.key_reasons.append("no user column was found (--user names it)")
+        proposal.key_reasons.append("no user column was found (give it with --user)")
     if not time:
         text = [name for name, column in columns.items() if roles.is_iso_time(column)]
         why = f"; {text[0]} is a date written as text: write it as ISO text (2020-01-31) or in seconds" if text else ""
-        proposal.key_reasons.append(f"no time column was found (--time names it){why}")
+        proposal.key_reasons.append(f"no time column was found (give it with --time){why}")
         return
     unit = roles.time_unit(columns[time])
     proposal.keys["time"] = time

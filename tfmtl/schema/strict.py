@@ -66,7 +66,7 @@ def _read_part(hint: Any, value: object, where: str) -> object:
 def read_list(value: object, where: str) -> list[Any]:
     """Returns `value` if it is a list, else raises."""
     if not isinstance(value, list):
-        advice = " It is empty, or all its lines are comments: take the # away." if value is None else ""
+        advice = " It is empty, or all its lines are comments: remove the #." if value is None else ""
         raise ProblemError(f"{where}: must be a list. Received: {shown(value)}.{advice}")
     return value
 

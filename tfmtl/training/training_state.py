@@ -89,7 +89,7 @@ def _layout(model: keras.Model) -> list[list[Any]]:
 
 
 def _parts(variable: keras.Variable) -> list[Any]:
-    """The TensorFlow variables behind a Keras one: one a replica."""
+    """The TensorFlow variables behind a Keras one: one per replica."""
     value = variable.value
     return list(value.values) if isinstance(value, tf.distribute.DistributedValues) else [value]
 

@@ -20,6 +20,8 @@ from tfmtl.features.vector_moments import count_mantissas, moments_of
 from tfmtl.preprocessing.fitting.analyze import merge_counts
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.preprocessing.reading.vector_columns import read_vectors
+from tfmtl.proposal.column_profile import ColumnProfile
+from tfmtl.proposal.feature_guess import guess_feature
 from tfmtl.schema import ProblemError, SequenceFeature, VectorFeature
 from tfmtl.values.plain_arrow import plain
 
@@ -166,6 +168,25 @@ def test_a_request_with_half_a_vector_is_refused(bad: list[float]) -> None:
 def test_a_constant_component_is_not_divided_by_nothing() -> None:
     made = behavior(VectorFeature("v", 1, "z_score"), np.full((9, 1), 4.0, np.float32))
     assert made.encode({"v": tf.constant([[4.0], [5.0]])})["v"].numpy().tolist() == [[0.0], [1.0]]
+
+
+# === Proposed ===
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (pa.array([[1, 2, 3], None, [4, 5, 6]], pa.list_(pa.int32(), 3)), {"kind": "vector", "name": "v", "size": 3}),
+        (pa.array([[0.5, 2.0], [], [4.0, 5.0]]), {"kind": "vector", "name": "v", "size": 2}),
+        (pa.array([[0.5, 2.0], [1.0], [4.0, 5.0]]), None),
+        (pa.array([["a", "b"], ["b", "c"]], pa.list_(pa.string(), 2)), None),
+        (pa.array([[1, 2], [3, 4]], pa.list_(pa.int64())), None),  # ids, as likely as not
+        (pa.array([0.5, 1.5]), None),
+    ],
+)
+def test_infer_proposes_vectors_for_lists_of_one_length(column: pa.Array, values: dict[str, Any] | None) -> None:
+    entry = guess_feature(ColumnProfile("v", pa.chunked_array([column]), len(column)), "v", "context")
+    assert (dict(entry.values) if entry.values["kind"] == "vector" else None) == values
 
 
 # === In the model ===

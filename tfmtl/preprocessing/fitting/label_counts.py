@@ -15,7 +15,7 @@ from tfmtl.tasks import behavior_of
 
 
 def count_labels(task: TaskRecord, examples: pa.RecordBatch) -> pa.Table:
-    """How often every label occurs; of several parts, every combination of them, at 16 significant bits."""
+    """Counts of every label (of several parts: every combination of them), at 16 significant bits."""
     primary = examples.column(columns.label(task.name))
     if task.counted_parts == ("",):
         return count_numbers(primary)
@@ -28,7 +28,7 @@ def count_labels(task: TaskRecord, examples: pa.RecordBatch) -> pa.Table:
 
 
 class LabelFacts:
-    """What follows from the merged counts of a task's labels.
+    """The facts fitted to the merged counts of a task's labels.
 
     Args:
         task: `TaskRecord`.
@@ -48,7 +48,7 @@ class LabelFacts:
 
     @cached_property
     def state(self) -> dict[str, Any]:
-        """What the task's kind fits to them."""
+        """The state that the task's kind fits to them."""
         counts = self._counts
         if counts is not None and "bits" in counts.column_names:
             counts = rounded(counts).drop_columns("bits")

@@ -28,7 +28,7 @@ def newest_time(batch: pa.RecordBatch) -> pa.Table:
 
 
 def known_until(problem: Problem, newest: pa.Table | None, cuts: TimeCuts) -> KnownUntil:
-    """Until when events count for the labels of each split.
+    """The time up to which events count for the labels of each split.
 
     In a split by time that is the last moment before the next split begins: a model trained then would know no more.
 

@@ -40,7 +40,7 @@ def names_with_rates(problem: Problem) -> list[str]:
 
 
 def count_file(number: int, counts: Mapping[str, int], num_rejected: int) -> dict[str, int]:
-    """What was counted of one file's rows, by its number: `lines/<number>` and the like, and `rejected/<number>`."""
+    """Counts of one file's rows, by its number: `lines/<number>` and the like, and `rejected/<number>`."""
     return {f"{what}/{number}": count for what, count in {**counts, "rejected": num_rejected}.items() if count}
 
 
@@ -88,7 +88,7 @@ def examples_per_day(counts: Mapping[str, float], split: str) -> dict[str, int]:
 
 
 def log_warnings(problem: Problem, counts: Mapping[str, int]) -> list[str]:
-    """One sentence or two for everything in the counts of a whole log that is hardly meant so."""
+    """Warnings from the counts of a whole log: conditions that never hold, times in another unit."""
     found = [
         f"sequence '{sequence.name}' has no event: {_no_event(sequence)}."
         for sequence in problem.sequences

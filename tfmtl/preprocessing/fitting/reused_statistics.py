@@ -27,7 +27,8 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
         folder: output of `tfmtl preprocess`, on any file system that Beam knows.
 
     Raises:
-        ValueError: the folder is none, or was written for another problem; `split` and `examples` may differ.
+        ValueError: the folder is not such an output, or was written for another problem; `split` and `examples` may
+            differ.
         FolderError: a later version of the package wrote it.
     """
     for path in files.match([files.join(folder.rstrip("/"), PreparedFolder.MANIFEST)]):
@@ -59,7 +60,7 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
 def extend_statistics(
     problem: Problem, statistics: TransformStatistics, counts: Mapping[Column, pa.Table]
 ) -> TransformStatistics:
-    """The statistics with the new log's values behind the known ones, and all else as it was.
+    """The statistics with the new log's values appended to the known ones; everything else is unchanged.
 
     What another day adds is said by the kinds of features: ids keep their meaning, and new ones come behind them.
 
@@ -80,6 +81,6 @@ def extend_statistics(
 
 
 def reused_facts(folder: str, taken: TransformStatistics, statistics: TransformStatistics) -> dict[str, object]:
-    """For the manifest: whose transformation it is, and how many values every vocabulary gained."""
+    """For the manifest: the folder of the reused transformation, and the number of new values per vocabulary."""
     added = {table: len(values) - len(taken.vocabularies[table]) for table, values in statistics.vocabularies.items()}
     return {"folder": folder, "digest": taken.digest, "added_values": added}

@@ -13,7 +13,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 def are_settled(problem: Problem) -> bool:
-    """Whether a label may say more than was known in its split: only where splits follow each other in time."""
+    """Whether labels must be settled: only in a split by time may a label hold more than was known then."""
     return problem.split.by == "time" and any(task.needs_known_until for task in problem.tasks)
 
 

@@ -26,7 +26,7 @@ def example_times(batch: pa.RecordBatch) -> pa.Table:
 
 
 def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
-    """The first times of validation and test that leave them at most their shares, whole times together."""
+    """The first times of validation and test, so that each gets at most its share; rows of one time stay together."""
     if counts is None or counts.num_rows == 0:
         return 0, 0
     counts = counts.sort_by("time")
@@ -41,7 +41,7 @@ def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
 
 
 def check_asked_for(split: Split, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises `InputError` where a split that the problem asks for has no example: nothing would be measured on it.
+    """Raises `InputError` if a required split has no example, since nothing could be measured on it.
 
     Args:
         split: the rule.

@@ -29,7 +29,7 @@ def value_warnings(
     statistics: TransformStatistics,
     read_counts: Sequence[Mapping[str, int]],
 ) -> list[str]:
-    """One sentence or two for everything that the log's values give reason to doubt.
+    """Warnings about suspicious values of the log.
 
     Args:
         problem: `Problem`.
@@ -76,7 +76,7 @@ def value_warnings(
 
 
 def _joined_lists(read_counts: Sequence[Mapping[str, int]]) -> Iterable[str]:
-    """A warning for every multi-valued text column whose separator seems to be another."""
+    """A warning for every multi-valued text column that seems to use another separator."""
     lists, joined = noticed_columns(read_counts, "list_text"), noticed_columns(read_counts, "joined")
     for column, present in noticed_columns(read_counts, "present").items():
         if lists.get(column, 0) >= _LIST_SHARE * present:
@@ -89,7 +89,7 @@ def _joined_lists(read_counts: Sequence[Mapping[str, int]]) -> Iterable[str]:
 
 
 def _no_values(table: str, vocabulary: Sequence[str], counts: Sequence[int]) -> Iterable[str]:
-    """A warning where a vocabulary holds what usually means that there is no value."""
+    """A warning if a vocabulary has texts that usually mean missing."""
     found = {text: count for text, count in zip(vocabulary, counts, strict=False) if text in LIKELY_MISSING}
     found |= {text: counts[0] for text in vocabulary[:1] if text in MAYBE_MISSING}
     if found:
@@ -132,7 +132,7 @@ def _odd_numbers(vocabulary: Sequence[str]) -> list[str]:
 
 
 def _mostly_unknown(problem: Problem, manifest: Mapping[str, Any]) -> Iterable[str]:
-    """A warning for every column that a vocabulary taken over hardly knows."""
+    """A warning for every column most of whose values are not in the reused vocabulary."""
     for feature in problem.features:
         shares = [
             facts["features"][feature.name]["out_of_vocabulary"]

@@ -26,7 +26,7 @@ def scratch(directory: str) -> str:
 
 
 class OutputFolder:
-    """Context manager: write below `partial`; leaving without an error puts it in the place of `path`.
+    """Context manager: write below `partial`; without an error it replaces `path` at the end.
 
     What lies in its folder `scratch` is left out. All that is written meanwhile lies in a folder of its own beside
     `path`, `.<name>.tfmtl`, which is locked: another job for the same `path` stops at once, and what a killed one left
@@ -107,7 +107,7 @@ class OutputFolder:
                 stream.write(self._run.encode())
 
     def put_in_place(self) -> None:
-        """Gives `partial` the place of `path`."""
+        """Replaces `path` by `partial`."""
         self._check_foreign()
         self._remove(scratch(self.partial))
         if self._is_local:
@@ -176,7 +176,7 @@ class OutputFolder:
     # === Object stores ===
 
     def _exchange_objects(self, written_below: str) -> None:
-        """Replaces the output by what was written; whenever it is cut short, it can be done again."""
+        """Replaces the output by the new files; if it is interrupted, it can be repeated."""
         own = [path for path in self._listed(self._path) if PreparedFolder.owns(path.removeprefix(self._path + "/"))]
         written = self._listed(written_below)
         self._delete(own)

@@ -10,7 +10,7 @@ class Output:
     Args:
         suffix: str. `""` is the score, `(B,)`, called as the task; any other is called `<task>__<suffix>`.
         inner: tuple of int or None. Shape behind the batch axis; None for a size that is fitted. Defaults to `()`: one
-            number a row.
+            number per row.
         text: str. Its meaning, for the page about the signatures. Defaults to `""`.
     """
 
