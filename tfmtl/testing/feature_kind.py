@@ -35,7 +35,7 @@ from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.writing.column_values import plain_values
 from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import SPLITS, Problem
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 from tfmtl.testing._layer import demand
 from tfmtl.values.arrow_text import to_numbers, to_text
 from tfmtl.values.plain_arrow import plain
