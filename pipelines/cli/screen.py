@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipelines.cli.small_classes import small_class_note
+
 console = Console(soft_wrap=True, highlight=False)
 
 # Metric -> heading; in the order of the columns.
@@ -52,14 +54,18 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
                 table.add_row(task, model, *[_number(report[task][name]) for name in shown])
             if "baseline" in tasks[task]:
                 table.add_row(task, "a constant", *[_number(tasks[task]["baseline"].get(name)) for name in shown])
+            for name, found in tasks[task].get("scores", {}).items():
+                table.add_row(task, name, *[_number(found[each]) if each in found else "" for each in shown])
             table.add_section()
         console.print(table)
     for task, metrics in tasks.items():
-        if metrics.get("gauc_groups_skipped"):
-            console.print(
-                f"GAUC of {task}: over {metrics['gauc_groups']} groups; {metrics['gauc_groups_skipped']} groups "
-                "with labels of one class only are left out"
-            )
+        if metrics.get("gauc_groups"):
+            skipped = metrics["gauc_groups_skipped"]
+            left_out = f"; {skipped} groups with labels of one class only are left out" if skipped else ""
+            console.print(f"GAUC of {task}: over {metrics['gauc_groups']} groups{left_out}")
+        note = small_class_note(task, metrics)
+        if note is not None:
+            console.print(f"[yellow]{escape(note)}[/yellow]")
     for task in tasks:
         worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
         if worse:

@@ -44,23 +44,35 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Split to measure on: train, valid or test.")] = "test",
     data: OtherData = None,
     calibrate: Calibrate = None,
+    scores: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Formula over the tasks whose order is measured, as `tfmtl export --scores` takes it, such as "
+            "'value=click*buy'. May be given several times."
+        ),
+    ] = None,
 ) -> None:
     """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
 
+    With --scores also AUC and grouped AUC of each formula for each yes/no task.
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
     """
-    from pipelines.cli.option_values import task_methods
+    from pipelines.cli.option_values import named_texts, task_methods
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
+    from pipelines.runs.score_report import add_scores
     from tfmtl.folders import TrainedRun
     from tfmtl.training import evaluate as measure
 
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
+    formulas = named_texts("evaluate", "--scores", scores or [])
     with console.status(f"Scoring the {split} split ..."):
         report = measure(model, prepared, split)
         if methods:
             add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
+        if formulas:
+            add_scores(report, model, prepared, split, formulas)
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")

@@ -29,6 +29,9 @@ class BaseClient(ABC):
         client_key: path of a PEM file or None. The certificate's private key, without a password. Defaults to None.
         token: str or None. Sent as `Authorization: Bearer <token>`; without TLS others on the network can read it.
             Defaults to None.
+        ignore_extra: bool. Whether features that the model does not know are left out of a request, such as the label
+            and key columns of a log, and not refused: a misspelled name is then told as a missing feature. Defaults to
+            `False`.
 
     Raises:
         ValueError: if an argument is out of range, or PEM files hold something else or do not belong together.
@@ -47,12 +50,13 @@ class BaseClient(ABC):
         client_certificate: str | os.PathLike[str] | None = None,
         client_key: str | os.PathLike[str] | None = None,
         token: str | None = None,
+        ignore_extra: bool = False,
     ) -> None:
         connection = Connection(
             type(self).__name__, address, tls, root_certificates, client_certificate, client_key, token
         )
         wire, self._transport = self._open(connection, model_name)
-        self._steps = ClientSteps(wire, connection, retries or Retries(), timeout)
+        self._steps = ClientSteps(wire, connection, retries or Retries(), timeout, ignore_extra=ignore_extra)
 
     @abstractmethod
     def _open(self, connection: Connection, model_name: str) -> tuple[WireFormat, Any]:

@@ -36,6 +36,8 @@ class ClientSteps:
         retries: Retries.
         timeout: float. Seconds for a whole call, unless the call itself sets it.
         clock: returns seconds. Defaults to `time.monotonic`.
+        ignore_extra: bool. Whether features that the model does not know are left out, not refused. Defaults to
+            `False`.
 
     Raises:
         ValueError: if `timeout` is not positive.
@@ -48,12 +50,14 @@ class ClientSteps:
         retries: Retries,
         timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        ignore_extra: bool = False,
     ) -> None:
         self._wire = wire
         self._connection = connection
         self._retries = retries
         self._random = random.Random(retries.seed)
         self._clock = clock
+        self._ignore_extra = ignore_extra
         self._metadata: dict[int | None, ModelMetadata] = {}
         self._timeout = self._checked_timeout(timeout)
 
@@ -61,13 +65,17 @@ class ClientSteps:
         self, features: Features, signature_name: str, version: int | None, timeout: float | None
     ) -> Steps[Arrays]:
         """The steps to the outputs for a batch."""
-        return self._ask(lambda signature: predict_arrays(features, signature), signature_name, version, timeout)
+        return self._ask(
+            lambda signature: predict_arrays(features, signature, self._ignore_extra), signature_name, version, timeout
+        )
 
     def rank(
         self, user: Mapping[str, Any], candidates: Features, version: int | None, timeout: float | None
     ) -> Steps[Arrays]:
         """The steps to the outputs for one user's candidates."""
-        return self._ask(lambda signature: rank_arrays(user, candidates, signature), RANK, version, timeout)
+        return self._ask(
+            lambda signature: rank_arrays(user, candidates, signature, self._ignore_extra), RANK, version, timeout
+        )
 
     def status(self, version: int | None, timeout: float | None) -> Steps[list[VersionStatus]]:
         """The steps to the versions' states."""

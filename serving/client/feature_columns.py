@@ -1,6 +1,6 @@
 """Read rows, columns, DataFrames and Arrow tables as columns."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from serving.protocol.feature_error import FeatureError
@@ -11,7 +11,10 @@ Features: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Any
 
 
 def read_columns(
-    features: Features, check_names: Callable[[Iterable[str]], None], row_name: str = "row"
+    features: Features,
+    check_names: Callable[[Iterable[str]], None],
+    row_name: str = "row",
+    known: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """Returns feature -> values, one for each row.
 
@@ -20,6 +23,7 @@ def read_columns(
             `RecordBatch`.
         check_names: raises `FeatureError` unless the names it gets are the model's.
         row_name: str. What a row is called in messages. Defaults to `"row"`.
+        known: names beside which all others are left out, unread. Defaults to `None`: none is left out.
 
     Raises:
         FeatureError: from `check_names`; for rows it tells which.
@@ -27,15 +31,18 @@ def read_columns(
         TypeError: if `features` is none of these.
     """
     if isinstance(features, Mapping):
-        columns = dict(features)
+        columns = {name: features[name] for name in kept_names(features, known)}
     elif hasattr(features, "schema") and hasattr(features, "column"):
-        _check_distinct(features.schema.names)
-        columns = {name: features.column(name) for name in features.schema.names}
+        names = kept_names(features.schema.names, known)
+        _check_distinct(names)
+        columns = {name: features.column(name) for name in names}
     elif hasattr(features, "columns") and hasattr(features, "__getitem__"):
-        _check_distinct(features.columns)
-        columns = {name: features[name] for name in features.columns}
+        frame: Any = features
+        names = kept_names(frame.columns, known)
+        _check_distinct(names)
+        columns = {name: frame[name] for name in names}
     elif isinstance(features, Sequence) and not isinstance(features, str | bytes):
-        return _read_rows(features, check_names, row_name)
+        return _read_rows(features, check_names, row_name, known)
     else:
         raise TypeError(
             "predict: `features` must be a list of dicts, a dict of columns, a pandas DataFrame or a pyarrow Table. "
@@ -46,7 +53,10 @@ def read_columns(
 
 
 def _read_rows(
-    rows: Sequence[Any], check_names: Callable[[Iterable[str]], None], row_name: str
+    rows: Sequence[Any],
+    check_names: Callable[[Iterable[str]], None],
+    row_name: str,
+    known: Collection[str] | None,
 ) -> dict[str, list[Any]]:
     if not rows:
         raise invalid_argument(f"predict: there must be at least one {row_name}. Received: an empty list.")
@@ -56,14 +66,19 @@ def _read_rows(
             raise invalid_argument(
                 f"{row_name} {number}: a {row_name} must be a dict of features. Received: {type(row).__name__}."
             )
-        names = frozenset(row)
+        names = frozenset(kept_names(row, known))
         if names not in checked:
             try:
                 check_names(names)
             except FeatureError as error:
                 raise error.at(f"{row_name} {number}", number) from error
             checked.add(names)
-    return {name: [row[name] for row in rows] for name in rows[0]}
+    return {name: [row[name] for row in rows] for name in kept_names(rows[0], known)}
+
+
+def kept_names(names: Iterable[str], known: Collection[str] | None) -> list[str]:
+    """The names that are known, in their order; all of them for `None`."""
+    return [name for name in names if known is None or name in known]
 
 
 def _read_column(values: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from serving.client.feature_columns import Features, read_columns
+from serving.client.feature_columns import Features, kept_names, read_columns
 from serving.protocol.feature_error import FeatureError
 from serving.protocol.signature import Signature
 from tfmtl.values.feature_arrays import RequestError, Where, check_events, make_array
@@ -14,27 +14,32 @@ from tfmtl.values.feature_arrays import RequestError, Where, check_events, make_
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
-def predict_arrays(features: Features, signature: Signature) -> Arrays:
+def predict_arrays(features: Features, signature: Signature, ignore_extra: bool = False) -> Arrays:
     """Returns input name -> array for a batch.
 
     Args:
         features: as `read_columns` takes them.
         signature: Signature.
+        ignore_extra: bool. Whether names that are no inputs are left out, not refused. Defaults to `False`.
 
     Raises:
         FeatureError: a feature is missing, unknown, or not what the model takes; tells feature and row.
     """
-    columns = read_columns(features, signature.check_input_names)
+    known = signature.inputs if ignore_extra else None
+    columns = read_columns(features, signature.check_input_names, known=known)
     return _arrays(columns, signature, "row {}".format)
 
 
-def rank_arrays(user: Mapping[str, Any], candidates: Features, signature: Signature) -> Arrays:
+def rank_arrays(
+    user: Mapping[str, Any], candidates: Features, signature: Signature, ignore_extra: bool = False
+) -> Arrays:
     """Returns input name -> array for one user and N candidates.
 
     Args:
         user: feature -> value (or list of values) of everything that all candidates share.
         candidates: as `read_columns` takes them, a row each.
         signature: Signature. What has one row there is the user's.
+        ignore_extra: bool. As `predict_arrays`; an input of the other side is refused all the same.
 
     Raises:
         FeatureError: as `predict_arrays`.
@@ -53,12 +58,14 @@ def rank_arrays(user: Mapping[str, Any], candidates: Features, signature: Signat
         _check_side(names, "user", of_user)
         of_candidates.check_input_names(names)
 
+    known = signature.inputs if ignore_extra else None
+    of_all = {name: user[name] for name in kept_names(user, known)}
     try:
-        check_user(user)
+        check_user(of_all)
     except FeatureError as error:
         raise error.at("user") from error
-    arrays = _arrays({name: [value] for name, value in user.items()}, of_user, lambda _: "user")
-    columns = read_columns(candidates, check_candidates, "candidate")
+    arrays = _arrays({name: [value] for name, value in of_all.items()}, of_user, lambda _: "user")
+    columns = read_columns(candidates, check_candidates, "candidate", known)
     return arrays | _arrays(columns, of_candidates, "candidate {}".format)
 
 

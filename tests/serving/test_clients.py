@@ -307,3 +307,13 @@ class TestNoRows:
     def test_a_list_of_no_rows_is_refused_alike(self, client):
         with pytest.raises(ServingError, match=r"predict: there must be at least one row\. Received: an empty list"):
             client.predict([])
+
+
+@pytest.mark.parametrize("client_class", CLIENTS)
+def test_every_client_leaves_out_what_the_model_does_not_know_where_asked(server, client_class):
+    with connected(client_class, address_of(server, client_class), ignore_extra=True) as opened:
+        outputs = opened.predict({**LISTS, "label": [1, 0, 1]})
+    with connected(client_class, address_of(server, client_class)) as opened:
+        np.testing.assert_array_equal(outputs["click"], opened.predict(LISTS)["click"])
+        with pytest.raises(FeatureError, match="'label' is not an input"):
+            opened.predict({**LISTS, "label": [1, 0, 1]})

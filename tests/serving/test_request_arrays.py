@@ -47,6 +47,34 @@ def changed(row: int, **features: Any) -> list[dict[str, Any]]:
     return rows
 
 
+EXTRA_ROWS: list[dict[str, Any]] = [{**ROWS[0], "label": {"any": "thing"}}, {**ROWS[1], "user": b"u1"}]
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        EXTRA_ROWS,
+        {**COLUMNS, "label": object()},
+        pd.DataFrame(ROWS).assign(label=1, user="u"),
+        pa.Table.from_pylist(ROWS).append_column("label", pa.nulls(2)),
+    ],
+    ids=["rows", "columns", "pandas", "arrow"],
+)
+def test_what_the_model_does_not_know_is_left_out_where_asked(features: Any) -> None:
+    arrays = predict_arrays(features, SIGNATURE, ignore_extra=True)
+    assert list(arrays) == list(SPECS)
+    for name, expected in EXPECTED.items():
+        np.testing.assert_array_equal(arrays[name], expected)
+    with pytest.raises(FeatureError, match="'label' is not an input"):
+        predict_arrays(features, SIGNATURE)
+
+
+def test_a_misspelled_name_is_a_missing_one_where_others_are_left_out() -> None:
+    with pytest.raises(FeatureError, match="input 'price' is missing") as caught:
+        predict_arrays(changed(1, price=..., prise=2.0), SIGNATURE, ignore_extra=True)
+    assert caught.value.row == 1
+
+
 @pytest.mark.parametrize(
     "features",
     [
@@ -161,6 +189,14 @@ def test_rank(items: Any) -> None:
     assert arrays["item"].tolist() == [b"i0", b"i1", b"i2"]
     assert arrays["viewed__time"].tolist() == [[5, 7]]
     assert arrays["tags"].dtype == object
+
+
+def test_rank_leaves_out_what_the_model_does_not_know_but_not_the_other_side() -> None:
+    arrays = rank_arrays({**USER, "label": 1}, [{**item, "place": 3} for item in ITEMS], RANK, ignore_extra=True)
+    expected = rank_arrays(USER, ITEMS, RANK)
+    assert {name: array.tolist() for name, array in arrays.items()} == {n: a.tolist() for n, a in expected.items()}
+    with pytest.raises(FeatureError, match="must be given with the candidates"):
+        rank_arrays({**USER, "price": 1.0}, ITEMS, RANK, ignore_extra=True)
 
 
 @pytest.mark.parametrize(

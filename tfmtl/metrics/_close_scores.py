@@ -1,6 +1,7 @@
 """Rank scores that fall into the same bin of a histogram, with sums of a fixed size."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from keras import ops
@@ -20,14 +21,13 @@ COPIES = len(_WIDTHS)
 """How often everything is counted."""
 
 _SHAPE = (2, _LEVELS, max(_WIDTHS), _CHILDREN)  # of a copy; of negatives first, then of positives
-_COPY_SIZE = math.prod(_SHAPE)
 
-SIZE = COPIES * _COPY_SIZE
-"""How many sums there are, copy after copy."""
+SIZE = math.prod(_SHAPE)
+"""How many sums a copy has."""
 
 
-def summands(cells: Tensor, is_positive: Tensor, weights: Tensor, copies: int) -> tuple[Tensor, Tensor]:
-    """What rows add to the sums, and to which.
+def sums(cells: Tensor, is_positive: Tensor, weights: Tensor, copies: int) -> list[Tensor]:
+    """What rows add to the sums of each copy.
 
     Each bin is cut into 8 parts, each part into 8, and so on, six times. A pair of scores in one bin is told apart at
     exactly one level: the two lie in one parent and in different children. Every level therefore needs the products of
@@ -43,39 +43,45 @@ def summands(cells: Tensor, is_positive: Tensor, weights: Tensor, copies: int) -
         copies: int. How many of the copies to fill.
 
     Returns:
-        Numbers of sums, int32 `(n,)`, and what is added to each, float64 `(n,)`; a sum may occur several times.
+        float64 `(SIZE,)` of each copy.
     """
     _, levels, width, _ = _SHAPE
     shifts = ops.convert_to_tensor([_BITS * level for level in range(_LEVELS - 1, -1, -1)], "int64")
     nodes = ops.right_shift(cells[:, None], shifts)  # (B, levels)
     parents, children = ops.right_shift(nodes, _BITS), ops.bitwise_and(nodes, _CHILDREN - 1)
-    # Some ten times as fast as a remainder of int64, and as exact: the half keeps clear of rounding, also where
-    # TensorFlow multiplies by the inverse instead.
-    numbers = ops.cast(parents, "float64")[:, :, None]
-    widths = ops.convert_to_tensor(_WIDTHS[:copies], "float64")
-    places = ops.cast(numbers - widths * ops.floor((numbers + 0.5) / widths), "int32")  # (B, levels, copies)
-    hashed = ops.right_shift(parents[:, :, None] * ops.convert_to_tensor(_MULTIPLIERS[:copies], "int64"), 30)
-    signs = ops.cast(1 - 2 * ops.bitwise_and(hashed, 1), weights.dtype)
-    tables = np.arange(copies) * _COPY_SIZE + np.arange(levels)[:, None] * (width * _CHILDREN)
-    first = ops.cast(is_positive, "int32")[:, None] * (_COPY_SIZE // 2) + ops.cast(children, "int32")  # (B, levels)
-    index = places * _CHILDREN + tables.astype(np.int32) + first[:, :, None]
-    return ops.reshape(index, (-1,)), ops.reshape(weights[:, None, None] * signs, (-1,))
+    numbers = ops.cast(parents, "float64")
+    first = ops.cast(is_positive, "int32")[:, None] * (SIZE // 2) + ops.cast(children, "int32")
+    first = first + (np.arange(levels) * (width * _CHILDREN)).astype(np.int32)  # (B, levels)
+    found = []
+    for prime, multiplier in zip(_WIDTHS[:copies], _MULTIPLIERS[:copies], strict=True):
+        # Some ten times as fast as a remainder of int64, and as exact: the half keeps clear of rounding, also where
+        # TensorFlow multiplies by the inverse instead.
+        places = ops.cast(numbers - prime * ops.floor((numbers + 0.5) / prime), "int32")
+        signs = ops.cast(1 - 2 * ops.bitwise_and(ops.right_shift(parents * multiplier, 30), 1), weights.dtype)
+        index, values = places * _CHILDREN + first, weights[:, None] * signs
+        found.append(ops.segment_sum(ops.reshape(values, (-1,)), ops.reshape(index, (-1,)), num_segments=SIZE))
+    return found
 
 
-def pairs_won_less_lost(found: Tensor, copies: int) -> Tensor:
+def pairs_won_less_lost(found: Sequence[Tensor]) -> Tensor:
     """Of the pairs inside of bins, how many more have the positive above than below; a float64 scalar.
 
     Args:
-        found: the sums of all rows, float64 `(SIZE,)`.
-        copies: int. How many of the copies to read. Where not all hold something, the first one says it alone.
+        found: the sums of all rows, float64 `(SIZE,)` of each copy. Where not all hold something, the first one says it
+            alone.
     """
-    read = ops.reshape(found[: copies * _COPY_SIZE], (copies, *_SHAPE))
+    _, levels, width, _ = _SHAPE
     order = np.sign(np.arange(_CHILDREN)[None, :] - np.arange(_CHILDREN)[:, None])  # 1 where the negative is below
-    below = ops.matmul(read[:, 0], ops.convert_to_tensor(order, found.dtype))
-    won = ops.sum(read[:, 1] * below, axis=(2, 3))  # (copies, levels)
-    first = ops.sum(won[0])
-    if copies == 1:
-        return first
-    are_filled = ops.all(ops.any(ops.not_equal(read, 0.0), axis=(1, 2, 3, 4)))
-    medians = ops.sum(won, axis=0) - ops.max(won, axis=0) - ops.min(won, axis=0)  # of three
-    return ops.where(are_filled, ops.sum(medians), first)
+    won, held = [], []
+    for copy in found:
+        negatives, positives = ops.unstack(ops.reshape(copy, (2, -1, _CHILDREN)))
+        below = ops.matmul(negatives, ops.convert_to_tensor(order, copy.dtype))
+        won.append(ops.sum(ops.reshape(positives * below, (levels, -1)), axis=1))
+        held.append(
+            ops.sum(ops.abs(negatives[:width])) + ops.sum(ops.abs(positives[:width]))
+        )  # rows are in every level
+    if len(won) == 1:
+        return ops.sum(won[0])
+    of_all = ops.stack(won)  # (copies, levels)
+    medians = ops.sum(of_all, axis=0) - ops.max(of_all, axis=0) - ops.min(of_all, axis=0)  # of three
+    return ops.where(ops.all(ops.not_equal(ops.stack(held), 0.0)), ops.sum(medians), ops.sum(won[0]))

@@ -6,7 +6,6 @@ from contextvars import ContextVar
 from typing import Any
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Tensor
@@ -54,7 +53,8 @@ class HistogramAUC(keras.metrics.Metric):
 
     Use it in `compile(metrics=...)` or a training loop; `roc_auc` is its exact counterpart for stored predictions.
     The state is two histograms, of positives and of negatives, and for each class sums that tell apart what falls into
-    one bin (1.2 MB together). All are sums, so replicas, workers and shards merge by addition. An update costs O(B).
+    one bin (1.2 MB together). All are sums, so replicas, workers and shards merge by addition. An update costs O(B)
+    and a pass over them.
 
     Bins are uniform in logit(p) = log(p / (1 - p)) between -16 and 16 (p from 1.1e-7 to 1 - 1.1e-7; what lies beyond
     joins the outermost bins). Uniform bins in p would put all predictions of a rare event into the first few bins;
@@ -103,7 +103,10 @@ class HistogramAUC(keras.metrics.Metric):
         self._direction = "up"  # what EarlyStopping(mode="auto") reads
         self.positives = self.add_variable((num_bins,), "zeros", dtype=_STATE_DTYPE, name="positives")
         self.negatives = self.add_variable((num_bins,), "zeros", dtype=_STATE_DTYPE, name="negatives")
-        self.close = self.add_variable((close_scores.SIZE,), "zeros", dtype=_STATE_DTYPE, name="close")
+        self.close = [
+            self.add_variable((close_scores.SIZE,), "zeros", dtype=_STATE_DTYPE, name=f"close_{copy}")
+            for copy in range(close_scores.COPIES)
+        ]
 
     def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Tensor | None = None) -> None:
         """Adds a batch to the sums.
@@ -135,9 +138,9 @@ class HistogramAUC(keras.metrics.Metric):
         is_positive = ops.equal(labels, 1.0)
         self.positives.assign_add(self._histogram(bins, ops.where(is_positive, weights, 0.0)))
         self.negatives.assign_add(self._histogram(bins, ops.where(is_positive, 0.0, weights)))
-        # Not `assign_add`: a batch touches few of the sums, and a pass over all of them took most of an update.
-        index, values = close_scores.summands(cells, is_positive, weights, _COPIES.get())
-        tf.raw_ops.ResourceScatterAdd(resource=self.close.handle, indices=index, updates=values)
+        found = close_scores.sums(cells, is_positive, weights, _COPIES.get())
+        for variable, added in zip(self.close, found, strict=False):
+            variable.assign_add(added)
 
     def result(self) -> Tensor:
         """Returns the area as a scalar; 0.0 where it is undefined, NaN after an unusable row."""
@@ -146,7 +149,7 @@ class HistogramAUC(keras.metrics.Metric):
         negatives_below = ops.cumsum(negatives) - negatives
         pairs_won = ops.sum(positives * (negatives_below + negatives / 2.0))
         undecided = ops.sum(positives * negatives)
-        close = close_scores.pairs_won_less_lost(ops.convert_to_tensor(self.close), _COPIES.get())
+        close = close_scores.pairs_won_less_lost([ops.convert_to_tensor(copy) for copy in self.close[: _COPIES.get()]])
         pairs_won += ops.clip(close, -undecided, undecided) / 2.0
         num_pairs = ops.sum(positives) * ops.sum(negatives)
         return ops.cast(ops.divide_no_nan(pairs_won, num_pairs), self.dtype)

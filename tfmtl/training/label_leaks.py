@@ -9,7 +9,8 @@ import numpy as np
 from tfmtl.core.label_parts import label_parts
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureViews, length_name
-from tfmtl.schema import Problem
+from tfmtl.schema import Problem, SequenceFeature
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _ROWS = 100_000
@@ -17,6 +18,8 @@ _BATCH = 4096
 _THRESHOLD = 0.98
 _FEWEST = 10  # labels of either class, in each half: with fewer a high AUC means little
 _BINS, _ROWS_A_BIN = 200, 20
+_EVENT_ROWS = 20_000  # of the sample, in which events of sequences are looked at: each row has up to hundreds of them
+_FEWEST_KEYS = 20  # users or groups, so that halves of them are alike
 _PRIOR_ROWS = 1.0  # how many rows the overall mean counts for in the mean of an id
 
 
@@ -25,7 +28,9 @@ class LabelLeak:
     """A feature whose value alone tells the label.
 
     Args:
-        feature: str. Its name; `<name> (length)` is the number of values in a list or history.
+        feature: str. Its name; `<name> (length)` is the number of values in a list or history,
+            `<sequence>__<column>` what its events hold, `<sequence>__<column> (matches)` how many of them hold the
+            row's own value.
         task: str.
         auc: float. Of the feature alone, on a sample of the training split.
     """
@@ -53,15 +58,21 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
     A number is scored by its value, in the better of both directions, and as an id of 200 equally frequent bins, since
     a model also sees that it is missing or lies in the middle. An id is scored by the mean label of its rows in the
     other half of the sample, so that an id of few rows, such as a user's, shows what it tells of new rows. Lists are
-    scored by their ids, each of which counts with the log odds of its rows in the other half, and by their length;
-    histories by their length. Rows without the label do not count.
+    scored by their ids, each of which counts with the log odds of its rows in the other half, and by their length.
+    Histories are scored by their length, by the ids in their events as lists are, and by how many events hold the
+    row's own value. Rows without the label do not count.
+
+    Halves are of users or groups (`keys.group`, else `keys.user`) where there are any: rows of one session may share
+    their label, and what tells the session would tell the label to nobody who meets a new one.
 
     Args:
         data: `PreparedData`.
-        rows: int. Size of the sample, taken from the shuffled training split. Defaults to `100_000`.
+        rows: int. Size of the sample, the first rows of the training split. Users lie in it by chance. Defaults to
+            `100_000`.
         threshold: float. Defaults to `0.98`.
     """
-    features, labels = _sample(data, rows)
+    features, labels, groups = _sample(data, rows)
+    halves = _halves(groups)
     targets = {
         task.name: target
         for task in data.problem.tasks
@@ -70,21 +81,24 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
     best: dict[tuple[str, str], float] = {}
     for name, values in _columns(data.problem, features):
         for task, target in targets.items():
-            known = ~np.isnan(target)
-            auc = single_feature_auc(values[known], target[known] > 0.5)
+            known = ~np.isnan(target[: len(values)])
+            of_known = target[: len(values)][known] > 0.5
+            auc = single_feature_auc(values[known], of_known, halves[: len(values)][known])
             if auc is not None and auc > threshold:
                 best[name, task] = max(auc, best.get((name, task), 0.0))
     return sorted((LabelLeak(*names, auc) for names, auc in best.items()), key=lambda leak: -leak.auc)
 
 
-def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None:
+def single_feature_auc(values: np.ndarray, positive: np.ndarray, is_first: np.ndarray | None = None) -> float | None:
     """AUC of one column; `None` where there are too few labels of a class.
 
     Args:
         values: `(N,)`; floats are scores, ints are ids from 0. Lists of ids are `(N, L)`, filled up with 0.
         positive: bool `(N,)`.
+        is_first: bool `(N,)`, which of two halves a row is in. Defaults to `None`: every other row.
     """
-    halves = [slice(0, None, 2), slice(1, None, 2)]
+    is_first = np.arange(len(values)) % 2 == 0 if is_first is None else is_first
+    halves = [is_first, ~is_first]
     if any(min(positive[half].sum(), (~positive[half]).sum()) < _FEWEST for half in halves):
         return None
     if values.dtype.kind == "f":
@@ -98,7 +112,7 @@ def single_feature_auc(values: np.ndarray, positive: np.ndarray) -> float | None
     return float(np.mean([_auc(learned[1 - k], values[half], positive[half]) for k, half in enumerate(halves)]))
 
 
-def _list_auc(ids: np.ndarray, positive: np.ndarray, half: slice, other: slice, size: int) -> float:
+def _list_auc(ids: np.ndarray, positive: np.ndarray, half: np.ndarray, other: np.ndarray, size: int) -> float:
     """AUC of lists in a half, as naive Bayes learns them from the other."""
     means = _means(ids[other].ravel(), np.repeat(positive[other], ids.shape[1]), size)
     odds = np.log(means / (1.0 - means))
@@ -129,10 +143,17 @@ def _auc(scores: np.ndarray, groups: np.ndarray, positive: np.ndarray) -> float:
     return float(np.sum(positives * (below + 0.5 * negatives)) / (positives.sum() * negatives.sum()))
 
 
-def _sample(data: PreparedData, rows: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def _sample(data: PreparedData, rows: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
     batches = min(-(-rows // _BATCH), -(-data.num_examples("train") // _BATCH))
-    parts = list(data.train_epochs(_BATCH).take(batches).as_numpy_iterator())
-    return _joined([part[0] for part in parts]), _joined([part[1] for part in parts])
+    parts = list(data.split("train", _BATCH).take(batches).as_numpy_iterator())
+    features, labels = (_joined([part[index] for part in parts]) for index in (0, 1))
+    return features, labels, np.concatenate([part[2] for part in parts])
+
+
+def _halves(groups: np.ndarray) -> np.ndarray:
+    """Whether each row is in the first half: half of the groups, or every other row where there are few."""
+    distinct, numbers = np.unique(groups, return_inverse=True)
+    return np.asarray((numbers if len(distinct) >= _FEWEST_KEYS else np.arange(len(groups))) % 2 == 0)
 
 
 def _joined(parts: list[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -149,3 +170,21 @@ def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[t
     for sequence in problem.sequences:
         ids = features[sequence.column_key(sequence.columns[0])]
         yield length_name(sequence.name), np.count_nonzero(ids, axis=1)
+        yield from _events(problem, sequence, {name: values[:_EVENT_ROWS] for name, values in features.items()})
+
+
+def _events(
+    problem: Problem, sequence: SequenceFeature, features: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The ids in a sequence's events, and how many events hold the row's own one."""
+    for column in sequence.columns:
+        for tensor in problem.feature(column).tensors(problem):
+            ids = features[sequence.column_key(tensor.key)]
+            if ids.dtype.kind != "i":
+                continue
+            name = sequence.column_key(tensor.key)
+            yield name, ids.reshape(len(ids), -1)
+            own = features[tensor.key]
+            if own.ndim == 1 and ids.ndim == 2:
+                same = (ids == own[:, np.newaxis]) & (ids > OUT_OF_VOCABULARY)
+                yield f"{name} (matches)", np.count_nonzero(same, axis=1)

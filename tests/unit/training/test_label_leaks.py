@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -11,8 +12,8 @@ from pipelines.preprocess.job import preprocess
 from tests.support.tiny_problem import tiny_log, tiny_problem
 from tfmtl.data import PreparedData
 from tfmtl.schema import CategoricalFeature, NumericFeature
-from tfmtl.training import LabelLeak, find_label_leaks
-from tfmtl.training.label_leaks import single_feature_auc
+from tfmtl.training import LabelLeak, find_label_leaks, label_leaks
+from tfmtl.training.label_leaks import _halves, single_feature_auc
 
 
 def pairwise_auc(scores: np.ndarray, positive: np.ndarray) -> float:
@@ -90,6 +91,51 @@ def test_planted_leaks_are_found_and_nothing_else(tmp_path: Path, tiny_data: Pre
     assert {leak.feature for leak in leaks} == found
     assert all(leak.auc > 0.98 for leak in leaks)
     assert [leak.auc for leak in leaks] == sorted((leak.auc for leak in leaks), reverse=True)
+
+
+def test_what_tells_the_session_is_no_leak_where_its_rows_share_their_label(generator: np.random.Generator) -> None:
+    sessions = np.repeat(np.arange(500), 4)
+    positive = np.repeat(generator.random(500) < 0.4, 4)
+    assert single_feature_auc(sessions, positive) > 0.99  # by rows: the other half knows each session
+    assert single_feature_auc(sessions, positive, sessions % 2 == 0) == pytest.approx(0.5)
+    leak = np.where(positive, sessions % 3, 3 + sessions % 3)
+    assert single_feature_auc(leak, positive, sessions % 2 == 0) == 1.0
+    assert np.array_equal(_halves(np.array([b"u%d" % n for n in range(20)])), np.isin(np.arange(20), HALF_OF_20))
+    assert _halves(np.array([b""] * 6)).tolist() == [True, False] * 3
+
+
+HALF_OF_20 = np.argsort([f"u{n}" for n in range(20)])[::2]  # groups lie in the order of their texts
+
+
+def test_a_history_that_holds_its_rows_own_future_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = tiny_problem()
+    sequence = problem.sequences[0]
+    column = problem.feature(sequence.columns[0])
+    generator = np.random.default_rng(3)
+    rows, length = 3000, sequence.max_length
+    features = {each.key: np.zeros((rows, *each.inner), each.dtype) for each in problem.tensors}
+    own = generator.integers(2, 9, rows).astype(np.int32)
+    click = generator.random(rows) < 0.3
+    events = generator.integers(2, 9, (rows, length)).astype(np.int32)
+    events = np.where(events == own[:, np.newaxis], 2 + (events - 1) % 7, events)  # never the own id
+    features[column.name] = own
+    groups = np.array([b"u%d" % (n // 3) for n in range(rows)])
+    labels = {key: np.full(rows, np.nan, np.float32) for key in problem.label_keys} | {"click": click.astype("f4")}
+
+    def leaks(held: np.ndarray) -> dict[str, float]:
+        features[sequence.column_key(column.name)] = held
+        monkeypatch.setattr(label_leaks, "_sample", lambda data, rows: (features, labels, groups))
+        found = find_label_leaks(SimpleNamespace(problem=problem), threshold=0.9)
+        return {leak.feature: leak.auc for leak in found}
+
+    assert leaks(events) == {}
+    told = events.copy()
+    told[:, -1] = np.where(click, own, told[:, -1])
+    name = sequence.column_key(column.name)
+    assert leaks(told) == {f"{name} (matches)": 1.0}
+    told = events.copy()
+    told[:, -1] = np.where(click, 9, told[:, -1])
+    assert leaks(told).keys() == {name}
 
 
 def test_what_it_says() -> None:

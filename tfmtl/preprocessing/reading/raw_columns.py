@@ -1,5 +1,6 @@
 """The columns of a raw batch, each parsed once, on demand."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 
@@ -197,6 +198,8 @@ class RawColumns:
 
     def _parse_numbers(self, name: str, text: pa.Array) -> pa.Array:
         numbers = cast_or_null(pc.utf8_trim_whitespace(text), pa.float64())
+        if numbers.null_count == text.null_count:
+            return numbers
         lost = _is_lost(text, numbers)
         self._noticed.add("missing_text", name, pc.sum(pc.and_(lost, pc.is_in(text, _LIKELY_MISSING))).as_py() or 0)
         self._rejections.add(lost, f"column '{name}' is not a number", text)
@@ -204,6 +207,10 @@ class RawColumns:
 
     def _parse_times(self, name: str, text: pa.Array, keys: Keys) -> pa.Array:
         """As integers first: float64 holds them only up to 2**53."""
+        step = keys.ticks_per_step
+        if step == 1:
+            with contextlib.suppress(pa.ArrowInvalid):  # nearly always there are no other forms to look for
+                return pc.cast(pc.utf8_trim_whitespace(text), pa.int64())
         iso = is_iso(text)
         dated = None
         if pc.any(iso).as_py():
@@ -216,7 +223,6 @@ class RawColumns:
             text = pc.if_else(iso, _NO_TEXT, text)
         times = cast_or_null(pc.utf8_trim_whitespace(text), pa.int64())
         numbers = self._parse_numbers(name, pc.if_else(pc.is_valid(times), _NO_TEXT, text))
-        step = keys.ticks_per_step
         beyond = pc.fill_null(pc.greater_equal(pc.abs(numbers), 2.0**63), False)
         if step > 1:
             too_many = pc.greater_equal(pc.abs(pc.cast(times, pa.float64(), safe=False)), 2.0**63 / step)
