@@ -167,7 +167,7 @@ def as_nobody(tmp_path):
 
 @pytest.mark.parametrize(
     ("locked", "code", "message"),
-    [("", "PERMISSION_DENIED", "saved_model.pb"), ("saved_model.pb", "PERMISSION_DENIED", "saved_model.pb")],
+    [("", "PERMISSION_DENIED", "format.json"), ("saved_model.pb", "PERMISSION_DENIED", "saved_model.pb")],
     ids=["folder", "file"],
 )
 def test_a_version_that_may_not_be_read_is_loaded_once_it_may(

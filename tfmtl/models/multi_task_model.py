@@ -66,6 +66,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         transfer: keras.layers.Layer | None = None,
         chain: str = "none",
         expectation_weight: float = 0.0,
+        propensity_weight: float = 0.1,
+        least_propensity: float = 0.01,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -78,6 +80,8 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             transfer,
             chain,
             expectation_weight,
+            propensity_weight,
+            least_propensity,
             **kwargs,
         )
 

@@ -73,7 +73,7 @@ class TrainableNetwork(MultiTaskNetwork):
             smoothing: share by which yes/no labels are drawn towards their mean. Defaults to `0.0`.
         """
         labels = self.task_chain.loss_labels(labels)
-        if self.chain == "entire_space":
+        if self.task_chain.compares_products:
             raw = self.task_chain.marginals(raw)
         losses = {}
         means = self.inputs.label_means
