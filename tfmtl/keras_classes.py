@@ -14,8 +14,8 @@ MODULES = {
     ExpertBank FactorizationMachine FeatureEmbedding FieldInteractionExpert GeneratedFactors GroupTransformer
     HeterogeneousExperts HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE
     MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead
-    RegressionHead SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate SoftmaxGate
-    SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
+    RegressionHead STEM STEMBottom SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate
+    SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
     VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """
@@ -27,8 +27,8 @@ MODULES = {
     "tfmtl.metrics.masked_mean": "MaskedMean",
     "tfmtl.metrics.masked_rmse": "MaskedRMSE",
     "tfmtl.operators": """
-    ConvBranch HyperBranch MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk PeriodicInitialCondition
-    PeriodicTrunk RelativeL2 RelativeL2Loss Standardize
+    ConvBranch HyperBranch InverseScale MLPBranch MLPTrunk MergedBranch OperatorNetwork PODTrunk
+    PeriodicInitialCondition PeriodicTrunk RelativeL2 RelativeL2Loss Standardize StretchedCoordinate
     """,
 }
 """Subpackage -> the classes that it registers."""

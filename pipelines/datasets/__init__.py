@@ -7,6 +7,7 @@ from pipelines.datasets.dataset import Dataset
 from pipelines.datasets.kuairand import KUAIRAND
 from pipelines.datasets.kuairand_explicit import KUAIRAND_EXPLICIT
 from pipelines.datasets.movielens_100k import MOVIELENS_100K
+from pipelines.datasets.news_impressions import NEWS_IMPRESSIONS
 from pipelines.datasets.planted import PLANTED
 from pipelines.datasets.retailrocket import RETAILROCKET
 from pipelines.datasets.retailrocket_mb import RETAILROCKET_MB
@@ -23,6 +24,7 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     RETAILROCKET_MB,
     TAOBAO,
     TAOBAO_MB,
+    NEWS_IMPRESSIONS,
     ALI_CCP,
     ALIEXPRESS,
     PLANTED,

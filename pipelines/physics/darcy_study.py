@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 
 from pipelines.physics import darcy
+from pipelines.physics.mirrored import mirrored
 from pipelines.physics.networks import darcy_network
 from pipelines.physics.study import (
     Clock,
@@ -76,8 +77,12 @@ class DarcyStudy:
     @cached_property
     def network(self) -> OperatorNetwork:
         """The multi-task network, trained."""
-        network, self._clock = trained(self._make, self.train_data, self.setting)
+        network, self._clock = trained(self._make, self._with_images(self.train_data), self.setting)
         return network
+
+    def _with_images(self, data: OperatorData) -> OperatorData:
+        """Left and right exchanged as well: circle, square and triangle stay what they are."""
+        return mirrored(data, (self._cells, self._cells), 0)
 
     def picture(self, values: Field) -> Field:
         """y upwards, x to the right."""
@@ -85,7 +90,8 @@ class DarcyStudy:
 
     def jobs(self) -> dict[str, Callable[[], list[Row]]]:
         """Name -> what computes the rows, in the order of the table."""
-        setting, data, parts = self.setting, self.train_data, len(darcy.SOURCES)
+        setting, parts = self.setting, len(darcy.SOURCES)
+        data = self._with_images(self.train_data)
         jobs: dict[str, Callable[[], list[Row]]] = {
             "trivial": self._trivial,
             "multi-task": lambda: [self._row("multi-task", self.network, self._clock, setting)],
@@ -100,6 +106,7 @@ class DarcyStudy:
                 self._variant, "mask neither on the output nor in the loss", use_mask=False
             ),
         }
+        jobs["without the scale of k"] = partial(self._variant, "without the scale of k", scale=False)
         jobs |= {f"to {name}": partial(self._transfer, name) for name in darcy.TARGETS}
         for count in self._curve:
             jobs[f"{count} samples a task"] = partial(self._few, count)
@@ -118,11 +125,11 @@ class DarcyStudy:
         return single_tasks(name, self._make, data, self.test_data, setting)
 
     def _variant(self, name: str, **options: bool) -> list[Row]:
-        network, clock = trained(partial(self._make, **options), self.train_data, self.setting)
+        network, clock = trained(partial(self._make, **options), self._with_images(self.train_data), self.setting)
         return [self._row(name, network, clock, self.setting)]
 
     def _few(self, count: int) -> list[Row]:
-        data, parts = first_of_each(self.train_data, count), len(darcy.SOURCES)
+        data, parts = self._with_images(first_of_each(self.train_data, count)), len(darcy.SOURCES)
         network, clock = trained(self._make, data, self.setting)
         return [
             self._row(f"{count} samples a task, multi-task", network, clock, self.setting),

@@ -9,12 +9,14 @@ from pipelines.physics import fisher, plate
 from tfmtl.operators import (
     ConvBranch,
     HyperBranch,
+    InverseScale,
     MLPBranch,
     MLPTrunk,
     OperatorNetwork,
     PeriodicInitialCondition,
     PeriodicTrunk,
     PODTrunk,
+    StretchedCoordinate,
 )
 
 _WIDTH, _LATENT = 128, 100
@@ -58,13 +60,16 @@ def fisher_network(
     )
 
 
-def darcy_network(cells: int, mask_in_branch: bool = True, use_mask: bool = True) -> OperatorNetwork:
+def darcy_network(
+    cells: int, mask_in_branch: bool = True, use_mask: bool = True, scale: bool = True
+) -> OperatorNetwork:
     """log k and the geometry, as images, to u at (x, y).
 
     Args:
         cells: int. Cells of a side.
         mask_in_branch: bool. Whether the branch sees the geometry. Defaults to `True`.
         use_mask: bool. Whether the answer is multiplied by the mask. Defaults to `True`.
+        scale: bool. Whether half of k gives twice the answer by construction. Defaults to `True`.
     """
     return OperatorNetwork(
         ConvBranch(["log_k"], "geometry" if mask_in_branch else None),
@@ -73,25 +78,32 @@ def darcy_network(cells: int, mask_in_branch: bool = True, use_mask: bool = True
         point_dim=2,
         standardize={"log_k": "field"},
         use_mask=use_mask,
+        scale=InverseScale("log_k", "geometry" if mask_in_branch else None) if scale else None,
         name="darcy",
     )
 
 
-def plate_network(cells: Sequence[int], image: bool = False, use_mask: bool = True) -> OperatorNetwork:
+def plate_network(
+    cells: Sequence[int], image: bool = False, use_mask: bool = True, moving: bool = True
+) -> OperatorNetwork:
     """Number and place of the holes, or the solid seen from above, to the temperature at (x, y, z).
 
     Args:
         cells: three ints. Voxels.
         image: bool. Whether the branch sees the solid as an image, rather than two numbers. Defaults to `False`.
         use_mask: bool. Whether the answer is multiplied by the mask. Defaults to `True`.
+        moving: bool. Whether the trunk reads y in coordinates in which the row of holes lies in the middle. Not done
+            with the image, which has to say everything by itself. Defaults to `True`.
     """
+    ends = (float(plate.PLACES[0]), float(plate.PLACES[-1]))
     design = MLPBranch(["design"], (64, 64))
     return OperatorNetwork(
         ConvBranch(["geometry"], None, (8, 16, 32), 3, (64,)) if image else design,
-        PeriodicTrunk((0, 1), (2.0 * plate.SIZE[0], 2.0 * plate.SIZE[1]), 8, _LATENT, (_WIDTH,) * 3),
+        PeriodicTrunk((0, 1), (2.0 * plate.SIZE[0], 2.0 * plate.SIZE[1]), 6, _LATENT, (_WIDTH,) * 3),
         {"design": (2,), "geometry": tuple(cells[:2])},
         point_dim=3,
         coefficients=["design"],
         use_mask=use_mask,
+        coordinates=StretchedCoordinate("design", 1, 1, plate.SIZE[1], ends) if moving and not image else None,
         name="plate",
     )

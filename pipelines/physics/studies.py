@@ -30,5 +30,5 @@ class Problem:
 STUDIES = {
     "fisher": Problem(FisherStudy, lambda steps, seed: Setting(steps, seed=seed), 3000),
     "darcy": Problem(DarcyStudy, lambda steps, seed: Setting(steps, 50, 128, 4e-3, seed), 1500, {"cells": 16}),
-    "plate": Problem(PlateStudy, lambda steps, seed: Setting(steps, 24, 256, 4e-3, seed), 3000, {"cells": (42, 21, 2)}),
+    "plate": Problem(PlateStudy, lambda steps, seed: Setting(steps, 24, 64, 4e-3, seed), 1500, {"cells": (42, 21, 2)}),
 }

@@ -61,6 +61,8 @@ PUBLIC = {
         "CrossExpert",
         "FieldInteractionExpert",
         "GeneratedFactors",
+        "STEM",
+        "STEMBottom",
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",
@@ -111,6 +113,7 @@ PUBLIC = {
     },
     "tfmtl.losses": {
         "behavioral_expectation",
+        "inverse_propensity_loss",
         "masked_binary_cross_entropy",
         "masked_cumulative_logit_loss",
         "masked_pinball_loss",
@@ -197,6 +200,7 @@ PUBLIC = {
     "tfmtl.operators": {
         "ConvBranch",
         "HyperBranch",
+        "InverseScale",
         "MLPBranch",
         "MLPTrunk",
         "MergedBranch",
@@ -208,6 +212,7 @@ PUBLIC = {
         "RelativeL2",
         "RelativeL2Loss",
         "Standardize",
+        "StretchedCoordinate",
         "export_operator",
         "frobenius_error",
         "named_weights",

@@ -180,6 +180,7 @@ def test_an_unknown_folder(tmp_path: Path, name: str, kind: str) -> None:
         "kuairand_explicit": "no kuairand27k_like_or_hate_kcore15.csv.gz is there",
         "retailrocket_mb": "no events.csv.gz is there",
         "taobao_mb": "no events.csv.gz is there",
+        "news_impressions": "no impressions.jsonl.gz is there",
         "planted": "it is drawn from a seed, not read. Leave --folder out",
     }
     text = f"datasets: '{name}' is not in folder '{folder}': {missing[name]}"

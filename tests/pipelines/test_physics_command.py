@@ -24,7 +24,8 @@ def test_quick_study(problem: str, tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
     for name in ("mean field of training", "multi-task", "single tasks, same total steps"):
         assert name in names
-    assert any("ridge" in name for name in names)
+    # The plate's network moves the points with the geometry, which the closed form cannot.
+    assert any("ridge" in name for name in names) == (problem != "plate")
     assert "A field costs" in text
     for row in rows:
         assert all(np.all(np.isfinite(errors)) for errors in row.errors.values()), row.name

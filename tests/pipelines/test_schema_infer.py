@@ -377,3 +377,30 @@ def test_columns_that_cannot_be_names_go_all_the_way(tmp_path: Path) -> None:
     times = write_csv(tmp_path / "times.csv", {"a time": shop["ts"], "x": shop["age"], "y": shop["click"]})
     (tmp_path / "problem.yaml").unlink()
     assert "Received: 'a time'. Rename it in the log, such as to 'a_time'." in _refused(tmp_path, times, "--label", "y")
+
+
+def test_lists_that_are_equally_long_are_a_history_of_the_row(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    lengths = generator.integers(0, 9, 200)
+    items = [[f"i{k}" for k in generator.integers(0, 20, length)] for length in lengths]
+    columns = {
+        "user_id": [f"u{n % 40}" for n in range(200)],
+        "item_id": [f"i{k}" for k in generator.integers(0, 20, 200)],
+        "topic": [f"t{k}" for k in generator.integers(0, 4, 200)],
+        "time": 1_600_000_000 + 60 * np.arange(200),
+        "click": generator.integers(0, 2, 200),
+        "read": items,
+        "read_topics": [[f"t{int(item[1:]) % 4}" for item in row] for row in items],
+        "read_at": [[1_599_000_000 + k for k in range(len(row))] for row in items],
+        "words": [[f"w{k}" for k in range(n % 3)] for n in range(200)],  # of another length: no part of it
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "log.parquet")
+    problem, text = _infer(tmp_path, tmp_path / "log.parquet", "--label", "click")
+    [sequence] = problem.sequences
+    assert (sequence.source, sequence.columns) == ("row", ("item_id", "topic"))
+    assert (sequence.lists, sequence.times) == (("read", "read_topics"), "read_at")
+    assert "read, read_topics, read_at are lists, equally long in every row" in text
+    names = {feature.name for feature in problem.features}
+    assert "words" in names and not {"read", "read_topics", "read_at"} & names
+    manifest = preprocess(problem, [str(tmp_path / "log.parquet")], str(tmp_path / "data"), num_shards=1)
+    assert (manifest["rows_written"], manifest["rows_rejected"], manifest["warnings"]) == (200, {}, [])

@@ -1,6 +1,7 @@
 """Data sets that users bring themselves, from hand-made lines in their files' formats."""
 
 import gzip
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -50,7 +51,27 @@ VIDEOS = {
 }
 SHOP = _events((1, 5, "view", NOON), (1, 5, "cart", NOON + 9), (1, 6, "view", NOON + 10), (2, 5, "buy", NOON + 9 * DAY))
 MARKET = _events((1, 5, "cart", NOON), (1, 5, "buy", NOON + 3600), (2, 5, "fav", NOON - 1), (1, 6, "buy", NOON + 5))
-FILES: dict[str, Mapping[str, bytes]] = {"kuairand_explicit": VIDEOS, "retailrocket_mb": SHOP, "taobao_mb": MARKET}
+LISTS = {
+    "impressions.jsonl.gz": _gzip(
+        *(
+            json.dumps(
+                {"impression_id": n, "user_id": f"U{n}", "time": f"2019-11-{day}T{clock}", "history": history,
+                 "candidates": candidates, "clicks": clicks}
+            )
+            for n, (day, clock, history, candidates, clicks) in enumerate(
+                [
+                    ("12", "10:00:00", ["N7", "N8"], ["N1", "N2"], [1, 0]),
+                    ("12", "10:00:00", [], ["N1", "N3"], [0, 1]),
+                    ("13", "10:30:00", ["N1"], ["N1", "N9"], [1, 0]),
+                    ("14", "11:00:00", ["N1", "N3", "N7"], ["N1", "N3"], [0, 1]),
+                ]
+            )
+        )
+    )
+}  # fmt: skip
+FILES: dict[str, Mapping[str, bytes]] = {
+    "kuairand_explicit": VIDEOS, "retailrocket_mb": SHOP, "taobao_mb": MARKET, "news_impressions": LISTS,
+}  # fmt: skip
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> Path:
@@ -82,6 +103,30 @@ def test_neither_play_time_nor_a_reaction_is_a_feature_of_its_own_video() -> Non
     problem = DATASETS["kuairand_explicit"].problem
     assert {feature.name for feature in problem.features} == {"user_id", "video_id", "duration_seconds", "hour"}
     assert "is_like" not in {task.label_column for task in problem.tasks}
+
+
+# === News ===
+
+
+def test_a_row_for_each_candidate_with_what_earlier_lists_say() -> None:
+    rows = _rows("news_impressions", LISTS)
+    assert [(row["impression_id"], row["news_id"], row["click"]) for row in rows[2:5]] == [
+        ("1", "N1", 0), ("1", "N3", 1), ("2", "N1", 1),
+    ]  # fmt: skip
+    assert [row["history"] for row in rows[::2]] == [["N7", "N8"], [], ["N1"], ["N1", "N3", "N7"]]
+    seen = {(row["impression_id"], row["news_id"]): row for row in rows}
+    counts = ("shown_before", "clicked_before", "hours_since_shown")
+    assert [seen["1", "N1"][name] for name in counts] == [0, 0, 0.0]  # shown at the same time, not before
+    assert [seen["2", "N1"][name] for name in counts] == [2, 1, 24.5]
+    assert [seen["3", "N1"][name] for name in counts] == [3, 2, 49.0]
+    assert seen["3", "N3"]["click_rate_before"] == pytest.approx((1 + 0.8) / 21)
+    assert {row["list_length"] for row in rows} == {2}
+
+
+def test_a_list_without_a_click_for_each_candidate_is_refused() -> None:
+    line = json.dumps({"impression_id": 5, "candidates": ["N1", "N2"], "clicks": [1]})
+    with pytest.raises(ValueError, match=r"impression 5 must have a click for each candidate. Received: 1 for 2"):
+        _rows("news_impressions", {"impressions.jsonl.gz": _gzip(line)})
 
 
 # === RetailRocket ===
@@ -206,7 +251,7 @@ def test_the_file_is_found_inside_the_folder_once(name: str, tmp_path: Path) -> 
     output = DATASETS[name].prepare(tmp_path / "out", tmp_path / "user")
     assert parquet.read_table(output / "log.parquet").num_rows == len(_rows(name, FILES[name]))
     _write(tmp_path / "user" / "again", FILES[name])
-    with pytest.raises(FetchError, match=r": 2 files are called \S+\.csv\.gz: .*/again/.*, .*/inside/"):
+    with pytest.raises(FetchError, match=r": 2 files are called \S+\.(csv|jsonl)\.gz: .*/again/.*, .*/inside/"):
         DATASETS[name].prepare(tmp_path / "out", tmp_path / "user")
 
 

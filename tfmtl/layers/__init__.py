@@ -7,6 +7,7 @@ from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
+from tfmtl.layers.bottom.stem_bottom import STEMBottom
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
@@ -52,10 +53,12 @@ from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.sharing.stem import STEM
 
 __all__ = [
     "CGC",
     "PLE",
+    "STEM",
     "APEMBottom",
     "BehaviorHypernetwork",
     "BilinearInteraction",
@@ -90,6 +93,7 @@ __all__ = [
     "PatternSelector",
     "QuantileHead",
     "RegressionHead",
+    "STEMBottom",
     "SetAttentionBlock",
     "SharedNetwork",
     "SharingLayer",

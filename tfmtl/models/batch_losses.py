@@ -89,13 +89,21 @@ class BatchLosses:
         """
         losses = self._model.task_losses(raw, self.labels, self._own_weights, self._smoothing)
         means = tf.stack([losses[task.name] for task in self._tasks])
+        contributions = means * tf.stack(self._factors)
+        model = self._model
+        propensity = model.task_chain.propensity_losses(raw, self.labels, self._own_weights, model.least_propensity)
+        if propensity:
+            parts = tf.unstack(contributions)
+            for k, loss in propensity.items():
+                parts[k] += model.propensity_weight * self._factors[k] * loss
+            contributions = tf.stack(parts)
         rest = []
         if self._model.expectation_weight:
             predictions = self._model.predictions(raw)
             excess = self._model.task_chain.excess(predictions, self._chain_weights)
             rest.append(self._model.expectation_weight * excess * self._chain_share)
         rest += [tf.cast(extra, tf.float32) / self._replicas for extra in added]
-        return means * tf.stack(self._factors), tf.add_n(rest) if rest else None, means
+        return contributions, tf.add_n(rest) if rest else None, means
 
     def record(self, raw: Mapping[str, Tensor], loss: Tensor, means: Tensor) -> None:
         """Updates all running metrics.

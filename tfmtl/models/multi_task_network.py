@@ -6,13 +6,20 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_number, check_positive_ints, check_rate, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import (
+    check_axis,
+    check_nonnegative_number,
+    check_number,
+    check_positive_ints,
+    check_rate,
+    error_text,
+)
 from tfmtl.tasks import behavior_of
 
 
@@ -38,10 +45,15 @@ class MultiTaskNetwork(keras.Model):
             `InformationTransfer`. Defaults to `None`.
         chain: str. What a binary task's `parent` means: `"none"`, nothing; `"entire_space"`, the prediction is the
             product of conditional probabilities along the chain, compared with the label on every row (ESMM);
-            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened.
-            Defaults to `"none"`.
+            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened;
+            `"inverse_propensity"`, `"entire_space"` and, where the parent happened, the conditional probability
+            weighted by one over the parent's (ESCM2-IPS). Defaults to `"none"`.
         expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
             With a chain there is nothing to calibrate. Defaults to `0.0`.
+        propensity_weight: float, at least 0. Factor of the weighted loss under `chain="inverse_propensity"`.
+            Defaults to `0.1`.
+        least_propensity: float in (0, 1]. Smallest probability of a parent that is divided by there: more means less
+            variance and more bias. Defaults to `0.01`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -68,6 +80,8 @@ class MultiTaskNetwork(keras.Model):
         transfer: keras.layers.Layer | None = None,
         chain: str = "none",
         expectation_weight: float = 0.0,
+        propensity_weight: float = 0.1,
+        least_propensity: float = 0.01,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -89,7 +103,13 @@ class MultiTaskNetwork(keras.Model):
         self.transfer = transfer
         self.chain = chain
         self.expectation_weight = expectation_weight
+        self.propensity_weight = propensity_weight
+        self.least_propensity = least_propensity
         self.task_chain = TaskChain(self.inputs.problem, chain)
+        check_nonnegative_number(type(self).__name__, "propensity_weight", propensity_weight)
+        if not 0.0 < least_propensity <= 1.0:
+            rule = "lie above 0 and at most at 1"
+            raise ValueError(error_text(type(self).__name__, "least_propensity", rule, least_propensity, "Use 0.01."))
         self._check_expectation_weight()
         tasks = self.inputs.problem.tasks
         unfit = [task.name for task in tasks if not task.correlates]
@@ -98,7 +118,8 @@ class MultiTaskNetwork(keras.Model):
             advice = "Use another preset, or a sharing layer without a virtual gradient."
             raise ValueError(error_text(type(self).__name__, "sharing", rule, type(sharing).__name__, advice))
         policy = self.dtype_policy
-        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, dtype=policy, name="embedding")
+        copies = bottom.embedding_copies
+        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, copies, dtype=policy, name="embedding")
         self.towers = None
         if self.tower_units:
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
@@ -236,6 +257,8 @@ class MultiTaskNetwork(keras.Model):
             "transfer": keras.saving.serialize_keras_object(self.transfer),
             "chain": self.chain,
             "expectation_weight": self.expectation_weight,
+            "propensity_weight": self.propensity_weight,
+            "least_propensity": self.least_propensity,
         }
 
     @classmethod

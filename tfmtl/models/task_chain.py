@@ -6,12 +6,12 @@ import tensorflow as tf
 
 from tfmtl.core.parents import tasks_by_depth
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.layers.heads.conversion_chain import ConversionChain
-from tfmtl.losses import behavioral_expectation
+from tfmtl.losses import behavioral_expectation, inverse_propensity_loss
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of, error_text
 
-CHAINS = ("none", "entire_space", "dependence")
+CHAINS = ("none", "entire_space", "dependence", "inverse_propensity")
 
 
 def task_parents(problem: Problem) -> tuple[int | None, ...]:
@@ -26,11 +26,13 @@ class TaskChain:
     With `kind="none"` nothing. Otherwise the output of a task with a parent is the probability given that the parent
     happened, and its prediction the product along the chain. `"entire_space"` (ESMM) compares these products with the
     labels on all rows; `"dependence"` compares the conditional probability with the label where the parent happened:
-    over the tasks, minus the log-likelihood of the chain.
+    over the tasks, minus the log-likelihood of the chain. `"inverse_propensity"` (ESCM2-IPS) is `"entire_space"` with
+    one more loss for each step: that of the conditional probability where the parent happened, each row weighted by
+    one over the probability predicted for the parent, so that its mean is that over all rows.
 
     Args:
         problem: `Problem`.
-        kind: str. `"none"`, `"entire_space"` or `"dependence"`.
+        kind: str. `"none"`, `"entire_space"`, `"dependence"` or `"inverse_propensity"`.
 
     Raises:
         ValueError: `kind` is unknown, or is not `"none"` though no yes/no task of the problem has a parent, or a task
@@ -38,7 +40,8 @@ class TaskChain:
 
     Reference:
         Ma et al. 2018 (ESMM), https://arxiv.org/abs/1804.07931, eq. 1 and 3, for a chain of any length. That APEM's
-        unbiased objective is this one is our reading.
+        unbiased objective is this one is our reading. Wang et al. 2022 (ESCM2), https://arxiv.org/abs/2204.05125, for
+        `"inverse_propensity"`, here for a chain of any length.
     """
 
     def __init__(self, problem: Problem, kind: str) -> None:
@@ -60,6 +63,7 @@ class TaskChain:
             None if parent is None else self._steps.index(parent) for parent in (self.parents[k] for k in self._steps)
         ]
         self.products = ConversionChain(self._step_parents) if kind != "none" else None
+        self.compares_products = kind in ("entire_space", "inverse_propensity")
 
     def marginals(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The heads' outputs with conditional logits replaced by those of the product along the chain."""
@@ -76,7 +80,7 @@ class TaskChain:
     def loss_labels(self, labels: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The labels the losses read.
 
-        Under `"entire_space"` a label that is missing where the parent did not happen is 0: it is known, and without
+        Where products are compared, a label that is missing where the parent did not happen is 0: known, and without
         these rows the product would learn the conditional probability. Under `"dependence"` it is missing wherever the
         parent did not happen.
         """
@@ -84,7 +88,7 @@ class TaskChain:
         for level in tasks_by_depth(self.parents)[1:] if self.products is not None else []:
             for k in level:
                 own, above = found[self.tasks[k].name], found[self._parent_name(k)]
-                if self.kind == "entire_space":
+                if self.compares_products:
                     found[self.tasks[k].name] = tf.where(tf.math.is_nan(own) & (above == 0.0), 0.0, own)
                 else:
                     found[self.tasks[k].name] = tf.where(above == 1.0, own, float("nan"))
@@ -104,6 +108,35 @@ class TaskChain:
                 above = labels[self._parent_name(k)]
                 known = tf.where(above == 0.0, 0.0, labels[self.tasks[k].name])
                 found[self.tasks[k].name] = tf.where(tf.math.is_nan(above), float("nan"), known)
+        return found
+
+    def propensity_losses(
+        self,
+        raw: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor | None],
+        least: float,
+    ) -> dict[int, Tensor]:
+        """Task's number -> its conditional loss, weighted by one over what is predicted for its parent.
+
+        A mean over the rows for which parent and step are known; empty but under `"inverse_propensity"`.
+
+        Args:
+            raw: the heads' outputs.
+            labels: task -> `(B,)`, NaN where missing.
+            weights: task -> of its rows, or `None`.
+            least: float. The smallest probability that is divided by.
+        """
+        if self.kind != "inverse_propensity":
+            return {}
+        marginals = self.marginals(raw)
+        found = {}
+        for k, parent in enumerate(self.parents):
+            if parent is not None:
+                own, above = self.tasks[k].name, self._parent_name(k)
+                found[k] = inverse_propensity_loss(
+                    labels[own], raw[own], labels[above], marginals[above], least, weights[own]
+                )
         return found
 
     def _parent_name(self, index: int) -> str:

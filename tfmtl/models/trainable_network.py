@@ -9,9 +9,9 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.label_parts import label_parts
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.models.multi_task_network import MultiTaskNetwork
+from tfmtl.schema.checks import error_text
 from tfmtl.sharpness import Sharpness
 
 BALANCE_PLACES = ("parameters", "representation")
@@ -73,7 +73,7 @@ class TrainableNetwork(MultiTaskNetwork):
             smoothing: share by which yes/no labels are drawn towards their mean. Defaults to `0.0`.
         """
         labels = self.task_chain.loss_labels(labels)
-        if self.chain == "entire_space":
+        if self.task_chain.compares_products:
             raw = self.task_chain.marginals(raw)
         losses = {}
         means = self.inputs.label_means

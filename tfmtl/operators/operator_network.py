@@ -9,12 +9,15 @@ from keras import ops
 
 from tfmtl.balancing import get_balancer
 from tfmtl.core.types import Shape, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_keys, check_one_of, check_positive_int, error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.operators.balanced_step import balanced_step, check_balancing
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
-from tfmtl.operators.operator_data import RESERVED, OperatorData
-from tfmtl.operators.standardize import STATISTICS, Standardize
+from tfmtl.operators.inverse_scale import InverseScale
+from tfmtl.operators.operator_checks import check_inputs, check_names, check_points
+from tfmtl.operators.operator_data import OperatorData
+from tfmtl.operators.standardize import Standardize
+from tfmtl.operators.stretched_coordinate import StretchedCoordinate
+from tfmtl.schema.checks import check_bool, check_positive_int, error_text
 from tfmtl.schema.training_range import TrainingRange
 from tfmtl.sharpness import get_sharpness
 
@@ -48,6 +51,10 @@ class OperatorNetwork(keras.Model):
             of it. Defaults to `()`.
         initial_condition: `PeriodicInitialCondition` or None. Defaults to `None`.
         use_mask: bool. Whether the answer is multiplied by an input `mask`, `(B, Q)`. Defaults to `False`.
+        scale: `InverseScale` or None. How the solution scales with a coefficient field; not together with an initial
+            condition. Defaults to `None`.
+        coordinates: `StretchedCoordinate` or None. Coordinates that move with the geometry, in which the trunk reads
+            the points; not together with an initial condition. Defaults to `None`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -86,6 +93,8 @@ class OperatorNetwork(keras.Model):
         coefficients: Sequence[str] = (),
         initial_condition: PeriodicInitialCondition | None = None,
         use_mask: bool = False,
+        scale: InverseScale | None = None,
+        coordinates: StretchedCoordinate | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})  # points and physical values stay float32
@@ -101,7 +110,9 @@ class OperatorNetwork(keras.Model):
         self.coefficients = tuple(coefficients)
         self.initial_condition = initial_condition
         self.use_mask = use_mask
-        self._check_names()
+        self.scale = scale
+        self.coordinates = coordinates
+        check_names(self)
         self.balancing: Any = None
         self.sharpness: Any = None
         self.num_tasks: int | None = None
@@ -110,25 +121,6 @@ class OperatorNetwork(keras.Model):
             name: Standardize(how, dtype=self.dtype_policy, name=f"standardize_{name}")
             for name, how in self.standardize.items()
         }
-
-    def _check_names(self) -> None:
-        names = list(self.input_shapes)
-        for name in names:
-            if name in RESERVED:
-                raise ValueError(error_text(_OWNER, "input_shapes", f"not name {RESERVED}", name, "Rename it."))
-        for name, how in self.standardize.items():
-            check_one_of(_OWNER, "standardize", name, names)
-            check_one_of(_OWNER, f"standardize[{name!r}]", how, STATISTICS)
-        for name in self.coefficients:
-            check_one_of(_OWNER, "coefficients", name, names)
-            if len(self.input_shapes[name]) != 1:
-                shape = self.input_shapes[name]
-                raise ValueError(error_text(_OWNER, "coefficients", "name vectors", (name, shape), "Leave it out."))
-        if self.initial_condition is not None:
-            check_one_of(_OWNER, "initial_condition", self.initial_condition.input, names)
-            if self.num_outputs > 1:
-                advice = "Use a network for each output, or no initial condition."
-                raise ValueError(error_text(_OWNER, "num_outputs", "be 1", self.num_outputs, advice))
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from the arguments, so none is needed."""
@@ -165,16 +157,15 @@ class OperatorNetwork(keras.Model):
         """
         if not self.built:
             self.build()
-        check_keys(_OWNER, "data.inputs", data.inputs, tuple(self.input_shapes))
-        for name, shape in self.input_shapes.items():
-            self._check_input(name, data.inputs[name].shape, shape)
+        check_inputs(data.inputs, self.input_shapes, "data.inputs")
+        for name, (low, high) in self.ranges.items():
+            low.assign(data.inputs[name].min(axis=0))
+            high.assign(data.inputs[name].max(axis=0))
+        data = data if self.scale is None else self.scale.reduced(data)
         for name, layer in self.standardizers.items():
             values = data.inputs[name]
             inside = None if data.mask is None or data.mask.size != values.size else data.mask.reshape(values.shape)
             layer.adapt(values, inside if layer.statistics == "field" else None)
-        for name, (low, high) in self.ranges.items():
-            low.assign(data.inputs[name].min(axis=0))
-            high.assign(data.inputs[name].max(axis=0))
         self.trunk.adapt(data)
         targets = data.targets.reshape((*data.targets.shape[:2], -1)).astype(np.float64)
         values = targets.reshape(-1, self.num_outputs) if data.mask is None else targets[data.mask]
@@ -185,7 +176,9 @@ class OperatorNetwork(keras.Model):
 
     def hidden(self, inputs: Tensors) -> Tensor:
         """What the branch's last layer reads, `(B, H)`."""
-        self._check_inputs(inputs)
+        check_inputs(inputs, self.input_shapes)
+        if self.scale is not None:
+            inputs, _ = self.scale.split(inputs)
         return self.branch(
             {
                 name: self.standardizers[name](inputs[name]) if name in self.standardizers else inputs[name]
@@ -194,12 +187,18 @@ class OperatorNetwork(keras.Model):
         )
 
     def encode(self, inputs: Tensors) -> Tensor:
-        """All that a query needs of the inputs, float32 `(B, C p)`, or `(B, p + X)` with an initial condition."""
+        """All that a query needs of the inputs, float32 `(B, C p)`; an initial condition adds its X values, a scale and
+        moved coordinates one each."""
         codes = ops.cast(self.last(self.hidden(inputs)[:, None]), "float32")  # (B, C, p)
         codes = ops.reshape(codes, (-1, self.num_outputs * self.trunk.latent_dim))
-        if self.initial_condition is None:
-            return codes
-        return ops.concatenate([codes, ops.cast(inputs[self.initial_condition.input], "float32")], axis=-1)
+        parts = [codes]
+        if self.initial_condition is not None:
+            parts.append(ops.cast(inputs[self.initial_condition.input], "float32"))
+        if self.scale is not None:
+            parts.append(self.scale.split(inputs)[1])
+        if self.coordinates is not None:
+            parts.append(self.coordinates.place(inputs))
+        return ops.concatenate(parts, axis=-1) if len(parts) > 1 else codes
 
     def query(self, codes: Tensor, points: Tensor, mask: Tensor | None = None) -> Tensor:
         """The solution at points.
@@ -215,15 +214,18 @@ class OperatorNetwork(keras.Model):
         Raises:
             ValueError: points have another number of coordinates, or the mask another number of points.
         """
-        self._check_points(points, mask)
+        check_points(points, mask, self.point_dim)
+        if self.coordinates is not None:
+            points = self.coordinates.moved(codes[:, -1:], points)
         start, gain = self.fixed_part(codes, points)
         functions = self._functions(points)  # (Q, p) or (B, Q, p)
         width = self.num_outputs * self.trunk.latent_dim
+        factor = 1.0 if self.scale is None else codes[:, width : width + 1, None]  # (B, 1, 1)
         codes = ops.reshape(codes[:, :width], (-1, self.num_outputs, self.trunk.latent_dim))
         axes = (0, 1) if len(points.shape) == 2 else (0, 1, 2)
         products = ops.matmul(codes, ops.transpose(functions, (*axes[:-2], axes[-1], axes[-2])))  # (B, C, Q)
         learned = ops.transpose(products, (0, 2, 1)) / np.float32(np.sqrt(self.trunk.latent_dim)) + self.bias
-        fields = start + gain * self.deviation * learned  # (B, Q, C)
+        fields = factor * (start + gain * self.deviation * learned)  # (B, Q, C)
         if mask is not None:
             fields = fields * ops.cast(mask, "float32")[..., None]
         return fields[..., 0] if self.num_outputs == 1 else fields
@@ -256,34 +258,6 @@ class OperatorNetwork(keras.Model):
         batch = next(input_shape[name][0] for name in self.input_shapes)
         shape = (batch, input_shape["points"][-2])
         return shape if self.num_outputs == 1 else (*shape, self.num_outputs)
-
-    # === Checks ===
-
-    def _check_inputs(self, inputs: Tensors) -> None:
-        check_keys(_OWNER, "inputs", inputs, tuple(self.input_shapes))
-        for name, shape in self.input_shapes.items():
-            self._check_input(name, inputs[name].shape, shape)
-
-    @staticmethod
-    def _check_input(name: str, received: Shape, shape: Shape) -> None:
-        known = tuple(received)[1:]
-        if len(known) != len(shape) or any(a not in (None, b) for a, b in zip(known, shape, strict=True)):
-            rule = f"be {('B', *shape)}, as in training".replace("'", "")
-            advice = "Sample it on the grid that the network was made for."
-            raise ValueError(error_text(_OWNER, f"{name}.shape", rule, tuple(received), advice))
-
-    def _check_points(self, points: Tensor, mask: Tensor | None) -> None:
-        shape = tuple(points.shape)
-        if len(shape) not in (2, 3) or shape[-1] != self.point_dim:
-            rule = f"be (Q, {self.point_dim}) or (B, Q, {self.point_dim})"
-            advice = f"Give each point {self.point_dim} coordinates, in the order of training."
-            raise ValueError(error_text(_OWNER, "points.shape", rule, shape, advice))
-        if mask is None:
-            return
-        received = tuple(mask.shape)
-        if len(received) != 2 or (None not in (received[1], shape[-2]) and received[1] != shape[-2]):
-            rule, advice = f"be (B, {shape[-2]}), one value per point", "Take the mask at the points that are asked."
-            raise ValueError(error_text(_OWNER, "mask.shape", rule, received, advice))
 
     # === Training ===
 
@@ -375,13 +349,15 @@ class OperatorNetwork(keras.Model):
             "coefficients": list(self.coefficients),
             "initial_condition": keras.saving.serialize_keras_object(self.initial_condition),
             "use_mask": self.use_mask,
+            "scale": keras.saving.serialize_keras_object(self.scale),
+            "coordinates": keras.saving.serialize_keras_object(self.coordinates),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "OperatorNetwork":
         parts = {
-            name: keras.saving.deserialize_keras_object(config.pop(name))
-            for name in ("branch", "trunk", "initial_condition")
+            name: keras.saving.deserialize_keras_object(config.pop(name, None))  # a file may be older than an argument
+            for name in ("branch", "trunk", "initial_condition", "scale", "coordinates")
         }
         return cls(**parts, **config)
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfmtl.core.validation import check_nonnegative_number, error_text
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_network import OperatorNetwork
+from tfmtl.schema.checks import check_nonnegative_number, error_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,16 +34,20 @@ def refit_last_layer(network: OperatorNetwork, data: OperatorData, ridge: float 
         The mean squared relative error before and after.
 
     Raises:
-        ValueError: there are several outputs, masks differ, a field is 0, or `ridge` is negative.
+        ValueError: there are several outputs or moved coordinates, masks differ, a field is 0, or `ridge` is negative.
     """
     check_nonnegative_number(_OWNER, "ridge", ridge)
     if network.num_outputs > 1:
         raise ValueError(error_text(_OWNER, "network", "have one output", network.num_outputs, "Train it instead."))
+    if network.coordinates is not None:
+        rule, advice = "read the points as they are", "Train it instead: moved points differ between samples."
+        raise ValueError(error_text(_OWNER, "network", rule, "a network with `coordinates`", advice))
     inside = slice(None) if data.mask is None or not network.use_mask else np.flatnonzero(data.mask[0])
     if data.mask is not None and network.use_mask and np.any(data.mask != data.mask[0]):
         advice = "Give the samples of one geometry, data.task(name)."
         raise ValueError(error_text(_OWNER, "data.mask", "be the same for all samples", "different masks", advice))
-    points, targets = data.points[inside], data.targets[:, inside].astype(np.float64)
+    reduced = data if network.scale is None else network.scale.reduced(data)  # relative errors do not change with it
+    points, targets = data.points[inside], reduced.targets[:, inside].astype(np.float64)
     size = np.linalg.norm(targets, axis=1, keepdims=True)
     if np.any(size == 0.0):
         row = int(np.flatnonzero(size == 0.0)[0])

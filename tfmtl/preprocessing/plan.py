@@ -19,8 +19,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
 from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
@@ -39,6 +39,7 @@ from tfmtl.preprocessing.writing.pieces import PieceWriter
 from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
 from tfmtl.preprocessing.writing.split_file import write_split_file
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 
 Counts = Mapping[str, int]
 Key = tuple[str, ...]
@@ -142,10 +143,8 @@ class Plan:
     ) -> "Plan":
         """A plan from a user's arguments; raises `ValueError` where one is out of range."""
         check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
-        if seed < 0:
-            raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
-        if num_shards < 1:
-            raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+        check_count("preprocess", "seed", seed, "Use 0 or more.")
+        check_positive_int("preprocess", "num_shards", num_shards)
         if extend_vocabularies and transform_from is None:
             raise ValueError(
                 "preprocess: `extend_vocabularies` goes with `transform_from` only. Say which ones to extend."
@@ -289,6 +288,7 @@ class Plan:
             raise InputError(f"preprocess: {' '.join(one_class)}")
         manifest["warnings"] += one_class
         if self.split_file:
-            write_split_file(self.directory, paths, [shard["splits"] for shard in shards])
+            parts = [shard["splits"] for shard in shards]
+            manifest["checksums"][PreparedFolder.SPLIT_FILE] = write_split_file(self.directory, paths, parts)
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

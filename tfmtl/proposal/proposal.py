@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tfmtl.core.validation import did_you_mean
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS
 from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile, determined_by
@@ -15,8 +14,9 @@ from tfmtl.proposal.entry import Entry
 from tfmtl.proposal.feature_guess import guess_feature, why_left_out
 from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
+from tfmtl.proposal.row_sequences import guess_row_sequences
 from tfmtl.proposal.sample import Sample
-from tfmtl.schema.strict import is_name
+from tfmtl.schema.checks import did_you_mean, is_name
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
@@ -119,12 +119,14 @@ def propose(
     _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
         raise ValueError(f"schema infer: no column is left as a feature. Not used: {proposal.left_out}.")
-    if user and time and item:
-        _guess_sequences(proposal, profiles, names[item])
-    elif not (user and time):
+    # The log's own histories are better than those made of its rows.
+    has_histories = item is not None and _take_row_sequences(proposal, profiles, names, item, time)
+    if not has_histories and not (user and time):
         proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
-    else:
+    elif not has_histories and item is None:
         proposal.notes.append("no sequences: no column of what is shown or bought was found (--item names it)")
+    elif not has_histories:
+        _guess_sequences(proposal, profiles, names[str(item)])
     _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
     return proposal
 
@@ -341,6 +343,26 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
         name, column = str(entry.values["name"]), _label_column(entry)
         history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{_quoted(column)} == 1")
         proposal.histories.append(Entry(history, f"of these, the rows with {column}"))
+
+
+def _take_row_sequences(
+    proposal: Proposal, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], item: str, time: str | None
+) -> bool:
+    """Proposes the histories that rows hold themselves; their lists are no features then."""
+    sources = {name: column for column, name in names.items()}
+    single = [
+        sources[entry.values["name"]]
+        for entry in proposal.features
+        if entry.values["kind"] == "categorical" and not entry.values.get("multi_valued")
+    ]
+    if item not in single:
+        return False
+    for entry, used in guess_row_sequences(columns, names, item, time, single):
+        proposal.sequences.append(entry)
+        taken = [names[column] for column in used]
+        proposal.features = [each for each in proposal.features if each.values["name"] not in taken]
+        proposal.left_out |= dict.fromkeys(used, f"is read by the sequence {entry.values['name']}")
+    return bool(proposal.sequences)
 
 
 def _derive(proposal: Proposal, is_calendar: bool) -> None:

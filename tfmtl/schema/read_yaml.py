@@ -94,6 +94,9 @@ def _check_keys(root: Any) -> None:
         done.add(id(node))
         if isinstance(node, yaml.MappingNode):
             _check_unique([key for key, _ in node.value])
+            for key, _ in node.value:
+                if key.tag == "tag:yaml.org,2002:bool":  # YAML 1.1 takes the name `on` for true
+                    key.tag = "tag:yaml.org,2002:str"
             waiting += [value for _, value in node.value]
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value

@@ -8,6 +8,7 @@ from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.pattern_selector import PatternSelector
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
+from tfmtl.layers.bottom.stem_bottom import STEMBottom
 from tfmtl.layers.bottom.task_refinement import TaskRefinement
 
 PATTERNS = {
@@ -50,6 +51,8 @@ RECIPES = (
     LayerRecipe(InteractionBottom, bottom_inputs(), {"interaction": "senet"}),
     LayerRecipe(InteractionBottom, bottom_inputs(), {"interaction": "fibinet", "pooling": "target"}),
     LayerRecipe(InteractionBottom, {"fields": bottom_inputs()["fields"]}),
+    LayerRecipe(STEMBottom, bottom_inputs(), {"num_tasks": 3, "pooling": "target"}),
+    LayerRecipe(STEMBottom, {"fields": bottom_inputs()["fields"]}, {"num_tasks": 1}),
     LayerRecipe(PatternSelector, PATTERNS, {"num_tasks": 3}),
     LayerRecipe(PatternSelector, PATTERNS, {"num_tasks": 3, "selection": "softmax"}),
     LayerRecipe(PatternSelector, {"fields": PATTERNS["fields"]}, {"num_tasks": 1, "use_groups": False}),
@@ -64,6 +67,7 @@ RECIPES = (
 )
 
 ALTERNATIVES = {
+    STEMBottom: {"num_tasks": 1, "pooling": "mean"},
     TaskRefinement: {"num_tasks": 2, "reduction": 1, "squeeze": "flatten", "gate": "sigmoid"},
     ConcatenationBottom: {"pooling": "mean"},
     SoftSelectionBottom: {

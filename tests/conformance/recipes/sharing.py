@@ -16,6 +16,7 @@ from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.sharing.stem import STEM
 
 PER_TASK_AND_SHARED = normal(BATCH, TASKS + 1, 5)
 _LEVEL = {"num_tasks": 3, "num_specific_experts": 2, "num_shared_experts": 2, "hidden_units": (4, 2)}
@@ -43,6 +44,8 @@ RECIPES = (
     LayerRecipe(SingleTask, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(SharedNetwork, SHARED, {"num_tasks": 3, "hidden_units": (4, 2)}),
     LayerRecipe(SharedNetwork, PER_TASK, {"num_tasks": 3, "hidden_units": (4, 2)}),
+    LayerRecipe(STEM, PER_TASK_AND_SHARED, {**_LEVEL, "dropout": 0.1}),
+    LayerRecipe(STEM, SHARED, _LEVEL),
     LayerRecipe(MMoE, SHARED, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2)}),
     LayerRecipe(MMoE, PER_TASK, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2)}),
     LayerRecipe(MMoE, SHARED, {"num_tasks": 3, "num_experts": 4, "hidden_units": (4, 2), "top_k": 2}),
@@ -75,6 +78,7 @@ RECIPES = (
 _GATE = {"top_k": 2, "load_balance_weight": 0.1}
 
 ALTERNATIVES = {
+    STEM: {**NETWORK, "num_tasks": 4, "num_specific_experts": 1, "num_shared_experts": 1},
     ExpertBank: {"num_experts": 3, **NETWORK},
     SoftmaxGate: {"num_tasks": 2, "num_experts": 3, **_GATE},
     SingleTask: {"num_tasks": 2, **NETWORK},

@@ -13,11 +13,13 @@ from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.interaction_bottom import InteractionBottom
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
+from tfmtl.layers.bottom.stem_bottom import STEMBottom
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.sharing.stem import STEM
 from tfmtl.models import PRESETS, from_preset
 
 OTHER = {
@@ -25,6 +27,7 @@ OTHER = {
     "behavior_dim": 0,
     "bottom": "tfmtl.layers:SoftSelectionBottom",
     "chain": "dependence",
+    "conditioning": "adapter",
     "correlation": "cosine",
     "cross_rank": 2,
     "dropout": 0.4,
@@ -34,6 +37,7 @@ OTHER = {
     "gate": "sigmoid",
     "hidden_units": (12, 8),
     "kind": "cin",
+    "least_propensity": 0.9,
     "load_balance_weight": 0.5,
     "mappings": ("identity", "sin", "cos"),
     "num_blocks": 2,
@@ -44,10 +48,12 @@ OTHER = {
     "num_levels": 1,
     "num_private_experts": 2,
     "num_public_experts": 2,
-    "num_shared_experts": 1,
-    "num_specific_experts": 1,
+    "num_shared_experts": 3,
+    "num_specific_experts": 3,
     "pooling": "target",
     "private_experts": "mlp",
+    "propensity_weight": 0.7,
+    "rank": 3,
     "reduction": 3,
     "se_axis": "field",
     "selection": "softmax",
@@ -60,7 +66,13 @@ OTHER = {
     "use_skip": False,
 }
 # What an option needs to mean something: experts in the sharing layer, marginals that a chain does not tie already.
-WITH = {("interaction", "num_experts"): {"sharing": "mmoe"}, ("apem", "expectation_weight"): {"chain": "none"}}
+WITH = {
+    ("interaction", "num_experts"): {"sharing": "mmoe"},
+    ("apem", "expectation_weight"): {"chain": "none"},
+    ("dtrn", "rank"): {"conditioning": "low_rank"},
+    ("esmm", "propensity_weight"): {"chain": "inverse_propensity"},
+    ("esmm", "least_propensity"): {"chain": "inverse_propensity"},
+}
 OPTIONS = [
     (preset, option)
     for preset, function in PRESETS.items()
@@ -76,6 +88,7 @@ OPTIONS = [
         ("shared_bottom", ConcatenationBottom, SharedNetwork),
         ("mmoe", ConcatenationBottom, MMoE),
         ("ple", ConcatenationBottom, PLE),
+        ("stem", STEMBottom, STEM),
         ("esmm", ConcatenationBottom, SingleTask),
         ("aitm", ConcatenationBottom, SingleTask),
         ("interaction", InteractionBottom, SharedNetwork),

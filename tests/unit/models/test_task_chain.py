@@ -191,3 +191,27 @@ def test_a_calibrator_beside_a_chain_is_refused() -> None:
         from_preset("apem", tiny_inputs(), expectation_weight=0.5)
     with pytest.raises(ValueError, match="`expectation_weight` must be 0 where no binary task has a parent"):
         from_preset("aitm", tiny_inputs(tiny_problem(tasks=CHAIN[:1])), expectation_weight=0.5)
+
+
+def test_inverse_propensity_adds_the_weighted_conditional_loss_to_the_entire_space(tiny_data: PreparedData) -> None:
+    features, labels = complete(tiny_data)
+    losses = {}
+    for chain, weight in (("entire_space", 0.1), ("inverse_propensity", 0.0), ("inverse_propensity", 0.5)):
+        keras.utils.set_random_seed(0)
+        model = tiny_model(tiny_data.inputs, "esmm", chain=chain, propensity_weight=weight, least_propensity=0.3)
+        model.compile(run_eagerly=True)
+        raw = model.raw_outputs(features)
+        losses[chain, weight] = model.test_on_batch(features, labels, return_dict=True)["loss"]
+    click, buy = (labels[name].numpy().astype(np.float64) for name in ("click", "buy"))
+    weighted = click * cross_entropy(buy, sigmoid(raw["buy"])) / np.maximum(sigmoid(raw["click"]), 0.3)
+    importance = next(task.weight for task in tiny_data.problem.tasks if task.name == "buy")
+    assert losses["inverse_propensity", 0.0] == pytest.approx(losses["entire_space", 0.1], rel=1e-6)
+    added = losses["inverse_propensity", 0.5] - losses["inverse_propensity", 0.0]
+    assert added == pytest.approx(0.5 * importance * np.mean(weighted), rel=1e-4)
+
+
+def test_arguments_of_inverse_propensity_are_checked(tiny_data: PreparedData) -> None:
+    with pytest.raises(ValueError, match="`propensity_weight` must be"):
+        tiny_model(tiny_data.inputs, "esmm", chain="inverse_propensity", propensity_weight=-1.0)
+    with pytest.raises(ValueError, match="`least_propensity` must lie above 0"):
+        tiny_model(tiny_data.inputs, "esmm", chain="inverse_propensity", least_propensity=0.0)

@@ -10,7 +10,16 @@ import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
 from tests.unit.operators.small_problems import CELLS, compiled, masked, masked_network, network, waves
-from tfmtl.operators import MLPBranch, MLPTrunk, OperatorNetwork, PODTrunk, RelativeL2, RelativeL2Loss
+from tfmtl.operators import (
+    InverseScale,
+    MLPBranch,
+    MLPTrunk,
+    OperatorNetwork,
+    PODTrunk,
+    RelativeL2,
+    RelativeL2Loss,
+    StretchedCoordinate,
+)
 
 TIMES_AXIS, SPACE_AXIS = np.linspace(0, 1, 4), np.arange(CELLS) / CELLS
 
@@ -224,3 +233,96 @@ def test_wrong_arguments_are_refused() -> None:
         network(waves(count=6), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS], 20), hard=False)
     with pytest.raises(ValueError, match="`axes` must make the points of the data"):
         network(waves(), trunk=PODTrunk([TIMES_AXIS, SPACE_AXIS + 0.1], 2), hard=False)
+
+
+def scaled_network(data) -> OperatorNetwork:
+    return masked_network(data, scale=InverseScale("k", "geometry"))
+
+
+def test_a_larger_coefficient_gives_a_smaller_answer_of_the_same_shape() -> None:
+    data = masked()
+    made = scaled_network(data)
+    factors = np.linspace(-3.0, 3.0, len(data), dtype=np.float32)
+    larger = {**data.features(), "k": data.inputs["k"] + factors[:, None, None]}
+    expected = np.asarray(made(data.features())) * np.exp(-factors)[:, None]
+    np.testing.assert_allclose(made(larger), expected, rtol=2e-5)
+
+
+def test_the_scale_is_the_mean_inside_and_reaches_the_statistics() -> None:
+    data = masked()
+    k, inside = data.inputs["k"].astype(np.float64), data.inputs["geometry"].astype(np.float64)
+    means = np.array([field[mask > 0].mean() for field, mask in zip(k, inside, strict=True)])
+    inputs, factor = InverseScale("k", "geometry").split(data.inputs)
+    np.testing.assert_allclose(np.asarray(factor)[:, 0], np.exp(-means), rtol=1e-5)
+    np.testing.assert_allclose(inputs["k"], (k - means[:, None, None]) * inside, atol=1e-6)
+    np.testing.assert_allclose(InverseScale("k").split(data.inputs)[1][:, 0], np.exp(-k.mean(axis=(1, 2))), rtol=1e-5)
+    scaled = data.targets * np.exp(means)[:, None]
+    np.testing.assert_allclose(scaled_network(data).mean, [scaled[data.mask].mean()], rtol=1e-5)
+
+
+def test_a_scaled_network_is_saved_and_asked_by_codes(tmp_path: Path) -> None:
+    data = masked()
+    made = scaled_network(data)
+    batch = data.features()
+    codes = made.encode(batch)
+    np.testing.assert_array_equal(made.query(codes, batch["points"], batch["mask"]), made(batch))
+    made.save(tmp_path / "scaled.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "scaled.keras")(batch), made(batch))
+
+
+def test_a_scale_that_does_not_fit_is_refused() -> None:
+    data = masked()
+    with pytest.raises(ValueError, match=r"`scale.input` must be one of"):
+        masked_network(data, scale=InverseScale("missing"))
+    with pytest.raises(ValueError, match=r"`scale` must be None with an initial condition"):
+        network(waves(), scale=InverseScale("initial"))
+
+
+def moving_network(**options) -> OperatorNetwork:
+    """The rate of `waves` says where y = 1 / 2 is in the trunk's eyes."""
+    moving = StretchedCoordinate("coefficients", 0, 1, 1.0, (0.25, 0.75))
+    return network(waves(), hard=False, coordinates=moving, **options)
+
+
+def test_the_place_moves_to_the_middle_and_the_ends_stay() -> None:
+    places = np.array([[0.2], [0.5], [0.9]], np.float32)
+    y = np.array([0.0, 0.1, 0.2, 0.5, 0.9, 1.0], np.float32)
+    points = np.stack([np.full(6, 7.0, np.float32), 2.0 * y], axis=1)
+    moved = np.asarray(StretchedCoordinate("place", axis=1, length=2.0).moved(2.0 * places, points))
+    for place, own in zip(places[:, 0], moved, strict=True):
+        expected = np.interp(y, [0.0, place, 1.0], [0.0, 0.5, 1.0])
+        np.testing.assert_allclose(own[:, 1], 2.0 * expected, atol=1e-6)
+        np.testing.assert_array_equal(own[:, 0], points[:, 0])
+    entries = {"place": np.array([[0.0], [1.0], [9.0]], np.float32)}
+    coordinate = StretchedCoordinate("place", length=2.0, places=(0.5, 1.0))
+    np.testing.assert_allclose(coordinate.place(entries)[:, 0], [0.5, 1.0, 1.998])
+
+
+def test_a_moving_network_answers_as_its_trunk_does_at_moved_points(tmp_path: Path) -> None:
+    made = moving_network()
+    batch = features(waves())
+    answers = np.asarray(made(batch))
+    places = 0.25 + 0.5 * batch["coefficients"]
+    for row in range(len(answers)):
+        y = np.interp(batch["points"][:, 1], [0.0, places[row, 0], 1.0], [0.0, 0.5, 1.0])
+        functions = np.asarray(made.trunk(np.stack([batch["points"][:, 0], y], axis=1).astype(np.float32)))
+        codes = np.asarray(made.last(made.hidden(batch)[:, None]))[row, 0]
+        expected = made.mean + made.deviation * (functions @ codes / np.sqrt(6.0) + made.bias)
+        np.testing.assert_allclose(answers[row], expected, rtol=1e-4)
+    codes = made.encode(batch)
+    np.testing.assert_array_equal(made.query(codes, batch["points"]), answers)
+    each = np.repeat(batch["points"][None], len(answers), axis=0)
+    np.testing.assert_allclose(made.query(codes, each), answers, rtol=1e-6)
+    made.save(tmp_path / "moving.keras")
+    np.testing.assert_array_equal(keras.models.load_model(tmp_path / "moving.keras")(batch), answers)
+
+
+def test_coordinates_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"`coordinates.axis` must be below 2"):
+        network(waves(), hard=False, coordinates=StretchedCoordinate("coefficients", axis=2))
+    with pytest.raises(ValueError, match=r"`coordinates.input` must name a vector with an entry 3"):
+        network(waves(), hard=False, coordinates=StretchedCoordinate("coefficients", entry=3))
+    with pytest.raises(ValueError, match="`coordinates` must be None with an initial condition"):
+        network(waves(), coordinates=StretchedCoordinate("coefficients"))
+    with pytest.raises(ValueError, match="`places` must be two different numbers"):
+        StretchedCoordinate("coefficients", places=(0.5, 0.5))

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.operators.small_problems import compiled, masked, masked_network, network, waves
 from tfmtl.operators import (
+    InverseScale,
     MergedBranch,
     MLPBranch,
     named_weights,
@@ -91,6 +92,14 @@ def test_refit_counts_the_points_inside_and_wants_one_mask() -> None:
     np.testing.assert_allclose(np.mean(relative_l2_errors(half.targets, made(half.features())) ** 2), after, rtol=1e-3)
     with pytest.raises(ValueError, match="`ridge` must be at least 0"):
         refit_last_layer(made, half, -1.0)
+
+
+def test_refit_of_a_scaled_network_does_what_it_says() -> None:
+    half = masked().rows(slice(0, None, 2))
+    made = masked_network(half, scale=InverseScale("k", "geometry"))
+    before, after = refit_last_layer(made, half)
+    assert after < before
+    np.testing.assert_allclose(np.mean(relative_l2_errors(half.targets, made(half.features())) ** 2), after, rtol=1e-3)
 
 
 def test_rehearsal_keeps_a_share_of_the_source() -> None:

@@ -10,6 +10,7 @@ import yaml
 from tests.support.tiny_problem import tiny_problem
 from tfmtl.schema import Problem, ProblemError
 from tfmtl.schema.problem_file import expanded, read_problem_file
+from tfmtl.schema.read_yaml import read_yaml
 
 
 def _tiny() -> Problem:
@@ -73,3 +74,8 @@ def test_wrong_values(tmp_path: Path, changes: dict[str, Any], text: str) -> Non
         read_problem_file(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert text in str(caught.value)
+
+
+def test_the_key_on_is_a_name() -> None:
+    """YAML 1.1 says that `on` is true; as a value it still is."""
+    assert read_yaml("{kind: match, on: [item], yes: on}") == {"kind": "match", "on": ["item"], "yes": True}

@@ -11,6 +11,7 @@ from tfmtl.balancing import Balancer
 from tfmtl.layers import (
     CGC,
     PLE,
+    STEM,
     APEMBottom,
     BottomLayer,
     ConcatenationBottom,
@@ -22,6 +23,7 @@ from tfmtl.layers import (
     SharingLayer,
     SingleTask,
     SoftSelectionBottom,
+    STEMBottom,
 )
 from tfmtl.testing import check_balancer, check_bottom_layer, check_sharing_layer
 
@@ -32,6 +34,7 @@ SHARINGS: dict[str, tuple[Callable[[], SharingLayer], tuple[int, ...]]] = {
     "single task": (lambda: SingleTask(TASKS, (4,), "tanh"), (1, 3)),
     "ple": (lambda: PLE(TASKS, 2, 1, 2, (4,), "tanh"), (1, 3, 4)),
     "cgc": (lambda: CGC(TASKS, 2, 1, (4,), "tanh"), (1, 3)),
+    "stem": (lambda: STEM(TASKS, 2, 1, (4,), "tanh"), (1, 3, 4)),
     "heterogeneous": (lambda: HeterogeneousExperts(TASKS, 3, 2, 1, (4,), 1), (1, 3, 4)),
 }
 BOTTOMS: dict[str, Callable[[], BottomLayer]] = {
@@ -40,6 +43,7 @@ BOTTOMS: dict[str, Callable[[], BottomLayer]] = {
     "dtrn, adapter": lambda: DTRNBottom(TASKS, conditioning="adapter", rank=2, pooling="target"),
     "dtrn, low rank": lambda: DTRNBottom(TASKS, conditioning="low_rank", rank=2, pooling="target_count"),
     "dtrn, independent": lambda: DTRNBottom(TASKS, encoder="independent", pooling="target"),
+    "stem": lambda: STEMBottom(TASKS, "target"),
     "apem": lambda: APEMBottom(TASKS),
     "interaction": lambda: InteractionBottom("senet"),
     "soft selection": lambda: SoftSelectionBottom(TASKS, public_representation=True),

@@ -36,6 +36,11 @@ class BottomLayer(keras.layers.Layer):
     """
 
     @property
+    def embedding_copies(self) -> int:
+        """How many embeddings of every value the layer reads, side by side in D. Defaults to `1`."""
+        return 1
+
+    @property
     def private_weights(self) -> list[keras.Variable]:
         """The weights in which every task has a part that only its own representation depends on.
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -34,6 +34,8 @@ class EmbeddingPlan:
     Args:
         inputs: `ModelInputs`.
         dim: int or None. Common width of all fields; `None` takes the widest feature's.
+        copies: int. Embeddings of each value, side by side: all widths are so many times what the problem says.
+            Defaults to `1`.
 
     Attributes:
         scalars: tensors of role `id`, in the order of the problem.
@@ -48,10 +50,11 @@ class EmbeddingPlan:
             both have.
     """
 
-    def __init__(self, inputs: ModelInputs, dim: int | None) -> None:
+    def __init__(self, inputs: ModelInputs, dim: int | None, copies: int = 1) -> None:
         problem = inputs.problem
-        tensors = problem.field_tensors
-        self.dim = dim or max(each.dim for each in tensors)
+        single = dim or max(each.dim for each in problem.field_tensors)
+        tensors = _widened(problem.field_tensors, copies)
+        self.dim = single * copies
         self.sequences = problem.sequences
         self.longest_sequence = max((sequence.max_length for sequence in problem.sequences), default=0)
         self.scalars = [each for each in tensors if each.role == "id"]
@@ -61,7 +64,9 @@ class EmbeddingPlan:
             kind: [each for feature in features for each in feature.tensors(problem) if not each.is_pooled]
             for kind, features in self.records(inputs).items()
         }
-        self.events = {sequence.name: sequence.tensors(problem, self.dim) for sequence in problem.sequences}
+        self.events = {
+            sequence.name: _widened(sequence.tensors(problem, single), copies) for sequence in problem.sequences
+        }
         columns = {
             sequence.name: [each for name in sequence.columns for each in problem.feature(name).tensors(problem)]
             for sequence in problem.sequences
@@ -148,3 +153,7 @@ class EmbeddingPlan:
         """The rows of a width's fused table that stand for unseen values."""
         tables = {column.table for column in self.columns[width]}
         return sorted(self.tables[table].start + 1 for table in tables)
+
+
+def _widened(tensors: Sequence[EncodedTensor], copies: int) -> list[EncodedTensor]:
+    return [replace(each, dim=each.dim * copies) for each in tensors]

@@ -9,11 +9,13 @@ import tensorflow as tf
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
+from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
+from tfmtl.schema.checks import check_positive_int, error_text
+from tfmtl.schema.reserved import MISSING_ID
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -38,7 +40,9 @@ class FeatureEmbedding(keras.layers.Layer):
 
     Args:
         inputs: `ModelInputs` or the mapping that its `to_dict` returns.
-        dim: int or None. D. Defaults to `None`: the widest feature's width.
+        dim: int or None. D, where there is one copy. Defaults to `None`: the widest feature's width.
+        copies: int. Embeddings of every value, such as one for each task and one for all, side by side: D is so many
+            times as wide, and no part of it depends on another. Defaults to `1`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -66,13 +70,17 @@ class FeatureEmbedding(keras.layers.Layer):
     TensorShape([8, 1, 4])
     """
 
-    def __init__(self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, copies: int = 1, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        check_positive_int("FeatureEmbedding", "copies", copies)
         if dim is not None:
             check_positive_int("FeatureEmbedding", "dim", dim)
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.dim = dim
-        self.plan = EmbeddingPlan(self.inputs, dim)
+        self.copies = copies
+        self.plan = EmbeddingPlan(self.inputs, dim, copies)
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -93,7 +101,11 @@ class FeatureEmbedding(keras.layers.Layer):
             mark_table(table)
         self.projections = {}
         for width in self.plan.table_rows:
-            if width != self.plan.dim:
+            if width == self.plan.dim:
+                continue
+            if self.copies > 1:
+                self.projections[str(width)] = self._copies_projection(width)
+            else:
                 dense = keras.layers.Dense(
                     self.plan.dim, use_bias=False, dtype=self.dtype_policy, name=f"project_{width}"
                 )
@@ -110,6 +122,26 @@ class FeatureEmbedding(keras.layers.Layer):
         for layer in self.field_layers.values():
             layer.build(None)
         self.built = True
+
+    def _copies_projection(self, width: int) -> StackedDense:
+        """One projection for each copy, so that none reads another."""
+        stack = StackedDense(
+            self.copies,
+            self.plan.dim // self.copies,
+            use_bias=False,
+            dtype=self.dtype_policy,
+            name=f"project_{width}",
+        )
+        stack.build((None, self.copies, width // self.copies))
+        return stack
+
+    def _projected(self, width: int, gathered: Tensor) -> Tensor:
+        """`(B, n, width)` -> `(B, n, D)`."""
+        projection = self.projections[str(width)]
+        if self.copies == 1:
+            return projection(gathered)
+        projected = projection(tf.reshape(gathered, (-1, self.copies, width // self.copies)))
+        return tf.reshape(projected, (-1, gathered.shape[1], self.plan.dim))
 
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
@@ -199,10 +231,10 @@ class FeatureEmbedding(keras.layers.Layer):
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for width, columns in self.plan.columns_among(features).items():
-            mask = tf.cast(_ids(features, columns) != 0, self.compute_dtype)[:, :, tf.newaxis]
+            mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             if str(width) in self.projections:
-                gathered = self.projections[str(width)](gathered)
+                gathered = self._projected(width, gathered)
             gathered = gathered * mask
             sizes = [c.length for c in columns]
             for column, part, part_mask in zip(
@@ -302,7 +334,7 @@ class FeatureEmbedding(keras.layers.Layer):
         return shapes
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim}
+        return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim, "copies": self.copies}
 
 
 def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:

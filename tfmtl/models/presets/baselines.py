@@ -1,17 +1,19 @@
 """Presets of the usual baselines."""
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
+from tfmtl.layers.bottom.stem_bottom import STEMBottom
 from tfmtl.layers.heads.information_transfer import InformationTransfer
 from tfmtl.layers.sharing.mmoe import MMoE
 from tfmtl.layers.sharing.ple import PLE
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
+from tfmtl.layers.sharing.stem import STEM
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets._parts import Widths, bottom_layer, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_one_of
 
 
 def single_task(
@@ -89,6 +91,25 @@ def ple(
     return built("ple", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
 
 
+def stem(
+    inputs: ModelInputs,
+    *,
+    num_specific_experts: int = 1,
+    num_shared_experts: int = 1,
+    hidden_units: Widths = (128, 64),
+    tower_units: Widths = (64,),
+    pooling: str = "mean",
+    dropout: float = 0.0,
+) -> MultiTaskModel:
+    """Embeddings and experts of each task beside shared ones, taught by their own task alone (Su et al., AAAI 2024).
+
+    The tables are as many times as large as there are tasks, plus one.
+    """
+    num_tasks = count_tasks("stem", inputs)
+    sharing = STEM(num_tasks, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout)
+    return built("stem", inputs, STEMBottom(num_tasks, pooling), sharing, tower_units=tower_units, dropout=dropout)
+
+
 def esmm(
     inputs: ModelInputs,
     *,
@@ -97,11 +118,26 @@ def esmm(
     pooling: str = "mean",
     dropout: float = 0.0,
     chain: str = "entire_space",
+    propensity_weight: float = 0.1,
+    least_propensity: float = 0.01,
 ) -> MultiTaskModel:
-    """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018)."""
+    """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018).
+
+    `chain="inverse_propensity"` is ESCM2-IPS (Wang et al., SIGIR 2022); the last two options are for it.
+    """
     sharing = SingleTask(count_tasks("esmm", inputs), hidden_units, dropout=dropout)
     bottom = ConcatenationBottom(pooling)
-    return built("esmm", inputs, bottom, sharing, tower_units=tower_units, dropout=dropout, chain=chain)
+    return built(
+        "esmm",
+        inputs,
+        bottom,
+        sharing,
+        tower_units=tower_units,
+        dropout=dropout,
+        chain=chain,
+        propensity_weight=propensity_weight,
+        least_propensity=least_propensity,
+    )
 
 
 def aitm(
