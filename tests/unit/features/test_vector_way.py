@@ -144,7 +144,6 @@ def test_the_graph_refuses_what_is_no_vector(version: Path, data: PreparedData, 
         loaded.signatures["serve_examples"](examples=tf.constant(to_examples([request], signature)))
 
 
-@pytest.mark.process
 def test_an_example_of_another_length_is_refused(version: Path, data: PreparedData) -> None:
     loaded = tf.saved_model.load(str(version))
     request = {**data.requests()[0]["features"], "picture": [1.0, 2.0]}
