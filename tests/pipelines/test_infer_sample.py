@@ -1,5 +1,6 @@
 """What `tfmtl schema infer` looks at of large and of many files."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,16 @@ from tfmtl.proposal.proposal import propose
 from tfmtl.proposal.sample import read_sample
 
 
-@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.parquet"])
+@pytest.mark.parametrize("name", ["big.csv", "big.csv.gz", "big.parquet", "big.jsonl", "big.jsonl.gz"])
 def test_a_large_file_is_sampled_all_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("tfmtl.proposal.sample._PART_BYTES", 1 << 10)
     numbers = np.arange(50_000)
     if name.endswith("parquet"):
         parquet.write_table(pa.table({"n": numbers, "m": numbers % 7}), tmp_path / name, row_group_size=1500)
+    elif ".jsonl" in name:
+        opened = gzip.open if name.endswith(".gz") else open
+        with opened(tmp_path / name, "wt") as stream:
+            stream.writelines(f'{{"n": {n}, "m": {n % 7}}}\n' for n in numbers.tolist())
     else:
         write_csv(tmp_path / name, {"n": numbers, "m": numbers % 7})
     sample = read_sample([str(tmp_path / name)], 1000)

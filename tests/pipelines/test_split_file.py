@@ -1,5 +1,6 @@
 """`split.parquet` says of every row that was read where it went."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small_log, values, write_csv
+from tfmtl.data import PreparedData
+from tfmtl.folders import DataError
 from tfmtl.schema import SPLITS, Split
 
 ROWS = small_log(80)
@@ -40,4 +43,14 @@ def test_it_is_written_on_request_and_replaced(tmp_path: Path) -> None:
     run(tmp_path / "out", log)
     without = contents(tmp_path / "out")
     assert set(with_file) - set(without) == {"split.parquet"}
+    assert "split.parquet" not in json.loads((tmp_path / "out" / "manifest.json").read_text())["checksums"]
     assert all(with_file[name] == content for name, content in without.items())
+
+
+def test_a_damaged_one_is_named(tmp_path: Path) -> None:
+    run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS), split_file=True)
+    PreparedData(tmp_path / "out")
+    path = tmp_path / "out" / "split.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(DataError, match=r"split.parquet' is damaged"):
+        PreparedData(tmp_path / "out")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
@@ -287,6 +288,7 @@ class Plan:
             raise InputError(f"preprocess: {' '.join(one_class)}")
         manifest["warnings"] += one_class
         if self.split_file:
-            write_split_file(self.directory, paths, [shard["splits"] for shard in shards])
+            parts = [shard["splits"] for shard in shards]
+            manifest["checksums"][PreparedFolder.SPLIT_FILE] = write_split_file(self.directory, paths, parts)
         requests = [request for shard in shards for request in shard["requests"]]
         write_fitted_files(self.directory, self.problem, statistics, requests, manifest)

@@ -105,17 +105,16 @@ def _read_parquet(path: str, num_rows: int) -> tuple[pa.Table, int]:
 
 
 def _read_json_lines(path: str, num_rows: int) -> tuple[pa.Table, float]:
-    """The first rows of a file; how many there are is told by its bytes, or, where it is packed, by what was read."""
-    read_from = gzip.open if path.lower().endswith(".gz") else open
-    file = JsonLinesFile(path, lambda name: read_from(name, "rb"))
+    blocks, num_bytes = _blocks(path)
+    lines = b"".join(block if block.endswith(b"\n") else block + b"\n" for block in blocks)
+    file = JsonLinesFile(path, lambda name: io.BytesIO(lines))
     names = file.header()
-    tables: list[pa.Table] = []
-    for batch in file.batches(names):
-        tables.append(pa.table({name: batch.rows.column(name) for name in names}))
-        if sum(table.num_rows for table in tables) >= num_rows:
-            break
-    rows = pa.concat_tables(tables, promote_options="permissive").slice(0, num_rows)
-    return rows, max(rows.num_rows, sum(table.num_rows for table in tables))
+    tables = [
+        pa.table({name: batch.rows.column(name) for name in names})
+        for batch in file.batches(names)
+        if batch.rows.num_rows
+    ]
+    return _evenly(tables, num_rows, len(lines), num_bytes)
 
 
 # === CSV ===
@@ -123,7 +122,7 @@ def _read_json_lines(path: str, num_rows: int) -> tuple[pa.Table, float]:
 
 def _read_text(path: str, num_rows: int) -> tuple[pa.Table, float]:
     delimiter = "\t" if ".tsv" in os.path.basename(path).lower() else ","
-    blocks, num_bytes = _packed_blocks(path) if path.lower().endswith(".gz") else _plain_blocks(path)
+    blocks, num_bytes = _blocks(path)
     header, rest = _first_line(blocks[0])
     if delimiter == "\t":  # marks are text there, as the job reads them
         names = header.decode().split("\t")
@@ -131,11 +130,26 @@ def _read_text(path: str, num_rows: int) -> tuple[pa.Table, float]:
         names = next(text_csv.reader([header.decode()], delimiter=delimiter), [])
     _check_header(path, names)
     tables = [_parse(block, names, delimiter) for block in (rest, *blocks[1:])]
-    rows, size = sum(table.num_rows for table in tables), sum(len(block) for block in (rest, *blocks[1:]))
-    total = num_bytes / (size / rows) if rows else 0.0
-    table = pa.concat_tables(tables)
+    size = sum(len(block) for block in (rest, *blocks[1:]))
+    return _evenly(tables, num_rows, size, num_bytes - len(header) - 1)
+
+
+# === Blocks of lines ===
+
+
+def _evenly(tables: Sequence[pa.Table], num_rows: int, size: int, num_bytes: int) -> tuple[pa.Table, float]:
+    """Rows spread over what was read, and how many the file has, as told by its bytes where not all were read."""
+    if not tables:
+        return pa.table({}), 0.0
+    table = pa.concat_tables(tables, promote_options="permissive")
     keep = np.unique(np.linspace(0, max(table.num_rows - 1, 0), min(num_rows, table.num_rows)).astype(np.int64))
-    return table.take(pa.array(keep)), rows if size + len(header) + 1 >= num_bytes else total
+    total = num_bytes * table.num_rows / size if table.num_rows and size < num_bytes else table.num_rows
+    return table.take(pa.array(keep)), total
+
+
+def _blocks(path: str) -> tuple[list[bytes], int]:
+    """Blocks of whole lines from all over a file, and its size unpacked."""
+    return _packed_blocks(path) if path.lower().endswith(".gz") else _plain_blocks(path)
 
 
 def _plain_blocks(path: str) -> tuple[list[bytes], int]:

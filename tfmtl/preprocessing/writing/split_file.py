@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
+from tfmtl.core.checksum import file_checksum
 from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading import files
@@ -41,22 +42,26 @@ def write_part(problem: Problem, directory: str, bucket: int, table: pa.Table) -
     return path
 
 
-def write_split_file(directory: str, inputs: Sequence[str], parts: Sequence[str]) -> None:
+def write_split_file(directory: str, inputs: Sequence[str], parts: Sequence[str]) -> str:
     """Writes the file of splits: file and number of each row, its user and time, its split, whether it is an example.
 
     Args:
         directory: the output.
         inputs: paths of the files, by number.
         parts: what `write_part` returned, in order of the buckets.
+
+    Returns:
+        The file's checksum.
     """
     names = pa.array(list(inputs), pa.string())
     writer: Any = None
-    with files.create(files.join(directory, PreparedFolder.SPLIT_FILE)) as stream:
+    with files.local_target(files.join(directory, PreparedFolder.SPLIT_FILE), scratch(directory)) as local:
         for path in parts:
             with files.open_file(path) as source:
                 rows = parquet.read_table(source)
             rows = rows.set_column(0, "file", names.take(rows["file"].combine_chunks()))
-            writer = writer or parquet.ParquetWriter(stream, rows.schema)
+            writer = writer or parquet.ParquetWriter(local, rows.schema)
             writer.write_table(rows)
         if writer is not None:
             writer.close()
+        return file_checksum(local)
