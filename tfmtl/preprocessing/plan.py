@@ -23,7 +23,6 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
-from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
 from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics, read_statistics, reused_facts
@@ -33,6 +32,7 @@ from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.read import InputError, check_columns, expand, read_batches
 from tfmtl.preprocessing.reading.rejected_rows import rejected_table, write_rejected
 from tfmtl.preprocessing.writing import buckets
+from tfmtl.preprocessing.writing.fitted_files import write_fitted_files
 from tfmtl.preprocessing.writing.manifest import build_manifest
 from tfmtl.preprocessing.writing.output_folder import scratch
 from tfmtl.preprocessing.writing.pieces import PieceWriter
