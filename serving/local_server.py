@@ -31,6 +31,7 @@ from serving.server.server_metrics import ServerMetrics
 from serving.server.shortages import ShortageHandler, warn_of_few_files
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema.checks import check_positive_number
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +105,7 @@ class LocalServer:
                     f"LocalServer: `{name}` must be between 0 and 65535. Received: {name}={port!r}. "
                     "Use 0 to take a free port."
                 )
-        if poll_seconds <= 0:
-            raise ValueError(
-                "LocalServer: `poll_seconds` must be positive. "
-                f"Received: poll_seconds={poll_seconds!r}. Use a large number to look rarely."
-            )
+        check_positive_number("LocalServer", "poll_seconds", poll_seconds, "Use a large number to look rarely.")
         self.grpc_port = grpc_port
         self.rest_port = rest_port
         self._configs = [config]

@@ -97,7 +97,7 @@ def datasets(
 ) -> None:
     """List public data sets, or prepare one: canonical log and problem file."""
     from pipelines.datasets import DATASETS
-    from tfmtl.core.validation import check_one_of
+    from tfmtl.schema.checks import check_one_of
 
     if name is None:
         table = Table("name", "what it is")

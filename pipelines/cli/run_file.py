@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from pipelines.cli.option_values import PlainValues
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
-from tfmtl.schema.strict import did_you_mean
 
 _UNBROKEN = 10**6  # a line's length
 _OLD_OPTIONS = {"shared": "balance_at"}  # in a run.json of an earlier version -> today's name

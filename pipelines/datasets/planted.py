@@ -32,9 +32,9 @@ import pyarrow.compute as pc
 from pipelines.datasets.dataset import Dataset
 from pipelines.datasets.planted_readings import ReadingWorld, draw_reading_world
 from pipelines.datasets.planted_world import PlantedWorld, draw_world
-from tfmtl.core.validation import check_count, check_number, check_one_of, check_positive_int, error_text
 from tfmtl.metrics import roc_auc
 from tfmtl.schema import SPLITS, BinaryTask, Problem, SequenceFeature
+from tfmtl.schema.checks import check_count, check_number, check_one_of, check_positive_int, error_text
 
 PLANTED_TASKS = {"like": "liked", "buy": "bought", "share": "shared", "follow": "followed"}  # task -> its behavior
 

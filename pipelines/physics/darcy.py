@@ -5,8 +5,8 @@ import numpy.typing as npt
 
 from pipelines.physics.gaussian_fields import gaussian_fields
 from pipelines.physics.need_scipy import need_scipy
-from tfmtl.core.validation import check_one_of, check_positive_int, error_text
 from tfmtl.operators.operator_data import OperatorData
+from tfmtl.schema.checks import check_one_of, check_positive_int, error_text
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]

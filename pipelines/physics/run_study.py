@@ -15,10 +15,10 @@ from pipelines.physics.field_figure import field_figure
 from pipelines.physics.stored_problem import store
 from pipelines.physics.studies import STUDIES
 from pipelines.physics.study import Row, predicted
-from tfmtl.core.validation import check_one_of
 from tfmtl.export import verify
 from tfmtl.folders import ExportedVersion
 from tfmtl.operators import export_operator
+from tfmtl.schema.checks import check_one_of
 
 RESULTS_FILE, FIGURE_FILE, MODEL_FILE = "results.json", "fields.png", "model.keras"
 _QUICK_STEPS, _QUICK_SCALE = 2, 0.05

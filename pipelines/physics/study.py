@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfmtl.core.validation import check_positive_int, check_positive_number
 from tfmtl.operators import OperatorData, OperatorNetwork, RelativeL2Loss, refit_last_layer, relative_l2_errors
+from tfmtl.schema.checks import check_positive_int, check_positive_number
 
 Field: TypeAlias = npt.NDArray[np.floating]
 _RIDGES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)

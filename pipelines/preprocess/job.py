@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.preprocessing.fitting.label_classes import is_about_rows
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading import files
@@ -13,6 +12,7 @@ from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.writing.kept_rejected import keep_rejected
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of
 
 _BYTES_PER_SHARD = 32 << 20
 _LEAST_SHARDS = 8

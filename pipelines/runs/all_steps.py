@@ -13,7 +13,6 @@ from pipelines.runs.steps import Steps
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
 from serving.rest_client import RestClient
-from tfmtl.core.validation import check_one_of
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import export, verify
@@ -21,6 +20,7 @@ from tfmtl.export.raw_batch import to_tensors
 from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of
 from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
 from tfmtl.training import TrainOptions, evaluate, fit
 

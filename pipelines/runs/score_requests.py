@@ -2,23 +2,18 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tfmtl.core.validation import did_you_mean
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.shown import shown
-from tfmtl.schema.spelling import spelled
-from tfmtl.schema.strict import JOINT
 
 _BATCH = 1024
-_VALUES: dict[str, tuple[tuple[type, ...], str]] = {
-    "string": ((str, int, float), 'text, "" where it is missing'),
-    "float32": ((int, float), "numbers, NaN where one is missing"),
-    "int64": ((int,), "whole numbers"),
-}
+_LARGEST = 2**127  # what float32 holds
 
 
 def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
@@ -44,12 +39,16 @@ def score_requests(model: Path, requests: Path) -> Iterator[dict[str, Any]]:
     version.check_format("predict")
     serve = tf.saved_model.load(str(version.path)).signatures["serving_default"]
     signature = serve.structured_input_signature[1]
-    rows = [_read(line, number, signature) for number, line in _lines(requests)]
+    rows = [(number, _read(line, number, signature)) for number, line in _lines(requests)]
     for start in range(0, len(rows), _BATCH):
-        batch = rows[start : start + _BATCH]
-        outputs = serve(**to_tensors(batch, signature))
+        numbers, batch = zip(*rows[start : start + _BATCH], strict=True)
+        outputs = serve(**to_tensors(batch, signature, partial(_place, numbers)))
         for row in range(len(batch)):
             yield {task: values[row].numpy().tolist() for task, values in outputs.items()}
+
+
+def _place(numbers: Sequence[int], row: int) -> str:
+    return f"predict: line {numbers[row]}"
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -73,52 +72,17 @@ def _read(line: str, number: int, signature: Mapping[str, Any]) -> dict[str, Any
         raise ValueError(f"predict: line {number} must be an object of features. Received: {shown(request)}.")
     if "features" not in signature and isinstance(request.get("features"), dict):
         request = request["features"]  # as in a data folder's own requests
-    for name, spec in signature.items():
+    for name in signature:
         if name not in request:
             hint = did_you_mean(name, list(request))
             raise ValueError(f"predict: line {number} lacks feature '{name}'. It needs: {sorted(signature)}.{hint}")
-        _check(f"predict: line {number}: feature '{name}'", request[name], spec)
-    _check_aligned(number, request, signature)
-    return {name: _written(request[name], spec) for name, spec in signature.items()}
+    return {name: _number(request[name], spec) for name, spec in signature.items()}
 
 
-def _check(where: str, value: Any, spec: Any) -> None:
-    """Raises unless `value` is a value or a list of values that the tensor takes."""
-    items = [value]
-    for _ in range(spec.shape.rank - 1):
-        if not all(isinstance(item, list) for item in items):
-            wanted = "a list" if spec.shape.rank == 2 else "a list of lists"
-            raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
-        items = [inner for item in items for inner in item]
-    if any(isinstance(item, list) for item in items):
-        wanted = "one value" if spec.shape.rank == 1 else "a list of single values"
-        raise ValueError(f"{where} must be {wanted}. Received: {shown(value)}.")
-    types, wanted = _VALUES[spec.dtype.name]
-    for item in items:
-        is_too_large = isinstance(item, int) and spec.dtype.name != "string" and not -(2**63) <= item < 2**63
-        if (isinstance(item, bool) and str not in types) or not isinstance(item, types) or is_too_large:
-            raise ValueError(f"{where} must hold {wanted}. Received: {shown(item)} ({type(item).__name__}).")
-
-
-def _written(value: Any, spec: Any) -> Any:
-    """Numbers of a text feature as preprocessing writes a log's."""
-    if spec.dtype.name != "string":
+def _number(value: Any, spec: Any) -> Any:
+    """A whole number of a feature of floats as a float: JSON has one kind of number."""
+    if spec.dtype.name != "float32":
         return value
     if isinstance(value, list):
-        return [_written(item, spec) for item in value]
-    return value if isinstance(value, str) else spelled(value)
-
-
-def _check_aligned(number: int, request: Mapping[str, Any], signature: Mapping[str, Any]) -> None:
-    """Raises unless all columns of a sequence have one length: position by position they are one event."""
-    lengths: dict[str, dict[str, int]] = {}
-    for name in signature:
-        sequence, joint, _ = name.partition(JOINT)
-        if joint:
-            lengths.setdefault(sequence, {})[name] = len(request[name])
-    for sequence, columns in lengths.items():
-        if len(set(columns.values())) > 1:
-            raise ValueError(
-                f"predict: line {number}: the features of sequence '{sequence}' must have one length, an entry an "
-                f"event. Received: {columns}."
-            )
+        return [_number(item, spec) for item in value]
+    return float(value) if type(value) is int and abs(value) < _LARGEST else value

@@ -15,6 +15,7 @@ from serving.protocol.model_metadata import ModelMetadata
 from serving.protocol.signature import Signature
 from serving.protocol.version_status import VersionStatus
 from serving.serving_error import ServingError
+from tfmtl.schema.checks import check_positive_number
 
 RANK = "rank"
 
@@ -142,11 +143,7 @@ class ClientSteps:
         return _Deadline(self._timeout if timeout is None else self._checked_timeout(timeout), self._clock)
 
     def _checked_timeout(self, timeout: float) -> float:
-        if not timeout > 0.0:
-            raise ValueError(
-                f"{self._connection.owner}: `timeout` must be positive. Received: timeout={timeout!r}. "
-                "Give it in seconds."
-            )
+        check_positive_number(self._connection.owner, "timeout", timeout, "Give it in seconds.")
         return timeout
 
 

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from serving.client.feature_arrays import Where, check_events, make_array
 from serving.client.feature_columns import Features, kept_names, read_columns
 from serving.protocol.feature_error import FeatureError
 from serving.protocol.signature import Signature
+from tfmtl.values.feature_arrays import RequestError, Where, check_events, make_array
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -76,7 +76,10 @@ def _check_side(names: Iterable[str], other: str, signature: Signature) -> None:
 
 
 def _arrays(columns: Mapping[str, Any], signature: Signature, where: Where) -> Arrays:
-    arrays = {name: make_array(name, columns[name], spec, where) for name, spec in signature.inputs.items()}
-    signature.check_inputs(arrays)
-    check_events(columns, signature.inputs, where)
+    try:
+        arrays = {name: make_array(name, columns[name], spec, where) for name, spec in signature.inputs.items()}
+        signature.check_inputs(arrays)
+        check_events(columns, signature.inputs, where)
+    except RequestError as error:
+        raise FeatureError(str(error), error.feature, error.row) from error
     return arrays

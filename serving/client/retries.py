@@ -4,6 +4,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tfmtl.schema.checks import check_nonnegative_number, check_positive_int
+
 
 @dataclass(frozen=True)
 class Retries:
@@ -29,16 +31,9 @@ class Retries:
     seed: int | None = None
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(
-                f"Retries: `attempts` must be at least 1. Received: attempts={self.attempts!r}. Use 1 to never retry."
-            )
+        check_positive_int("Retries", "attempts", self.attempts, "Use 1 to never retry.")
         for name in ("first_wait", "longest_wait"):
-            if not getattr(self, name) >= 0.0:
-                raise ValueError(
-                    f"Retries: `{name}` must not be negative. Received: {name}={getattr(self, name)!r}. "
-                    "Give it in seconds."
-                )
+            check_nonnegative_number("Retries", name, getattr(self, name), "Give it in seconds.")
 
     def waits(self, generator: random.Random) -> Iterator[float]:
         """Yields the seconds between one try and the next, `attempts - 1` of them."""

@@ -15,6 +15,7 @@ from tensorflow_serving.config import model_server_config_pb2
 from serving.deployment.batching import choose_batching, measure_batches
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema.checks import check_positive_number
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +48,7 @@ class DeployOptions:
 
     def __post_init__(self) -> None:
         for argument, value in (("budget", self.budget), ("cpus", self.cpus)):
-            if not value > 0:
-                raise ValueError(
-                    f"DeployOptions: `{argument}` must be a positive number. Received: {argument}={value!r}. "
-                    "Use 1 or more."
-                )
+            check_positive_number("DeployOptions", argument, value, "Use 1 or more.")
         if not _IMAGE.fullmatch(self.image):
             raise ValueError(
                 f"DeployOptions: `image` must be a container image. Received: image={self.image!r}. "

@@ -1,6 +1,5 @@
 """The named inputs and outputs of a model's signature, and the check of a request against them."""
 
-import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from serving.protocol.feature_error import FeatureError
 from serving.protocol.messages import MESSAGES
 from serving.protocol.tensor_proto import data_type_name, dtype_name
 from serving.serving_error import ServingError, invalid_argument, quote
-from tfmtl.schema.strict import JOINT
+from tfmtl.schema.checks import did_you_mean
+from tfmtl.schema.reserved import JOINT
 
 # SavedModels list their own initialization among the signatures; it cannot be called.
 LOADER_SIGNATURE = "__saved_model_init_op"
 DEFAULT_SIGNATURE = "serving_default"
-_LONGEST_TYPO = 200
 
 
 class TensorSpec(NamedTuple):
@@ -93,9 +92,7 @@ class Signature:
         if given == self.inputs.keys():
             return
         for name in sorted(given - set(self.inputs)):
-            # Of a name of megabytes it would look for hours.
-            close = difflib.get_close_matches(name[:_LONGEST_TYPO], self.inputs, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            hint = did_you_mean(name, self.inputs)
             raise FeatureError(
                 f"Signature {self.name!r}: {quote(name)} is not an input. Known inputs: {sorted(self.inputs)}.{hint}",
                 name,

@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.protocol.signature import Signature
+from serving.protocol.tensor_proto import dtype_name
+from tfmtl.schema.reserved import filling
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
@@ -71,10 +73,8 @@ def _concatenate(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) == 1:
         return np.concatenate(arrays)
-    kind = arrays[0].dtype.kind
-    missing = {"O": b"", "f": np.nan}.get(kind, 0)
     longest = np.max([array.shape[1:] for array in arrays], axis=0)
-    merged = np.full((sum(map(len, arrays)), *longest), missing, arrays[0].dtype)
+    merged = np.full((sum(map(len, arrays)), *longest), filling(dtype_name(arrays[0])), arrays[0].dtype)
     start = 0
     for array in arrays:
         merged[(slice(start, start + len(array)), *map(slice, array.shape[1:]))] = array

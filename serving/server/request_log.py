@@ -16,6 +16,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
 from serving.server.request_log_file import RequestLogFile, folder_bytes, recover, run_name
+from tfmtl.schema.checks import check_positive_number
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +77,7 @@ class RequestLog:
             ("max_waiting_bytes", max_waiting_bytes),
             ("max_folder_bytes", max_folder_bytes),
         ):
-            if not value > 0:
-                raise ValueError(f"RequestLog: `{name}` must be positive. Received: {name}={value!r}.")
+            check_positive_number("RequestLog", name, value)
         self.written = 0
         self.dropped = 0
         self._folder = Path(folder)

@@ -1,7 +1,11 @@
 """The table of the speed comparison: operations counted, ratios taken round by round."""
 
+import pytest
+
 from benchmarks.speed.peer_sides import DEEPCTR, TORCH_RECHUB
 from benchmarks.speed.peer_table import peer_table, step_flops
+
+pytestmark = pytest.mark.process
 
 _TASK = {
     "fields": ["a", "b", "c"],

@@ -57,6 +57,7 @@ def test_verdicts_follow_the_paired_test_against_the_best_baseline() -> None:
     assert row(table, "strong")[-1] == ""
 
 
+@pytest.mark.process  # git says the version
 def test_finished_runs_are_read_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = Job("some/folder", Variant("a", "mmoe"), seed=3)
     done = tmp_path / "runs.jsonl"

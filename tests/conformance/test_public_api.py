@@ -200,6 +200,7 @@ PUBLIC = {
     "tfmtl.operators": {
         "ConvBranch",
         "HyperBranch",
+        "InverseScale",
         "MLPBranch",
         "MLPTrunk",
         "MergedBranch",
@@ -211,6 +212,7 @@ PUBLIC = {
         "RelativeL2",
         "RelativeL2Loss",
         "Standardize",
+        "StretchedCoordinate",
         "export_operator",
         "frobenius_error",
         "named_weights",

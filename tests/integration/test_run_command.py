@@ -217,23 +217,38 @@ def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) 
     requests = tmp_path / "requests.jsonl"
     for wrong, message in (
         ({name: value for name, value in request.items() if name != "item_id"}, "line 2 lacks feature 'item_id'"),
-        ({**request, "liked__item_id": "50"}, "line 2: feature 'liked__item_id' must be a list. Received: '50'"),
+        (
+            {**request, "liked__item_id": "50"},
+            "line 2: feature 'liked__item_id' must be a list of text, [] where it is missing (string). Received: '50'",
+        ),
         ([1], "line 2 must be an object of features"),
-        ({**request, "age": None}, "line 2: feature 'age' must hold numbers, NaN where one is missing. Received: None"),
-        ({**request, "age": "30"}, "feature 'age' must hold numbers, NaN where one is missing. Received: '30' (str)"),
+        (
+            {**request, "age": None},
+            "line 2: feature 'age' must be a number, NaN where it is missing (float32). Received: None",
+        ),
+        (
+            {**request, "age": "30"},
+            "feature 'age' must be a number, NaN where it is missing (float32). Received: '30' (str)",
+        ),
         (
             {**request, "gender": None},
-            "line 2: feature 'gender' must hold text, \"\" where it is missing. Received: None",
+            "line 2: feature 'gender' must be text, \"\" where it is missing (string). Received: None",
         ),
-        ({**request, "timestamp": 1.5}, "line 2: feature 'timestamp' must hold whole numbers. Received: 1.5 (float)"),
-        ({**request, "timestamp": 2**63}, "feature 'timestamp' must hold whole numbers. Received: 9223372036854775808"),
+        (
+            {**request, "timestamp": 1.5},
+            "line 2: feature 'timestamp' must be a whole number (int64). Received: 1.5 (float)",
+        ),
+        (
+            {**request, "timestamp": 2**63},
+            "feature 'timestamp' must be a whole number (int64). Received: 9223372036854775808",
+        ),
         (
             {**request, "genres": ["a", None]},
-            "feature 'genres' must hold text, \"\" where it is missing. Received: None",
+            "feature 'genres' must hold text, \"\" where it is missing (string). Received: None",
         ),
         (
             {**request, "liked__item_id": [*request["liked__item_id"], "1"]},
-            "line 2: the features of sequence 'liked' must have one length, an entry an event. Received: {'liked__",
+            "events of 'liked__",
         ),
     ):
         requests.write_text(json.dumps(request) + "\n" + json.dumps(wrong) + "\n")

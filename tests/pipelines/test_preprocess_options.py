@@ -19,8 +19,8 @@ ROWS = small_log(60)
     ("options", "text"),
     [
         ({"compression": "zip"}, r"`compression` must be one of \['none', 'gzip'\]. Received: compression='zip'"),
-        ({"num_shards": 0}, "`num_shards` must be positive. Received: num_shards=0"),
-        ({"seed": -1}, "`seed` must not be negative. Received: seed=-1"),
+        ({"num_shards": 0}, "`num_shards` must be a positive int. Received: num_shards=0"),
+        ({"seed": -1}, "`seed` must be an int of at least 0. Received: seed=-1"),
         ({"engine": "flink"}, r"`engine` must be one of \['beam', 'spark'\]. Received: engine='flink'"),
         ({"engine": "beam", "spark_master": "yarn"}, "`engine` must be 'spark' where Spark's master or settings are"),
         ({"engine": "beam", "spark_conf": {"a": "b"}}, "`engine` must be 'spark' where Spark's master or settings are"),

@@ -150,7 +150,7 @@ def test_arguments_are_checked_at_once(client_class: type, tmp_path: Path) -> No
         with pytest.raises(ValueError, match=f"{name}: `token` must be printable ASCII text") as caught:
             client_class("here:1", "m", token=token)
         assert repr(token)[1:-1] not in str(caught.value) or not token, "a token is not for logs"
-    with pytest.raises(ValueError, match=f"{name}: `timeout` must be positive"):
+    with pytest.raises(ValueError, match=f"{name}: `timeout` must be a positive number"):
         client_class("here:1", "m", timeout=0)
 
 

@@ -176,18 +176,21 @@ def test_one_deadline_for_the_schema_the_waits_and_the_request() -> None:
 @pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan")])
 def test_timeouts_are_checked(timeout: float) -> None:
     server = MadeUpServer()
-    with pytest.raises(ValueError, match="Client: `timeout` must be positive"):
+    with pytest.raises(ValueError, match=r"Client: `timeout` must be a (positive|finite) number"):
         server.steps(timeout=timeout)
-    with pytest.raises(ValueError, match="Client: `timeout` must be positive"):
+    with pytest.raises(ValueError, match=r"Client: `timeout` must be a (positive|finite) number"):
         predict(server, server.steps(), timeout=timeout)
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Retries(attempts=0), "Retries: `attempts` must be at least 1. Received: attempts=0."),
-        (lambda: Retries(first_wait=-1.0), "Retries: `first_wait` must not be negative. Received: first_wait=-1.0."),
-        (lambda: Retries(longest_wait=np.nan), "Retries: `longest_wait` must not be negative."),
+        (
+            lambda: Retries(attempts=0),
+            "Retries: `attempts` must be a positive int. Received: attempts=0. Use 1 to never retry.",
+        ),
+        (lambda: Retries(first_wait=-1.0), "Retries: `first_wait` must be at least 0. Received: first_wait=-1.0."),
+        (lambda: Retries(longest_wait=np.nan), "Retries: `longest_wait` must be a finite number."),
     ],
 )
 def test_retries_are_checked(make: Callable[[], Retries], message: str) -> None:

@@ -26,6 +26,8 @@ from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.toy_models import FEATURES, SIGNATURES, call_directly
 
+pytestmark = pytest.mark.process
+
 CLIENTS = [GrpcClient, RestClient, AsyncGrpcClient, AsyncRestClient]
 NEVER_AGAIN = Retries(attempts=1)
 
@@ -216,7 +218,6 @@ def test_a_silent_server_exceeds_the_deadline(silent_address, client_class):
             client.status(timeout=0.1)
 
 
-@pytest.mark.process
 def test_all_clients_find_a_server_that_comes_late(exported):
     """Each asks before the server is there; none is told to try again."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:

@@ -180,9 +180,9 @@ def test_the_folder_is_for_this_user_alone(tmp_path: Path) -> None:
         ({"rate": 0.0}, "RequestLog: `rate` must be above 0 and at most 1. Received: rate=0.0."),
         ({"rate": 1.5}, "RequestLog: `rate` must be above 0 and at most 1. Received: rate=1.5."),
         ({"rate": float("nan")}, "RequestLog: `rate` must be above 0"),
-        ({"max_file_bytes": 0}, "RequestLog: `max_file_bytes` must be positive. Received: max_file_bytes=0."),
-        ({"max_file_seconds": -1.0}, "RequestLog: `max_file_seconds` must be positive."),
-        ({"max_waiting_bytes": 0}, "RequestLog: `max_waiting_bytes` must be positive."),
+        ({"max_file_bytes": 0}, "RequestLog: `max_file_bytes` must be a positive number. Received: max_file_bytes=0."),
+        ({"max_file_seconds": -1.0}, "RequestLog: `max_file_seconds` must be a positive number."),
+        ({"max_waiting_bytes": 0}, "RequestLog: `max_waiting_bytes` must be a positive number."),
     ],
 )
 def test_arguments_are_checked(tmp_path: Path, options: dict[str, Any], message: str) -> None:

@@ -27,7 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.testing": ("schema", "values", "core", *_FEATURES, *_KINDS, "preprocessing", "export"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
-    "tfmtl.export": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
     "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),

@@ -13,7 +13,7 @@ from tfmtl.features import FeatureBehavior
 from tfmtl.features.feature_behavior import RawColumns
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.schema import EncodedTensor, FeatureRecord, Problem, RequestInput, register_feature
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 BUCKETS = 11
 

@@ -24,7 +24,7 @@ from tfmtl.balancing.pcgrad import PCGrad
 from tfmtl.balancing.random_weights import RandomWeights
 from tfmtl.balancing.uncertainty_weights import UncertaintyWeights
 from tfmtl.balancing.upgrad import UPGrad
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
 
 __all__ = [
     "BALANCERS",

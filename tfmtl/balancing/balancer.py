@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.schema.checks import check_positive_int, error_text
 
 
 class Balancer(keras.Operation):

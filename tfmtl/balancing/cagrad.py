@@ -10,7 +10,7 @@ from tfmtl.balancing._gramian import count, positive_definite, unit_rows
 from tfmtl.balancing._min_norm import min_norm_weights
 from tfmtl.balancing.gradient_aggregator import GradientAggregator
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_rate
+from tfmtl.schema.checks import check_rate
 
 _CANDIDATES = 32
 _SMALLEST_LENGTH = 1e-4  # by the shortest gradient

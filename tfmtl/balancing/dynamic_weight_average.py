@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfmtl.balancing.balancer import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_number
+from tfmtl.schema.checks import check_positive_int, check_positive_number
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmtl.balancing.balancer import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_number, error_text
+from tfmtl.schema.checks import check_number, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

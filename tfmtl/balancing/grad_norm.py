@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmtl.balancing._task_adam import TaskAdam
 from tfmtl.balancing.balancer import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_number, check_positive_number, error_text
+from tfmtl.schema.checks import check_number, check_positive_number, error_text
 
 _SMALLEST = 1e-4
 _TINY = 1e-30

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfmtl.balancing.balancer import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_shape
+from tfmtl.schema.checks import check_shape
 
 
 class GradientAggregator(Balancer):

@@ -9,7 +9,7 @@ from tfmtl.balancing._gramian import ratios, unit_rows
 from tfmtl.balancing._random_order import next_seed, random_orders
 from tfmtl.balancing.gradient_aggregator import GradientAggregator
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_count, check_probability
+from tfmtl.schema.checks import check_count, check_probability
 
 _LARGEST = 1.0 - 1e-6
 

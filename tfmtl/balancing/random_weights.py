@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfmtl.balancing._random_order import next_seed
 from tfmtl.balancing.balancer import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_count
+from tfmtl.schema.checks import check_count
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 LOCK_FILE = ".tfmtl.lock"
 _WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)  # some network file systems

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 
 def stacked_initializer(initializer: Any) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of
+from tfmtl.schema.checks import check_one_of
 
 CORRELATIONS: Sequence[str] = ("pearson", "cosine")
 """The measures by name."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 _ADVICE = "Give every task the index of its parent, as in (None, 0, 1)."
 

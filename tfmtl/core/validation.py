@@ -1,3 +1,3 @@
-"""The checks of arguments, under the name that they had before `tfmtl.schema.checks`."""
+"""The checks of arguments, under their old name; new code imports `tfmtl.schema.checks`."""
 
 from tfmtl.schema.checks import *  # noqa: F403

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.schema import EncodedTensor, Problem, RequestInput
-from tfmtl.schema.forms import MISSING
+from tfmtl.schema.reserved import MISSING
 
 LABEL_PREFIX = "label:"  # A colon occurs in no feature name, so keys never collide.
 GROUP_KEY = "key:group"

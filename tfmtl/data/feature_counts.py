@@ -6,8 +6,7 @@ import numpy as np
 
 from tfmtl.features import behavior_of
 from tfmtl.schema import ModelInputs, Problem, View
-from tfmtl.schema.forms import RESERVED_IDS
-from tfmtl.schema.strict import JOINT
+from tfmtl.schema.reserved import JOINT, MISSING_ID, RESERVED_IDS
 
 
 class FeatureViews:
@@ -102,7 +101,7 @@ class FeatureCounts:
         views = self._views.of(features)
         for name, counts in self.ids.items():
             values = views[name].values.reshape(-1)
-            values = values[values != 0] if name in self._lists else values
+            values = values[values != MISSING_ID] if name in self._lists else values
             counts += np.bincount(values, minlength=len(counts))
         for name in self._lists:
             self._add_lengths(length_name(name), views[name].values)
@@ -111,7 +110,7 @@ class FeatureCounts:
         views |= self._views.of_events(features)
         for name, counts in self.events.items():
             values = views[name].values
-            values = values[values != 0] if views[name].form == "lists" else values
+            values = values[values != MISSING_ID] if views[name].form == "lists" else values
             counts += np.bincount(values, minlength=len(counts))
         for name, parts in self._numbers.items():
             parts.append(views[name].values)

@@ -9,7 +9,7 @@ import numpy as np
 from tfmtl.core import drift
 from tfmtl.data.feature_counts import FeatureCounts, length_name
 from tfmtl.data.prepared_data import PreparedData
-from tfmtl.schema.strict import JOINT
+from tfmtl.schema.reserved import JOINT
 
 PROFILE_ROWS = 100_000
 _BATCH = 4096

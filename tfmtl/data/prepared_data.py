@@ -18,6 +18,7 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.folders import DataError, PreparedFolder, TrainedRun
 from tfmtl.folders.folder_format import WRITER
 from tfmtl.schema import SPLITS, ModelInputs, Problem
+from tfmtl.schema.checks import check_one_of, check_positive_int
 
 _SHUFFLE_BUFFER = 65_536  # records; they are small strings until they are parsed
 _PARALLEL_FILES = 4
@@ -185,10 +186,8 @@ class PreparedData(PreparedFolder):
         return examples.apply(tf.data.experimental.assert_cardinality(-(-self._num_records(split) // batch_size)))
 
     def _check(self, split: str, batch_size: int) -> None:
-        if split not in SPLITS:
-            raise ValueError(f"PreparedData: `split` must be one of {list(SPLITS)}. Received: split={split!r}.")
-        if batch_size < 1:
-            raise ValueError(f"PreparedData: `batch_size` must be positive. Received: batch_size={batch_size!r}.")
+        check_one_of("PreparedData", "split", split, SPLITS)
+        check_positive_int("PreparedData", "batch_size", batch_size)
 
     def _names(self, split: str) -> list[str]:
         return [name for name in self.manifest["files"] if name.startswith(f"{split}/")]

@@ -11,7 +11,7 @@ from tfmtl.features import FeatureBehavior, behavior_of
 from tfmtl.features.feature_behavior import FittedState
 from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import MISSING_ID, NOT_FOUND, RESERVED_IDS
 
 _FLOAT_BITS, _EXPONENT_OF_HALF = 23, 126  # of float32
 
@@ -52,7 +52,7 @@ class RawTransform(tf.Module):
     def _read_table(self, table: str) -> tf.lookup.StaticHashTable:
         size = len(self._statistics.vocabularies[table])
         if size == 0:  # A file without lines cannot initialize a table; this key never occurs in a lookup.
-            initializer = tf.lookup.KeyValueTensorInitializer([""], [-1], tf.string, tf.int64)
+            initializer = tf.lookup.KeyValueTensorInitializer([""], [NOT_FOUND], tf.string, tf.int64)
         else:
             initializer = tf.lookup.TextFileInitializer(
                 str(self._files.vocabulary(table)),
@@ -62,7 +62,7 @@ class RawTransform(tf.Module):
                 value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
                 vocab_size=size,
             )
-        return tf.lookup.StaticHashTable(initializer, default_value=-1)
+        return tf.lookup.StaticHashTable(initializer, default_value=NOT_FOUND)
 
     # === Columns, element by element ===
 
@@ -140,7 +140,7 @@ class RawTransform(tf.Module):
             found = self._cut_lists(self._problem.feature(column), found)
             events |= {sequence.column_key(key): values for key, values in found.items()}
         first_key = sequence.column_key(sequence.columns[0])
-        present = events[first_key] != 0
+        present = events[first_key] != MISSING_ID
         if sequence.needs_times(self._problem):
             self._check_aligned(first_key, present, sequence.time_key, raw[sequence.time_key])
         if sequence.time_gap_buckets:

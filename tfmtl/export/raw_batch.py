@@ -7,40 +7,30 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.data.example_spec import lengths_key
+from tfmtl.schema.reserved import MISSING
+from tfmtl.values.feature_arrays import PlainSpec, Where, check_events, make_array
 
-_MISSING = {tf.string: "", tf.float32: float("nan"), tf.int64: 0}
 
-
-def to_tensors(requests: Sequence[Mapping[str, Any]], signature: Mapping[str, tf.TensorSpec]) -> dict[str, tf.Tensor]:
+def to_tensors(
+    requests: Sequence[Mapping[str, Any]],
+    signature: Mapping[str, tf.TensorSpec],
+    where: Where = "request {}".format,
+) -> dict[str, tf.Tensor]:
     """One batch of the requests; shorter lists, and `[]` for a vector, are filled up with missing values.
 
     Args:
         requests: feature -> value or list of values.
         signature: feature -> its tensor spec.
+        where: what to call a request in messages, by its number. Defaults to `"request 0"`, `"request 1"`, ...
+
+    Raises:
+        RequestError: a value is not what the signature takes, or the columns of a sequence are of unequal lengths.
     """
-    tensors = {}
-    for name, spec in signature.items():
-        values = [request[name] for request in requests]
-        shape = _shape(values, spec.shape)
-        tensors[name] = tf.constant(_filled(values, shape, _MISSING[spec.dtype]), spec.dtype, shape)
-    return tensors
-
-
-def _shape(values: Sequence[Any], wanted: tf.TensorShape) -> tuple[int, ...]:
-    """The shape of nested lists whose shorter ones are filled up, vectors that are `[]` among them."""
-    shape = [len(values)]
-    for size in wanted[1:]:
-        shape.append(max([size or 0, *(len(row) for row in values)]))
-        values = [item for row in values for item in row]
-    return tuple(shape)
-
-
-def _filled(values: Sequence[Any], shape: Sequence[int], missing: Any) -> list[Any]:
-    """The values one after another."""
-    if len(shape) == 1:
-        return [*values, *[missing] * (shape[0] - len(values))]
-    rows = [*values, *[[]] * (shape[0] - len(values))]
-    return [item for row in rows for item in _filled(row, shape[1:], missing)]
+    columns = {name: [request[name] for request in requests] for name in signature}
+    specs = {name: PlainSpec(spec.dtype.name, tuple(spec.shape)) for name, spec in signature.items()}
+    arrays = {name: make_array(name, values, specs[name], where) for name, values in columns.items()}
+    check_events(columns, specs, where)
+    return {name: tf.constant(array, signature[name].dtype) for name, array in arrays.items()}
 
 
 def to_rank_tensors(
@@ -80,7 +70,7 @@ def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.
     """A feature, and of lists of free length beside it how long each is."""
     if spec.shape.rank < 3:
         return {name: _feature(spec.dtype, value)}
-    flat = [item for row in value for item in (row or [_MISSING[spec.dtype]] * (spec.shape[2] or 0))]
+    flat = [item for row in value for item in (row or [MISSING[spec.dtype.name]] * (spec.shape[2] or 0))]
     found = {name: _feature(spec.dtype, flat)}
     if spec.shape[2] is None:
         found[lengths_key(name)] = _feature(tf.int64, [len(row) for row in value])
@@ -88,7 +78,7 @@ def _features(name: str, spec: tf.TensorSpec, value: Any) -> dict[str, tf.train.
 
 
 def _is_missing(value: Any) -> bool:
-    return value in ("", []) or value != value  # NaN alone differs from itself
+    return value in (MISSING["string"], []) or value != value  # NaN alone differs from itself
 
 
 def _feature(dtype: tf.DType, value: Any) -> tf.train.Feature:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export.answers import Answers
@@ -28,6 +27,7 @@ from tfmtl.export.time_record import TimeRecord
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
+from tfmtl.schema.checks import check_one_of, error_text
 
 if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel

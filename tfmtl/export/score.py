@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmtl.core.validation import did_you_mean, error_text
+from tfmtl.schema.checks import did_you_mean, error_text
 from tfmtl.schema.shown import shown
 
 _ADVICE = "Use numbers, tasks, + - * / ** and parentheses."

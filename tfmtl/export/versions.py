@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tfmtl.core.folder_lock import locked_folder
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.step_folders import EXPORTED, check_output_folder
 from tfmtl.folders.version_folders import find_versions
+from tfmtl.schema.checks import check_positive_int, error_text
 
 # In this system's words, which TensorFlow and other processes use in errors of their own.
 _FULL_DISK = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))

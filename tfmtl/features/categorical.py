@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import MISSING, MISSING_ID, RESERVED_IDS
 
 
 class CategoricalBehavior(FeatureBehavior):
@@ -84,7 +84,9 @@ class CategoricalBehavior(FeatureBehavior):
             ids = tf.strings.to_hash_bucket_fast(values, self.record.hash_buckets) + RESERVED_IDS
         else:
             ids = self._lookup(values) + RESERVED_IDS
-        return {self.name: tf.cast(tf.where(values == "", tf.zeros_like(ids), ids), tf.int32)}
+        return {
+            self.name: tf.cast(tf.where(values == MISSING["string"], tf.cast(MISSING_ID, ids.dtype), ids), tf.int32)
+        }
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         lists = ", lists" if self.record.multi_valued else ""

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, MAGNITUDES, SHARES, id_key, number_key
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 _LOG_SCALE = 8.0  # brings log1p of counts and of seconds near 1
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.number_counts import count_numbers
 from tfmtl.features.number_facts import NumberFacts
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
 

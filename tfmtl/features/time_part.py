@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmtl.features.feature_behavior import Column, FeatureBehavior, FeatureState, FittedState
 from tfmtl.features.request_view import RequestView
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 _DAY = 86_400
 _YEARS = (1970, 2100)  # whose changes of clocks are kept

@@ -5,9 +5,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from tfmtl.core.validation import did_you_mean, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import did_you_mean, error_text
 
 SHARINGS = ("single_task", "shared_network", "mmoe", "ple")
 """Names of the package's own sharing layers, as the presets' `sharing=` takes them."""

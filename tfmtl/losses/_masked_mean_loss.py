@@ -5,7 +5,7 @@ from collections.abc import Callable
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_axis, check_shape, error_text
+from tfmtl.schema.checks import check_axis, check_shape, error_text
 
 
 def masked_mean_loss(

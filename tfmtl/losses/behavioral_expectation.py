@@ -6,7 +6,7 @@ from keras import ops
 
 from tfmtl.core.parents import check_parents, parent_pairs
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_axis, check_shape, error_text
+from tfmtl.schema.checks import check_axis, check_shape, error_text
 
 
 def behavioral_expectation(

@@ -3,7 +3,7 @@
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_shape, error_text
+from tfmtl.schema.checks import check_shape, error_text
 
 
 def inverse_propensity_loss(

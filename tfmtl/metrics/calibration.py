@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.core.validation import check_one_of, check_positive_int
 from tfmtl.metrics._labeled_rows import Floats, probability_rows
+from tfmtl.schema.checks import check_one_of, check_positive_int
 
 STRATEGIES = ("quantile", "uniform")
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.core.validation import error_text
 from tfmtl.metrics._labeled_rows import LabeledRows, check_length, labeled_rows, read_column
 from tfmtl.metrics.roc_auc import roc_auc
+from tfmtl.schema.checks import error_text
 
 
 def class_log_loss(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:

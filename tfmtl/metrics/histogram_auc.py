@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.metrics import _close_scores as close_scores
+from tfmtl.schema.checks import check_positive_int, error_text
 
 # Counts stay exact to 2**53 in float64; float32 stops counting at 16.8 million a bin. The logit of a float32
 # probability also keeps its order in float64, where float32 rounding could swap neighbors.

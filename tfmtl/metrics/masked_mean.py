@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of
+from tfmtl.schema.checks import check_one_of
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

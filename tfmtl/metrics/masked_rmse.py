@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

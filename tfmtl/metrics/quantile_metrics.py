@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.core.validation import error_text
 from tfmtl.metrics._labeled_rows import LabeledRows, check_length, labeled_rows, read_column
+from tfmtl.schema.checks import error_text
 
 
 def pinball_loss(

@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_count, check_rate
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_count, check_rate
 
 _RARE = 20.0  # values of so many training rows are dropped twice as often as frequent ones
 _MOST = 0.5  # no value is dropped more often than this, or its row would hardly learn

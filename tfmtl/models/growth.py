@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.checks import error_text
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 
 
 def grow_tables(model: MultiTaskModel, data: PreparedData) -> MultiTaskModel:

@@ -9,12 +9,6 @@ import tensorflow as tf
 from tfmtl.balancing import get_balancer
 from tfmtl.core.replicas import mean_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import (
-    check_count,
-    check_one_of,
-    check_rate,
-    error_text,
-)
 from tfmtl.data.example_spec import encoded_signature
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
@@ -26,6 +20,12 @@ from tfmtl.models.steps.task_gradients import check_place
 from tfmtl.models.steps.training_step import training_step
 from tfmtl.models.trainable_network import BALANCE_PLACES, TrainableNetwork
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import (
+    check_count,
+    check_one_of,
+    check_rate,
+    error_text,
+)
 from tfmtl.sharpness import get_sharpness
 
 
@@ -52,41 +52,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
     of 2048 bins) or `<task>/rmse`, `<task>/loss` and, over the
     binary tasks that have one, `mean_auc` are shown.
 
-    Shapes: B batch, T tasks, S 1, T or, for some sharings, T + 1, H hidden width.
-
-    Args:
-        inputs: `ModelInputs` or the mapping that its `to_dict` returns.
-        bottom: `BottomLayer`; embedded features (see `FeatureEmbedding`) -> `(B, S, H)`.
-        sharing: `SharingLayer`; `(B, S, H)` -> `(B, T, H')`.
-        tower_units: widths of each task's tower; `()` for none. Defaults to `(64,)`.
-        dropout: float in [0, 1). Dropout inside the towers. Defaults to `0.0`.
-        embedding_dim: int or None. Width of every field. Defaults to `None`: the widest feature's.
-        transfer: layer or None; `(B, T, H)` -> `(B, T, H')` between towers and heads, such as
-            `InformationTransfer`. Defaults to `None`.
-        chain: str. What a binary task's `parent` means: `"none"`, nothing; `"entire_space"`, the prediction is the
-            product of conditional probabilities along the chain, compared with the label on every row (ESMM);
-            `"dependence"`, the same prediction, with the conditional probability compared where the parent happened;
-            `"inverse_propensity"`, `"entire_space"` and, where the parent happened, the conditional probability
-            weighted by one over the parent's (ESCM2-IPS). Defaults to `"none"`.
-        expectation_weight: float. Factor of the loss for predicting a task above its parent (AITM's calibrator).
-            With a chain there is nothing to calibrate. Defaults to `0.0`.
-        propensity_weight: float, at least 0. Factor of the weighted loss under `chain="inverse_propensity"`.
-            Defaults to `0.1`.
-        least_propensity: float in (0, 1]. Smallest probability of a parent that is divided by there: more means less
-            variance and more bias. Defaults to `0.01`.
-        **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
-
-    Call arguments:
-        features: dict of tensors, as `PreparedData` yields them.
-
-    Returns:
-        dict: output name -> float32 `(B,)`, or `(B, ...)` of outputs of more than one number per row.
-
-    Raises:
-        TypeError: If a width is not an int, or a part has another type.
-        ValueError: If a width is not positive, `dropout` outside [0, 1), `expectation_weight` negative, `chain`
-            unknown, chain or calibrator are asked for and no task has a parent, the calibrator beside a chain, or at
-            build if what the heads read has not one representation for each task.
+    Arguments, call, outputs and errors are those of `MultiTaskNetwork`.
     """
 
     def __init__(

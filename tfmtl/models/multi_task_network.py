@@ -6,7 +6,13 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import (
+from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
+from tfmtl.layers.heads.tower_bank import TowerBank
+from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.models.task_chain import TaskChain
+from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import (
     check_axis,
     check_nonnegative_number,
     check_number,
@@ -14,12 +20,6 @@ from tfmtl.core.validation import (
     check_rate,
     error_text,
 )
-from tfmtl.layers.bottom.bottom_layer import BottomLayer
-from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
-from tfmtl.layers.heads.tower_bank import TowerBank
-from tfmtl.layers.sharing.sharing_layer import SharingLayer
-from tfmtl.models.task_chain import TaskChain
-from tfmtl.schema import ModelInputs
 from tfmtl.tasks import behavior_of
 
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from tfmtl.core.parents import tasks_by_depth
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.layers.heads.conversion_chain import ConversionChain
 from tfmtl.losses import behavioral_expectation, inverse_propensity_loss
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of, error_text
 
 CHAINS = ("none", "entire_space", "dependence", "inverse_propensity")
 

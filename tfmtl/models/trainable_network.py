@@ -9,9 +9,9 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.label_parts import label_parts
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.models.multi_task_network import MultiTaskNetwork
+from tfmtl.schema.checks import error_text
 from tfmtl.sharpness import Sharpness
 
 BALANCE_PLACES = ("parameters", "representation")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.sharpness import Sharpness
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import predict_request, prediction_log
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_module import CODES, ENCODE, QUERY, RANGE, SHARED, OperatorModule, operator_specs
 from tfmtl.operators.operator_network import OperatorNetwork
+from tfmtl.schema.checks import check_one_of, error_text
 
 _OWNER = "export_operator"
 _SAMPLES, _POINTS = 8, 256  # of the golden requests

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_count, check_positive_number
+from tfmtl.schema.checks import check_count, check_positive_number
 
 _ON_GRID = 1e-3  # of a cell: closer to a grid point than that is the grid point, not rounding beside it
 

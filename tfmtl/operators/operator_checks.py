@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_keys, check_one_of, error_text
 from tfmtl.operators.operator_data import RESERVED
 from tfmtl.operators.standardize import STATISTICS
+from tfmtl.schema.checks import check_keys, check_one_of, error_text
 
 if TYPE_CHECKING:
     from tfmtl.operators.operator_network import OperatorNetwork

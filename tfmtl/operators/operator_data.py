@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfmtl.core.validation import check_count, check_positive_int, error_text
+from tfmtl.schema.checks import check_count, check_positive_int, error_text
 
 Array = npt.NDArray[Any]
 _OWNER = "OperatorData"

@@ -9,7 +9,6 @@ from keras import ops
 
 from tfmtl.balancing import get_balancer
 from tfmtl.core.types import Shape, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_positive_int, error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.operators.balanced_step import balanced_step, check_balancing
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
@@ -18,6 +17,7 @@ from tfmtl.operators.operator_checks import check_inputs, check_names, check_poi
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.standardize import Standardize
 from tfmtl.operators.stretched_coordinate import StretchedCoordinate
+from tfmtl.schema.checks import check_bool, check_positive_int, error_text
 from tfmtl.schema.training_range import TrainingRange
 from tfmtl.sharpness import get_sharpness
 

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tfmtl.core.validation import check_nonnegative_number, error_text
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_network import OperatorNetwork
+from tfmtl.schema.checks import check_nonnegative_number, error_text
 
 Floats = npt.NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 _TINY = 1e-12  # of a squared norm: below it a field is zero
 

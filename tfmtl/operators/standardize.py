@@ -8,7 +8,7 @@ import numpy.typing as npt
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_one_of
+from tfmtl.schema.checks import check_one_of
 
 STATISTICS = ("entry", "field")
 _CONSTANT = 1e-6  # a smaller spread, relative to the values, is rounding

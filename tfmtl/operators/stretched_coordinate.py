@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Tensor, Tensors
-from tfmtl.core.validation import check_count, check_number, check_positive_number, error_text
+from tfmtl.schema.checks import check_count, check_number, check_positive_number, error_text
 
 _NEAREST = 1e-3  # of the length: a place at an end would leave one side without points
 

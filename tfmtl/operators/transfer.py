@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from tfmtl.core.validation import check_rate, did_you_mean, error_text
 from tfmtl.operators.branch.merged_branch import MergedBranch
 from tfmtl.operators.operator_data import OperatorData
 from tfmtl.operators.operator_network import OperatorNetwork
+from tfmtl.schema.checks import check_rate, did_you_mean, error_text
 
 
 def named_weights(network: OperatorNetwork) -> dict[str, keras.Variable]:

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_nonnegative_number, check_number, error_text
 from tfmtl.optimizers.row_optimizer import RowOptimizer
+from tfmtl.schema.checks import check_nonnegative_number, check_number, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -9,8 +9,8 @@ from tensorflow.python.ops import control_flow_util  # no public name says wheth
 
 from tfmtl.core.tables import variable_path
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_nonnegative_number, check_positive_number, error_text
 from tfmtl.optimizers.sum_duplicates import sum_duplicates
+from tfmtl.schema.checks import check_nonnegative_number, check_positive_number, error_text
 
 _REFUSED = {
     "weight_decay": "It would shrink every row at every step; use `l2`, which acts on the rows that a batch reads.",

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfmtl.core.tables import is_table, variable_path
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 _LARGE = 10_000
 

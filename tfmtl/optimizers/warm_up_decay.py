@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_count, check_one_of, check_positive_int, check_positive_number, error_text
+from tfmtl.schema.checks import check_count, check_one_of, check_positive_int, check_positive_number, error_text
 
 DECAYS = ("constant", "exponential", "cosine")
 

@@ -19,12 +19,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
-from tfmtl.preprocessing.fitting.fitted_files import write_fitted_files
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
 from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics, read_statistics, reused_facts
@@ -34,12 +32,14 @@ from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.read import InputError, check_columns, expand, read_batches
 from tfmtl.preprocessing.reading.rejected_rows import rejected_table, write_rejected
 from tfmtl.preprocessing.writing import buckets
+from tfmtl.preprocessing.writing.fitted_files import write_fitted_files
 from tfmtl.preprocessing.writing.manifest import build_manifest
 from tfmtl.preprocessing.writing.output_folder import scratch
 from tfmtl.preprocessing.writing.pieces import PieceWriter
 from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
 from tfmtl.preprocessing.writing.split_file import write_split_file
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 
 Counts = Mapping[str, int]
 Key = tuple[str, ...]
@@ -143,10 +143,8 @@ class Plan:
     ) -> "Plan":
         """A plan from a user's arguments; raises `ValueError` where one is out of range."""
         check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
-        if seed < 0:
-            raise ValueError(f"preprocess: `seed` must not be negative. Received: seed={seed!r}.")
-        if num_shards < 1:
-            raise ValueError(f"preprocess: `num_shards` must be positive. Received: num_shards={num_shards!r}.")
+        check_count("preprocess", "seed", seed, "Use 0 or more.")
+        check_positive_int("preprocess", "num_shards", num_shards)
         if extend_vocabularies and transform_from is None:
             raise ValueError(
                 "preprocess: `extend_vocabularies` goes with `transform_from` only. Say which ones to extend."

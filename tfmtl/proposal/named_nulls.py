@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.sample import Sample
-from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
+from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 
 _FREQUENT = 0.01  # of a column's values
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from tfmtl.schema.strict import is_argument, is_name
+from tfmtl.schema.checks import is_argument, is_name
 
 _TRANSLITERATED = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "€": "EUR", "$": "USD", "%": "percent"}
 _LONGEST = 80

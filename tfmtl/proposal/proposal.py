@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tfmtl.core.validation import did_you_mean
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS
 from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile, determined_by
@@ -17,7 +16,7 @@ from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
 from tfmtl.proposal.row_sequences import guess_row_sequences
 from tfmtl.proposal.sample import Sample
-from tfmtl.schema.strict import is_name
+from tfmtl.schema.checks import did_you_mean, is_name
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}

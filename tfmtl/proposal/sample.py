@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
-from tfmtl.core.validation import check_positive_int
 from tfmtl.preprocessing.reading.find import kind_of
 from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
 from tfmtl.preprocessing.reading.read import InputError, expand
+from tfmtl.schema.checks import check_positive_int
 from tfmtl.schema.shown import shown
 from tfmtl.values.plain_arrow import plain_batch
 

@@ -13,13 +13,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfmtl.core import drift
-from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import length_name
 from tfmtl.features import behavior_of
 from tfmtl.report import figures
 from tfmtl.report.split_sample import SplitSample, sample_split
 from tfmtl.schema import SPLITS
+from tfmtl.schema.checks import check_positive_int
 from tfmtl.training import find_label_leaks
 
 ROWS = 200_000

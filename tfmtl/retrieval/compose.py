@@ -9,7 +9,6 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
 from tfmtl.data.example_spec import user_signature
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import RANK
@@ -22,6 +21,7 @@ from tfmtl.retrieval.recommend_page import add_recommend_page
 from tfmtl.retrieval.reference_recommendations import reference_recommendation, write_golden_recommendations
 from tfmtl.retrieval.retrieval_module import RETRIEVE, RETRIEVE_UNSEEN, SCORE
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import error_text
 
 _USERS = 8  # whose lists are kept as golden answers
 _K = 10

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tfmtl.core.validation import check_bool, check_positive_int
+from tfmtl.schema.checks import check_bool, check_positive_int
 
 
 @dataclass(frozen=True)

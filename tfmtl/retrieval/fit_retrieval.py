@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
@@ -27,6 +26,8 @@ from tfmtl.retrieval.popularity import popularity_index, positive_counts
 from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import history_keys
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.schema.checks import error_text
+from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 
 MEASURED = ("valid", "test")
 
@@ -126,7 +127,7 @@ def _recalls(data: PreparedData, version: ExportedVersion, options: RetrievalOpt
 
     def by_popularity_unseen(user: Mapping[str, tf.Tensor], k: tf.Tensor) -> Any:
         seen = tf.concat([user[key] for key in keys], axis=1)
-        return nearest(popular, seen, k, ids, tf.where(seen == 1, 0, seen))
+        return nearest(popular, seen, k, ids, tf.where(seen == OUT_OF_VOCABULARY, MISSING_ID, seen))
 
     searches: dict[str, Search] = {"popularity": by_popularity, "two_tower": loaded.search_encoded}
     if keys:

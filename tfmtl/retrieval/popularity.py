@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfmtl.data import PreparedData
 from tfmtl.retrieval.nearest import Index
 from tfmtl.retrieval.recall import positives
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 
 def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_tensors
 from tfmtl.retrieval.nearest import Nearest
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.reserved import RESERVED_IDS
 
 RECALL_AT = (10, 50, 100)
 Search: TypeAlias = Callable[[Mapping[str, tf.Tensor], tf.Tensor], Nearest]

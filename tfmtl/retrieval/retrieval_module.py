@@ -18,6 +18,7 @@ from tfmtl.data.example_spec import (
 from tfmtl.retrieval.nearest import Index, Nearest, nearest
 from tfmtl.retrieval.sides import item_features, user_features
 from tfmtl.schema import Problem
+from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 
 RETRIEVE, RETRIEVE_UNSEEN = "retrieve", "retrieve_unseen"
 EMBED_USER, EMBED_ITEM = "embed_user", "embed_item"
@@ -117,7 +118,7 @@ class RetrievalModule(tf.Module):
     def _search_encoded_unseen(self, encoded: Mapping[str, tf.Tensor], k: tf.Tensor) -> Nearest:
         seen = tf.concat([encoded[key] for key in history_keys(self._problem, self._item)], axis=1)
         # An id out of the vocabulary may be any item, and none is known to have been seen.
-        return self._search(encoded, k, self._encoded_ids, tf.where(seen == 1, 0, seen))
+        return self._search(encoded, k, self._encoded_ids, tf.where(seen == OUT_OF_VOCABULARY, MISSING_ID, seen))
 
     def _search(
         self, encoded: Mapping[str, tf.Tensor], k: tf.Tensor, ids: tf.Tensor, seen: tf.Tensor | None

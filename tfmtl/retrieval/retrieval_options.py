@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from tfmtl.core.validation import (
+from tfmtl.retrieval.sides import item_features
+from tfmtl.schema import Problem
+from tfmtl.schema.checks import (
     check_count,
     check_one_of,
     check_positive_int,
@@ -10,8 +12,6 @@ from tfmtl.core.validation import (
     check_positive_number,
     error_text,
 )
-from tfmtl.retrieval.sides import item_features
-from tfmtl.schema import Problem
 
 RESERVED = ("k", "order", "retrieval")
 """Names that the signatures of two stages use for themselves."""

@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_keras
 
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
+from tfmtl.schema.reserved import MISSING_ID
 
 
 class EmbeddingTables(tf_keras.layers.Layer):
@@ -25,7 +26,7 @@ class EmbeddingTables(tf_keras.layers.Layer):
 
     def call(self, ids: tf.Tensor, table: str) -> tf.Tensor:
         """Ids of any shape -> vectors, on one axis more."""
-        return tf.gather(self._tables[table], ids) * tf.cast(ids != 0, tf.float32)[..., tf.newaxis]
+        return tf.gather(self._tables[table], ids) * tf.cast(ids != MISSING_ID, tf.float32)[..., tf.newaxis]
 
 
 class Tower(tf_keras.layers.Layer):
@@ -98,5 +99,5 @@ class Tower(tf_keras.layers.Layer):
 
 def _mean(vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     """Mean over the last axis but one of those whose id is not 0; zero without any."""
-    weights = tf.cast(ids != 0, tf.float32)[..., tf.newaxis]
+    weights = tf.cast(ids != MISSING_ID, tf.float32)[..., tf.newaxis]
     return tf.math.divide_no_nan(tf.reduce_sum(vectors * weights, axis=-2), tf.reduce_sum(weights, axis=-2))

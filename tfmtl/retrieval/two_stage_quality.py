@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.data import PreparedData
 from tfmtl.export.score import Score
 from tfmtl.folders import ExportedVersion
@@ -19,7 +18,8 @@ from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.recall import positives
 from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.retrieval.sides import item_features
-from tfmtl.schema.forms import RESERVED_IDS
+from tfmtl.schema.checks import check_positive_int, error_text
+from tfmtl.schema.reserved import RESERVED_IDS
 
 if TYPE_CHECKING:  # the process that trains retrieval has no use for the layers
     from tfmtl.models import MultiTaskModel

@@ -7,12 +7,7 @@ know the kind of a feature.
 from dataclasses import dataclass
 from typing import Any
 
-OUT_OF_VOCABULARY = 1
-RESERVED_IDS = 2
-"""Ids begin with two of a meaning of their own: 0 is padding and missing, 1 is out of vocabulary."""
-
-MISSING = {"string": "", "float32": float("nan"), "int64": 0}
-"""What stands for a missing value of a request, by dtype."""
+from tfmtl.schema.reserved import MISSING
 
 
 @dataclass(frozen=True)

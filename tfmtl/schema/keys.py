@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from tfmtl.schema.checks import check_choice, check_column, check_name
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_column, check_name, check_types
+from tfmtl.schema.strict import check_types
 
 SECONDS_PER_DAY = 86_400
 TIME_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000, "d": 1}  # ticks a second, as times are held

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.feature_record import FeatureRecord
@@ -21,8 +20,9 @@ from tfmtl.schema.registry import FEATURES, TASKS, Registry, load_plugins
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.shown import shown
 from tfmtl.schema.split import Split
-from tfmtl.schema.strict import check_types, did_you_mean, plain, read_list, read_record
+from tfmtl.schema.strict import check_types, plain, read_list, read_record
 from tfmtl.schema.tasks.task_record import TaskRecord
+from tfmtl.schema.write_yaml import write_yaml
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Problem:
 
     def save(self, path: str | Path) -> None:
         """Writes the YAML problem file that `load` reads back."""
-        Path(path).write_text(yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        Path(path).write_text(write_yaml(self.to_dict()), encoding="utf-8")
 
     @property
     def fingerprint(self) -> str:

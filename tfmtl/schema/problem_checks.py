@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tfmtl.schema.checks import check_argument, check_missing, check_name, did_you_mean
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_argument, check_missing, check_name, did_you_mean
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tfmtl.schema.checks import check_choice
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
@@ -13,7 +14,6 @@ from tfmtl.schema.problem_checks import check_histories, check_meaningful_parent
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.shown import shown
-from tfmtl.schema.strict import check_choice
 
 PROBLEM_FILE = "problem.yaml"
 """What a problem file is called beside its log, and in every folder that a step leaves."""

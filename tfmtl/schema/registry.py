@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tfmtl.schema.checks import check_choice
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.shown import shown
-from tfmtl.schema.strict import check_choice
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_name
 from tfmtl.schema.condition import Condition
-from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor, RequestInput
+from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import JOINT, check_choice, check_column, check_minimum, check_name, check_types
+from tfmtl.schema.reserved import JOINT, RESERVED_IDS
+from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from tfmtl.schema.checks import check_choice, check_column
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_column, check_types
+from tfmtl.schema.strict import check_types
 
 SPLITS = ("train", "valid", "test")
 

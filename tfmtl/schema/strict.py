@@ -5,96 +5,16 @@ keys and wrong types are errors that name the place and the nearest valid key.
 """
 
 import dataclasses
-import difflib
-import keyword
-import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.shown import shown
 
 Record = TypeVar("Record")
-
-JOINT = "__"  # joins the two names of an event column; TensorFlow's argument names allow letters, digits and _ only
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MOST_CHARACTERS = 200  # a file's name has 255 at most, its ending included
-_OTHER_NAME = "Use another one; a feature's `column` and a task's `label` say what the log calls it."
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the nearest known name, or an empty string."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f" Did you mean '{near[0]}'?" if near else ""
-
-
-def is_name(text: str) -> bool:
-    """Whether a text is a plain identifier, which can be a file's, a tensor's and a metric's name."""
-    # A name that ends with an underscore could be cut from its joint in two ways.
-    return _NAME.fullmatch(text) is not None and JOINT not in f"{text}_" and len(text) <= _MOST_CHARACTERS
-
-
-def is_argument(text: str) -> bool:
-    """Whether a plain name can be an argument of the exported signature: a word of Python's own cannot."""
-    return not keyword.iskeyword(text) and text != "self"
-
-
-def check_argument(owner: str, argument: str, name: str, advice: str = "") -> None:
-    """Raises unless `name`, a plain one, can be an argument of the exported signature; else only the export would."""
-    if not is_argument(name):
-        raise ProblemError(
-            f"{owner}: `{argument}` must not be a word of Python's own: it is an argument of the exported model. "
-            f"Received: {argument}={name!r}. {advice or _OTHER_NAME}"
-        )
-
-
-def check_name(owner: str, argument: str, name: object) -> None:
-    """Raises unless `name` is a plain identifier: it becomes a file, tensor and metric name."""
-    if isinstance(name, str) and len(name) > _MOST_CHARACTERS:
-        raise ProblemError(
-            f"{owner}: `{argument}` must have at most {_MOST_CHARACTERS} characters, since it becomes a file's name. "
-            f"Received: {argument}={shown(name)}. {_OTHER_NAME}"
-        )
-    if not isinstance(name, str) or not is_name(name):
-        raise ProblemError(
-            f"{owner}: `{argument}` must be letters, digits and single underscores, not starting with a digit nor "
-            f"ending with an underscore. Received: {argument}={shown(name)}. {_OTHER_NAME}"
-        )
-
-
-def check_column(owner: str, argument: str, column: str | None) -> None:
-    """Raises where a column, if one is given, has no name."""
-    if column == "":
-        raise ProblemError(f"{owner}: `{argument}` must not be empty. Received: {argument}=''. Leave it out.")
-
-
-def check_missing(owner: str, texts: tuple[str, ...]) -> None:
-    """Raises unless the texts that mean missing are distinct, and none is the empty one, which always does."""
-    if "" in texts or len(set(texts)) != len(texts):
-        raise ProblemError(
-            f"{owner}: `missing` must be distinct texts that are not empty. Received: missing={list(texts)!r}. "
-            "An empty value is missing anyway."
-        )
-
-
-def check_choice(owner: str, argument: str, value: object, choices: Iterable[str]) -> None:
-    """Raises unless `value` is one of `choices`."""
-    known = list(choices)
-    if value not in known:
-        raise ProblemError(
-            f"{owner}: `{argument}` must be one of {known}. Received: {argument}={shown(value)}."
-            f"{did_you_mean(str(value), known)}"
-        )
-
-
-def check_minimum(owner: str, argument: str, value: int, minimum: int) -> None:
-    """Raises unless `value` is at least `minimum`."""
-    if value < minimum:
-        raise ProblemError(
-            f"{owner}: `{argument}` must be an int of at least {minimum}. Received: {argument}={value!r}."
-        )
 
 
 def check_types(owner: str, record: Any) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.sharpness.asam import ASAM
 from tfmtl.sharpness.sam import SAM
 from tfmtl.sharpness.sharpness import Sharpness

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_bool, check_nonnegative_number
+from tfmtl.schema.checks import check_bool, check_nonnegative_number
 
 _SMALLEST = 1e-12
 

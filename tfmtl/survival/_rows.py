@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 Floats = NDArray[np.float64]
 
@@ -53,6 +53,14 @@ def read_observed(
     _check(owner, "entries", kept_entries, ~(kept_entries >= kept) | (kept_entries <= 0), "lie below the row's time")
     kept_entries = np.where(kept_entries > 0, kept_entries, -np.inf)  # also where NaN: observed from the start
     return ObservedRows(kept, happened == 1, kept_entries, kept_weights, present)
+
+
+def read_edges(owner: str, edges: ArrayLike, advice: str) -> Floats:
+    """Returns the right edges of intervals, `(K,)`; raises `ValueError` unless they ascend from above 0."""
+    right = np.asarray(edges, np.float64)
+    if right.ndim != 1 or not right.size or not (np.diff(right, prepend=0.0) > 0).all():
+        raise ValueError(error_text(owner, "edges", "ascend from above 0", right.tolist(), advice))
+    return right
 
 
 def _column(owner: str, argument: str, values: ArrayLike, length: int | None = None) -> Floats:

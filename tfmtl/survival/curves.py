@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
+from tfmtl.survival._rows import read_edges
 from tfmtl.survival.interpolation import (
     INTERPOLATIONS,
     Interpolation,
@@ -47,12 +48,10 @@ class SurvivalCurves:
     def __post_init__(self) -> None:
         owner = "SurvivalCurves"
         check_one_of(owner, "interpolation", self.interpolation, INTERPOLATIONS)
-        edges, survival = np.asarray(self.edges, np.float64), np.asarray(self.survival, np.float64)
+        edges = read_edges(owner, self.edges, "Pass the model's right edges.")
+        survival = np.asarray(self.survival, np.float64)
         object.__setattr__(self, "edges", edges)
         object.__setattr__(self, "survival", survival)
-        if edges.ndim != 1 or not edges.size or not (np.diff(edges, prepend=0.0) > 0).all():
-            advice = "Pass the model's right edges."
-            raise ValueError(error_text(owner, "edges", "ascend from above 0", edges.tolist(), advice))
         if survival.ndim != 2 or survival.shape[1] != len(edges):
             rule, advice = f"be (N, {len(edges)}), one value for each edge", "Take both from one model."
             raise ValueError(error_text(owner, "survival.shape", rule, survival.shape, advice))

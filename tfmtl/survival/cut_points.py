@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import check_positive_int, error_text
-from tfmtl.survival._rows import ObservedRows, read_observed
+from tfmtl.schema.checks import check_positive_int, error_text
+from tfmtl.survival._rows import ObservedRows, read_edges, read_observed
 from tfmtl.survival.estimates import kaplan_meier
 
 _ROUNDING = 1e-12
@@ -63,10 +63,7 @@ def given_cuts(
     """
     owner = "given_cuts"
     rows = read_observed(owner, times, events, entries, weights)
-    right = np.asarray(edges, np.float64)
-    if right.ndim != 1 or not right.size or right[0] <= 0 or not (np.diff(right) > 0).all():
-        advice = "List right edges such as [3, 5, 7, 10]; the first interval starts at 0."
-        raise ValueError(error_text(owner, "edges", "ascend from above 0", right.tolist(), advice))
+    right = read_edges(owner, edges, "List right edges such as [3, 5, 7, 10]; the first interval starts at 0.")
     longest = rows.times.max(initial=0.0)
     if right[-1] > longest:
         advice = "No training row is known beyond it, so an interval there could not be learned; end earlier."

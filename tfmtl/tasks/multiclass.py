@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
@@ -14,24 +13,17 @@ from tfmtl.metrics import class_log_loss, macro_auc
 from tfmtl.metrics.class_metrics import class_rows
 from tfmtl.metrics.task_report import without_nan
 from tfmtl.schema import ModelInputs, MulticlassTask
-from tfmtl.tasks.class_labels import class_shares, read_classes
-from tfmtl.tasks.label_columns import LabelColumns
-from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
+from tfmtl.tasks.class_behavior import ClassBehavior
+from tfmtl.tasks.task_behavior import Floats, Report
 
 
-class MulticlassBehavior(TaskBehavior[MulticlassTask]):
+class MulticlassBehavior(ClassBehavior[MulticlassTask]):
     """The behavior of a `MulticlassTask`; labels are class indices from 0."""
-
-    def read_labels(self, raw: LabelColumns) -> dict[str, pa.Array]:
-        return {"": read_classes(self.record, self.record.classes, raw)}
-
-    def fit_labels(self, counts: pa.Table | None) -> dict[str, Any]:
-        return {"shares": class_shares(counts, len(self.record.classes))}
 
     def head(self, inputs: ModelInputs, prior: float, policy: Any) -> keras.layers.Layer:
         from tfmtl.layers.heads.multiclass_head import MulticlassHead
 
-        return MulticlassHead(self._shares(inputs), dtype=policy, name=f"head_{self.record.name}")
+        return MulticlassHead(self.shares(inputs), dtype=policy, name=f"head_{self.record.name}")
 
     def loss(self, head: Any, labels: Mapping[str, Tensor], raw: Tensor, weights: Tensor | None) -> Tensor:
         from tfmtl.losses import masked_softmax_cross_entropy
@@ -71,7 +63,7 @@ class MulticlassBehavior(TaskBehavior[MulticlassTask]):
         return without_nan(report) | {"examples": len(rows.labels), "missing_labels": int(np.sum(~rows.present))}
 
     def constant(self, inputs: ModelInputs) -> dict[str, Any]:
-        shares = self._shares(inputs)
+        shares = self.shares(inputs)
         return {"": shares[self.record.score_index], "probabilities": shares}
 
     def leak_target(self, labels: Mapping[str, Floats]) -> Floats | None:
@@ -80,7 +72,3 @@ class MulticlassBehavior(TaskBehavior[MulticlassTask]):
             return None
         commonest = np.bincount(labels[""][known].astype(int)).argmax()
         return np.where(known, (labels[""] == commonest).astype(np.float32), np.float32(np.nan))
-
-    def _shares(self, inputs: ModelInputs) -> list[float]:
-        state = inputs.task_state.get(self.record.name, {})
-        return list(state.get("shares", class_shares(None, len(self.record.classes))))

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
@@ -14,24 +13,17 @@ from tfmtl.metrics import class_log_loss, mae
 from tfmtl.metrics._labeled_rows import regression_rows
 from tfmtl.metrics.task_report import means_and_counts, without_nan
 from tfmtl.schema import ModelInputs, OrdinalTask
-from tfmtl.tasks.class_labels import class_shares, read_classes
-from tfmtl.tasks.label_columns import LabelColumns
-from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
+from tfmtl.tasks.class_behavior import ClassBehavior
+from tfmtl.tasks.task_behavior import Floats, Report
 
 
-class OrdinalBehavior(TaskBehavior[OrdinalTask]):
+class OrdinalBehavior(ClassBehavior[OrdinalTask]):
     """The behavior of an `OrdinalTask`; labels are class indices from 0."""
-
-    def read_labels(self, raw: LabelColumns) -> dict[str, pa.Array]:
-        return {"": read_classes(self.record, self.record.classes, raw)}
-
-    def fit_labels(self, counts: pa.Table | None) -> dict[str, Any]:
-        return {"shares": class_shares(counts, len(self.record.classes))}
 
     def head(self, inputs: ModelInputs, prior: float, policy: Any) -> keras.layers.Layer:
         from tfmtl.layers.heads.ordinal_head import OrdinalHead
 
-        return OrdinalHead(self._shares(inputs), dtype=policy, name=f"head_{self.record.name}")
+        return OrdinalHead(self.shares(inputs), dtype=policy, name=f"head_{self.record.name}")
 
     def loss(self, head: Any, labels: Mapping[str, Tensor], raw: Tensor, weights: Tensor | None) -> Tensor:
         from tfmtl.losses import masked_cumulative_logit_loss
@@ -71,9 +63,5 @@ class OrdinalBehavior(TaskBehavior[OrdinalTask]):
         return without_nan(report | means_and_counts(regression_rows("ordinal", *columns)))
 
     def constant(self, inputs: ModelInputs) -> dict[str, Any]:
-        shares = self._shares(inputs)
+        shares = self.shares(inputs)
         return {"": float(np.dot(shares, self.record.class_values)), "probabilities": shares}
-
-    def _shares(self, inputs: ModelInputs) -> list[float]:
-        state = inputs.task_state.get(self.record.name, {})
-        return list(state.get("shares", class_shares(None, len(self.record.classes))))

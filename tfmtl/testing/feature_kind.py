@@ -35,7 +35,8 @@ from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.writing.column_values import plain_values
 from tfmtl.preprocessing.writing.encode import encode_bucket
 from tfmtl.schema import SPLITS, Problem
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.problem_file import PROBLEM_FILE
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 from tfmtl.testing._layer import demand
 from tfmtl.values.arrow_text import to_numbers, to_text
 from tfmtl.values.plain_arrow import plain
@@ -155,14 +156,14 @@ def _check_order(behavior: FeatureBehavior, rows: pa.RecordBatch) -> None:
 def _written(
     behavior: FeatureBehavior, problem: Problem, statistics: TransformStatistics, folder: Path
 ) -> RawTransform:
-    problem.save(folder / "problem.yaml")
+    problem.save(folder / PROBLEM_FILE)
     statistics.save(folder)
     demand(
         TransformStatistics.load(folder) == statistics,
         behavior,
         "what `fit` returns differs after it was written and read. Keep plain lists, texts and numbers in `states`.",
     )
-    return RawTransform(Problem.load(folder / "problem.yaml"), folder)
+    return RawTransform(Problem.load(folder / PROBLEM_FILE), folder)
 
 
 # === Values ===
@@ -331,9 +332,10 @@ from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.schema import Problem
+from tfmtl.schema.problem_file import PROBLEM_FILE
 
 folder = Path(sys.argv[1])
-problem = Problem.load(folder / "problem.yaml")
+problem = Problem.load(folder / PROBLEM_FILE)
 requests = json.loads((folder / "requests.json").read_text())
 encoded = RawTransform(problem, folder)(to_tensors(requests, raw_signature(problem)))
 np.savez(folder / "encoded.npz", **{key: values.numpy() for key, values in encoded.items()})

@@ -12,13 +12,13 @@ import tensorflow as tf
 
 from tfmtl.balancing import Balancer
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_positive_int
 from tfmtl.data import PreparedData
 from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.models.steps.forward_pass import ForwardPass
 from tfmtl.models.steps.task_gradients import task_gradients
+from tfmtl.schema.checks import check_positive_int
 
 _RESERVED_ROWS = 2  # missing, and out of vocabulary
 _ZERO_NORM = 1e-3  # of a row; a new one has about 0.1

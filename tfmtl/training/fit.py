@@ -10,11 +10,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.initial_weights import start_from_run

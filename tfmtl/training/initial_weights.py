@@ -4,11 +4,11 @@ import hashlib
 import json
 from typing import Any
 
-from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.folders import FolderError, TrainedRun
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.models.growth import take_weights
+from tfmtl.schema.checks import error_text
 from tfmtl.training.train_options import TrainOptions
 
 

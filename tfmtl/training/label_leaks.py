@@ -10,7 +10,7 @@ from tfmtl.core.label_parts import label_parts
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureViews, length_name
 from tfmtl.schema import Problem, SequenceFeature
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _ROWS = 100_000

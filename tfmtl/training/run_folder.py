@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from tfmtl.core.folder_lock import locked_folder
-from tfmtl.core.validation import error_text
 from tfmtl.data import PreparedData
 from tfmtl.folders import TrainedRun
 from tfmtl.folders.step_folders import TRAINED, check_output_folder
 from tfmtl.schema import SPLITS
+from tfmtl.schema.checks import error_text
 from tfmtl.schema.shown import shown
 from tfmtl.training.initial_weights import initial_digest
 from tfmtl.training.progress import Progress

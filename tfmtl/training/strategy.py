@@ -6,7 +6,7 @@ from functools import cache
 
 import tensorflow as tf
 
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
 from tfmtl.schema.shown import shown
 
 STRATEGIES = ("one_device", "mirrored", "multi_worker", "parameter_server")

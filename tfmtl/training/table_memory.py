@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from tfmtl.core.validation import error_text
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import error_text
 
 _BYTES = 4  # of a float32
 _SHOWN = 3

@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tfmtl.balancing import BALANCERS
-from tfmtl.core.validation import (
+from tfmtl.models.presets import PRESETS
+from tfmtl.models.steps.projected_fields import rows_worth_projecting
+from tfmtl.models.trainable_network import BALANCE_PLACES
+from tfmtl.optimizers.warm_up_decay import DECAYS
+from tfmtl.schema.checks import (
     check_bool,
     check_count,
     check_nonnegative_number,
@@ -16,10 +20,6 @@ from tfmtl.core.validation import (
     check_rate,
     error_text,
 )
-from tfmtl.models.presets import PRESETS
-from tfmtl.models.steps.projected_fields import rows_worth_projecting
-from tfmtl.models.trainable_network import BALANCE_PLACES
-from tfmtl.optimizers.warm_up_decay import DECAYS
 from tfmtl.sharpness import SHARPNESS, Sharpness
 from tfmtl.training.strategy import STRATEGIES
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfmtl.core.validation import check_probability
+from tfmtl.schema.checks import check_probability
 
 _ADVICE = "Use 0.999: about the last thousand steps."
 

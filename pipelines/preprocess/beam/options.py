@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, StandardOptions, TestOptions
 
-from tfmtl.core.validation import did_you_mean
+from tfmtl.schema.checks import did_you_mean
 
 
 def pipeline_options(arguments: Sequence[str]) -> PipelineOptions:

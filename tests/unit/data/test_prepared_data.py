@@ -246,7 +246,7 @@ def test_a_folder_without_checksums_is_the_same_data(folder: Path, tmp_path: Pat
     ("split", "batch_size", "text"),
     [
         ("dev", 8, r"`split` must be one of \['train', 'valid', 'test'\]\. Received: split='dev'\."),
-        ("train", 0, r"`batch_size` must be positive\. Received: batch_size=0\."),
+        ("train", 0, r"`batch_size` must be a positive int\. Received: batch_size=0\."),
     ],
 )
 def test_wrong_arguments(folder: Path, split: str, batch_size: int, text: str) -> None:

@@ -106,6 +106,7 @@ def test_every_list_and_number_of_an_event_counts(version: Path, requests: list[
         assert serve(**to_tensors([changed], signature))["click"].numpy() != plain, key
 
 
+@pytest.mark.process
 def test_clients_send_lists_of_lists(version: Path, requests: list[dict[str, Any]]) -> None:
     """Rows of any lengths, over both protocols, through a server that puts requests together."""
     loaded = tf.saved_model.load(str(version)).signatures["serving_default"]

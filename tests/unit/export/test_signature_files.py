@@ -73,6 +73,7 @@ def test_schema_takes_the_requests_and_nothing_else(extra: Path) -> None:
     assert fits(rows, by_title["serving_default, row by row"])
 
 
+@pytest.mark.process
 def test_requests_are_answered_over_rest_as_the_graph_answers(version: Path, extra: Path, loaded: Any) -> None:
     schema = json.loads((extra / "signature.json").read_text())
     with LocalServer(version.parent, "tiny", grpc_port=0, rest_port=0) as server:

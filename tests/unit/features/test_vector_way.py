@@ -169,6 +169,7 @@ def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]
             yield opened
 
 
+@pytest.mark.process
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     kept = data.requests()[:5]
     rows = [dict(each["features"]) for each in kept]
@@ -179,6 +180,7 @@ def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("bad", [[1.0, 2.0, 3.0, float("nan")], [1.0, float("-inf"), 0.0, 0.0], [1.0, 2.0]])
 def test_a_request_that_is_no_vector_is_answered_with_the_feature(client: Any, data: PreparedData, bad: Any) -> None:
     row = {**data.requests()[0]["features"], "picture": bad}

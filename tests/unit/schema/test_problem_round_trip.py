@@ -43,6 +43,13 @@ def _small(**changes: object) -> Problem:
     return Problem("small", **{**parts, **changes})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("sign", ["\x85", "\u2028", "\u2029", "\n", "\t", "\x00", " ", "'", '"'])
+def test_a_column_of_any_name_reads_back(tmp_path: Path, sign: str) -> None:
+    problem = _small(features=(CategoricalFeature("item", column=f"a{sign}b"), CategoricalFeature("x", column=sign)))
+    problem.save(tmp_path / "problem.yaml")
+    assert Problem.load(tmp_path / "problem.yaml") == problem
+
+
 def test_what_yaml_says_is_what_python_says(tmp_path: Path) -> None:
     text = """
     name: shop

@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from tfmtl.core.validation import check_one_of, error_text
 from tfmtl.export.calibration.calibrator import Calibrator, Floats
 from tfmtl.export.calibration.isotonic_calibration import IsotonicCalibration
 from tfmtl.export.calibration.negative_sampling import NegativeSampling
 from tfmtl.export.calibration.platt_scaling import PlattScaling
 from tfmtl.metrics import expected_calibration_error, log_loss
 from tfmtl.schema import Problem
+from tfmtl.schema.checks import check_one_of, error_text
 
 FITTED_ON = "valid"
 _FITTED: dict[str, type[PlattScaling] | type[IsotonicCalibration]] = {

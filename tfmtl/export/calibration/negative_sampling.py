@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.core.validation import check_number, error_text
 from tfmtl.export.calibration.calibrator import Floats
+from tfmtl.schema.checks import check_number, error_text
 
 
 @dataclass(frozen=True)

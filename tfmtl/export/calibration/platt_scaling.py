@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.core.validation import error_text
 from tfmtl.export.calibration.calibrator import Floats
+from tfmtl.schema.checks import error_text
 
 _SMALLEST = 1e-7  # about what float32 can tell from 1
 _STEPS = 100

@@ -1,7 +1,7 @@
 """The shapes every bottom expects."""
 
 from tfmtl.core.types import Shapes
-from tfmtl.core.validation import check_keys, check_shape, error_text
+from tfmtl.schema.checks import check_keys, check_shape, error_text
 
 
 def check_bottom_shapes(owner: str, shapes: Shapes) -> None:

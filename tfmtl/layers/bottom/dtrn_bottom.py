@@ -7,7 +7,6 @@ from keras import ops
 
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_one_of
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.task_refinement import TaskRefinement, check_refinement_arguments
@@ -16,6 +15,7 @@ from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence.behavior_hypernetwork import check_condition_dims
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
+from tfmtl.schema.checks import check_bool, check_one_of
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

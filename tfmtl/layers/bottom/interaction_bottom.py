@@ -7,7 +7,6 @@ from keras import ops
 
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_one_of, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.fields.bilinear_interaction import BilinearInteraction
@@ -17,6 +16,7 @@ from tfmtl.layers.fields.factorization_machine import FactorizationMachine
 from tfmtl.layers.fields.interacting_attention import InteractingAttention
 from tfmtl.layers.fields.squeeze_excitation import SqueezeExcitation
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
+from tfmtl.schema.checks import check_one_of, check_positive_int
 
 INTERACTIONS = ("dcn_v2", "fm", "cin", "autoint", "senet", "fibinet")
 

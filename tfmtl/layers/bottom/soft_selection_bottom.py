@@ -7,11 +7,11 @@ from keras import ops
 
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_positive_int
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.gates.soft_selection_gate import SoftSelectionGate
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
+from tfmtl.schema.checks import check_bool, check_positive_int
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,10 +7,10 @@ from keras import ops
 
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.layers.bottom._bottom_shapes import check_bottom_shapes, num_vectors
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.sequence.pooling import check_pooling, pooling_layer
+from tfmtl.schema.checks import check_positive_int, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

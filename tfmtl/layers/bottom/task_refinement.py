@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_one_of, check_positive_int, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_axis, check_one_of, check_positive_int, check_shape
 
 _GATES = {
     # Twice the sigmoid, so that logits of zero leave a field as it is.

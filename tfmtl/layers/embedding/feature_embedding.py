@@ -9,12 +9,13 @@ import tensorflow as tf
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
+from tfmtl.schema.checks import check_positive_int, error_text
+from tfmtl.schema.reserved import MISSING_ID
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -230,7 +231,7 @@ class FeatureEmbedding(keras.layers.Layer):
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for width, columns in self.plan.columns_among(features).items():
-            mask = tf.cast(_ids(features, columns) != 0, self.compute_dtype)[:, :, tf.newaxis]
+            mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             if str(width) in self.projections:
                 gathered = self._projected(width, gathered)

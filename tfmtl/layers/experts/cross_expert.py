@@ -7,7 +7,7 @@ from keras import ops
 
 from tfmtl.core.initializers import stacked_initializer
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_one_of, check_positive_int, check_shape
+from tfmtl.schema.checks import check_axis, check_one_of, check_positive_int, check_shape
 
 _RESIDUALS = ("none", "plain", "trainable")
 

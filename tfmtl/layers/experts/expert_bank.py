@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
+from tfmtl.schema.checks import check_positive_int, check_positive_ints, check_rate, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,7 +7,7 @@ from keras import ops
 
 from tfmtl.core.initializers import stacked_initializer
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_positive_int, check_shape
+from tfmtl.schema.checks import check_axis, check_positive_int, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

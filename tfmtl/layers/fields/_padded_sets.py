@@ -4,7 +4,7 @@ from keras import ops
 
 from tfmtl.core.masking import masked_mean
 from tfmtl.core.types import Shapes, Tensor
-from tfmtl.core.validation import check_keys, check_shape, error_text
+from tfmtl.schema.checks import check_keys, check_shape, error_text
 
 
 def check_set(owner: str, shapes: Shapes, name: str, mask_name: str, letters: str) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_one_of, check_shape, error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_one_of, check_shape, error_text
 
 _KINDS = ("all", "each", "interaction")
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_bool, check_positive_ints, check_shape, error_text
+from tfmtl.schema.checks import check_bool, check_positive_ints, check_shape, error_text
 
 
 def _check_halves(owner: str, hidden_units: Sequence[int]) -> None:

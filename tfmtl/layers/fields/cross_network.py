@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_positive_int, check_shape, error_text
+from tfmtl.schema.checks import check_number, check_positive_int, check_shape, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

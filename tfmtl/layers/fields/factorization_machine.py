@@ -4,7 +4,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_shape
+from tfmtl.schema.checks import check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -6,11 +6,11 @@ import keras
 
 from tfmtl.core.initializers import stacked_initializer
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_one_of, check_positive_int
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.fields._padded_sets import check_set, hide_padding, mean_vector
 from tfmtl.layers.fields.set_attention_block import SetAttentionBlock
 from tfmtl.layers.fields.squeeze_excitation import SqueezeExcitation, check_reduction
+from tfmtl.schema.checks import check_bool, check_one_of, check_positive_int
 
 
 def check_transformer_arguments(

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_bool, check_positive_int, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_bool, check_positive_int, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -8,8 +8,8 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_heads, check_keys, check_positive_int, check_shape, error_text
 from tfmtl.layers.fields._padded_sets import check_set, hide_padding
+from tfmtl.schema.checks import check_bool, check_heads, check_keys, check_positive_int, check_shape, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_bool, check_one_of, check_positive_int, check_shape
+from tfmtl.schema.checks import check_bool, check_one_of, check_positive_int, check_shape
 
 _GATES = {"sigmoid": ops.sigmoid, "relu": ops.relu}
 

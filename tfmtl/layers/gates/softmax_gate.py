@@ -8,8 +8,8 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_positive_int, error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_number, check_positive_int, error_text
 
 
 def check_gate_arguments(owner: str, num_experts: int, top_k: int | None, load_balance_weight: float) -> None:

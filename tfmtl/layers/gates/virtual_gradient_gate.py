@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_axis, check_one_of, check_positive_int, check_shape
 from tfmtl.layers.gates._scaling_functions import SCALING_FUNCTIONS
+from tfmtl.schema.checks import check_axis, check_one_of, check_positive_int, check_shape
 
 
 def check_scaling_function(owner: str, function: str | None) -> None:

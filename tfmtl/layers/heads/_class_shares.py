@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tfmtl.core.validation import check_probability, error_text
+from tfmtl.schema.checks import check_probability, error_text
 
 
 def check_shares(owner: str, shares: object) -> None:

@@ -3,7 +3,7 @@
 import keras
 
 from tfmtl.core.types import Shape
-from tfmtl.core.validation import check_shape
+from tfmtl.schema.checks import check_shape
 
 
 def build_output(

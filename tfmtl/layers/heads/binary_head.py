@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_probability
 from tfmtl.layers.heads._linear_output import build_output
+from tfmtl.schema.checks import check_probability
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

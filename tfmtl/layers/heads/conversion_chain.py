@@ -9,7 +9,7 @@ from keras import ops
 
 from tfmtl.core.parents import check_parents, tasks_by_depth
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_shape
+from tfmtl.schema.checks import check_axis, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

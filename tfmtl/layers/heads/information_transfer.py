@@ -9,8 +9,8 @@ from keras import ops
 
 from tfmtl.core.parents import check_parents, parent_pairs, tasks_by_depth
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_rate, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_axis, check_rate, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_shape
 from tfmtl.layers.heads._class_shares import check_shares
+from tfmtl.schema.checks import check_shape
 
 _LEAST_GAP = 1e-4  # between two cuts, so that every class keeps a probability
 

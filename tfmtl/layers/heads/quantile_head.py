@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_positive_number, error_text
 from tfmtl.layers.heads._linear_output import build_output
+from tfmtl.schema.checks import check_number, check_positive_number, error_text
 
 _LEAST_GAP = 1e-3  # deviations between two quantiles at the start
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_positive_number
 from tfmtl.layers.heads._linear_output import build_output
+from tfmtl.schema.checks import check_number, check_positive_number
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_one_of, check_positive_int, check_shape, error_text
+from tfmtl.schema.checks import check_one_of, check_positive_int, check_shape, error_text
 from tfmtl.survival.interpolation import INTERPOLATIONS, Interpolation, lifetime_until, log_survival_at, median_lifetime
 from tfmtl.survival.raw_curves import (
     DISTRIBUTIONS,

@@ -6,14 +6,14 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import (
+from tfmtl.layers.dense.stacked_mlp import StackedMLP
+from tfmtl.schema.checks import (
     check_axis,
     check_positive_int,
     check_positive_ints,
     check_rate,
     check_shape,
 )
-from tfmtl.layers.dense.stacked_mlp import StackedMLP
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

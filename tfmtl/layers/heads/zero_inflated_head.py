@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_number, check_positive_number, check_probability
 from tfmtl.layers.heads._linear_output import build_output
+from tfmtl.schema.checks import check_number, check_positive_number, check_probability
 
 _MOST_LOG_DEVIATION = math.log(5.0)  # the mean of an amount grows with the exponential of its square
 _LEAST_LOG_DEVIATION = math.log(1e-3)

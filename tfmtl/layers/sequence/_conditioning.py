@@ -1,6 +1,6 @@
 """How a sequence encoder is told which task and behavior it reads for, by name."""
 
-from tfmtl.core.validation import check_count, check_one_of
+from tfmtl.schema.checks import check_count, check_one_of
 
 CONDITIONINGS = ("norm", "adapter", "low_rank")
 

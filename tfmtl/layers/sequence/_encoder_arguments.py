@@ -1,7 +1,7 @@
 """The arguments that sequence encoders have in common."""
 
-from tfmtl.core.validation import check_bool, check_positive_int, check_rate
 from tfmtl.layers.sequence.pooling import check_pooling
+from tfmtl.schema.checks import check_bool, check_positive_int, check_rate
 
 
 def check_encoder_arguments(owner: str, *, pooling: str, use_positions: bool, dropout: float, **sizes: int) -> None:

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_count, check_positive_int, error_text
+from tfmtl.schema.checks import check_count, check_positive_int, error_text
 
 
 def check_condition_dims(owner: str, task_dim: int, behavior_dim: int) -> None:

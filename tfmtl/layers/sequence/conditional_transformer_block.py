@@ -6,10 +6,10 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_axis, check_keys, check_positive_int, check_rate, check_shape
 from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention, merged_heads
 from tfmtl.layers.sequence.pair_products import low_rank_delta
+from tfmtl.schema.checks import check_axis, check_keys, check_positive_int, check_rate, check_shape
 
 DELTA_SITES = ("value", "output", "expansion", "contraction")
 """The products of a block that may differ by pair; `<site>_down` and `<site>_up` are their deltas."""

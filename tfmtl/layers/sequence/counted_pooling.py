@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_one_of
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
+from tfmtl.schema.checks import check_one_of
 
 _INNER = {"mean": MeanPooling, "target": TargetAttention}
 

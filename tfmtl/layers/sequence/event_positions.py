@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.schema.checks import check_bool
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_bool, check_positive_int, check_positive_ints, check_shape
+from tfmtl.schema.checks import check_bool, check_positive_int, check_positive_ints, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

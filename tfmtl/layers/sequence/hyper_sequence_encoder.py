@@ -5,7 +5,6 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool
 from tfmtl.layers.sequence._conditioning import check_conditioning
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
@@ -16,6 +15,7 @@ from tfmtl.layers.sequence.generated_factors import GeneratedFactors
 from tfmtl.layers.sequence.pair_products import adapter, low_rank_delta
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
 from tfmtl.layers.sequence.skip import SKIP_START, skip
+from tfmtl.schema.checks import check_bool
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

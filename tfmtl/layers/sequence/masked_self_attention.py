@@ -7,8 +7,8 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_heads, check_keys, check_positive_int, check_shape
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import check_heads, check_keys, check_positive_int, check_shape
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,7 +7,6 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_heads
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
@@ -15,6 +14,7 @@ from tfmtl.layers.sequence.conditional_layer_normalization import conditional_la
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
 from tfmtl.layers.sequence.skip import SKIP_START, skip
+from tfmtl.schema.checks import check_bool, check_heads
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -7,10 +7,10 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_one_of
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
+from tfmtl.schema.checks import check_one_of
 
 Pooling = MeanPooling | TargetAttention | CountedPooling
 

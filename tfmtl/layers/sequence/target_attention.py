@@ -8,8 +8,8 @@ from keras import ops
 
 from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_bool, check_positive_ints
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.schema.checks import check_bool, check_positive_ints
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

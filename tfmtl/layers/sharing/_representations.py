@@ -3,7 +3,7 @@
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_axis, check_shape
+from tfmtl.schema.checks import check_axis, check_shape
 
 
 def check_representations(owner: str, shape: Shape, num_tasks: int, public: bool = False) -> None:

@@ -7,13 +7,6 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import (
-    check_bool,
-    check_count,
-    check_positive_int,
-    check_positive_ints,
-    check_rate,
-)
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.experts.expert_bank import ExpertBank
@@ -21,6 +14,13 @@ from tfmtl.layers.gates.softmax_gate import SoftmaxGate
 from tfmtl.layers.sharing._mixture import mix_experts
 from tfmtl.layers.sharing._representations import check_representations, public_representation, task_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import (
+    check_bool,
+    check_count,
+    check_positive_int,
+    check_positive_ints,
+    check_rate,
+)
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

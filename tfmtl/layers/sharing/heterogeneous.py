@@ -8,13 +8,13 @@ from keras import ops
 
 from tfmtl.core.label_correlation import CORRELATIONS
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_one_of, check_positive_int, check_positive_ints, check_rate, error_text
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.experts.cross_expert import CrossExpert
 from tfmtl.layers.experts.field_interaction_expert import FieldInteractionExpert
 from tfmtl.layers.gates.virtual_gradient_gate import VirtualGradientGate, check_scaling_function
 from tfmtl.layers.sharing._representations import check_representations, public_representation, task_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import check_one_of, check_positive_int, check_positive_ints, check_rate, error_text
 
 _MAPPINGS = {"identity": lambda outputs: outputs, "sin": ops.sin, "cos": ops.cos}
 

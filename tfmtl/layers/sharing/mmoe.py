@@ -6,13 +6,13 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate, check_gate_arguments
 from tfmtl.layers.sharing._mixture import mix_experts
 from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import check_positive_int, check_positive_ints, check_rate
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

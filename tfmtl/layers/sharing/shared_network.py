@@ -7,11 +7,11 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import check_positive_int, check_positive_ints, check_rate
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

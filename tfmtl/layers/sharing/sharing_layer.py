@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.schema.checks import error_text
 
 
 class SharingLayer(keras.layers.Layer):

@@ -6,11 +6,11 @@ from typing import Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.sharing._representations import check_representations
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import check_positive_int, check_positive_ints, check_rate
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

@@ -8,7 +8,6 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints, check_rate
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.gates.softmax_gate import SoftmaxGate
 from tfmtl.layers.sharing._representations import (
@@ -17,6 +16,7 @@ from tfmtl.layers.sharing._representations import (
     task_representations,
 )
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.schema.checks import check_positive_int, check_positive_ints, check_rate
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

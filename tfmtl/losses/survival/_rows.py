@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 
 @dataclass(frozen=True)

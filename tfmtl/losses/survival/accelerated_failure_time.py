@@ -5,9 +5,9 @@ import math
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of
 from tfmtl.losses.survival._rows import read_rows
 from tfmtl.losses.survival.interval_censored import interval_losses
+from tfmtl.schema.checks import check_one_of
 from tfmtl.survival.raw_curves import (
     DISTRIBUTIONS,
     LEAST_TIME,

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.losses.survival._grid import ended_in, lived_through, not_yet_seen
 from tfmtl.losses.survival._rows import read_edges, read_rows
+from tfmtl.schema.checks import error_text
 from tfmtl.survival.raw_curves import log_hazards_of_causes
 
 

@@ -3,7 +3,7 @@
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 
 def consistency_loss(one: Tensor, other: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -5,8 +5,8 @@ from typing import Literal
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of
 from tfmtl.losses.survival._rows import read_rows
+from tfmtl.schema.checks import check_one_of
 
 _NEVER = -1e30
 

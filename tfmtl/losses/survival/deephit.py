@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_nonnegative_number, check_positive_number
 from tfmtl.losses.survival._grid import ended_in
 from tfmtl.losses.survival._rows import SurvivalRows, read_edges, read_rows
 from tfmtl.losses.survival.probability_mass import mass_losses
+from tfmtl.schema.checks import check_nonnegative_number, check_positive_number
 from tfmtl.survival.raw_curves import log_mass
 
 

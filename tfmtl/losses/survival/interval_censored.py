@@ -6,8 +6,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import check_one_of
 from tfmtl.losses.survival._rows import read_edges, read_rows
+from tfmtl.schema.checks import check_one_of
 from tfmtl.survival.interpolation import INTERPOLATIONS, Interpolation, log_survival_at
 
 _LEAST = 1e-7

@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import error_text
 from tfmtl.metrics._labeled_rows import check_length
 from tfmtl.metrics.survival._time_rows import TimeRows, read_times
 from tfmtl.metrics.survival.row_sums import RowSums
 from tfmtl.metrics.survival.uno import LEAST_CENSORING, event_weights
+from tfmtl.schema.checks import error_text
 from tfmtl.survival import StepFunction, SurvivalCurves
 
 _CELLS = 4_000_000

@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tfmtl.core.validation import error_text
 from tfmtl.metrics._labeled_rows import check_length, read_column
 from tfmtl.metrics.survival._time_rows import TimeRows, read_times
 from tfmtl.metrics.survival.harrell import harrell_index
 from tfmtl.metrics.survival.uno import LEAST_CENSORING, event_weights
+from tfmtl.schema.checks import error_text
 from tfmtl.survival import StepFunction
 
 

@@ -8,8 +8,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tfmtl.core.validation import check_positive_int
 from tfmtl.metrics.survival.row_sums import RowSums
+from tfmtl.schema.checks import check_positive_int
 
 _MOST_RESAMPLED = 20_000
 _LEVEL = 0.95

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tfmtl.core.validation import check_positive_int
 from tfmtl.metrics._labeled_rows import check_length
 from tfmtl.metrics.survival._time_rows import read_times
+from tfmtl.schema.checks import check_positive_int
 from tfmtl.survival import SurvivalCurves
 
 

@@ -4,11 +4,11 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from tfmtl.core.validation import check_one_of, did_you_mean, error_text
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets.baselines import aitm, esmm, interaction, mmoe, ple, shared_bottom, single_task, stem
 from tfmtl.models.presets.papers import apem, dephn, dtrn
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_one_of, did_you_mean, error_text
 
 __all__ = [
     "PRESETS",

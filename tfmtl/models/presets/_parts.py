@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from tfmtl.core.validation import check_positive_int, error_text
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.sharing.mmoe import MMoE
@@ -13,6 +12,7 @@ from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.layers.user_layers import make_user_layer
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_positive_int, error_text
 
 Widths = tuple[int, ...]
 

@@ -1,6 +1,5 @@
 """Presets of the usual baselines."""
 
-from tfmtl.core.validation import check_one_of
 from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.interaction_bottom import INTERACTIONS, InteractionBottom
 from tfmtl.layers.bottom.stem_bottom import STEMBottom
@@ -14,6 +13,7 @@ from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets._parts import Widths, bottom_layer, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
+from tfmtl.schema.checks import check_one_of
 
 
 def single_task(

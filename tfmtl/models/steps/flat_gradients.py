@@ -10,10 +10,10 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.models.steps.forward_pass import ForwardPass, Perturbation, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients, all_gradients, summed_gradients
 from tfmtl.models.steps.task_gradients import distinct_rows, gramian
+from tfmtl.schema.checks import error_text
 from tfmtl.sharpness import Sharpness
 
 States = list[tuple[keras.Variable, Tensor]]

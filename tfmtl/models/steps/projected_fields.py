@@ -11,6 +11,7 @@ from tfmtl.core.types import Tensor
 from tfmtl.layers.dense.given_products import GivenProduct
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.models.trainable_network import TrainableNetwork
+from tfmtl.schema.reserved import MISSING_ID
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class ProjectedFields:
         """
         starts = np.array([field.start for field in self.fields])
         ids = tf.cast(tf.gather(row_ids, [field.column for field in self.fields], axis=1), tf.int64) - starts
-        return ids + self._block_starts, tf.cast(ids != 0, tf.float32)  # id 0 is the zero vector
+        return ids + self._block_starts, tf.cast(ids != MISSING_ID, tf.float32)
 
     def matrix(self, rows: Tensor, counts: Tensor) -> Tensor:
         """The sparse `(B, R)` matrix of what the examples read."""

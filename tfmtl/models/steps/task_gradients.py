@@ -8,11 +8,11 @@ import tensorflow as tf
 from tfmtl.balancing import Balancer
 from tfmtl.core.replicas import gather_over_replicas, sum_over_replicas
 from tfmtl.core.types import Tensor
-from tfmtl.core.validation import error_text
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
 from tfmtl.models.steps.forward_pass import ForwardPass, Outputs, Vectors
 from tfmtl.models.steps.step_gradients import StepGradients, add_gradients, all_gradients
 from tfmtl.optimizers import sum_duplicates
+from tfmtl.schema.checks import error_text
 
 
 def distinct_rows(gradients: Tensor, row_ids: Tensor) -> tuple[Tensor, Tensor]:

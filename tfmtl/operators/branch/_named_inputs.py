@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tfmtl.core.validation import error_text
+from tfmtl.schema.checks import error_text
 
 
 def check_names(owner: str, argument: str, names: Any) -> None:

@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_keys, check_positive_int, check_positive_ints
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.operators.branch._named_inputs import check_names
+from tfmtl.schema.checks import check_keys, check_positive_int, check_positive_ints
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")

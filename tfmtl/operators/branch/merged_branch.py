@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.core.validation import check_one_of, error_text
+from tfmtl.schema.checks import check_one_of, error_text
 
 MERGES = ("product", "concatenate")
 

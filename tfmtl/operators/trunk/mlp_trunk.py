@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, check_positive_ints
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.operators.standardize import Standardize
+from tfmtl.schema.checks import check_positive_int, check_positive_ints
 
 if TYPE_CHECKING:
     from tfmtl.operators.operator_data import OperatorData

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_count, check_positive_int, check_positive_number, error_text
 from tfmtl.operators.trunk.mlp_trunk import MLPTrunk
+from tfmtl.schema.checks import check_count, check_positive_int, check_positive_number, error_text
 
 if TYPE_CHECKING:
     from tfmtl.operators.operator_data import OperatorData

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
-from tfmtl.core.validation import check_positive_int, error_text
+from tfmtl.schema.checks import check_positive_int, error_text
 
 if TYPE_CHECKING:
     from tfmtl.operators.operator_data import OperatorData

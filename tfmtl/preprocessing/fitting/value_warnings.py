@@ -11,7 +11,7 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading.noticed import noticed_columns
 from tfmtl.preprocessing.reading.row_events import LATE, NEWEST_FIRST
 from tfmtl.schema import SPLITS, Problem
-from tfmtl.schema.likely_missing import LIKELY_MISSING, MAYBE_MISSING
+from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
 
 _MOST_SHOWN = 3

@@ -14,7 +14,7 @@ from tfmtl.preprocessing.reading.times import from_iso, from_temporal, has_zone,
 from tfmtl.preprocessing.reading.vector_columns import read_vectors
 from tfmtl.preprocessing.reading.written_list import read_list
 from tfmtl.schema.keys import Keys
-from tfmtl.schema.likely_missing import LIKELY_MISSING
+from tfmtl.schema.reserved import LIKELY_MISSING
 from tfmtl.values.arrow_text import cast_or_null, count_inexact, flatten, to_numbers, to_text
 from tfmtl.values.plain_arrow import is_coded, is_list, is_text, plain
 

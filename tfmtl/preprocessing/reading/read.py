@@ -21,8 +21,8 @@ from tfmtl.preprocessing.reading.parquet_file import read_parquet
 from tfmtl.preprocessing.reading.raw_batch import RawBatch
 from tfmtl.preprocessing.reading.text_file import TextFile
 from tfmtl.schema import Dialect
+from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.shown import shown
-from tfmtl.schema.strict import did_you_mean
 
 __all__ = ["InputError", "check_columns", "expand", "read_batches"]
 

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.schema import RequestInput
-from tfmtl.schema.forms import MISSING
+from tfmtl.schema.reserved import MISSING
 
 
 def encode_column(transform: RawTransform, name: str, given: RequestInput, column: pa.Array) -> dict[str, np.ndarray]:

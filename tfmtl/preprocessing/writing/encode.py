@@ -30,7 +30,7 @@ from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import event_windows
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, Problem, SequenceFeature
-from tfmtl.schema.forms import OUT_OF_VOCABULARY
+from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
@@ -203,7 +203,7 @@ def _events(
     for sequence in problem.sequences:
         if sequence.name in events:
             continue
-        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != 0)
+        is_event = table[columns.event(sequence.name)].to_numpy() & (encoded[sequence.columns[0]] != MISSING_ID)
         windows = event_windows(users, moments, is_event, examples, sequence.longest_window(problem))
         events[sequence.name] = Events(table, windows, times[windows.rows])
     return events
@@ -228,5 +228,5 @@ def _count(
         for name in names_with_rates(problem):
             ids = encoder.encoded[name][examples][rows]
             counts[f"{split}/out_of_vocabulary/{name}"] = int((ids == OUT_OF_VOCABULARY).sum())
-            counts[f"{split}/missing/{name}"] = int((ids == 0).sum())
+            counts[f"{split}/missing/{name}"] = int((ids == MISSING_ID).sum())
     return counts

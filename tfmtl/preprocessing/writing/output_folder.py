@@ -11,9 +11,9 @@ from types import TracebackType
 from typing import Any
 
 from tfmtl.core.folder_lock import locked_folder
-from tfmtl.core.validation import error_text
 from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing.reading import files
+from tfmtl.schema.checks import error_text
 from tfmtl.schema.shown import shown
 
 _MANIFEST = PreparedFolder.MANIFEST

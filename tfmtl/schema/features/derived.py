@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tfmtl.schema.checks import check_name, did_you_mean
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_name, did_you_mean
 
 if TYPE_CHECKING:
     from tfmtl.schema.features.feature_record import FeatureRecord

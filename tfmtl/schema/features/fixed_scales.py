@@ -3,7 +3,8 @@
 Every derived number enters twice in one field: as the id of a bucket, and as a number.
 """
 
-from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor
+from tfmtl.schema.forms import EncodedTensor
+from tfmtl.schema.reserved import RESERVED_IDS
 
 HALF_OCTAVES = tuple(sorted({round(2.0 ** (step / 2)) for step in range(63)}))
 """1, 2, 3, 4, 6, 8, 11, ... to 2**31: whole numbers, each about 1.4 times the one before."""

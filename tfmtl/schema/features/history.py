@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tfmtl.schema.checks import check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.fixed_scales import twice
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_minimum, check_types, did_you_mean
+from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

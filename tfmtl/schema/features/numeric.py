@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
 from tfmtl.schema.forms import EncodedTensor, RequestInput
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, check_missing, check_name, check_types
+from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

@@ -6,12 +6,14 @@ import zoneinfo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tfmtl.schema.checks import check_choice, check_minimum
 from tfmtl.schema.features.derived import check_derived_name
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.forms import RESERVED_IDS, EncodedTensor
+from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
+from tfmtl.schema.reserved import RESERVED_IDS
 from tfmtl.schema.shown import shown
-from tfmtl.schema.strict import check_choice, check_minimum, check_types
+from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

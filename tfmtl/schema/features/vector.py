@@ -6,18 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import (
-    JOINT,
-    check_choice,
-    check_column,
-    check_minimum,
-    check_missing,
-    check_name,
-    check_types,
-)
+from tfmtl.schema.reserved import JOINT
+from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from tfmtl.schema.checks import check_column
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_column, check_types
+from tfmtl.schema.strict import check_types
 
 _MOST_HOURS = 1_000_000.0  # a century; more is a mistake, and in milliseconds still far from the end of int64
 

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from tfmtl.schema.checks import check_choice, check_column, check_minimum, is_name
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_choice, check_column, check_minimum, is_name
 from tfmtl.schema.tasks.output import Output
 from tfmtl.schema.tasks.task_record import TaskRecord
 

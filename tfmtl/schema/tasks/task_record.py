@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from tfmtl.schema.checks import check_column, check_name
 from tfmtl.schema.condition import Condition
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import JOINT, check_column, check_name, check_types
+from tfmtl.schema.reserved import JOINT
+from tfmtl.schema.strict import check_types
 from tfmtl.schema.tasks.output import Output
 
 if TYPE_CHECKING:

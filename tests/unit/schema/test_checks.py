@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tfmtl.core.validation import (
+from tfmtl.schema.checks import (
     check_axis,
     check_bool,
     check_keys,

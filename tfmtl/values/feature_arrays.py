@@ -1,48 +1,79 @@
-"""Convert a client's values to the arrays that a model takes."""
+"""Convert the raw values of requests to the arrays that a model takes, in one place for all who do.
+
+Clients, `tfmtl predict`, golden answers, warm-up and replay call it; tensors of a message do not pass here.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.signature import TensorSpec
-from serving.protocol.tensor_proto import dtype_name
+from tfmtl.schema.reserved import JOINT, filling
 from tfmtl.schema.spelling import spelled
-from tfmtl.schema.strict import JOINT
 
 Where = Callable[[int], str]
 
+
+class RequestError(ValueError):
+    """A value of a request is not what the model takes.
+
+    Args:
+        message: str. What the feature must be and what was received.
+        feature: str. Its name.
+        row: int or None. The row at fault, counted from 0. Defaults to None, where no single row is.
+    """
+
+    def __init__(self, message: str, feature: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.feature = feature
+        self.row = row
+
+
+class InputSpec(Protocol):
+    """dtype, as TensorFlow spells it, and shape of a model's input, `None` where the rank is unknown."""
+
+    @property
+    def dtype(self) -> str: ...
+
+    @property
+    def shape(self) -> tuple[int | None, ...] | None: ...
+
+
+class PlainSpec(NamedTuple):
+    """An `InputSpec` and nothing else."""
+
+    dtype: str
+    shape: tuple[int | None, ...] | None
+
+
 _FLOATS = ("float16", "float32", "float64")
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-# dtype -> (types of a value, a value in words, the values of a list in words, what a shorter list is filled up with)
-_KINDS: dict[str, tuple[tuple[type, ...], str, str, Any]] = {
+# dtype -> (types of a value, a value in words, the values of a list in words)
+_KINDS: dict[str, tuple[tuple[type, ...], str, str]] = {
     "string": (
         (str, bytes, int, float, np.bool_, np.integer, np.floating),
         'text, "" where it is missing',
         'text, "" where it is missing',
-        b"",
     ),
-    "bool": ((bool, np.bool_), "True or False", "True or False", None),
+    "bool": ((bool, np.bool_), "True or False", "True or False"),
     **dict.fromkeys(
         _FLOATS,
         (
             (int, float, np.integer, np.floating),
             "a number, NaN where it is missing",
             "numbers, NaN where one is missing",
-            math.nan,
         ),
     ),
-    **dict.fromkeys(_INTEGERS, ((int, np.integer), "a whole number", "whole numbers", 0)),
+    **dict.fromkeys(_INTEGERS, ((int, np.integer), "a whole number", "whole numbers")),
 }
 _NULL_TYPES = ("NoneType", "NAType", "NaTType")
 _MAX_SHOWN = 60
 
 
-def make_array(name: str, values: Any, spec: TensorSpec, where: Where = "row {}".format) -> npt.NDArray[Any]:
+def make_array(name: str, values: Any, spec: InputSpec, where: Where = "row {}".format) -> npt.NDArray[Any]:
     """Returns the values of one feature as an array of the model's dtype.
 
     Lists of different lengths are filled up, where the model leaves the length free: text with `""`, floats with NaN,
@@ -53,27 +84,27 @@ def make_array(name: str, values: Any, spec: TensorSpec, where: Where = "row {}"
     Args:
         name: str. The feature.
         values: an array, or a sequence with a value (or a list of values) a row.
-        spec: TensorSpec. What the model takes.
+        spec: InputSpec. What the model takes.
         where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
 
     Raises:
-        FeatureError: it tells feature and row, what a value must be and what was received.
+        RequestError: it tells feature and row, what a value must be and what was received.
     """
     if spec.dtype not in _KINDS:
-        raise FeatureError(f"predict: feature {name!r} has dtype {spec.dtype}, which cannot be sent.", name)
+        raise RequestError(f"predict: feature {name!r} has dtype {spec.dtype}, which cannot be sent.", name)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biuf":
         return _cast(name, values, spec, where)
     return _convert(name, values, spec, where)
 
 
-def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], where: Where = "row {}".format) -> None:
-    """Raises `FeatureError` unless the columns of a sequence have as many values in each row: an entry is an event.
+def check_events(columns: Mapping[str, Any], specs: Mapping[str, InputSpec], where: Where = "row {}".format) -> None:
+    """Raises `RequestError` unless the columns of a sequence have as many values in each row: an entry is an event.
 
     Filled up to one length they would pass as events that lack a column, and each would meet another's values.
 
     Args:
         columns: feature -> lists; the features `<sequence>__<column>` of a sequence belong together.
-        specs: feature -> TensorSpec.
+        specs: feature -> InputSpec.
         where: name of a row in messages, by its number. Defaults to `"row 0"`, `"row 1"`, ...
     """
     first: dict[str, tuple[str, list[int]]] = {}
@@ -86,7 +117,7 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], wh
         other, expected = first.setdefault(sequence, (name, lengths))
         for row, (length, wanted) in enumerate(zip(lengths, expected, strict=False)):
             if length != wanted:
-                raise FeatureError(
+                raise RequestError(
                     f"{where(row)}: feature {name!r} must have a value for each of the {wanted} events of {other!r}. "
                     f"Received: {length} values.",
                     name,
@@ -97,13 +128,13 @@ def check_events(columns: Mapping[str, Any], specs: Mapping[str, TensorSpec], wh
 # === Arrays ===
 
 
-def _cast(name: str, array: npt.NDArray[Any], spec: TensorSpec, where: Where) -> npt.NDArray[Any]:
+def _cast(name: str, array: npt.NDArray[Any], spec: InputSpec, where: Where) -> npt.NDArray[Any]:
     """Numbers in the model's dtype."""
     if array.size == 0:
         # A frame without rows does not say what its columns hold.
         shape = array.shape + tuple([size or 0 for size in (spec.shape or ())[array.ndim :]])
         return np.empty(shape, _numpy_dtype(spec.dtype))
-    if dtype_name(array) == spec.dtype:
+    if str(array.dtype) == spec.dtype:
         return array
     kind = "string" if spec.dtype == "string" else np.dtype(spec.dtype).kind
 
@@ -133,10 +164,10 @@ def _cast(name: str, array: npt.NDArray[Any], spec: TensorSpec, where: Where) ->
 # === Lists ===
 
 
-def _convert(name: str, values: Any, spec: TensorSpec, where: Where) -> npt.NDArray[Any]:
+def _convert(name: str, values: Any, spec: InputSpec, where: Where) -> npt.NDArray[Any]:
     """Nested lists, flattened level by level; `places` says where each value lies in the filled-up array."""
     sizes = spec.shape if spec.shape is not None else (None,) * _depth(values)
-    types, _, _, filling = _KINDS[spec.dtype]
+    types, _, _ = _KINDS[spec.dtype]
     shape: list[int] = []
     nodes, places = [values], np.zeros(1, np.int64)
 
@@ -144,13 +175,13 @@ def _convert(name: str, values: Any, spec: TensorSpec, where: Where) -> npt.NDAr
         return int(places[index]) // max(1, math.prod(shape[1:]))
 
     for axis, size in enumerate(sizes):
-        may_lack = bool(axis) and size is not None and filling is not None
+        may_lack = bool(axis) and size is not None and spec.dtype != "bool"
         lists = [[] if node is None and may_lack else _as_list(node) for node in nodes]
         for index, node in enumerate(lists):
             if node is None:
                 if axis == 0:
                     received = getattr(values, "dtype", type(values).__name__)
-                    raise FeatureError(
+                    raise RequestError(
                         f"predict: feature {name!r} must be a list with {_KINDS[spec.dtype][1].split(',')[0]} a row. "
                         f"Received: {received}.",
                         name,
@@ -160,9 +191,9 @@ def _convert(name: str, values: Any, spec: TensorSpec, where: Where) -> npt.NDAr
         lengths = np.array([len(node) for node in whole], np.int64)
         width = int(lengths.max(initial=0)) if size is None else size
         odd = np.flatnonzero((lengths != width) & ((lengths != 0) | (not may_lack)))
-        if len(odd) and (size is not None or filling is None):
+        if len(odd) and (size is not None or spec.dtype == "bool"):
             row = row_of(int(odd[0])) if axis else 0
-            raise FeatureError(
+            raise RequestError(
                 f"{where(row)}: feature {name!r} must hold {width} {'values' if axis else 'rows'}"
                 f"{'' if size is not None else ', as other rows do'}. Received: {int(lengths[odd[0]])}.",
                 name,
@@ -177,7 +208,7 @@ def _convert(name: str, values: Any, spec: TensorSpec, where: Where) -> npt.NDAr
     if wrong:
         index = next(index for index, leaf in enumerate(nodes) if type(leaf) in wrong)
         _refuse(name, nodes[index], spec, where, row_of(index))
-    array = np.full(math.prod(shape), filling if filling is not None else False, _numpy_dtype(spec.dtype))
+    array = np.full(math.prod(shape), filling(spec.dtype), _numpy_dtype(spec.dtype))
     array[places] = _read_leaves(
         nodes, spec.dtype, lambda index: _refuse(name, nodes[index], spec, where, row_of(index))
     )
@@ -250,9 +281,9 @@ def _is_no_number(leaf: Any, dtype: str) -> bool:
     return isinstance(leaf, bool) and dtype not in ("bool", "string")
 
 
-def _refuse(name: str, value: Any, spec: TensorSpec, where: Where, row: int, lacks_list: bool = False) -> NoReturn:
+def _refuse(name: str, value: Any, spec: InputSpec, where: Where, row: int, lacks_list: bool = False) -> NoReturn:
     """Raises the error of one value, which should have been a list or is not what the model takes."""
-    _, one, many, _ = _KINDS[spec.dtype]
+    _, one, many = _KINDS[spec.dtype]
     if lacks_list:
         wanted = f"be a list of {many.split(',')[0]}, [] where it is missing"
     elif spec.shape is not None and len(spec.shape) > 1:
@@ -261,7 +292,7 @@ def _refuse(name: str, value: Any, spec: TensorSpec, where: Where, row: int, lac
         wanted = f"be {one}"
     text = repr(value)
     text = text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
-    raise FeatureError(
+    raise RequestError(
         f"{where(row)}: feature {name!r} must {wanted} ({spec.dtype}). "
         f"Received: {text} ({type(value).__name__}).{_advice(value, spec.dtype)}",
         name,
