@@ -40,6 +40,7 @@ STARTING = frozenset(("cpp_replay", "pems", "running_server", "spark_home"))
 LONG = (
     "golden",
     "integration",
+    "pipelines/test_infer_to_model.py",
     "pipelines/test_output_folder.py",
     "pipelines/test_preprocess_bad_input.py",
     "pipelines/test_preprocess_formats.py",

@@ -49,6 +49,7 @@ class OddTimes:
         """Raises `FeatureError` for a request with an odd row, if such are refused."""
         if not self.refuses or model.times is None:
             return
+        inputs = model.times.read(inputs)
         for what, rows in model.times.odd_rows(inputs).items():
             self._count(model, what, int(np.count_nonzero(rows)))
             row, name = int(np.flatnonzero(rows)[0]), model.times.time

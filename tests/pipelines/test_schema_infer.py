@@ -1,6 +1,5 @@
-"""`tfmtl schema infer`: what it guesses, why, and that the guess runs."""
+"""`tfmtl schema infer`: what it guesses, why, and what it refuses."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,8 @@ import pytest
 from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.csv_columns import write_csv
+from tests.support.infer_command import infer, infer_refused
 from tests.support.shop_columns import ROWS, shop_columns
-from tests.support.tiny_problem import tiny_model
-from tfmtl.data import PreparedData
-from tfmtl.proposal.sample import read_sample
 from tfmtl.schema import (
     CategoricalFeature,
     HistoryFeature,
@@ -27,20 +24,6 @@ from tfmtl.schema import (
 )
 
 
-def _infer(tmp_path: Path, file: object, *options: str) -> tuple[Problem, str]:
-    output = tmp_path / "problem.yaml"
-    result = tfmtl("schema", "infer", file, "-o", output, "--overwrite", *options)
-    assert result.code == 0, result.err
-    return Problem.load(output), output.read_text()
-
-
-def _refused(tmp_path: Path, file: object, *options: str) -> str:
-    result = tfmtl("schema", "infer", file, "-o", tmp_path / "problem.yaml", *options)
-    assert result.code == 2
-    assert not (tmp_path / "problem.yaml").exists()
-    return result.err
-
-
 @pytest.mark.parametrize("name", ["log.csv", "log.tsv", "log.csv.gz", "log.parquet"])
 def test_ashop_columns(tmp_path: Path, name: str) -> None:
     if name.endswith("parquet"):
@@ -48,7 +31,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         parquet.write_table(pa.table(columns), tmp_path / name)
     else:
         write_csv(tmp_path / name, shop_columns(), "\t" if ".tsv" in name else ",")
-    problem, text = _infer(tmp_path, tmp_path / name, "--label", "click", "--label", "is_buy")
+    problem, text = infer(tmp_path, tmp_path / name, "--label", "click", "--label", "is_buy")
     assert problem.name == "log"
     assert (problem.keys.user, problem.keys.time, problem.keys.time_unit) == ("user_id", "ts", "ms")
     assert problem.features == (
@@ -108,37 +91,37 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
 def test_named_keys_go_before_guesses(tmp_path: Path) -> None:
     columns = {"who": np.arange(60) % 5, "what": np.arange(60) % 7, "t": np.arange(60) * 3, "y": np.arange(60) / 7}
     file = write_csv(tmp_path / "log.csv", columns)
-    problem, text = _infer(tmp_path, file, "--label", "y", "--user", "who", "--time", "t", "--item", "what")
+    problem, text = infer(tmp_path, file, "--label", "y", "--user", "who", "--time", "t", "--item", "what")
     assert (problem.keys.user, problem.keys.time, problem.tasks[0].kind) == ("who", "t", "regression")
     assert problem.sequences[0].columns == ("what",)
     assert "taken for seconds from some start" in text
-    guessed, _ = _infer(tmp_path, file, "--label", "y")
+    guessed, _ = infer(tmp_path, file, "--label", "y")
     assert (guessed.keys.user, guessed.split.by, guessed.sequences) == (None, "row", ())
 
 
 @pytest.mark.parametrize(("times", "unit"), [("1600000{:03d}", "s"), ("1600000{:03d}123", "ms")])
 def test_the_unit_of_the_time(tmp_path: Path, times: str, unit: str) -> None:
     columns = {"uid": np.arange(90) % 4, "time": [times.format(i) for i in range(90)], "y": np.arange(90) % 2}
-    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, _ = infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", unit)
 
 
 def test_times_in_another_form(tmp_path: Path) -> None:
     columns = {"uid": np.arange(90) % 4, "x": np.arange(90) % 9, "y": np.arange(90) % 2}
     micro = {**columns, "time": [f"1600000{i:03d}123456" for i in range(90)]}
-    problem, _ = _infer(tmp_path, write_csv(tmp_path / "a.csv", micro), "--label", "y")
+    problem, _ = infer(tmp_path, write_csv(tmp_path / "a.csv", micro), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "us")
     written = {**columns, "time": [f"2020-09-{i % 30 + 1:02d} 10:00:00" for i in range(90)]}
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", written), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "b.csv", written), "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "s")
     assert "time: ISO text, read as seconds since 1970; without a zone it is UTC" in text
     odd = {**columns, "time": [f"{i % 30 + 1:02d}.09.2020" for i in range(90)]}
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "d.csv", odd), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "d.csv", odd), "--label", "y")
     assert problem.keys.time is None
     assert "time is a date written as text: write it as ISO text" in text
     stamps = {**columns, "time": pa.array(np.arange(90) * 10**12, pa.timestamp("us"))}
     parquet.write_table(pa.table(stamps), tmp_path / "c.parquet")
-    problem, _ = _infer(tmp_path, tmp_path / "c.parquet", "--label", "y")
+    problem, _ = infer(tmp_path, tmp_path / "c.parquet", "--label", "y")
     assert (problem.keys.time, problem.keys.time_unit) == ("time", "ms")
 
 
@@ -150,7 +133,7 @@ def test_behaviors_sort_the_histories(tmp_path: Path) -> None:
         "timestamp": 1_433_221_332_117 + np.arange(90),
         "transactionid": np.where(np.arange(90) % 4 == 3, np.arange(90), -1),
     }
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "transactionid")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "transactionid")
     assert [sequence.when for sequence in problem.sequences] == [
         "event == 'view'",
         "event == 'addtocart'",
@@ -166,10 +149,10 @@ def test_a_named_key_is_a_name(tmp_path: Path) -> None:
         "sku": np.arange(90) % 30,
         "y": np.arange(90) % 2,
     }
-    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y", "--item", "sku")
+    problem, _ = infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y", "--item", "sku")
     assert problem.feature("sku").kind == "categorical"
     del columns["sku"]
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
     assert problem.sequences == ()
     assert "no sequences: no column of what is shown or bought was found (--item names it)" in text
 
@@ -180,7 +163,7 @@ def test_what_the_log_tells_of_the_future(tmp_path: Path) -> None:
     number = np.arange(90)
     columns = {"uid": number % 4, "ts": ts, "itemid": number % 9, "g": gaps * 1000, "days_to_return": ts % 11}
     columns |= {"event_type": number % 3 + 1, "x": number % 7, "y": number % 2}
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert {feature.name for feature in problem.features if feature.columns} == {"uid", "itemid", "x"}
     for reason in (
         "g is the time to the user's next row",
@@ -199,7 +182,7 @@ def test_nulls_with_a_name_and_lists_as_text(tmp_path: Path) -> None:
         "tags": ["['a' 'b']", "[]", "['c']"] * 30,
         "y": np.arange(90) % 2,
     }
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "log.csv", columns), "--label", "y")
     assert problem.missing == ("\\N",)
     tags = problem.feature("tags")
     assert isinstance(tags, CategoricalFeature)
@@ -216,7 +199,7 @@ def test_types_of_newer_writers(tmp_path: Path) -> None:
         "y": number % 2,
     }
     parquet.write_table(pa.table(columns), tmp_path / "log.parquet")
-    problem, _ = _infer(tmp_path, tmp_path / "log.parquet", "--label", "y")
+    problem, _ = infer(tmp_path, tmp_path / "log.parquet", "--label", "y")
     assert [(each.name, each.kind) for each in problem.features if each.columns] == [
         ("itemid", "categorical"),
         ("code", "categorical"),
@@ -230,10 +213,10 @@ def test_a_column_that_says_the_split(tmp_path: Path) -> None:
         "y": np.arange(90) % 2,
         "part": np.array(["train", "valid", "test"])[np.arange(90) % 3],
     }
-    problem, _ = _infer(tmp_path, write_csv(tmp_path / "a.csv", columns), "--label", "y")
+    problem, _ = infer(tmp_path, write_csv(tmp_path / "a.csv", columns), "--label", "y")
     assert (problem.split.by, problem.split.column) == ("column", "part")
     columns["part"] = np.array(["train", "test"])[np.arange(90) % 2]
-    problem, text = _infer(tmp_path, write_csv(tmp_path / "b.csv", columns), "--label", "y")
+    problem, text = infer(tmp_path, write_csv(tmp_path / "b.csv", columns), "--label", "y")
     assert problem.split.by == "row"
     assert "'part' says train and so on, but never valid" in text
     assert [feature.name for feature in problem.features] == ["x"]
@@ -263,7 +246,7 @@ def test_odd_columns(tmp_path: Path) -> None:
         }
     )
     parquet.write_table(table, tmp_path / "odd.parquet")
-    problem, text = _infer(tmp_path, tmp_path / "odd.parquet", "--label", "the label")
+    problem, text = infer(tmp_path, tmp_path / "odd.parquet", "--label", "the label")
     assert problem.tasks == (RegressionTask("the_label", "the label"),)
     assert problem.features == (
         CategoricalFeature("two_words", column="two words"),
@@ -304,103 +287,4 @@ def test_odd_columns(tmp_path: Path) -> None:
 )
 def test_bad_files(tmp_path: Path, content: str, options: list[str], reason: str) -> None:
     (tmp_path / "log.csv").write_text(content)
-    assert reason in _refused(tmp_path, tmp_path / "log.csv", *options)
-
-
-# === The sample ===
-
-
-# === Real files ===
-
-needs_data = pytest.mark.skipif("TFMTL_DATA" not in os.environ, reason="TFMTL_DATA names no folder with the files")
-
-
-@pytest.mark.data
-@needs_data
-@pytest.mark.parametrize(
-    ("name", "labels"),
-    [
-        ("survival/survset_hdfail.csv.gz", ["event"]),
-        ("kuairand_explicit/kuairand27k_like_or_hate_kcore15.csv.gz", ["is_click", "play_time_ms"]),
-    ],
-)
-def test_a_real_file_to_a_trained_model(tmp_path: Path, name: str, labels: list[str]) -> None:
-    file = Path(os.environ["TFMTL_DATA"]) / name
-    problem, _ = _infer(tmp_path, file, *(text for label in labels for text in ("--label", label)))
-    manifest = preprocess(problem, [str(file)], str(tmp_path / "data"), num_shards=2)
-    assert manifest["warnings"] == []
-    assert manifest["rows_rejected"] == {}
-    data = PreparedData(tmp_path / "data")
-    model = tiny_model(data.inputs, "shared_bottom")
-    model.compile()
-    history = model.fit(data.train(512).take(20), verbose=0)
-    assert np.isfinite(history.history["loss"]).all()
-
-
-@pytest.mark.data
-@needs_data
-def test_every_real_file_with_a_header_loads(tmp_path: Path) -> None:
-    folder = Path(os.environ["TFMTL_DATA"])
-    files = [*folder.glob("survival/*_*.csv.gz"), *folder.glob("*_mb/events.csv.gz")]
-    assert files
-    for file in files:
-        sample = read_sample([str(file)], 5_000)
-        label = next(name for name in ("event", "timestamp") if name in sample.rows.column_names)
-        problem, _ = _infer(tmp_path, file, "--label", label, "--rows", "5000")
-        assert problem.features
-
-
-def test_columns_that_cannot_be_names_go_all_the_way(tmp_path: Path) -> None:
-    """A history of them too; only the time has to be called plainly, as requests name it."""
-    shop = shop_columns()
-    renamed = {"user_id": "User ID", "viewItemID": "Item ID", "click": "Click?", "price": "Unit price"}
-    log = {renamed.get(name, name): values for name, values in shop.items()}
-    problem, _ = _infer(tmp_path, write_csv(tmp_path / "log.csv", log), "--label", "Click?", "--item", "Item ID")
-    assert problem.keys.user == "User ID"
-    assert problem.sequences[0].columns[0] == "Item_ID"
-    assert all("Click" not in (sequence.when or "") for sequence in problem.sequences)  # no condition can name it
-    again, _ = _infer(tmp_path, write_csv(tmp_path / "plain.csv", shop), "--label", "click", "--item", "viewItemID")
-    outputs = []
-    for name, each in (("log", problem), ("plain", again)):
-        preprocess(each, [str(tmp_path / f"{name}.csv")], str(tmp_path / name), num_shards=1)
-        data = PreparedData(tmp_path / name)
-        features, labels = next(iter(data.valid(64)))
-        read = [
-            feature.name
-            for feature in each.features
-            if feature.name in ("price", "Unit_price", "Item_ID", "viewItemID")
-        ]
-        outputs.append([*(features[name] for name in read), *labels.values()])
-    assert len(outputs[0]) == 3
-    for one, other in zip(*outputs, strict=True):
-        np.testing.assert_array_equal(one, other)
-    times = write_csv(tmp_path / "times.csv", {"a time": shop["ts"], "x": shop["age"], "y": shop["click"]})
-    (tmp_path / "problem.yaml").unlink()
-    assert "Received: 'a time'. Rename it in the log, such as to 'a_time'." in _refused(tmp_path, times, "--label", "y")
-
-
-def test_lists_that_are_equally_long_are_a_history_of_the_row(tmp_path: Path) -> None:
-    generator = np.random.default_rng(0)
-    lengths = generator.integers(0, 9, 200)
-    items = [[f"i{k}" for k in generator.integers(0, 20, length)] for length in lengths]
-    columns = {
-        "user_id": [f"u{n % 40}" for n in range(200)],
-        "item_id": [f"i{k}" for k in generator.integers(0, 20, 200)],
-        "topic": [f"t{k}" for k in generator.integers(0, 4, 200)],
-        "time": 1_600_000_000 + 60 * np.arange(200),
-        "click": generator.integers(0, 2, 200),
-        "read": items,
-        "read_topics": [[f"t{int(item[1:]) % 4}" for item in row] for row in items],
-        "read_at": [[1_599_000_000 + k for k in range(len(row))] for row in items],
-        "words": [[f"w{k}" for k in range(n % 3)] for n in range(200)],  # of another length: no part of it
-    }
-    parquet.write_table(pa.table(columns), tmp_path / "log.parquet")
-    problem, text = _infer(tmp_path, tmp_path / "log.parquet", "--label", "click")
-    [sequence] = problem.sequences
-    assert (sequence.source, sequence.columns) == ("row", ("item_id", "topic"))
-    assert (sequence.lists, sequence.times) == (("read", "read_topics"), "read_at")
-    assert "read, read_topics, read_at are lists, equally long in every row" in text
-    names = {feature.name for feature in problem.features}
-    assert "words" in names and not {"read", "read_topics", "read_at"} & names
-    manifest = preprocess(problem, [str(tmp_path / "log.parquet")], str(tmp_path / "data"), num_shards=1)
-    assert (manifest["rows_written"], manifest["rows_rejected"], manifest["warnings"]) == (200, {}, [])
+    assert reason in infer_refused(tmp_path, tmp_path / "log.csv", *options)

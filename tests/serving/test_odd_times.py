@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from serving.grpc_client import GrpcClient
 from serving.local_server import LocalServer
@@ -26,7 +27,10 @@ TIMES = RequestTimes("timestamp", ("viewed__time",), LAST)
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """The shop as `tfmtl export` would leave it: with the record of training's last time."""
-    path = export_shop(tmp_path_factory.mktemp("shop"), 1)
+    return with_times(export_shop(tmp_path_factory.mktemp("shop"), 1))
+
+
+def with_times(path):
     extra = path / "assets.extra"
     extra.mkdir()
     (extra / "problem.yaml").write_text("")
@@ -54,6 +58,56 @@ def odd(times, events=None):
     return {what: rows.tolist() for what, rows in TIMES.odd_rows(inputs).items()}
 
 
+def example(time, *events):
+    lists = {} if time is None else {"timestamp": [time]}
+    lists |= {"viewed__time": events, "other__time": [LAST * 10]} if events else {}
+    features = {name: {"int64_list": {"value": values}} for name, values in lists.items()}
+    features["item_id"] = {"bytes_list": {"value": [b"i1"]}}
+    return tf.train.Example(features={"feature": features}).SerializeToString()
+
+
+def odd_examples(*examples, name="examples"):
+    return {what: rows.tolist() for what, rows in TIMES.odd_rows({name: np.array(examples, object)}).items()}
+
+
+class TestSerializedExamples:
+    def test_as_the_same_rows_by_name(self):
+        assert odd_examples(example(LAST), example(LAST * 1000), name="inputs") == {"wrong_unit": [False, True]}
+        rows = (example(LAST), example(LAST, LAST - 1, LAST), example(LAST, LAST + 1, 0), example(1, 0))
+        assert odd_examples(*rows) == {
+            "wrong_unit": [False, False, False, True],
+            "event_after_request": [False, False, True, False],
+        }
+        without = RequestTimes("timestamp", (), LAST)
+        assert list(without.odd_rows({"examples": np.array([example(5)], object)})) == ["wrong_unit"]
+
+    def test_what_the_model_will_refuse_is_not_odd(self):
+        assert odd_examples(example(None)) == odd_examples(b"x") == odd_examples() == {}
+        assert odd_examples(example(LAST * 1000), b"\xff") == {}
+
+
+class ShopExamples(tf.Module):
+    """Reads a serialized example's time; the answer has a row for each."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def serve_examples(self, examples):
+        spec = {"timestamp": tf.io.FixedLenFeature([], tf.int64)}
+        return {"click": tf.cast(tf.io.parse_example(examples, spec)["timestamp"] > 0, tf.float32)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+    def regress_click(self, inputs):
+        return {"outputs": self.serve_examples(inputs)["click"]}
+
+
+@pytest.fixture(scope="module")
+def exported_examples(tmp_path_factory):
+    path = tmp_path_factory.mktemp("examples") / "1"
+    module = ShopExamples()
+    names = ("serve_examples", "regress_click")
+    tf.saved_model.save(module, str(path), {name: getattr(module, name).get_concrete_function() for name in names})
+    return with_times(path)
+
+
 class TestRows:
     def test_another_unit_and_no_other_time(self):
         assert odd([LAST, LAST * 2, LAST // 2, 1, LAST * 99]) == {"wrong_unit": [False, False, False, True, False]}
@@ -68,7 +122,7 @@ class TestRows:
         assert odd([LAST], [[LAST + 5, 0]]) == {"event_after_request": [True]}
 
     def test_what_carries_no_time_is_not_odd(self):
-        assert TIMES.odd_rows({"examples": np.array([b"x"], object)}) == {}
+        assert TIMES.odd_rows({"price": np.ones(1)}) == TIMES.odd_rows({}) == {}
         assert RequestTimes("timestamp", (), 0).odd_rows({"timestamp": np.array([10**15])}) == {}
 
 
@@ -108,6 +162,27 @@ def test_they_are_refused_by_option(exported, batching):
                     client.predict(request(LAST, LAST * 1000))
                 with pytest.raises(ServingError, match="row 0: feature 'timestamp' must not be before an event"):
                     client.predict(request(LAST, events=[[LAST + 60]]))
+
+
+@pytest.mark.parametrize("refuses", [False, True], ids=["counted", "refused"])
+def test_serialized_examples_too(exported_examples, refuses):
+    base, options = exported_examples.parent, {"refuse_odd_times": refuses}
+    with LocalServer(base, "shop", grpc_port=0, rest_port=0, batching=BatchingOptions(), **options) as server:
+        body = {"signature_name": "regress_click", "examples": [{"timestamp": LAST}, {"timestamp": LAST * 1000}]}
+        status, answer = request_over_rest(server, "/v1/models/shop:regress", json.dumps(body).encode())
+        arrays = {"examples": np.array([example(LAST, LAST - 1), example(LAST, LAST + 1)], object)}
+        proto = make_proto(arrays, "serve_examples").SerializeToString()
+        code, text = ask_grpc(SimpleNamespace(grpc_address=f"127.0.0.1:{server.grpc_port}"), "Predict", proto)
+        with RestClient(f"127.0.0.1:{server.rest_port}", "shop") as client:
+            metrics = client._transport._pool.request("GET", "/metrics").data.decode()
+    assert 'serving_odd_time_rows_total{model="shop",what="wrong_unit"} 1.0' in metrics
+    assert 'serving_odd_time_rows_total{model="shop",what="event_after_request"} 1.0' in metrics
+    if refuses:
+        assert status == 400 and "row 1: feature 'timestamp' must be in the log's unit" in answer["error"]
+        assert f"Received: {LAST * 1000}; last training time: {LAST}" in answer["error"]
+        assert code == "INVALID_ARGUMENT" and "row 1: feature 'timestamp' must not be before an event" in text
+    else:
+        assert (status, code) == (200, "OK")
 
 
 def test_a_list_of_times_that_is_shorter_than_its_events_names_the_feature(exported):
