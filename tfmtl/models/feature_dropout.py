@@ -12,7 +12,7 @@ from tfmtl.schema.checks import check_count, check_rate
 _RARE = 20.0  # values of so many training rows are dropped twice as often as frequent ones
 _MOST = 0.5  # no value is dropped more often than this, or its row would hardly learn
 
-_MISSING, _UNKNOWN = 0, 1
+_UNKNOWN = 1
 
 
 class FeatureDropout:
@@ -22,7 +22,8 @@ class FeatureDropout:
     network learns by heart, more often. It is what trains the row for unknown values, which a vocabulary without
     `min_count` never reads. Each occurrence is drawn by itself, events of sequences included; values of hashed
     features have no counts and are dropped with `id_rate`; buckets of numbers and of time gaps, none of which is
-    unknown, are left alone. A dropped field of a row has the ids "missing" and the number 0, its mean; sequences stay.
+    unknown, are left alone. A dropped field of a row holds what a missing value is encoded to: the ids "missing", the
+    number 0, its mean, a vector's "missing" (`EncodedTensor.missing`); sequences stay.
 
     What is dropped follows from the seed, the step's number and the replica, not from a generator's state: a run that
     goes on drops the same, and every pass of one step reads the same features.
@@ -60,10 +61,9 @@ class FeatureDropout:
         self.seed = seed
         problem = inputs.problem
         tensors = list(problem.field_tensors)
-        self._fields: dict[str, list[str]] = {}
+        self._fields: dict[str, dict[str, float]] = {}  # field -> key -> what a missing value is there
         for each in tensors:
-            if each.holds_ids or each.role == "number":
-                self._fields.setdefault(each.field, []).append(each.key)
+            self._fields.setdefault(each.field, {})[each.key] = each.missing
         for sequence in problem.sequences:
             tensors += sequence.tensors(problem)
         known = counts or {}
@@ -89,13 +89,13 @@ class FeatureDropout:
                 dropped = _uniform(seed, number, tf.shape(ids)) < tf.gather(tf.constant(rates), ids)
                 result[key] = tf.where(dropped, tf.cast(_UNKNOWN, ids.dtype), ids)
         if self.field_rate:
-            for number, keys in enumerate(self._fields.values(), len(self._rates)):
-                rows = tf.shape(features[keys[0]])[:1]
+            for number, field in enumerate(self._fields.values(), len(self._rates)):
+                rows = tf.shape(features[next(iter(field))])[:1]
                 dropped = _uniform(seed, number, rows) < self.field_rate
-                for key in keys:
+                for key, missing in field.items():
                     values = result[key]
                     mask = tf.reshape(dropped, tf.concat([rows, tf.ones([values.shape.rank - 1], tf.int32)], axis=0))
-                    result[key] = tf.where(mask, tf.cast(_MISSING, values.dtype), values)
+                    result[key] = tf.where(mask, tf.cast(missing, values.dtype), values)
         return result
 
     def _step_seed(self, step: Tensor) -> Tensor:

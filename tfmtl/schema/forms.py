@@ -67,6 +67,8 @@ class EncodedTensor:
         is_ordered: bool. Whether neighboring ids are neighboring values, as of buckets: all of them are told apart
             where distributions are compared. Defaults to `False`.
         side: `"user"`, `"item"` or `"context"`: of side `"item"` every candidate has its own. Defaults to `"context"`.
+        missing: float. What it holds in every place where the feature is missing, or its field dropped in training.
+            Defaults to `0.0`.
     """
 
     key: str
@@ -78,6 +80,7 @@ class EncodedTensor:
     dim: int = 16
     is_ordered: bool = False
     side: str = "context"
+    missing: float = 0.0
 
     @property
     def holds_ids(self) -> bool:

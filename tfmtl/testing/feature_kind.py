@@ -255,6 +255,14 @@ def _check_missing(behavior: FeatureBehavior, problem: Problem, transform: RawTr
             behavior,
             f"'{key}' of a missing value is not finite. Give it a number, and a tensor of its own that says so.",
         )
+    if behavior.record.inputs():  # else there is no value to be missing
+        for each in behavior.record.tensors(problem):
+            demand(
+                bool((nothing[each.key].numpy() == each.missing).all()),
+                behavior,
+                f"'{each.key}' of a missing value is not {each.missing:g}, which a dropped field holds. Say "
+                "what it is in `EncodedTensor(missing=...)`.",
+            )
 
 
 def _check_looks(behavior: FeatureBehavior, encoded: Tensors, rows: int) -> None:

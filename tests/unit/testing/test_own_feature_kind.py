@@ -155,6 +155,14 @@ class NoNumber(NumericBehavior):
         return {key: tf.where(tf.math.is_nan(raw[self.name]), np.nan, values) for key, values in found.items()}
 
 
+class Undeclared(VectorBehavior):
+    """A missing vector says what the record does not."""
+
+    def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        found = super().encode(raw)
+        return {**found, self.record.missing_key: -found[self.record.missing_key]}
+
+
 class Anew(CategoricalBehavior):
     """Another day's vocabulary takes the place of the first."""
 
@@ -179,6 +187,7 @@ class NoRows(WordsBehavior):
         ("item", Respelled, "'item' differs where a client sends what the log holds"),
         ("item", Served, "'item' of a record differs from that of a request"),
         ("age", NoNumber, "'age' of a missing value is not finite"),
+        ("picture", Undeclared, "'picture__missing' of a missing value is not 1"),
         ("item", Anew, "`extend` changes ids in 'item'"),
         ("title", NoRows, "view 'title' must have a row for each example"),
     ],

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing.reading.noticed import noticed_columns
-from tfmtl.preprocessing.reading.row_events import LATE, NEWEST_FIRST
+from tfmtl.preprocessing.reading.row_events import BAD_VECTOR, LATE, NEWEST_FIRST
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
@@ -57,6 +57,11 @@ def value_warnings(
     found += [
         f"sequence '{name}': {count:,} events are not before their row's time, or have none, and were left out."
         for name, count in noticed_columns(read_counts, LATE).items()
+    ]
+    found += [
+        f"sequence '{name}': {count:,} events have a vector of another length, or with something else than finite "
+        "numbers, and were left out."
+        for name, count in noticed_columns(read_counts, BAD_VECTOR).items()
     ]
     found += [
         f"sequence '{name}': the lists of {count:,} rows do not rise in time. The oldest event must come first: the "

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,7 @@ class RawColumns:
         rejections: where unreadable rows go.
         noticed: where readable values that are hardly meant so are counted.
         missing: column -> texts that mean missing in it.
+        bad_vectors: where rows go whose vector is none. Defaults to `None`: where other unreadable ones go.
     """
 
     def __init__(
@@ -46,9 +48,11 @@ class RawColumns:
         rejections: Rejections,
         noticed: Noticed | None = None,
         missing: Mapping[str, Sequence[str]] | None = None,
+        bad_vectors: Rejections | None = None,
     ) -> None:
         self._batch = batch
         self._rejections = rejections
+        self._bad_vectors = bad_vectors or rejections
         self._noticed = noticed or Noticed()
         self._missing = {name: pa.array(texts, pa.string()) for name, texts in (missing or {}).items()}
         self._column = cache(self._plain)
@@ -118,14 +122,20 @@ class RawColumns:
 
     def vectors(self, name: str, size: int, separator: str) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32, null where missing."""
-        return read_vectors(name, self._column(name), size, separator, self._rejections)
+        return read_vectors(name, self._column(name), size, separator, self._bad_vectors)
+
+    @property
+    def has_good_vectors(self) -> np.ndarray[Any, Any]:
+        """Bool `(rows,)`: where no vector that was read so far is bad."""
+        return self._bad_vectors.kept
 
     def items(
         self, name: str, separator: str, form: str, read_as: str | None = None
     ) -> tuple["RawColumns", np.ndarray]:
         """All items of a column of lists, missing ones too, as the rows of a batch of their own; and the row of each.
 
-        An item that cannot be read rejects the row that it belongs to.
+        An item that cannot be read rejects the row that it belongs to; a bad vector is only told of, by
+        `has_good_vectors` of the items.
 
         Args:
             name: str.
@@ -140,6 +150,7 @@ class RawColumns:
             pa.RecordBatch.from_arrays([values], names=[column]),
             self._rejections.of_items(rows, column, name),
             missing={} if texts is None else {column: texts.to_pylist()},
+            bad_vectors=Rejections(len(values)),
         ), rows
 
     def _items(self, name: str, separator: str, form: str) -> tuple[pa.Array, np.ndarray]:

@@ -12,7 +12,7 @@ from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import Problem, SequenceFeature
 
-LATE, NEWEST_FIRST = "late_events", "newest_first"
+LATE, NEWEST_FIRST, BAD_VECTOR = "late_events", "newest_first", "bad_vector_events"
 
 
 def read_row_events(
@@ -26,7 +26,7 @@ def read_row_events(
     """Canonical key -> lists of the events that count: before the row's time, with a first column, the newest.
 
     A row whose lists are not equally long is rejected. Events that are not strictly before their row's time, or have
-    none, are left out and counted.
+    none, are left out and counted; so are events with a bad vector, for which the other events need not go.
 
     Args:
         problem: `Problem`.
@@ -38,11 +38,13 @@ def read_row_events(
     """
     read: dict[str, tuple[pa.Array, np.ndarray]] = {}  # the items and the row of each
     names: list[str] = []
+    bad: list[tuple[np.ndarray, np.ndarray]] = []  # whether an item's vector is bad, and the row of each
     for column, name in zip(sequence.columns, sequence.lists, strict=True):
         feature = problem.feature(column)
         [given] = feature.inputs()
         items, rows = raw.items(name, sequence.separator, sequence.format, feature.columns[0])
         read[sequence.column_key(given.key)] = behavior_of(feature, problem).read(items)[given.key], rows
+        bad.append((~items.has_good_vectors, rows))
         names.append(name)
     if sequence.times is not None:
         items, rows = raw.items(sequence.times, sequence.separator, sequence.format)
@@ -53,6 +55,9 @@ def read_row_events(
     rows = next(iter(read.values()))[1]
     rows = rows[is_good[rows]]
     counts = next(iter(aligned.values())).is_valid().to_numpy(zero_copy_only=False)
+    has_bad = np.any([is_bad[is_good[own]] for is_bad, own in bad], axis=0)
+    noticed.add(BAD_VECTOR, sequence.name, int(np.count_nonzero(counts & has_bad)))
+    counts &= ~has_bad
     if sequence.times is not None and now is not None:
         times = aligned[sequence.time_key]
         is_before = pc.fill_null(pc.less(times, now.take(pa.array(rows))), False).to_numpy(zero_copy_only=False)

@@ -103,7 +103,7 @@ class VectorFeature(FeatureRecord):
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         values = EncodedTensor(self.name, "own", self.name, (self.size,), dim=self.dim, side=self.side)
-        return values, EncodedTensor(self.missing_key, "own", self.name, dim=self.dim, side=self.side)
+        return values, EncodedTensor(self.missing_key, "own", self.name, dim=self.dim, side=self.side, missing=1.0)
 
     def check(self, problem: Problem) -> None:
         """All vectors of an example together must not be larger than a record ought to be."""
