@@ -4,6 +4,7 @@ import decimal
 import gzip
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,50 @@ def test_a_vocabulary_with_two_spellings(tmp_path: Path) -> None:
     assert "the vocabulary of 'item' holds 2 numbers in two spellings, such as '7' and '7.0', '8' and '08'" in numbers
     [bools] = _warnings(tmp_path, _table(item=["True", "1", "0", "False"] * 5))
     assert "the vocabulary of 'item' holds yes and no in several spellings: ['0', '1', 'False', 'True']" in bools
+
+
+HASHED = replace(
+    PROBLEM,
+    features=(
+        CategoricalFeature("item", hash_buckets=50),
+        CategoricalFeature("tags", multi_valued=True, hash_buckets=50),
+        NumericFeature("price"),
+    ),
+)
+
+
+@pytest.mark.parametrize("column", ["item", "tags"])
+def test_a_hashed_column_with_two_spellings(tmp_path: Path, column: str) -> None:
+    def told(values: list[Any], *more: Any) -> list[str]:
+        columns = [values, *more]
+        if column == "tags":
+            columns = [[[value] for value in each] for each in columns]
+        return _warnings(tmp_path, *[_table(**{column: each}) for each in columns], problem=HASHED)
+
+    assert told(["7.5", "8", "v1.0", "true love", "no"] * 4) == told(["1", "0", "10", "8"] * 5) == []
+    assert told(["1.0", "0.0", "12.0", "8.5"] * 5) == told(["True", "False"] * 10) == []
+    [numbers] = told(["7", "8", "v1", "-3.0"] * 5)
+    assert numbers == (
+        f"column '{column}', which is hashed, holds 10 whole numbers like '7' and 5 like '7.0', which are different "
+        "values. Write them alike in the log."
+    )
+    bools, *_ = told(["True", "False"] * 10, pa.array([True, False] * 10) if column == "item" else ["1", "0"] * 10)
+    assert f"column '{column}', which is hashed, holds yes and no in several spellings, ['0', '1', 'False'" in bools
+    [cased] = told(["True", "true", "x", "y"] * 5)
+    assert "in several spellings, ['True', 'true']" in cased
+
+
+def test_a_hashed_column_that_another_day_spells_otherwise(tmp_path: Path) -> None:
+    for name in ("first", "second", "old"):
+        (tmp_path / name).mkdir()
+    first = _table(item=["True", "False"] * 10)
+    assert _warnings(tmp_path / "first", first, problem=HASHED) == []
+    earlier = tmp_path / "first" / "out"
+    assert json.loads((earlier / "manifest.json").read_text())["spellings"]["item"]["True"] == 10
+    options = {"problem": HASHED, "transform_from": str(earlier)}
+    [warning] = _warnings(tmp_path / "second", _table(item=["0", "1"] * 10), **options)
+    assert f"column 'item', which is hashed, together with '{earlier}' holds yes and no in several" in warning
+    assert _warnings(tmp_path / "old", first, **options) == []
 
 
 def test_a_vocabulary_that_hardly_knows_the_log(tmp_path: Path) -> None:

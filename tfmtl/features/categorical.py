@@ -19,8 +19,12 @@ class CategoricalBehavior(FeatureBehavior):
     def read(self, raw: RawColumns) -> dict[str, pa.Array]:
         record = self.record
         if record.multi_valued:
-            return {self.name: raw.lists(record.column_name, record.separator, record.max_values, record.format)}
-        return {self.name: raw.text(record.column_name)}
+            values = raw.lists(record.column_name, record.separator, record.max_values, record.format)
+        else:
+            values = raw.text(record.column_name)
+        if record.hash_buckets is not None:
+            raw.notice_spellings(record.column_name, pc.list_flatten(values) if record.multi_valued else values)
+        return {self.name: values}
 
     @property
     def _column(self) -> Column:

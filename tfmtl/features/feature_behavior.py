@@ -28,6 +28,9 @@ class RawColumns(Protocol):
     def lists(self, name: str, separator: str, max_values: int, form: str = ...) -> pa.Array:
         """A column of lists, or of joined text, as lists of strings."""
 
+    def notice_spellings(self, name: str, texts: pa.Array) -> None:
+        """Counts the forms in which texts of the column spell bools and numbers, where no vocabulary will show them."""
+
     def vectors(self, name: str, size: int, separator: str) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32."""
 

@@ -23,9 +23,15 @@ from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.folders import PreparedFolder
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting import analyze, label_windows, settled_labels, split, time_grid
+from tfmtl.preprocessing.fitting.hashed_spellings import hashed_spellings, hashed_warnings
 from tfmtl.preprocessing.fitting.label_classes import check_examples, one_class_tasks
 from tfmtl.preprocessing.fitting.log_counts import count_file, count_log
-from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics, read_statistics, reused_facts
+from tfmtl.preprocessing.fitting.reused_statistics import (
+    extend_statistics,
+    read_manifest,
+    read_statistics,
+    reused_facts,
+)
 from tfmtl.preprocessing.fitting.value_warnings import value_warnings
 from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.reading.noticed import Noticed
@@ -279,6 +285,10 @@ class Plan:
         if self.transform_from is not None:
             taken = read_statistics(self.problem, self.transform_from)
             manifest["transform_from"] = reused_facts(self.transform_from, taken, statistics)
+        spellings = hashed_spellings(self.problem, read_counts)
+        earlier = {} if self.transform_from is None else read_manifest(self.transform_from).get("spellings", {})
+        manifest |= {"spellings": spellings} if spellings else {}
+        manifest["warnings"] += hashed_warnings(spellings, earlier, self.transform_from)
         manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
         manifest["warnings"] += self.warnings
         check_examples(manifest, self.directory)

@@ -31,9 +31,7 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
             differ.
         FolderError: a later version of the package wrote it.
     """
-    for path in files.match([files.join(folder.rstrip("/"), PreparedFolder.MANIFEST)]):
-        with files.open_file(path) as stream:
-            check_format("preprocess", folder, json.loads(stream.read()), PreparedFolder.FORMAT)
+    check_format("preprocess", folder, read_manifest(folder), PreparedFolder.FORMAT)
     source = files.join(folder.rstrip("/"), PreparedFolder.TRANSFORM, "")
     with tempfile.TemporaryDirectory(prefix="tfmtl-taken-") as local:
         for path in files.match([f"{source}**"]):
@@ -55,6 +53,15 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
                 "problem file, or fit anew."
             )
         return TransformStatistics.load(local)
+
+
+def read_manifest(folder: str) -> dict[str, Any]:
+    """The manifest of an earlier output; empty where there is none."""
+    found: dict[str, Any] = {}
+    for path in files.match([files.join(folder.rstrip("/"), PreparedFolder.MANIFEST)]):
+        with files.open_file(path) as stream:
+            found = json.loads(stream.read())
+    return found
 
 
 def extend_statistics(

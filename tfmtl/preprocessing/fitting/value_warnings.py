@@ -13,13 +13,13 @@ from tfmtl.preprocessing.reading.row_events import BAD_VECTOR, LATE, NEWEST_FIRS
 from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.reserved import LIKELY_MISSING, MAYBE_MISSING
 from tfmtl.schema.spelling import spelled
+from tfmtl.values.spelling_forms import BITS, YES_NO, is_cased
 
 _MOST_SHOWN = 3
 _LISTS = "lists that were written as text, such as ['a', 'b']: each whole text is one value."
 _LIST_SHARE = 0.5  # of a column's texts, from which it is taken for a column of lists
 _FEWEST_ROWS = 20
 _MOST_UNKNOWN = 0.5  # of a column's values out of a vocabulary that was taken over
-_YES_NO = {"true", "false", "t", "f", "yes", "no"}
 _MOST_BOOLS = 8  # with more values it is no column of bools
 
 
@@ -119,9 +119,8 @@ def _two_spellings(table: str, vocabulary: Sequence[str]) -> Iterable[str]:
             "different values. Write them alike in the log: text is compared as it stands."
         )
     words = {text.lower() for text in vocabulary if len(text) <= len("false")}
-    is_mixed = known & {"0", "1"} and words & _YES_NO
-    forms = [text for text in vocabulary if text.lower() in ("true", "false")]
-    if (is_mixed and len(vocabulary) <= _MOST_BOOLS) or len(forms) > len({text.lower() for text in forms}):
+    is_mixed = known & BITS and words & YES_NO
+    if (is_mixed and len(vocabulary) <= _MOST_BOOLS) or is_cased(known):
         yield (
             f"the vocabulary of '{table}' holds yes and no in several spellings: {sorted(known)[:8]}. A stored bool is "
             "read as 1 or 0: write them alike in the log."

@@ -18,6 +18,7 @@ from tfmtl.schema.keys import Keys
 from tfmtl.schema.reserved import LIKELY_MISSING
 from tfmtl.values.arrow_text import cast_or_null, count_inexact, flatten, to_numbers, to_text
 from tfmtl.values.plain_arrow import is_coded, is_list, is_text, plain
+from tfmtl.values.spelling_forms import spelling_forms
 
 _LIKELY_MISSING = pa.array(LIKELY_MISSING, pa.string())
 _FREQUENT = 3  # texts of a label that are counted a batch
@@ -173,6 +174,11 @@ class RawColumns:
         frequent = np.argsort(counted.field("counts").to_numpy())[::-1][:_FREQUENT]
         for pair in counted.take(pa.array(frequent)).to_pylist():
             self._noticed.add(what, pair["values"], pair["counts"])
+
+    def notice_spellings(self, name: str, texts: pa.Array) -> None:
+        """Counts the forms of a column's texts; see `spelling_forms`."""
+        for form, count in spelling_forms(texts).items():
+            self._noticed.add(f"spelling/{name}", form, count)
 
     def _written_lists(self, name: str) -> tuple[pa.Array, np.ndarray]:
         """The items of lists that are written as text, each distinct text read once, and their rows."""
