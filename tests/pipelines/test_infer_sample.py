@@ -48,7 +48,7 @@ def test_many_files_and_files_of_different_tables(tmp_path: Path) -> None:
 
 
 def test_many_values_are_hashed_by_an_estimate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("tfmtl.proposal.feature_guess._HASH_FROM", 10_000)
+    monkeypatch.setattr("tfmtl.schema.features.categorical._HASH_FROM", 10_000)
     rng = np.random.default_rng(0)
     write_csv(tmp_path / "log.csv", {"item_id": rng.integers(0, 40_000, 30_000), "y": rng.integers(0, 2, 30_000)})
     sample = read_sample([str(tmp_path / "log.csv")], 3_000)

@@ -30,12 +30,14 @@ class ColumnProfile:
         column: the values, null where missing or empty.
         total_rows: int. Rows of the whole log.
         missing_texts: tuple of str. Texts that mean missing.
+        why_names: str or None. Why its numbers are names, where they are.
     """
 
     name: str
     column: pa.ChunkedArray
     total_rows: int
     missing_texts: tuple[str, ...] = ()
+    why_names: str | None = None
 
     # === Types ===
 
@@ -130,6 +132,26 @@ class ColumnProfile:
         unseen = once**2 / (2 * twice) if twice else once * (once - 1) / 2
         return int(min(self.distinct + unseen, max(self.total_rows, self.distinct)))
 
+    @property
+    def most_frequent(self) -> tuple[str, float]:
+        """The value that occurs most, and its share of those that are there."""
+        return str(self.counts[0][0]), float(self.counts[1][0] / max(self.num_present, 1))
+
+    @property
+    def distinct_text(self) -> str:
+        """How many distinct values there are, for the reason of a guess."""
+        estimated = self.estimated_distinct
+        if estimated == self.distinct:
+            return f"{estimated:,} values"
+        return f"{self.distinct:,} values in the sample, {float(f'{estimated:.2g}'):,.0f} or more in all"
+
+    @property
+    def missing_text(self) -> str:
+        """How often there is none, for the end of a reason; empty if never."""
+        if self.missing <= 0:
+            return ""
+        return f"; {self.missing:.1%} missing" if self.missing >= 0.001 else "; under 0.1% missing"
+
     # === Numbers ===
 
     @cached_property
@@ -156,6 +178,16 @@ class ColumnProfile:
         """The finite numbers."""
         numbers = self.numbers if self.numbers is not None else np.empty(0)
         return np.asarray(numbers[np.isfinite(numbers)])
+
+    @property
+    def skewness(self) -> float:
+        """The third standardized moment of the finite numbers; 0 where they are all alike."""
+        return _skewness(self.present_numbers)
+
+    @property
+    def log_skewness(self) -> float:
+        """The same of `sign(x) * log(1 + |x|)`."""
+        return _skewness(np.sign(self.present_numbers) * np.log1p(np.abs(self.present_numbers)))
 
     @property
     def is_integer(self) -> bool:
@@ -233,6 +265,11 @@ def _number(text: str) -> float:
         return float(text) if "_" not in text else float("nan")  # Python reads 1_000, Arrow does not
     except ValueError:
         return float("nan")
+
+
+def _skewness(numbers: np.ndarray) -> float:
+    deviation = numbers.std()
+    return float(np.mean(((numbers - numbers.mean()) / deviation) ** 3)) if deviation > 0 else 0.0
 
 
 def determined_by(key: ColumnProfile, column: ColumnProfile) -> bool:

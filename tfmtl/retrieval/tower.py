@@ -1,5 +1,6 @@
 """One tower of a two-tower model, in Keras 2: imported by the training process alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -32,7 +33,8 @@ class EmbeddingTables(tf_keras.layers.Layer):
 class Tower(tf_keras.layers.Layer):
     """Encoded features to vectors of length 1: embeddings and means of histories through a small network.
 
-    Of a history the mean of its events is read and, beside it, the last event.
+    Of a history the mean of its events is read and, beside it, the last event. What the layer of a feature's kind reads
+    in the ranking model, such as a vector, is read as it is encoded, and of ids it looks up the mean.
 
     Args:
         name: str.
@@ -67,16 +69,18 @@ class Tower(tf_keras.layers.Layer):
             self._field(each, encoded[each.key])
             for feature in self._features
             for each in feature.tensors(self._problem)
-            if each.is_pooled
         ]
         parts += [part for sequence in self._sequences for part in self._history(sequence, encoded)]
         return tf.math.l2_normalize(self._network(tf.concat(parts, axis=1)), axis=1)
 
     def _field(self, tensor: EncodedTensor, values: tf.Tensor) -> tf.Tensor:
+        """`(B, ...)` of a feature -> `(B, D)`."""
         if tensor.table is None:
-            return values[:, tf.newaxis]
-        vectors = self._tables(values, tensor.table)
-        return _mean(vectors, values) if tensor.role == "ids" else vectors
+            return tf.reshape(values, (-1, math.prod(tensor.inner)))
+        if not tensor.inner:
+            return self._tables(values, tensor.table)
+        ids = tf.reshape(values, (-1, math.prod(tensor.inner)))
+        return _mean(self._tables(ids, tensor.table), ids)
 
     def _history(self, sequence: SequenceFeature, encoded: Mapping[str, tf.Tensor]) -> list[tf.Tensor]:
         parts = []
@@ -84,17 +88,15 @@ class Tower(tf_keras.layers.Layer):
         last = tf.maximum(tf.math.count_nonzero(present, axis=1, dtype=tf.int32) - 1, 0)
         for column in sequence.columns:
             for tensor in self._problem.feature(column).tensors(self._problem):
-                if tensor.is_pooled:
-                    events = self._events(tensor, encoded[sequence.column_key(tensor.key)])
-                    parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
+                events = self._events(tensor, encoded[sequence.column_key(tensor.key)])
+                parts += [_mean(events, present), tf.gather(events, last, batch_dims=1)]
         return parts
 
     def _events(self, tensor: EncodedTensor, values: tf.Tensor) -> tf.Tensor:
-        """`(B, L, ...)` of a column -> `(B, L, D)`."""
-        if tensor.table is None:
-            return values[:, :, tf.newaxis]
-        vectors = self._tables(values, tensor.table)
-        return _mean(vectors, values) if tensor.role == "ids" else vectors
+        """`(B, L, ...)` of a column -> `(B, L, D)`: to `_field` an event is a row."""
+        length = tf.shape(values)[1]
+        fields = self._field(tensor, tf.reshape(values, (-1, *tensor.inner)))
+        return tf.reshape(fields, (-1, length, fields.shape[-1]))
 
 
 def _mean(vectors: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:

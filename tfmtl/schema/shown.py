@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 _MOST_CHARACTERS = 300
 _MOST_PARTS = 10_000
+_SHORT = 30
 
 
 def shown(value: object) -> str:
@@ -20,6 +21,11 @@ def shown(value: object) -> str:
     if len(text) <= _MOST_CHARACTERS:
         return text
     return f"{text[:_MOST_CHARACTERS]}... ({len(text):,} characters)"
+
+
+def shown_short(text: str) -> str:
+    """`repr(text)`, cut to a few words: for a line that says more than this value."""
+    return repr(text if len(text) <= _SHORT else text[: _SHORT - 3] + "...")
 
 
 def _has_few_parts(value: object) -> bool:

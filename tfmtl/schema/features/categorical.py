@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 FORMATS = ("text", "json")
+
+_SEPARATOR, _MAX_VALUES = "|", 8
+_MOST_VALUES = 50  # of a row that `schema infer` proposes to read
+_RARE_FROM, _RARER_FROM = 1_000, 100_000  # distinct values, from which single occurrences are left out of vocabulary
+_HASH_FROM, _HASH_BUCKETS = 5_000_000, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ class CategoricalFeature(FeatureRecord):
     max_size: int | None = None
     hash_buckets: int | None = None
     multi_valued: bool = False
-    separator: str = "|"
-    max_values: int = 8
+    separator: str = _SEPARATOR
+    max_values: int = _MAX_VALUES
     side: str = "context"
     column: str | None = None
     format: str = "text"
@@ -87,6 +92,22 @@ class CategoricalFeature(FeatureRecord):
             )
         if not self.separator:
             raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+    @classmethod
+    def guess(cls, column: Any) -> Guess | None:
+        if column.is_list or column.is_written_list or column.separator:
+            return _guess_lists(column)
+        if column.numbers is not None and column.why_names is None:
+            return None
+        seen = column.why_names or column.distinct_text
+        options: dict[str, Any] = {}
+        if column.estimated_distinct > _HASH_FROM:
+            options["hash_buckets"] = _HASH_BUCKETS
+            seen += "; hashed, as a vocabulary would be large"
+        elif column.estimated_distinct > _RARE_FROM:
+            options["min_count"] = 5 if column.estimated_distinct > _RARER_FROM else 2
+            seen += "; rare ones are out of vocabulary"
+        return Guess(options, seen + column.missing_text, rank=-1)
 
     @property
     def column_name(self) -> str:
@@ -136,3 +157,16 @@ class CategoricalFeature(FeatureRecord):
                         f"but differ in `{argument}`: {getattr(other, argument)!r} and "
                         f"{getattr(self, argument)!r}. Make them equal."
                     )
+
+
+def _guess_lists(column: Any) -> Guess:
+    most = min(column.list_length(), _MOST_VALUES)
+    options: dict[str, Any] = {"multi_valued": True}
+    if column.separator not in (None, _SEPARATOR):
+        options["separator"] = column.separator
+    if column.is_written_list:
+        options["format"] = "json"
+    if most != _MAX_VALUES:
+        options["max_values"] = most
+    joined = "lists" if column.is_list or column.is_written_list else f"several values joined by {column.separator!r}"
+    return Guess(options, f"{joined}, 95 % of the rows have {most} or fewer", rank=-1)

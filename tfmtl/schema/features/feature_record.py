@@ -22,7 +22,8 @@ class Guess:
     Args:
         options: keys of the record, without those that every feature has.
         why: str. What was seen, for the comment behind the line.
-        rank: int. The kind with the highest one is written. Defaults to `0`.
+        rank: int. The kind with the highest one is written; names and numbers, which nearly every column may be read
+            as, have -1. Defaults to `0`.
     """
 
     options: Mapping[str, Any]
@@ -46,10 +47,11 @@ class FeatureRecord(ABC):
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:
-        """How a column of a log is read by this kind, or `None`: names and numbers are what all other columns are.
+        """How a column of a log is read by this kind, or `None` where it cannot be, as by default.
 
         Args:
-            column: `tfmtl.proposal.column_profile.ColumnProfile`, of which attributes are read.
+            column: `tfmtl.proposal.column_profile.ColumnProfile`, of which attributes are read. Where `why_names` is
+                given, its numbers are names.
         """
         return None
 

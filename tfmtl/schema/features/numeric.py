@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord
+from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
+from tfmtl.schema.shown import shown_short
 from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 TRANSFORMS = ("quantiles", "z_score", "log_z_score", "both")
+
+_BUCKETS = 32
+_MISSING = 0.01  # of the rows, from which a bucket of its own for them is worth it
+_SKEWED, _FREQUENT = 1.0, 0.2
+_MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class NumericFeature(FeatureRecord):
 
     name: str
     transform: str = "quantiles"
-    buckets: int = 32
+    buckets: int = _BUCKETS
     dim: int = 16
     side: str = "context"
     column: str | None = None
@@ -59,6 +65,20 @@ class NumericFeature(FeatureRecord):
         check_missing(owner, self.missing)
         check_minimum(owner, "buckets", self.buckets, 2)
         check_minimum(owner, "dim", self.dim, 1)
+
+    @classmethod
+    def guess(cls, column: Any) -> Guess | None:
+        if column.numbers is None or column.why_names is not None:
+            return None
+        numbers = column.present_numbers
+        transform, why = _guess_transform(column)
+        options: dict[str, Any] = {"transform": transform} if transform != "quantiles" else {}
+        if transform == "quantiles" and column.distinct < _BUCKETS:
+            options["buckets"] = max(2, column.distinct)
+        why = f"{numbers.min():.6g} to {numbers.max():.6g}; {why}{column.missing_text}"
+        if column.unreadable:
+            why += "; rows are rejected where it is " + ", ".join(map(shown_short, column.unreadable[:_MOST_SHOWN]))
+        return Guess(options, why, rank=-1)
 
     @property
     def is_bucketized(self) -> bool:
@@ -101,3 +121,17 @@ class NumericFeature(FeatureRecord):
         bucket = EncodedTensor(self.name, "id", self.name, (), self.table_name, None, self.dim, True, self.side)
         number = EncodedTensor(self.number_key, "number", self.name, dim=self.dim, side=self.side)
         return (*([bucket] if self.is_bucketized else []), *([number] if self.is_scaled else []))
+
+
+def _guess_transform(column: Any) -> tuple[str, str]:
+    """The transform that suits a column's numbers, and why."""
+    value, share = column.most_frequent
+    skewness, log_skewness = column.skewness, column.log_skewness
+    if column.missing > _MISSING:
+        return "quantiles", "quantile buckets, in which missing has one of its own"
+    if share > _FREQUENT:
+        return "quantiles", f"{share:.0%} are {shown_short(value)}"
+    if abs(skewness) <= _SKEWED:
+        return "z_score", f"symmetric enough (skewness {skewness:.1f})"
+    after = f"skewness {skewness:.1f}, {log_skewness:.1f} after the logarithm"
+    return ("log_z_score" if abs(log_skewness) <= _SKEWED else "quantiles"), after

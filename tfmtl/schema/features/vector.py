@@ -77,7 +77,7 @@ class VectorFeature(FeatureRecord):
         if size is None:
             return None
         large = {"large": True} if size * _FLOAT_BYTES > _MOST_BYTES else {}
-        return Guess({"size": size, **large}, f"lists of {size} numbers")
+        return Guess({"size": size, **large}, f"lists of {size} numbers{column.missing_text}")
 
     @property
     def column_name(self) -> str:
