@@ -41,7 +41,11 @@ PROBLEM = Problem(
         SequenceFeature(name, ("item", "category"), when=when, max_length=MAX_LENGTH)
         for name, when in SEQUENCES.items()
     ),
-    tasks=(BinaryTask("click"), BinaryTask("buy", parent="click"), RegressionTask("watch")),
+    tasks=(
+        BinaryTask("click", known_at_event=True),
+        BinaryTask("buy", parent="click"),
+        RegressionTask("watch"),
+    ),
     split=Split(by="time", valid=0.1, test=0.1),
 )
 

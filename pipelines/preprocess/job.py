@@ -61,6 +61,8 @@ def preprocess(
     Raises:
         ImportError: the engine is not installed.
         InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
+        ProblemError: a new problem, read by no `Problem.load`, breaks a rule that stored ones may be older than: a
+            history whose condition reads a label that is not `known_at_event`, a parent that means nothing.
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))

@@ -51,7 +51,7 @@ PROBLEM = Problem(
         SequenceFeature("seen", ("item",), max_length=2, time_gap_buckets=0),
     ),
     tasks=(
-        BinaryTask("click"),
+        BinaryTask("click", known_at_event=True),
         BinaryTask("buy", parent="click", weight=2.0),
         RegressionTask("watch", label="seconds", sample_space="click == 1", weight=0.5),
         BinaryTask("returns", label_window=LabelWindow("buy == 1", 48.0, same="device")),

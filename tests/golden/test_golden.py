@@ -109,7 +109,7 @@ def _contents(folder: Path) -> dict[str, Any]:
         name, content = path.relative_to(folder).as_posix(), path.read_bytes() if path.is_file() else b""
         found[name] = gzip.decompress(content) if path.suffix == ".gz" else content
     manifest = json.loads(found["manifest.json"])
-    for name in ("checksums", "written_by"):  # which that version did not write
+    for name in ("checksums", "spellings", "written_by"):  # which that version did not write
         manifest.pop(name, None)
     manifest["files"] = {name: facts["records"] for name, facts in manifest["files"].items()}
     return {**found, "manifest.json": manifest}

@@ -61,7 +61,11 @@ PROBLEM = replace(
         NumericFeature("age", buckets=8),
         NumericFeature("drifting", "z_score"),
     ),
-    tasks=(BinaryTask("click"), BinaryTask("buy", parent="click"), RegressionTask("watch", label="seconds")),
+    tasks=(
+        BinaryTask("click"),
+        BinaryTask("buy", parent="click", known_at_event=True),
+        RegressionTask("watch", label="seconds"),
+    ),
     examples=None,
     split=Split(valid=0.2, test=0.2),
 )

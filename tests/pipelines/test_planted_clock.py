@@ -40,7 +40,10 @@ PROBLEM = Problem(
         SequenceFeature("bought", ("item",), when="buy == 1", max_length=50),
         SequenceFeature("seen", ("item",), max_length=50),
     ),
-    tasks=(BinaryTask("buy"), BinaryTask("again", label_window=LabelWindow("buy == 1", 3, same="item"))),
+    tasks=(
+        BinaryTask("buy", known_at_event=True),
+        BinaryTask("again", label_window=LabelWindow("buy == 1", 3, same="item")),
+    ),
     split=Split(by="column", column="part"),
 )
 

@@ -1,6 +1,7 @@
 """Arguments of the job: wrong ones are refused before any work, and errors of workers are readable."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,17 @@ from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv
 from tfmtl.data import TransformStatistics
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.writing.manifest import build_manifest
+from tfmtl.schema import ProblemError
 
 ROWS = small_log(60)
+
+
+def test_a_new_problem_is_held_to_the_rules_of_problem_files(tmp_path: Path) -> None:
+    log = write_csv(tmp_path / "log.csv", ROWS)
+    later = tuple(replace(task, known_at_event=False) for task in SMALL_PROBLEM.tasks)
+    with pytest.raises(ProblemError, match="the condition of sequence 'bought' reads column 'buy'"):
+        run(tmp_path / "out", log, problem=replace(SMALL_PROBLEM, tasks=later))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log.csv"]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
 from tfmtl.preprocessing.writing.split_file import write_split_file
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
+from tfmtl.schema.problem_checks import check_new_problem
 
 Counts = Mapping[str, int]
 Key = tuple[str, ...]
@@ -147,7 +148,12 @@ class Plan:
         extend_vocabularies: bool = False,
         split_file: bool = False,
     ) -> "Plan":
-        """A plan from a user's arguments; raises `ValueError` where one is out of range."""
+        """A plan from a user's arguments; raises `ValueError` where one is out of range.
+
+        A new problem is held to `check_new_problem`, unless that of an earlier output goes on.
+        """
+        if transform_from is None:
+            check_new_problem(problem)
         check_one_of("preprocess", "compression", compression, list(COMPRESSIONS))
         check_count("preprocess", "seed", seed, "Use 0 or more.")
         check_positive_int("preprocess", "num_shards", num_shards)

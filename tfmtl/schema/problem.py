@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,8 @@ class Problem:
         dialect: `Dialect` of the log's text files. Defaults to what CSV and TSV files usually are.
         missing: tuple of str. Texts that mean missing in any column, such as `\\N` and `NULL`. Defaults to none: only
             the empty text does.
+        is_stored: bool. Whether `load` read it: then it may be older than the rules for new problems
+            (`check_new_problem`). Neither equality nor the file has it. Defaults to `False`.
 
     Raises:
         ProblemError: a name occurs twice, a parent is unknown or circular, a
@@ -59,6 +61,7 @@ class Problem:
     plugins: tuple[str, ...] = ()
     dialect: Dialect = field(default_factory=Dialect)
     missing: tuple[str, ...] = ()
+    is_stored: bool = field(default=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         check_types("Problem", self)
@@ -219,7 +222,7 @@ class Problem:
 
     @classmethod
     def load(cls, path: str | Path) -> "Problem":
-        """Reads a YAML problem file.
+        """Reads a YAML problem file, which may be older than the rules for new problems.
 
         Raises:
             ProblemError: with the file's name in front.
@@ -228,7 +231,7 @@ class Problem:
         if not path.is_file():
             raise ProblemError(f"Problem: no problem file at '{path}'. Give the path of a YAML file.")
         try:
-            return cls.from_dict(read_yaml(path.read_text(encoding="utf-8")))
+            return replace(cls.from_dict(read_yaml(path.read_text(encoding="utf-8"))), is_stored=True)
         except UnicodeDecodeError as error:
             raise ProblemError(f"{path}: not readable as UTF-8 text: {error}") from error
         except ProblemError as error:

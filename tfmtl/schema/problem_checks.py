@@ -201,11 +201,22 @@ def _check_split(problem: Problem) -> None:
         raise ProblemError(f"Problem: the split's column '{split.column}' must not be a feature. Remove the feature.")
 
 
+def check_new_problem(problem: Problem) -> None:
+    """Raises `ProblemError` where a problem breaks a rule that is younger than some stored ones.
+
+    Problem files of users and problems made in Python are held to it; a problem that is stored beside data and models
+    (`Problem.is_stored`) passes.
+    """
+    if not problem.is_stored:
+        check_histories(problem)
+        check_meaningful_parents(problem)
+
+
 def check_histories(problem: Problem) -> None:
     """Raises `ProblemError` where the condition of a history reads a label that is not known at its event's time.
 
-    Such a history would hold the future of the examples between the event and its label. Problems that are stored
-    beside data and models are older than this rule, so that only a new problem file is held to it.
+    Such a history would hold the future of the examples between the event and its label. For new
+    problems alone, see `check_new_problem`.
     """
     labels = {task.label_column: task for task in problem.tasks if not task.known_at_event and task.label_column}
     for sequence in problem.sequences:
@@ -216,14 +227,14 @@ def check_histories(problem: Problem) -> None:
                     f"Problem: the condition of sequence '{sequence.name}' reads column '{column}', the label of task "
                     f"'{task.name}': if it is decided after its row's event, the sequence shows examples their "
                     "own future. If it is known at the event's time, as a click is, write `known_at_event: true` "
-                    "into the task; otherwise remove the sequence or its condition."
+                    "into the task (in Python `known_at_event=True`); otherwise remove the sequence or its condition."
                 )
 
 
 def check_meaningful_parents(problem: Problem) -> None:
     """Raises `ProblemError` where a task has a parent that changes nothing: only a yes/no event has a precondition.
 
-    For new problem files alone, like `check_histories`.
+    For new problems alone, see `check_new_problem`.
     """
     for task in problem.tasks:
         if task.parent is not None and not task.can_be_parent:

@@ -10,7 +10,7 @@ from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.problem import Problem
-from tfmtl.schema.problem_checks import check_histories, check_meaningful_parents
+from tfmtl.schema.problem_checks import check_new_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
 from tfmtl.schema.shown import shown
@@ -27,8 +27,7 @@ def read_problem_file(path: str | Path) -> Problem:
 
     In such a file every sequence brings its `history` and, on its columns of names, its `match`, unless the file names
     these kinds for the sequence itself or says `derived: none`. A file without `format` means what it says. The stored
-    problem names everything: `Problem.load` adds nothing. A user's file is held to `check_histories`
-    and `check_meaningful_parents`, which stored problems may be older than.
+    problem names everything: `Problem.load` adds nothing. A user's file is held to `check_new_problem`.
 
     Args:
         path: str or Path. YAML.
@@ -59,8 +58,7 @@ def expanded(mapping: Mapping[str, Any]) -> Problem:
             f"Problem: `derived` goes with `format: 2` only. Received: derived={shown(derived)}. Add the format."
         )
     problem = Problem.from_dict({key: value for key, value in mapping.items() if key not in ("format", "derived")})
-    check_histories(problem)
-    check_meaningful_parents(problem)
+    check_new_problem(problem)
     if form == 1 or derived == "none":
         return problem
     return replace(problem, features=(*problem.features, *_derived(problem)))

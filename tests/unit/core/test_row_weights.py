@@ -16,8 +16,15 @@ from tfmtl.schema import BinaryTask, Keys, Problem, ProblemError, RegressionTask
 from tfmtl.training import evaluate
 
 TASKS = (
-    BinaryTask("click"),
-    BinaryTask("buy", parent="click", weight_column="price_paid", weight_offset=1.0, weighted_metrics=True),
+    BinaryTask("click", known_at_event=True),
+    BinaryTask(
+        "buy",
+        parent="click",
+        weight_column="price_paid",
+        weight_offset=1.0,
+        weighted_metrics=True,
+        known_at_event=True,
+    ),
     RegressionTask("watch", label="seconds", sample_space="click == 1", weight_column="price_paid"),
 )
 
