@@ -1,13 +1,14 @@
 """A problem with vectors goes the whole way, from the log to what is answered to a request."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pyarrow as pa
 import pytest
 import tensorflow as tf
 
@@ -21,7 +22,8 @@ from serving.rest_client import RestClient
 from serving.server.request_log import RequestLog
 from serving.server.served_model import ServedModel
 from serving.serving_error import ServingError
-from tests.support.tiny_problem import ROWS, prepare, tiny_log, tiny_problem, whole_split
+from tests.support.tiny_problem import prepare, whole_split
+from tests.support.vector_problem import log_of_vectors, problem_of_vectors
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
@@ -31,34 +33,7 @@ from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
 from tfmtl.report import data_report
-from tfmtl.schema import Problem, SequenceFeature, VectorFeature
 from tfmtl.training import TrainOptions, evaluate, fit
-
-VECTORS = (
-    VectorFeature("picture", 4, "z_score", side="item"),
-    VectorFeature("taste", 3, "l2", side="user", column="Taste"),
-    VectorFeature("note", 2, separator=" "),
-)
-
-
-def problem_of_vectors() -> Problem:
-    problem = tiny_problem()
-    seen = SequenceFeature("seen", ("item", "picture", "note"), max_length=3, time_gap_buckets=4)
-    return tiny_problem(features=(*problem.features[:4], *VECTORS), sequences=(problem.sequences[0], seen))
-
-
-def log_of_vectors() -> pa.Table:
-    generator = np.random.default_rng(2)
-    pictures: list[Any] = generator.normal(3.0, 2.0, (ROWS, 4)).astype(np.float32).tolist()
-    pictures[10:14] = [None, [], [1.0, 2.0], [1.0, float("nan"), 2.0, 3.0]]
-    notes: list[Any] = [f"{x:.4f} {y:.2f}" for x, y in generator.normal(size=(ROWS, 2))]
-    notes[20:24] = ["", None, "1 2 3", "1 x"]
-    taste = pa.FixedSizeListArray.from_arrays(pa.array(generator.normal(size=3 * ROWS)), 3)
-    columns = {"picture": pa.array(pictures, pa.list_(pa.float32())), "Taste": taste, "note": pa.array(notes)}
-    log = tiny_log()
-    for name, values in columns.items():
-        log = log.append_column(name, values)
-    return log
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +164,40 @@ def test_a_request_that_is_no_vector_is_answered_with_the_feature(client: Any, d
     assert "picture" in str(caught.value)
     if isinstance(caught.value, ServingError):
         assert caught.value.code == "INVALID_ARGUMENT"
+
+
+_PROGRAM = """
+import json, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "tensorflow" or name.startswith(("tfmtl.features", "tfmtl.tasks")):
+            raise ImportError(f"{name} must not be needed")
+
+sys.meta_path.insert(0, Blocked())
+from serving.grpc_client import GrpcClient
+from serving.rest_client import RestClient
+grpc_port, rest_port, rows = json.loads(sys.argv[1])
+rest = RestClient(f"127.0.0.1:{rest_port}", "tiny")
+with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny") as grpc:
+    answers = [client.predict(rows)["click"].tolist() for client in (grpc, rest)]
+try:
+    import tensorflow
+except ImportError:
+    print(json.dumps(answers))
+"""
+
+
+@pytest.mark.process
+def test_a_client_without_tensorflow_asks_with_vectors(served: LocalServer, run: Any, data: PreparedData) -> None:
+    rows = [dict(each["features"]) for each in data.requests()[:3]]
+    rows[1]["picture"], rows[2]["picture"] = [], None
+    given = json.dumps([served.grpc_port, served.rest_port, rows])
+    result = subprocess.run([sys.executable, "-c", _PROGRAM, given], check=True, capture_output=True, text=True)
+    tensors = to_tensors([{**row, "picture": row["picture"] or []} for row in rows], raw_signature(data.problem))
+    expected = run[0](data.transform()(tensors))["click"]
+    for found in json.loads(result.stdout):
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_drift_is_seen_in_lengths_and_in_what_is_missing(version: Path, data: PreparedData) -> None:
