@@ -298,7 +298,7 @@ def test_full_disk_costs_no_older_version(two_stages: tuple[Path, str], tmp_path
     with room_for(50_000):
         result = tfmtl("compose", two_stages[0] / "retrieval", two_stages[0] / "ranking", "-o", output)
     assert result.code == 2
-    assert f"error: compose: cannot write '{output}/2': File too large. Earlier versions are as they" in result.err
+    assert f"error: compose: cannot write '{output}/2': File too large. Earlier versions are unchanged" in result.err
     assert [path.name for path in output.iterdir()] == ["1"]
     assert contents(output) == before
 
