@@ -60,19 +60,20 @@ def evaluate(
     from pipelines.cli.option_values import named_texts, task_methods
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
-    from pipelines.runs.score_report import add_scores
+    from pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.folders import TrainedRun
     from tfmtl.training import evaluate as measure
 
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
-    formulas = named_texts("evaluate", "--scores", scores or [])
+    formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
+    calibrators: dict[str, Any] = {}
     with console.status(f"Scoring the {split} split ..."):
         report = measure(model, prepared, split)
         if methods:
-            add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
+            calibrators = add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
         if formulas:
-            add_scores(report, model, prepared, split, formulas)
+            add_scores(report, model, prepared, split, formulas, calibrators)
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")

@@ -6,6 +6,7 @@ from typing import Any
 
 from tfmtl.data import PreparedData
 from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration_report
+from tfmtl.export.calibration.calibrator import Calibrator
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
 from tfmtl.models import MultiTaskModel
 from tfmtl.training import predict
@@ -18,7 +19,7 @@ def add_calibration(
     split: str,
     methods: Mapping[str, str],
     figure: Path,
-) -> None:
+) -> dict[str, Calibrator]:
     """Adds `calibration`, `ece_calibrated` and `log_loss_calibrated` to the tasks' metrics, and draws the figure.
 
     Args:
@@ -28,6 +29,9 @@ def add_calibration(
         split: the split evaluated.
         methods: task -> method, as `calibrate` takes them.
         figure: where the reliability figure goes.
+
+    Returns:
+        dict: task -> `Calibrator`.
     """
     valid = predict(model, data, FITTED_ON)
     scored = valid if split == FITTED_ON else predict(model, data, split)
@@ -36,3 +40,4 @@ def add_calibration(
         changed = {name: value for name, value in facts.get(split, {}).items() if name.endswith("_calibrated")}
         report[task] |= {"calibration": facts["method"], **changed}
     save_reliability_figure(figure, calibrators, {split: scored})
+    return calibrators

@@ -8,10 +8,30 @@ import numpy as np
 
 from tfmtl.core.row_weights import metric_weights
 from tfmtl.data import PreparedData
+from tfmtl.export.calibration.calibrator import Calibrator
 from tfmtl.export.score import Score
 from tfmtl.metrics import grouped_auc, roc_auc
 from tfmtl.models import MultiTaskModel
+from tfmtl.schema import Problem
+from tfmtl.schema.tasks.task_record import TaskRecord
 from tfmtl.training import predict
+
+
+def read_scores(problem: Problem, formulas: Mapping[str, str]) -> dict[str, Score]:
+    """The formulas, read before anything is computed.
+
+    Args:
+        problem: `Problem`.
+        formulas: name -> expression over the tasks, as `Score` reads it.
+
+    Raises:
+        ValueError: an expression is none, or the problem has no yes/no task.
+    """
+    if formulas and not _yes_no(problem):
+        raise ValueError(
+            "evaluate: `--scores` must be measured on a yes/no task. Received: a problem without any. Leave it out."
+        )
+    return {name: Score(text, [task.name for task in problem.tasks]) for name, text in formulas.items()}
 
 
 def add_scores(
@@ -19,7 +39,8 @@ def add_scores(
     model: MultiTaskModel,
     data: PreparedData,
     split: str,
-    formulas: Mapping[str, str],
+    scores: Mapping[str, Score],
+    calibrators: Mapping[str, Calibrator],
 ) -> None:
     """Adds `scores` to the metrics of every yes/no task: formula's name -> `auc` and, with groups, `gauc`.
 
@@ -30,29 +51,29 @@ def add_scores(
         model: the model evaluated.
         data: the data evaluated.
         split: the split evaluated.
-        formulas: name -> expression over the tasks, as `Score` reads it.
-
-    Raises:
-        ValueError: an expression is none, or the problem has no yes/no task.
+        scores: as `read_scores` returned them.
+        calibrators: task -> what calibrates it before the formulas are computed, as in an export.
     """
-    tasks = [task for task in data.problem.tasks if task.monitor[0] == "auc"]
-    scores = {name: Score(text, [task.name for task in data.problem.tasks]) for name, text in formulas.items()}
-    if not tasks:
-        raise ValueError(
-            "evaluate: `--scores` must be measured on a yes/no task. Received: a problem without any. Leave it out."
-        )
     result = predict(model, data, split)
+    predictions = {
+        name: calibrators[name].of_array(np.asarray(values, np.float64)) if name in calibrators else values
+        for name, values in result["predictions"].items()
+    }
     weights = metric_weights(data.problem, result["labels"])
-    for task in tasks:
+    for task in _yes_no(data.problem):
         labels, own = result["labels"][task.name], weights[task.name]
         found: dict[str, dict[str, float | None]] = {}
         for name, score in scores.items():
             with np.errstate(all="ignore"):
-                values = score.value(result["predictions"])
+                values = score.value(predictions)
             found[name] = {"auc": _known(roc_auc(labels, values, own))}
             if data.problem.group_column is not None:
                 found[name]["gauc"] = _known(grouped_auc(labels, values, result["groups"], own).value)
         report[task.name]["scores"] = found
+
+
+def _yes_no(problem: Problem) -> list[TaskRecord]:
+    return [task for task in problem.tasks if task.monitor[0] == "auc"]
 
 
 def _known(value: float) -> float | None:

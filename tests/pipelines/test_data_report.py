@@ -203,7 +203,7 @@ def test_the_command(prepared: PreparedData) -> None:
     assert path.is_file()
     assert "feature 'leak' alone tells task 'click'" in result.out
     assert "Largest drift against the training split: " in result.out
-    assert "at most 200 a split" in path.read_text(encoding="utf-8")
+    assert "at most 200 per split" in path.read_text(encoding="utf-8")
     assert tfmtl("data-report", prepared.directory, "--rows", "0").code == 2
 
 

@@ -61,7 +61,8 @@ def test_the_number_of_groups_behind_a_gauc_is_printed() -> None:
     assert "GAUC of buy: over 50 groups\n" in printed({"buy": report})
 
 
-def test_score_formulas_are_measured_as_the_tasks_are(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("calibrated", [False, True])
+def test_score_formulas_are_measured_as_exports_answer_them(monkeypatch: pytest.MonkeyPatch, calibrated: bool) -> None:
     problem = Problem(
         "shop",
         keys=Keys("user"),
@@ -80,8 +81,11 @@ def test_score_formulas_are_measured_as_the_tasks_are(monkeypatch: pytest.Monkey
     result = {"groups": groups, "labels": labels, "predictions": predictions}
     monkeypatch.setattr(score_report, "predict", lambda model, data, split: result)
     report: dict = {name: {} for name in labels}
-    score_report.add_scores(report, None, SimpleNamespace(problem=problem), "test", {"value": "click*buy + 0.1*watch"})
-    values = predictions["click"] * predictions["buy"] + 0.1 * predictions["watch"]
+    scores = score_report.read_scores(problem, {"value": "click*buy + 0.1*watch"})
+    calibrators = {"buy": SimpleNamespace(of_array=lambda values: values**3)} if calibrated else {}
+    score_report.add_scores(report, None, SimpleNamespace(problem=problem), "test", scores, calibrators)
+    buy = predictions["buy"].astype(np.float64) ** (3 if calibrated else 1)
+    values = predictions["click"] * buy + 0.1 * predictions["watch"]
     for task in ("click", "buy"):
         assert report[task]["scores"]["value"]["auc"] == pytest.approx(roc_auc(labels[task], values))
         if problem.group_column is not None:
@@ -96,4 +100,5 @@ def test_score_formulas_need_a_yes_no_task() -> None:
     tasks = (RegressionTask("watch"),)
     problem = Problem("shop", features=(CategoricalFeature("item"),), tasks=tasks, split=Split(by="row"))
     with pytest.raises(ValueError, match="must be measured on a yes/no task"):
-        score_report.add_scores({}, None, SimpleNamespace(problem=problem), "test", {"value": "watch*2"})
+        score_report.read_scores(problem, {"value": "watch*2"})
+    assert score_report.read_scores(problem, {}) == {}

@@ -10,7 +10,7 @@ from tfmtl.core.label_parts import label_parts
 from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureViews, length_name
 from tfmtl.schema import Problem, SequenceFeature
-from tfmtl.schema.reserved import OUT_OF_VOCABULARY
+from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _ROWS = 100_000
@@ -30,7 +30,7 @@ class LabelLeak:
     Args:
         feature: str. Its name; `<name> (length)` is the number of values in a list or history,
             `<sequence>__<column>` what its events hold, `<sequence>__<column> (matches)` how many of them hold the
-            row's own value.
+            row's own value, `(newest)` and `(mean)` a number of theirs, `<sequence>__gap` how long ago they were.
         task: str.
         auc: float. Of the feature alone, on a sample of the training split.
     """
@@ -59,8 +59,9 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
     a model also sees that it is missing or lies in the middle. An id is scored by the mean label of its rows in the
     other half of the sample, so that an id of few rows, such as a user's, shows what it tells of new rows. Lists are
     scored by their ids, each of which counts with the log odds of its rows in the other half, and by their length.
-    Histories are scored by their length, by the ids in their events as lists are, and by how many events hold the
-    row's own value. Rows without the label do not count.
+    Histories are scored by their length, by the ids and time gaps in their events as lists are, by how many events hold
+    the row's own value, and by the newest and the mean number and the newest gap of their events. Rows without
+    the label do not count.
 
     Halves are of users or groups (`keys.group`, else `keys.user`) where there are any: rows of one session may share
     their label, and what tells the session would tell the label to nobody who meets a new one.
@@ -176,13 +177,23 @@ def _columns(problem: Problem, features: Mapping[str, np.ndarray]) -> Iterator[t
 def _events(
     problem: Problem, sequence: SequenceFeature, features: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The ids in a sequence's events, and how many events hold the row's own one."""
+    """The ids and numbers in a sequence's events, how long ago they were, and how many hold the row's own id."""
+    is_event = features[sequence.column_key(sequence.columns[0])] > MISSING_ID
+    newest = is_event.shape[1] - 1 - np.argmax(is_event[:, ::-1], axis=1)  # of a row without events: a padded place
+    rows = np.arange(len(is_event))
+    if sequence.gap_key in features:
+        gaps = features[sequence.gap_key]
+        yield sequence.gap_key, gaps
+        yield f"{sequence.gap_key} (newest)", gaps[rows, newest]
     for column in sequence.columns:
         for tensor in problem.feature(column).tensors(problem):
             ids = features[sequence.column_key(tensor.key)]
+            name = sequence.column_key(tensor.key)
+            if ids.dtype.kind == "f" and ids.ndim == 2:
+                yield f"{name} (newest)", ids[rows, newest]
+                yield f"{name} (mean)", np.sum(ids * is_event, axis=1) / np.maximum(is_event.sum(axis=1), 1)
             if ids.dtype.kind != "i":
                 continue
-            name = sequence.column_key(tensor.key)
             yield name, ids.reshape(len(ids), -1)
             own = features[tensor.key]
             if own.ndim == 1 and ids.ndim == 2:

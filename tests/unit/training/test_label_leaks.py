@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.preprocess.job import preprocess
+from tests.support.rich_events import rich_problem
 from tests.support.tiny_problem import tiny_log, tiny_problem
 from tfmtl.data import PreparedData
 from tfmtl.schema import CategoricalFeature, NumericFeature
@@ -136,6 +137,37 @@ def test_a_history_that_holds_its_rows_own_future_is_found(monkeypatch: pytest.M
     told = events.copy()
     told[:, -1] = np.where(click, 9, told[:, -1])
     assert leaks(told).keys() == {name}
+
+
+def test_numbers_and_gaps_of_events_that_tell_the_label(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = rich_problem()
+    sequence = problem.sequences[0]
+    generator = np.random.default_rng(3)
+    rows, length = 3000, sequence.max_length
+    blank = {each.key: np.zeros((rows, *each.inner), each.dtype) for each in problem.tensors}
+    click = generator.random(rows) < 0.5
+    sizes = generator.integers(1, length + 1, rows)
+    blank[sequence.column_key("item")] = np.where(np.arange(length) < sizes[:, np.newaxis], 2, 0).astype(np.int32)
+    groups = np.array([b"u%d" % (n // 3) for n in range(rows)])
+    labels = {key: np.full(rows, np.nan, np.float32) for key in problem.label_keys} | {"click": click.astype("f4")}
+    tensors = problem.feature("views").tensors(problem)
+    key = next(sequence.column_key(each.key) for each in tensors if each.dtype == "float32")
+    noise = generator.normal(size=(rows, length)).astype(np.float32)
+
+    def leaks(**held: np.ndarray) -> set[str]:
+        features = {**blank, key: noise, **held}
+        monkeypatch.setattr(label_leaks, "_sample", lambda data, rows: (features, labels, groups))
+        return {leak.feature for leak in find_label_leaks(SimpleNamespace(problem=problem), threshold=0.95)}
+
+    assert leaks() == set()
+    newest = noise.copy()
+    newest[np.arange(rows), sizes - 1] += 9.0 * click
+    assert f"{key} (newest)" in leaks(**{key: newest})
+    assert leaks(**{key: noise + 9.0 * click[:, np.newaxis]}) >= {f"{key} (mean)", f"{key} (newest)"}
+    gaps = generator.integers(2, 6, (rows, length)).astype(np.int32)
+    assert leaks(**{sequence.gap_key: gaps}) == set()
+    gaps[np.arange(rows), sizes - 1] = np.where(click, 4, 5)
+    assert leaks(**{sequence.gap_key: gaps}) == {f"{sequence.gap_key} (newest)"}
 
 
 def test_what_it_says() -> None:
