@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from tfmtl.preprocessing.reading.noticed import noticed_columns
-from tfmtl.schema import CategoricalFeature, Problem
+from tfmtl.schema import Problem
 from tfmtl.values.spelling_forms import mixed_spellings
 
 Forms = Mapping[str, Mapping[str, int]]
@@ -18,8 +18,7 @@ def hashed_spellings(problem: Problem, read_counts: Sequence[Mapping[str, int]])
         problem: `Problem`.
         read_counts: counters of the batches that were read.
     """
-    hashed = (each for each in problem.features if isinstance(each, CategoricalFeature) and each.hash_buckets)
-    names = sorted({each.column_name for each in hashed})
+    names = sorted({column for feature in problem.features for column in feature.hashed_columns})
     found = {name: noticed_columns(read_counts, f"spelling/{name}") for name in names}
     # Another column's name may begin with this one's and a slash; a form has none.
     return {name: {form: count for form, count in forms.items() if "/" not in form} for name, forms in found.items()}

@@ -128,6 +128,10 @@ class CategoricalFeature(FeatureRecord):
         return not self.multi_valued and self.hash_buckets is None
 
     @property
+    def hashed_columns(self) -> tuple[str, ...]:
+        return () if self.hash_buckets is None else (self.column_name,)
+
+    @property
     def not_in_events(self) -> str | None:
         return None
 

@@ -75,6 +75,11 @@ class FeatureRecord(ABC):
         return False
 
     @property
+    def hashed_columns(self) -> tuple[str, ...]:
+        """Its columns whose texts are hashed: no vocabulary shows where one value has two spellings."""
+        return ()
+
+    @property
     def not_in_events(self) -> str | None:
         """Why it cannot be a column of a sequence; `None` if it can."""
         return f"whose kind '{self.kind}' cannot stand inside events"
