@@ -359,7 +359,7 @@ def test_only_so_many_requests(quiet: Path, model: Path) -> None:
         (None, ("{quiet}", "{model}", "--run", "{empty}"), "skew: no run.json in '{empty}'."),
         (None, ("{quiet}", "{model}", "--data", "{empty}"), "which has no manifest.json"),
         (None, ("{quiet}", "{model}", "--data", "{other}"), "skew: `data` must be what the model was trained on."),
-        ("training_profile.json", ("{quiet}", "{copy}"), "carries no training_profile.json: an earlier release"),
+        ("training_profile.json", ("{quiet}", "{copy}"), "has no training_profile.json, because an earlier release"),
         (None, ("{foreign}", "{model}"), "must hold Predict requests to this model. Received: 29 of another one, 1"),
     ],
 )

@@ -351,7 +351,7 @@ def test_gradients_are_clipped(tiny_data: PreparedData, tmp_path: Path) -> None:
 
 
 def test_a_task_without_any_label_is_trained_beside_and_named_once(tmp_path: Path) -> None:
-    silent = BinaryTask("silent", label="buy", sample_space="click == 7")
+    silent = BinaryTask("silent", label="buy", sample_space="click == 7", known_at_event=True)
     data = prepare(tmp_path, tiny_problem(tasks=(*tiny_problem().tasks[:1], silent)))
     with pytest.warns(UserWarning) as caught:
         model = fit(data, tmp_path / "run", options(epochs=2), verbose=0)
