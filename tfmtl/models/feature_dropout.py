@@ -8,11 +8,10 @@ import tensorflow as tf
 from tfmtl.core.types import Tensor
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import check_count, check_rate
+from tfmtl.schema.reserved import OUT_OF_VOCABULARY, RESERVED_IDS
 
 _RARE = 20.0  # values of so many training rows are dropped twice as often as frequent ones
 _MOST = 0.5  # no value is dropped more often than this, or its row would hardly learn
-
-_UNKNOWN = 1
 
 
 class FeatureDropout:
@@ -87,7 +86,7 @@ class FeatureDropout:
             for number, (key, rates) in enumerate(self._rates.items()):
                 ids = features[key]
                 dropped = _uniform(seed, number, tf.shape(ids)) < tf.gather(tf.constant(rates), ids)
-                result[key] = tf.where(dropped, tf.cast(_UNKNOWN, ids.dtype), ids)
+                result[key] = tf.where(dropped, tf.cast(OUT_OF_VOCABULARY, ids.dtype), ids)
         if self.field_rate:
             for number, field in enumerate(self._fields.values(), len(self._rates)):
                 rows = tf.shape(features[next(iter(field))])[:1]
@@ -115,9 +114,9 @@ def drop_rates(rate: float, rows: int, counts: Sequence[int]) -> np.ndarray:
         counts: of its values, from id 2 on; those of other values are unknown and taken for many.
     """
     rates = np.full(rows, rate, np.float64)
-    known = np.maximum(np.asarray(counts[: max(rows - 2, 0)], np.float64), 1.0)
-    rates[2 : 2 + len(known)] = rate * (1.0 + _RARE / known)
-    rates[:2] = 0.0
+    known = np.maximum(np.asarray(counts[: max(rows - RESERVED_IDS, 0)], np.float64), 1.0)
+    rates[RESERVED_IDS : RESERVED_IDS + len(known)] = rate * (1.0 + _RARE / known)
+    rates[:RESERVED_IDS] = 0.0
     return np.minimum(rates, _MOST if rate <= _MOST else rate).astype("float32")
 
 

@@ -26,7 +26,7 @@ class STEM(SharingLayer):
     With x_k a task's representation and x that of all, task k's specific experts read x_k, the shared ones x, and the
     gate `softmax(W_k (x_k + x))` weighs all `T m + n` of them. Experts of other tasks enter behind a stop-gradient: the
     task uses what they know and changes neither them nor what is below them. The gate learns from all. There is one
-    layer: in a second one the shared stream would carry a task's gradient into the experts of another.
+    layer: in a second one the public representation would carry a task's gradient into the experts of another.
 
     Shapes: B batch, T tasks, m specific experts of a task, n shared experts, H, H' widths, S = 1, T or T + 1.
 
