@@ -51,9 +51,13 @@ def evaluate(
             "'value=click*buy'. May be given several times."
         ),
     ] = None,
+    with_trees: Annotated[
+        bool, typer.Option("--with-trees", help="Also measure boosted trees and a linear model. Needs tfmtl[trees].")
+    ] = False,
 ) -> None:
     """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
 
+    With --with-trees also rows of boosted trees and of a linear model that read the same records.
     With --scores also AUC and grouped AUC of each formula for each yes/no task.
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
     """
@@ -61,9 +65,13 @@ def evaluate(
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
     from pipelines.runs.score_report import add_scores, read_scores
+    from pipelines.runs.tree_rows import add_trees
+    from tfmtl.baselines.need_sklearn import need_sklearn
     from tfmtl.folders import TrainedRun
     from tfmtl.training import evaluate as measure
 
+    if with_trees:
+        need_sklearn("ensemble")
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
     formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
@@ -74,6 +82,8 @@ def evaluate(
             calibrators = add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
         if formulas:
             add_scores(report, model, prepared, split, formulas, calibrators)
+    if with_trees:
+        add_trees(console, report, prepared, split)
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
