@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.arguments import Calibrate, ModelFolder, OtherData, RunFolder, Version
+from pipelines.cli.evaluate import load_run
 from pipelines.cli.screen import console
-from pipelines.cli.train import load_run
 
 
 def export(
