@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import Calibrate, OtherData, RunFolder, Seed
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.arguments import Calibrate, OtherData, RunFolder, Seed
+from tfmtl.pipelines.cli.screen import console
 
 Slices = Annotated[
     list[str] | None,
@@ -51,18 +51,17 @@ def evaluate(
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
     With --slice also the metrics of parts of the rows, with --baseline a comparison with another run.
     """
-    from tfmtl.training.slice_report import read_slices, slice_report
-
-    from pipelines.cli.option_values import named_texts, task_methods
-    from pipelines.cli.screen import print_metrics
-    from pipelines.cli.screen_parts import print_comparison, print_slices
-    from pipelines.runs.calibrated_report import add_calibration
-    from pipelines.runs.compared_runs import comparison, load_baseline
-    from pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.export.calibration.calibrate import FITTED_ON
     from tfmtl.folders import TrainedRun
+    from tfmtl.pipelines.cli.option_values import named_texts, task_methods
+    from tfmtl.pipelines.cli.screen import print_metrics
+    from tfmtl.pipelines.cli.screen_parts import print_comparison, print_slices
+    from tfmtl.pipelines.runs.calibrated_report import add_calibration
+    from tfmtl.pipelines.runs.compared_runs import comparison, load_baseline
+    from tfmtl.pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.training import predict
     from tfmtl.training.evaluate import metrics_of
+    from tfmtl.training.slice_report import read_slices, slice_report
 
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import DataFolder
-from pipelines.cli.dataclass_options import DataclassOptions, options_of
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.arguments import DataFolder
+from tfmtl.pipelines.cli.dataclass_options import DataclassOptions, options_of
+from tfmtl.pipelines.cli.screen import console
 
 
 @options_of(DataclassOptions("tfmtl.training.train_options:TrainOptions", settings="preset_options"))

@@ -76,8 +76,10 @@ def sample_rows(
 
 def _inputs(data: PreparedData) -> Iterator[tuple[str, list[str]]]:
     """Every feature and sequence with the keys of its tensors."""
-    for part in (*data.problem.features, *data.problem.sequences):
-        yield part.name, [tensor.key for tensor in part.tensors(data.problem)]
+    for feature in data.problem.features:
+        yield feature.name, [tensor.key for tensor in feature.tensors(data.problem)]
+    for sequence in data.problem.sequences:
+        yield sequence.name, [tensor.key for tensor in sequence.tensors(data.problem)]
 
 
 def _main_metrics(
