@@ -52,7 +52,8 @@ def decoder(name: str, shape: tuple[int, int, int], max_pixels: int) -> Callable
 
         return tf.map_fn(one, values, fn_output_signature=tf.TensorSpec(shape, tf.uint8), parallel_iterations=_AT_ONCE)
 
-    return decode_all
+    found: Callable[[Any], Any] = decode_all
+    return found
 
 
 def header_fault(value: Tensor, max_pixels: int) -> Tensor:

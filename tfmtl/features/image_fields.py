@@ -85,7 +85,7 @@ def _scaled(record: Any, pixels: Tensor) -> Tensor:
     if record.encoder == CONV:
         return pixels / 127.5 - 1.0
     module = sys.modules[_network(record).__module__]
-    return module.preprocess_input(pixels)  # type: ignore[attr-defined]
+    return module.preprocess_input(pixels)
 
 
 def _convolutions(record: Any, policy: Any) -> keras.Model:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
@@ -52,6 +52,7 @@ class ImageFeature(FeatureRecord):
         side: `"user"`, `"item"` or `"context"`. Defaults to `"context"`.
         column: str or None. The column of the log, where it has a name of its own. Defaults to `None`: the name.
         missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
+        dropout: float in [0, 1). Share of rows that are trained as if the picture were missing. Defaults to `0.0`.
     """
 
     kind: ClassVar[str] = "image"
@@ -71,6 +72,7 @@ class ImageFeature(FeatureRecord):
     side: str = "context"
     column: str | None = None
     missing: tuple[str, ...] = ()
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         owner = f"ImageFeature '{self.name}'"
@@ -78,11 +80,13 @@ class ImageFeature(FeatureRecord):
         check_name("ImageFeature", "name", self.name)
         for key in ("height", "width", "max_pixels", "dim"):
             check_minimum(owner, key, getattr(self, key), 1)
-        check_choice(owner, "channels", self.channels, CHANNELS)
+        if self.channels not in CHANNELS:
+            raise ProblemError(f"{owner}: `channels` must be 1 or 3. Received: channels={self.channels}.")
         check_choice(owner, "stored_as", self.stored_as, STORED_AS)
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
         check_missing(owner, self.missing)
+        check_dropout(owner, self.dropout)
         if (self.stored_as == "path") != (self.folder is not None):
             raise ProblemError(
                 f"{owner}: `folder` must be given where `stored_as` is 'path', and only there. Received: "
