@@ -22,7 +22,9 @@ def draw_pictures(generator: np.random.Generator, shapes: np.ndarray) -> np.ndar
     inside = np.select([(shapes == place)[:, np.newaxis, np.newaxis] for place in range(len(SHAPES))], _masks(y, x))
     ground = generator.uniform(40.0, 215.0, size=(number, 1, 1, 3))
     # As far above as below the ground, so that a picture's brightness is that of its ground on average.
-    step = generator.uniform(60.0, 110.0, size=(number, 1, 1, 3)) * generator.choice([-1.0, 1.0], size=(number, 1, 1, 3))
+    step = generator.uniform(60.0, 110.0, size=(number, 1, 1, 3)) * generator.choice(
+        [-1.0, 1.0], size=(number, 1, 1, 3)
+    )
     step = np.where(np.abs(ground + step - 127.5) > 127.5, -step, step)
     noise = generator.normal(scale=_NOISE, size=(number, SIZE, SIZE, 3))
     return np.clip(np.round(ground + step * inside[..., np.newaxis] + noise), 0.0, 255.0).astype(np.uint8)

@@ -16,16 +16,13 @@ no count of words and no mean of pixels says anything. No model can expect a hig
 expected lifetimes has: `best_c`.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.creative_pictures import SHAPES, draw_pictures
-from pipelines.datasets.creative_titles import PAIRS, draw_titles
-from pipelines.datasets.dataset import Dataset
 from tfmtl.metrics.survival import harrell_index
+from tfmtl.pipelines.datasets.creative_pictures import SHAPES, draw_pictures
+from tfmtl.pipelines.datasets.creative_titles import PAIRS, draw_titles
 from tfmtl.schema import SPLITS
 from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 

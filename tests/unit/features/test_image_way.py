@@ -12,11 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.runs.score_requests import score_requests
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
 from tests.support.picture_problem import log_of_pictures, problem_of_pictures
 from tests.support.pictures import BROKEN, png
 from tests.support.saved_model_operations import foreign_operations
@@ -27,8 +22,13 @@ from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
+from tfmtl.pipelines.runs.score_requests import score_requests
 from tfmtl.report import data_report
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serving_error import ServingError
 from tfmtl.training import TrainOptions, evaluate, fit
 
 
