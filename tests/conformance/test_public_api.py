@@ -252,6 +252,7 @@ PUBLIC = {
         "EncodedTensor",
         "FeatureRecord",
         "HistoryFeature",
+        "ImageFeature",
         "Dialect",
         "Keys",
         "LabelWindow",

@@ -35,6 +35,12 @@ class RawColumns(Protocol):
     def vectors(self, name: str, size: int, separator: str) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32."""
 
+    def binary(self, name: str) -> pa.Array:
+        """The column as bytes, whatever they hold."""
+
+    def reject(self, where: Any, reason: str, values: pa.Array | None = None) -> None:
+        """Rejects the rows where `where` is true."""
+
 
 Column = tuple[str, str]
 """What a table of counts is of: `TABLE` or `FEATURE`, and the name; features that share a column share its counts."""

@@ -29,11 +29,14 @@ class NumericBehavior(FeatureBehavior):
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         record, name = self.record, self.name
-        facts = NumberFacts(counts.get((FEATURE, name)))
+        counted = counts.get((FEATURE, name))
+        facts = NumberFacts(counted)
         boundaries = {name: facts.boundaries(record.buckets)} if record.is_bucketized else {}
         means, deviations, notes = {}, {}, []
         if record.is_scaled:
             means[name], deviations[name] = facts.moments(self.is_logarithmic)
+        if counted is None or not len(counted):
+            notes.append(f"column '{record.column_name}' has no number in any training row.")
         if facts.narrow() is not None:
             notes.append(
                 f"the numbers in column '{record.column_name}' {facts.narrow()}. Subtract an offset in the log, "
