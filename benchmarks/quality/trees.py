@@ -12,9 +12,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from pipelines.cli.screen import console, print_metrics
 from tfmtl.baselines import plain_report
 from tfmtl.data import PreparedData
+from tfmtl.pipelines.cli.screen import console, print_metrics
 
 
 def main(

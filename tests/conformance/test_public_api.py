@@ -254,6 +254,7 @@ PUBLIC = {
         "EncodedTensor",
         "FeatureRecord",
         "HistoryFeature",
+        "ImageFeature",
         "Dialect",
         "Keys",
         "LabelWindow",

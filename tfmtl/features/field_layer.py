@@ -3,8 +3,20 @@
 from collections.abc import Mapping
 
 import keras
+import tensorflow as tf
 
 from tfmtl.core.types import Tensor
+
+
+def with_missing(field: Tensor, is_missing: Tensor, vector: Tensor) -> Tensor:
+    """`field` where there is a value, and the learned `vector` of missing ones where there is none.
+
+    Args:
+        field: `(b, D)`, finite.
+        is_missing: `(b,)`, 1 where there is no value.
+        vector: `(D,)`.
+    """
+    return tf.where(is_missing[:, tf.newaxis] > 0, tf.cast(vector, field.dtype), field)
 
 
 class FieldLayer(keras.layers.Layer):
@@ -43,6 +55,16 @@ class FieldLayer(keras.layers.Layer):
             training: bool. Whether the step trains. Defaults to `False`.
         """
         return {}
+
+    def load_given_weights(self) -> None:
+        """Loads weights from the files that the problem names, such as those of a network trained on other pictures.
+
+        Called by `fit` when a training begins, and never when a model is loaded, which has them. Defaults to none.
+
+        Raises:
+            ValueError: a file cannot be read, or is of another network.
+        """
+        return
 
     def call(
         self,
