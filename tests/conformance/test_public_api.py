@@ -263,6 +263,7 @@ PUBLIC = {
         "NumericFeature",
         "Problem",
         "ProblemError",
+        "RateFeature",
         "RegressionTask",
         "RequestInput",
         "SequenceFeature",
