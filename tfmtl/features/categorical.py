@@ -4,10 +4,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_texts
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.schema.reserved import MISSING, MISSING_ID, RESERVED_IDS
 
@@ -107,6 +109,11 @@ class CategoricalBehavior(FeatureBehavior):
         return {
             self.name: tf.cast(tf.where(values == MISSING["string"], tf.cast(MISSING_ID, ids.dtype), ids), tf.int32)
         }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        if self.record.multi_valued or self.record.hash_buckets is not None:
+            return {}
+        return {self.name: decode_texts(encoded[self.name], statistics.vocabularies[self.record.table_name])}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         lists = ", lists" if self.record.multi_valued else ""
