@@ -61,19 +61,24 @@ def evaluate(
     from pipelines.cli.screen import print_metrics
     from pipelines.runs.calibrated_report import add_calibration
     from pipelines.runs.score_report import add_scores, read_scores
+    from tfmtl.export.calibration.calibrate import FITTED_ON
     from tfmtl.folders import TrainedRun
-    from tfmtl.training import evaluate as measure
+    from tfmtl.training import predict
+    from tfmtl.training.evaluate import metrics_of
 
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
     formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
     calibrators: dict[str, Any] = {}
     with console.status(f"Scoring the {split} split ..."):
-        report = measure(model, prepared, split)
+        splits = {split, FITTED_ON} if methods else {split}
+        predicted = {each: predict(model, prepared, each) for each in sorted(splits)}
+        report = metrics_of(prepared, predicted[split])
         if methods:
-            calibrators = add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
+            figure = TrainedRun(run).reliability(split)
+            calibrators = add_calibration(report, prepared, split, predicted, methods, figure)
         if formulas:
-            add_scores(report, model, prepared, split, formulas, calibrators)
+            add_scores(report, prepared, predicted[split], formulas, calibrators)
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")

@@ -62,7 +62,7 @@ def test_the_number_of_groups_behind_a_gauc_is_printed() -> None:
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_score_formulas_are_measured_as_exports_answer_them(monkeypatch: pytest.MonkeyPatch, calibrated: bool) -> None:
+def test_score_formulas_are_measured_as_exports_answer_them(calibrated: bool) -> None:
     problem = Problem(
         "shop",
         keys=Keys("user"),
@@ -79,11 +79,10 @@ def test_score_formulas_are_measured_as_exports_answer_them(monkeypatch: pytest.
     predictions = {name: generator.random(300).astype(np.float32) for name in labels}
     groups = np.repeat(np.arange(30), 10).astype("S")
     result = {"groups": groups, "labels": labels, "predictions": predictions}
-    monkeypatch.setattr(score_report, "predict", lambda model, data, split: result)
     report: dict = {name: {} for name in labels}
     scores = score_report.read_scores(problem, {"value": "click*buy + 0.1*watch"})
     calibrators = {"buy": SimpleNamespace(of_array=lambda values: values**3)} if calibrated else {}
-    score_report.add_scores(report, None, SimpleNamespace(problem=problem), "test", scores, calibrators)
+    score_report.add_scores(report, SimpleNamespace(problem=problem), result, scores, calibrators)
     buy = predictions["buy"].astype(np.float64) ** (3 if calibrated else 1)
     values = predictions["click"] * buy + 0.1 * predictions["watch"]
     for task in ("click", "buy"):

@@ -3,8 +3,20 @@
 from collections.abc import Mapping
 
 import keras
+import tensorflow as tf
 
 from tfmtl.core.types import Tensor
+
+
+def with_missing(field: Tensor, is_missing: Tensor, vector: Tensor) -> Tensor:
+    """`field` where there is a value, and the learned `vector` of missing ones where there is none.
+
+    Args:
+        field: `(b, D)`, finite.
+        is_missing: `(b,)`, 1 where there is no value.
+        vector: `(D,)`.
+    """
+    return tf.where(is_missing[:, tf.newaxis] > 0, tf.cast(vector, field.dtype), field)
 
 
 class FieldLayer(keras.layers.Layer):

@@ -22,7 +22,8 @@ class FeatureDropout:
     `min_count` never reads. Each occurrence is drawn by itself, events of sequences included; values of hashed
     features have no counts and are dropped with `id_rate`; buckets of numbers and of time gaps, none of which is
     unknown, are left alone. A dropped field of a row holds what a missing value is encoded to: the ids "missing", the
-    number 0, its mean, a vector's "missing" (`EncodedTensor.missing`); sequences stay.
+    number 0, its mean, a vector's "missing" (`EncodedTensor.missing`); sequences stay. Features with a `dropout` of
+    their own in the problem, such as texts and series, are dropped so with that probability, all their tensors at once.
 
     What is dropped follows from the seed, the step's number and the replica, not from a generator's state: a run that
     goes on drops the same, and every pass of one step reads the same features.
@@ -59,6 +60,11 @@ class FeatureDropout:
         self.field_rate = field_rate
         self.seed = seed
         problem = inputs.problem
+        self._modalities = [  # (rate, key -> what a missing value is there)
+            (each.dropout, {tensor.key: tensor.missing for tensor in each.tensors(problem)})
+            for each in problem.features
+            if each.dropout
+        ]
         tensors = list(problem.field_tensors)
         self._fields: dict[str, dict[str, float]] = {}  # field -> key -> what a missing value is there
         for each in tensors:
@@ -72,6 +78,11 @@ class FeatureDropout:
             for each in tensors
             if each.table is not None and each.rows is None and not each.is_ordered
         }
+
+    @property
+    def drops(self) -> bool:
+        """Whether anything is ever dropped."""
+        return bool(self.id_rate or self.field_rate or self._modalities)
 
     def __call__(self, features: Mapping[str, Tensor], step: Tensor) -> dict[str, Tensor]:
         """The features of a training step; what is not dropped is as it was.
@@ -87,14 +98,10 @@ class FeatureDropout:
                 ids = features[key]
                 dropped = _uniform(seed, number, tf.shape(ids)) < tf.gather(tf.constant(rates), ids)
                 result[key] = tf.where(dropped, tf.cast(OUT_OF_VOCABULARY, ids.dtype), ids)
-        if self.field_rate:
-            for number, field in enumerate(self._fields.values(), len(self._rates)):
-                rows = tf.shape(features[next(iter(field))])[:1]
-                dropped = _uniform(seed, number, rows) < self.field_rate
-                for key, missing in field.items():
-                    values = result[key]
-                    mask = tf.reshape(dropped, tf.concat([rows, tf.ones([values.shape.rank - 1], tf.int32)], axis=0))
-                    result[key] = tf.where(mask, tf.cast(missing, values.dtype), values)
+        fields = [(self.field_rate, field) for field in self._fields.values()]
+        for number, (rate, field) in enumerate([*fields, *self._modalities], len(self._rates)):
+            if rate:
+                result.update(_without(field, result, _uniform(seed, number, _rows_of(result, field)) < rate))
         return result
 
     def _step_seed(self, step: Tensor) -> Tensor:
@@ -122,3 +129,17 @@ def drop_rates(rate: float, rows: int, counts: Sequence[int]) -> np.ndarray:
 
 def _uniform(seed: Tensor, number: int, shape: Tensor) -> Tensor:
     return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, number))
+
+
+def _rows_of(features: Mapping[str, Tensor], field: Mapping[str, float]) -> Tensor:
+    return tf.shape(features[next(iter(field))])[:1]
+
+
+def _without(field: Mapping[str, float], features: Mapping[str, Tensor], dropped: Tensor) -> dict[str, Tensor]:
+    """The tensors of a field, missing in the rows `dropped`, bool `(B,)`."""
+    found = {}
+    for key, missing in field.items():
+        values = features[key]
+        mask = tf.reshape(dropped, tf.concat([tf.shape(dropped), tf.ones([values.shape.rank - 1], tf.int32)], axis=0))
+        found[key] = tf.where(mask, tf.cast(missing, values.dtype), values)
+    return found

@@ -35,8 +35,9 @@ class TrainableNetwork(MultiTaskNetwork):
         self.sharpness: Sharpness | None = None
         self.max_projected_rows: int | None = None
         self.label_smoothing = 0.0
-        self.feature_dropout: FeatureDropout | None = None
-        """What training steps do without; loaded models have none."""
+        of_problem = FeatureDropout(self.inputs)
+        self.feature_dropout: FeatureDropout | None = of_problem if of_problem.drops else None
+        """What training steps do without; until `fit` sets it, what the problem's features say (`dropout`)."""
         self.loss_metrics = {name: keras.metrics.Mean(name="loss") for name in self.behaviors}
         self.task_metrics = {name: behavior.running_metric() for name, behavior in self.behaviors.items()}
 

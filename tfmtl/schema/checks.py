@@ -94,6 +94,13 @@ def check_nonnegative_number(owner: str, argument: str, value: float, advice: st
         raise ValueError(error_text(owner, argument, "be at least 0", value, advice))
 
 
+def check_dropout(owner: str, value: float) -> None:
+    """Raises unless the `dropout` of a feature is a share of rows, in [0, 1)."""
+    if not 0 <= value < 1:
+        advice = "Use a share such as 0.1, or 0 for none."
+        raise ProblemError(error_text(owner, "dropout", "lie in [0, 1)", value, advice))
+
+
 def check_rate(
     owner: str, argument: str, value: float, advice: str = "Use a share such as 0.2, or 0 for none."
 ) -> None:

@@ -1,5 +1,6 @@
 """Exact metrics of a model on a split."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,13 +65,22 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
         ValueError: the model was trained on other data, or there is no such split.
     """
     data.check_fitted_for("evaluate", model.inputs)
-    result = predict(model, data, split)
-    groups = result["groups"] if data.problem.group_column is not None else None
+    return metrics_of(data, predict(model, data, split))
+
+
+def metrics_of(data: PreparedData, predicted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The metrics of `evaluate` for a split that is predicted already.
+
+    Args:
+        data: `PreparedData`.
+        predicted: what `predict` returned, or some of its rows.
+    """
+    groups = predicted["groups"] if data.problem.group_column is not None else None
     report: dict[str, dict[str, Any]] = {}
-    weights = metric_weights(data.problem, result["labels"])
+    weights = metric_weights(data.problem, predicted["labels"])
     for task in data.problem.tasks:
-        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, result["labels"])
-        outputs = {output.suffix: result["predictions"][task.key(output.suffix)] for output in task.outputs}
+        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, predicted["labels"])
+        outputs = {output.suffix: predicted["predictions"][task.key(output.suffix)] for output in task.outputs}
         report[task.name] = {
             **behavior.exact_metrics(labels, outputs, groups, weights[task.name]),
             "baseline": behavior.baseline(data.inputs, labels, groups, weights[task.name]),

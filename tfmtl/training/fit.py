@@ -138,10 +138,10 @@ def _fit(
         model.compile(dense, tables, **options.compile_arguments())
         model.optimizer.build(model.trainable_variables)
         average = None if options.ema_momentum is None else WeightAverage(model, options.ema_momentum)
-    if options.id_dropout or options.field_dropout:
-        model.feature_dropout = FeatureDropout(
-            data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
-        )
+    dropout = FeatureDropout(
+        data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
+    )
+    model.feature_dropout = dropout if dropout.drops else None
     monitor = _monitor(model, options.monitor, data)
     constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else {}
     folder.check_writable()

@@ -1,5 +1,6 @@
 """Fields that a layer of their kind makes are dropped like all others: a vector reads as missing, a lookup as empty."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from tests.support.toy_words import WordsFeature
 from tests.unit.models.random_batch import random_batch
 from tfmtl.features.vector_fields import VectorFields
 from tfmtl.models.feature_dropout import FeatureDropout
-from tfmtl.schema import ModelInputs, SequenceFeature, VectorFeature
+from tfmtl.schema import ModelInputs, ProblemError, SequenceFeature, VectorFeature
 from tfmtl.sharpness import SAM
 
 ROWS, RATE = 400, 0.3
@@ -80,3 +81,37 @@ def test_both_passes_of_sam_see_the_same_drop(inputs: ModelInputs, batch: Any, m
     seen.clear()
     model(batch[0], training=False)
     assert not seen[0].any()
+
+
+# === A feature's own dropout ===
+
+
+@pytest.fixture(scope="module")
+def own_dropout(inputs: ModelInputs) -> ModelInputs:
+    features = [replace(each, dropout=RATE) if each.name == "picture" else each for each in inputs.problem.features]
+    return tiny_inputs(replace(inputs.problem, features=tuple(features)))
+
+
+def test_a_feature_with_dropout_of_its_own_is_dropped_and_no_other(own_dropout: ModelInputs, batch: Any) -> None:
+    features, _ = batch
+    dropout = FeatureDropout(own_dropout)
+    assert dropout.drops
+    after = {key: np.asarray(v) for key, v in dropout(features, tf.constant(0)).items()}
+    is_dropped = after["picture__missing"] == 1.0
+    assert np.mean(is_dropped) == pytest.approx(RATE, abs=0.1)
+    assert not after["picture"][is_dropped].any(), "all its tensors go at once"
+    np.testing.assert_array_equal(after["picture"][~is_dropped], features["picture"][~is_dropped])
+    for key in set(features) - {"picture", "picture__missing"}:
+        np.testing.assert_array_equal(after[key], features[key])
+
+
+def test_a_model_drops_what_its_problem_says_without_being_told(own_dropout: ModelInputs, inputs: ModelInputs) -> None:
+    dropout = tiny_model(own_dropout).feature_dropout
+    assert dropout is not None and dropout.drops
+    assert tiny_model(inputs).feature_dropout is None
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_a_share_of_rows_lies_below_one(share: float) -> None:
+    with pytest.raises(ProblemError, match=r"VectorFeature 'v': `dropout` must lie in \[0, 1\)"):
+        VectorFeature("v", 3, dropout=share)

@@ -38,12 +38,15 @@ class FeatureRecord(ABC):
         kind: str. The name in the file.
         name: str. The feature's name everywhere.
         missing: tuple of str. Texts that mean missing in its column.
+        dropout: float in [0, 1). Share of rows that are trained as if the feature were missing (modality dropout), so
+            that a model answers well where it is; kinds for which it is worth a key have one.
     """
 
     kind: ClassVar[str]
 
     name: str
     missing: tuple[str, ...] = ()
+    dropout: float = 0.0
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:

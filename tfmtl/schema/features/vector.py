@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
@@ -44,6 +44,7 @@ class VectorFeature(FeatureRecord):
             Defaults to `None`: the name.
         missing: tuple of str. Texts of this column that mean missing, beside the problem's. Defaults to none.
         large: bool. Whether records may hold more than 4 KB of vectors an example. Defaults to `False`.
+        dropout: float in [0, 1). Share of rows that are trained as if the vector were missing. Defaults to `0.0`.
     """
 
     kind: ClassVar[str] = "vector"
@@ -57,6 +58,7 @@ class VectorFeature(FeatureRecord):
     column: str | None = None
     missing: tuple[str, ...] = ()
     large: bool = False
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         owner = f"VectorFeature '{self.name}'"
@@ -68,6 +70,7 @@ class VectorFeature(FeatureRecord):
         check_choice(owner, "side", self.side, SIDES)
         check_column(owner, "column", self.column)
         check_missing(owner, self.missing)
+        check_dropout(owner, self.dropout)
         if not self.separator:
             raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
 
