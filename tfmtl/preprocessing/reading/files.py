@@ -20,7 +20,7 @@ _MEANINGS = {"**": ".*", "*": r"[^/\\]*", "?": "."}
 
 def match(patterns: Sequence[str]) -> list[str]:
     """Paths of the files that match any of the patterns; `**` crosses folders."""
-    found = []
+    found: list[str] = []
     for pattern in patterns:
         if is_local(pattern):
             found += _match_here(pattern)
