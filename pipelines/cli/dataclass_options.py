@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from pipelines.cli.option_values import option_values
+from tfmtl.pipelines.cli.option_values import option_values
 
 _ENTRY = re.compile(r"^    (\w+): (.*(?:\n        .*)*)", re.MULTILINE)
 

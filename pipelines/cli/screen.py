@@ -15,7 +15,7 @@ console = Console(soft_wrap=True, highlight=False)
 
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table per kind of task: a row per task and model, and one for what a constant scores; a column per metric.
+    """One table per kind of task: a row per task and model, for a constant and for trees; a column per metric.
 
     Args:
         console: where to print.

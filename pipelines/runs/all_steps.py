@@ -5,23 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
-from pipelines.cli.screen import print_manifest, print_metrics
-from pipelines.datasets import DATASETS
-from pipelines.preprocess.job import preprocess
-from pipelines.runs.steps import Steps
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import export, verify
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
+from tfmtl.pipelines.cli.screen import print_manifest, print_metrics
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.preprocess.job import preprocess
+from tfmtl.pipelines.runs.steps import Steps
+from tfmtl.pipelines.runs.tree_rows import add_trees
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
 from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _REQUEST_ROWS = 4
@@ -58,9 +60,15 @@ def run_all(
         step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
         models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
         reports[preset] = evaluate(models[preset], data, "test")
-        evaluation = TrainedRun(output / "runs" / preset).evaluation("test")
-        evaluation.write_text(json.dumps(reports[preset], indent=1) + "\n")
     chosen = presets[0]
+    step("Fit boosted trees and a linear model to the same training split, for comparison")
+    try:
+        add_trees(console, reports[chosen], data, "test", seed)
+    except ModuleNotFoundError as error:
+        console.print(f"Left out: {escape(str(error))}")
+    for preset, report in reports.items():
+        evaluation = TrainedRun(output / "runs" / preset).evaluation("test")
+        evaluation.write_text(json.dumps(report, indent=1) + "\n")
     step(f"Export {chosen} as a SavedModel that takes raw features")
 
     def prove(version: Path) -> None:

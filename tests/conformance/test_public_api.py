@@ -7,6 +7,7 @@ import pytest
 PUBLIC = {
     "tfmtl": {
         "balancing",
+        "baselines",
         "data",
         "evaluate",
         "export",
@@ -50,6 +51,7 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
+    "tfmtl.baselines": {"PlainReport", "plain_report"},
     "tfmtl.testing": {
         "check_balancer",
         "check_bottom_layer",
@@ -257,6 +259,7 @@ PUBLIC = {
         "EncodedTensor",
         "FeatureRecord",
         "HistoryFeature",
+        "ImageFeature",
         "Dialect",
         "Keys",
         "LabelWindow",

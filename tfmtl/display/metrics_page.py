@@ -1,4 +1,4 @@
-"""An evaluation as tables: a row per task and model, and one for what a constant scores."""
+"""An evaluation as tables: a row per task and model, for a constant and for trees."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -72,11 +72,11 @@ def number(value: float | None) -> str:
 def _rows(
     reports: Mapping[str, Mapping[str, Mapping[str, Any]]], task: str, shown: tuple[str, ...]
 ) -> list[tuple[str, ...]]:
-    """The rows of a task: each model, the constant, formulas."""
+    """The rows of a task: each model, the constant, plain models, formulas."""
     first = next(iter(reports.values()))[task]
     rows = [(task, model, *(number(report[task][name]) for name in shown)) for model, report in reports.items()]
     if "baseline" in first:
         rows.append((task, "a constant", *(number(first["baseline"].get(name)) for name in shown)))
-    for name, found in first.get("scores", {}).items():
+    for name, found in {**first.get("plain_models", {}), **first.get("scores", {})}.items():
         rows.append((task, name, *(number(found[each]) if each in found else "" for each in shown)))
     return rows
