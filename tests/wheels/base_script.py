@@ -1,6 +1,6 @@
-"""What a plain `pip install tfmtl` has to do: train, export, verify; and say in one line which extra it lacks.
+"""What a plain `pip install tfmtl` has to do: prepare, train, export; and say in one line which extra it lacks.
 
-Arguments: prepared data, folder of the runs, folder of the export. Prints a JSON object.
+Arguments: a log, its problem file, a folder to write to. Prints a JSON object.
 """
 
 import json
@@ -8,16 +8,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+
 import tfmtl
-from tfmtl.data import PreparedData
 from tfmtl.export import ExportOptions, export, verify
 from tfmtl.pipelines.preprocess.job import preprocess
+from tfmtl.retrieval import fit_retrieval
 from tfmtl.training import TrainOptions, fit
 
-data = PreparedData(sys.argv[1])
+log, problem, folder = sys.argv[1:]
+prepared, run, exported, nothing = (str(Path(folder) / name) for name in ("data", "run", "exported", "nothing"))
+data = tfmtl.prepare(log, problem, prepared)
 small = {"hidden_units": (6, 4), "tower_units": (4,), "num_experts": 2}
-model = fit(data, sys.argv[2], TrainOptions("dtrn", small, epochs=1, batch_size=64), verbose=0)
-version = export(model, data, sys.argv[3])
+model = fit(data, run, TrainOptions("dtrn", small, epochs=1, batch_size=64), verbose=0)
+version = export(model, data, exported)
 
 
 def command(*arguments: str) -> Callable[[], object]:
@@ -32,18 +36,14 @@ def import_of(module: str) -> Callable[[], object]:
     return lambda: __import__(module)
 
 
-nothing = str(Path(sys.argv[2]) / "nothing")
-problem = str(Path(sys.argv[1]) / "transform" / "problem.yaml")
-log = str(Path(sys.argv[2]) / "log.csv")
-Path(log).write_text("user,time\n")
 refused = {}
 for name, attempt in {
     "preprocess": command("preprocess", log, "--problem", problem, "-o", nothing),
     "preprocess, Spark": lambda: preprocess(data.problem, [log], nothing, engine="spark"),
-    "serve": command("serve", sys.argv[3]),
-    "deploy-files": command("deploy-files", sys.argv[3], "-o", nothing),
-    "data-report": command("data-report", sys.argv[1]),
-    "retrieve": command("retrieve", sys.argv[1], "-o", nothing),
+    "serve": command("serve", exported),
+    "deploy-files": command("deploy-files", exported, "-o", nothing),
+    "data-report": command("data-report", prepared),
+    "retrieve": lambda: fit_retrieval(data, pa.table({"item": ["i1"]}), nothing),
     "operators": command("operators", "fisher", "-o", nothing),
     "calibrate": lambda: export(model, data, nothing, options=ExportOptions(calibrate={"click": "platt"})),
     "LocalServer": import_of("tfmtl.serving.local_server"),
@@ -53,4 +53,6 @@ for name, attempt in {
         attempt()
     except ImportError as error:
         refused[name] = str(error)
+    except Exception as error:
+        refused[name] = repr(error)
 print(json.dumps({"largest": verify(version).largest, "refused": refused, "file": tfmtl.__file__}))

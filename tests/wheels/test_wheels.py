@@ -19,7 +19,7 @@ from tfmtl.serving.local_server import LocalServer
 pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT / "tests" / "golden" / "data"
+GOLDEN = ROOT / "tests" / "golden"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
     "preprocess": ("apache_beam", "beam"),
@@ -98,10 +98,10 @@ def base(wheels: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> L
 @pytest.fixture(scope="module")
 def trained(base: LinkedEnvironment) -> tuple[Path, dict]:
     """A model exported in it, and what was said meanwhile."""
-    exported = base.folder / "exported"
-    result = base.run(Path(__file__).with_name("base_script.py"), DATA, base.folder / "run", exported)
+    problem = GOLDEN / "data" / "transform" / "problem.yaml"
+    result = base.run(Path(__file__).with_name("base_script.py"), GOLDEN / "log.csv", problem, base.folder)
     assert result.returncode == 0, result.stderr
-    return exported, json.loads(result.stdout.splitlines()[-1])
+    return base.folder / "exported", json.loads(result.stdout.splitlines()[-1])
 
 
 def _names(wheel: Path) -> set[str]:
