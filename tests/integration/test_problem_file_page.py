@@ -22,11 +22,11 @@ from tfmtl.schema import (
     OrdinalTask,
     Problem,
     QuantileTask,
+    RateFeature,
     SequenceFeature,
     Split,
     SurvivalTask,
     TaskRecord,
-    RateFeature,
     TimePartFeature,
     VectorFeature,
 )
