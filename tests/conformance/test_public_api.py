@@ -185,6 +185,7 @@ PUBLIC = {
         "MultiTaskNetwork",
         "aitm",
         "apem",
+        "creative",
         "dephn",
         "dtrn",
         "esmm",
