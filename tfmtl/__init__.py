@@ -12,6 +12,7 @@ from tfmtl.keras_classes import tell_keras
 __version__ = "0.1.0"
 __all__ = [
     "balancing",
+    "baselines",
     "data",
     "export",
     "layers",
