@@ -237,7 +237,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"data_report"},
+    "tfmtl.report": {"data_report", "survival_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",

@@ -1,5 +1,6 @@
 """The HTML report on prepared data, with its figures."""
 
 from tfmtl.report.data_report import data_report
+from tfmtl.report.survival_report import survival_report
 
-__all__ = ["data_report"]
+__all__ = ["data_report", "survival_report"]
