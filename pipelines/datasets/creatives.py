@@ -111,11 +111,11 @@ def _hazards(quality: np.ndarray, fatigue: np.ndarray, pace: np.ndarray) -> np.n
     days = np.arange(1, HORIZON + 1)
     cut_out = 0.06 * np.exp(-1.2 * quality[:, np.newaxis] - days / 5.0)
     wear_out = 0.02 * np.exp(1.2 * fatigue)[:, np.newaxis] * pace[:, np.newaxis] * (days + HISTORY_DAYS) / 400_000.0
-    return 1.0 - np.exp(-(cut_out + wear_out))
+    return np.asarray(-np.expm1(-(cut_out + wear_out)))
 
 
 def _unit(codes: np.ndarray) -> np.ndarray:
-    return codes / np.sqrt((codes**2).mean(axis=1, keepdims=True))
+    return np.asarray(codes / np.sqrt((codes**2).mean(axis=1, keepdims=True)))
 
 
 def _png_files(pictures: np.ndarray) -> list[bytes]:

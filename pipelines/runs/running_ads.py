@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 NUMBER = 500
 DAYS = 7.0
 _SHOWN = 3
+_OLDEST = 60  # days
 _SIGNATURE, _ANSWER = "survival_at_lifetime", "lifetime__survival"
 _FEATURES = ("title", "banner", "genre", "ctr", "impressions")
 
@@ -30,7 +31,10 @@ def chance_to_stop(client: Any, ads: list[Mapping[str, Any]], ages: np.ndarray, 
 
 
 def which_stop_soon(log: pa.Table, client: Any) -> list[str]:
-    """Asks about 500 ads of the test split, each at a random age at which it ran, and compares with what happened.
+    """Asks about 500 ads of the test split that run at a random age, and compares with what happened.
+
+    Ages are drawn for all ads, whatever their lifetime, and those that do not run any more are left out: ages within
+    the lifetime would be nearer to the end than those of ads that run at a moment.
 
     Args:
         log: rows of `creatives_log`.
@@ -39,10 +43,11 @@ def which_stop_soon(log: pa.Table, client: Any) -> list[str]:
     Returns:
         list of str: lines to print.
     """
-    rows = log.filter(pc.and_(pc.equal(log["split"], "test"), pc.greater(log["days"], 1))).slice(0, NUMBER)
+    test = log.filter(pc.equal(log["split"], "test"))
+    drawn = np.random.default_rng(0).integers(_OLDEST, size=test.num_rows).astype(np.float32)
+    runs = np.flatnonzero(test["days"].to_numpy() > drawn)[:NUMBER]
+    rows, ages = test.take(pa.array(runs)), drawn[runs]
     days, stopped = (rows[name].to_numpy().astype(np.float64) for name in ("days", "stopped"))
-    generator = np.random.default_rng(0)
-    ages = np.floor(generator.random(len(days)) * days).astype(np.float32)
     names = [name for name in _FEATURES if name in rows.column_names]
     ads = rows.select(names).to_pylist()
     chances = chance_to_stop(client, ads, ages, DAYS)
