@@ -5,6 +5,7 @@ from tfmtl.pipelines.datasets.aliexpress import ALIEXPRESS
 from tfmtl.pipelines.datasets.census_income import CENSUS_INCOME
 from tfmtl.pipelines.datasets.complete_journey import COMPLETE_JOURNEY
 from tfmtl.pipelines.datasets.complete_journey_lines import COMPLETE_JOURNEY_LINES
+from tfmtl.pipelines.datasets.creatives import ADS
 from tfmtl.pipelines.datasets.dataset import Dataset
 from tfmtl.pipelines.datasets.kuairand import KUAIRAND
 from tfmtl.pipelines.datasets.kuairand_explicit import KUAIRAND_EXPLICIT
@@ -34,6 +35,7 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     ALI_CCP,
     ALIEXPRESS,
     PLANTED,
+    ADS,
 )
 DATASETS = {dataset.name: dataset for dataset in _ALL}
 

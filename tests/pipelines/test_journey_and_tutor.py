@@ -84,5 +84,5 @@ def test_means_before_against_plain_python() -> None:
 
 @pytest.mark.parametrize("name", ["complete_journey", "complete_journey_lines", "tutor_algebra"])
 def test_nothing_is_downloaded(name: str) -> None:
-    with pytest.raises(FetchError, match="cannot be downloaded automatically.*--folder"):
+    with pytest.raises(FetchError, match=r"cannot be downloaded automatically.*--folder"):
         DATASETS[name].fetch()
