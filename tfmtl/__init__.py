@@ -5,9 +5,12 @@ TensorFlow nor Keras.
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfmtl.keras_classes import tell_keras
+
+if TYPE_CHECKING:  # type checkers and the reference see what loads on first use
+    from tfmtl.layers.user_layers import register_bottom, register_sharing
 
 __version__ = "0.1.0"
 __all__ = [

@@ -1,7 +1,8 @@
 """Extension of Griffe: docstrings in Keras's form, as its parser for Google's form reads them.
 
-Three things differ: examples (`>>>`) stand at the left margin and become blocks of code; the type of an argument stands at the beginning of its text
-and is shown as its type; sections that Google's form does not have (call arguments, reference) become a heading and its text.
+Examples (`>>>`) stand at the left margin and become blocks of code. The type of an argument stands at the beginning of
+its text and is shown as its type; its default, at the end, is left to the signature. Sections that Google's form does
+not have (call arguments, reference) become a heading and its text.
 """
 
 import re
@@ -19,6 +20,7 @@ _TYPED = re.compile(
     re.MULTILINE,
 )
 _ENTRY = re.compile(r"^    (\*{0,2}\w+): ", re.MULTILINE)
+_DEFAULT = re.compile(r"(?<=\.)\s+Defaults to `[^`]*`\.$", re.MULTILINE)  # the signature says so beside the name
 
 
 def to_google(text: str) -> str:
@@ -38,6 +40,7 @@ def to_google(text: str) -> str:
     ```
     """
     text = _SECTION.sub(_as_list, text)
+    text = _DEFAULT.sub("", text)
     text = _TYPED.sub(r"\1 (\2): ", text)
     text = _CODE.sub(lambda found: f"**{found[1]}**\n\n```python\n{textwrap.dedent(found[2]).strip()}\n```\n", text)
     text = re.sub(r"^Examples?:\n", "**Example**\n", text, flags=re.MULTILINE)

@@ -56,9 +56,7 @@ def infer(
 
 @schema.command("json")
 def json_schema(
-    what: Annotated[
-        str, typer.Argument(help="problem: the problem file; run: the file of `--config`.")
-    ],
+    what: Annotated[str, typer.Argument(help="problem: the problem file; run: the file of `--config`.")],
     plugin: Annotated[
         list[str] | None,
         typer.Option(help="Module that registers kinds of your own, as in `plugins`. May be given several times."),

@@ -196,6 +196,7 @@ PUBLIC = {
         "ple",
         "shared_bottom",
         "single_task",
+        "stem",
     },
     "tfmtl.operators": {
         "ConvBranch",

@@ -17,6 +17,7 @@ from tfmtl.models.presets import (
     ple,
     shared_bottom,
     single_task,
+    stem,
 )
 
 __all__ = [
@@ -36,4 +37,5 @@ __all__ = [
     "ple",
     "shared_bottom",
     "single_task",
+    "stem",
 ]
