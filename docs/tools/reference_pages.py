@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[2]
 # Beside the packages that `tfmtl.__all__` names: the bases of kinds of one's own, and the clients.
 FURTHER = ("tfmtl.features", "tfmtl.tasks")
 CLIENTS = {
-    "serving.grpc_client": "GrpcClient",
-    "serving.rest_client": "RestClient",
-    "serving.async_grpc_client": "AsyncGrpcClient",
-    "serving.async_rest_client": "AsyncRestClient",
-    "serving.client.sync_client": "SyncClient",
-    "serving.client.async_client": "AsyncClient",
-    "serving.client.base_client": "BaseClient",
-    "serving.serving_error": "ServingError",
+    "tfmtl.serving.grpc_client": "GrpcClient",
+    "tfmtl.serving.rest_client": "RestClient",
+    "tfmtl.serving.async_grpc_client": "AsyncGrpcClient",
+    "tfmtl.serving.async_rest_client": "AsyncRestClient",
+    "tfmtl.serving.client.sync_client": "SyncClient",
+    "tfmtl.serving.client.async_client": "AsyncClient",
+    "tfmtl.serving.client.base_client": "BaseClient",
+    "tfmtl.serving.serving_error": "ServingError",
 }
 
 

@@ -7,8 +7,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.screen import console
-from pipelines.cli.step_command import StepCommand
+from tfmtl.pipelines.cli.screen import console
+from tfmtl.pipelines.cli.step_command import StepCommand
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
 schema = typer.Typer(help="Propose a problem file for a log; write JSON Schemas for editors.", no_args_is_help=True)
@@ -65,8 +65,8 @@ def json_schema(
     """Print the JSON Schema of problem files or run files, with which an editor completes and checks them."""
     import json
 
-    from pipelines.cli.app import app
-    from pipelines.cli.run_schema import run_schema
+    from tfmtl.pipelines.cli.app import app
+    from tfmtl.pipelines.cli.run_schema import run_schema
     from tfmtl.schema.checks import check_one_of
     from tfmtl.schema.json_schema import problem_schema
     from tfmtl.schema.registry import load_plugins
@@ -112,7 +112,7 @@ def datasets(
     folder: Annotated[Path | None, typer.Option(help="Folder with the raw files. Default: download them.")] = None,
 ) -> None:
     """List public data sets, or prepare one: canonical log and problem file."""
-    from pipelines.datasets import DATASETS
+    from tfmtl.pipelines.datasets import DATASETS
     from tfmtl.schema.checks import check_one_of
 
     if name is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from pipelines.cli.option_values import option_values
+from tfmtl.pipelines.cli.option_values import option_values
 from tfmtl.schema.argument_texts import argument_texts
 
 

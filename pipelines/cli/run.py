@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.arguments import Seed
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.arguments import Seed
+from tfmtl.pipelines.cli.screen import console
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
@@ -26,7 +26,7 @@ def run(
     seed: Seed = 0,
 ) -> None:
     """Run every step: data, preprocessing, training, evaluation, export, verification, a served request."""
-    from pipelines.cli.option_values import names
-    from pipelines.runs.all_steps import run_all
+    from tfmtl.pipelines.cli.option_values import names
+    from tfmtl.pipelines.runs.all_steps import run_all
 
     run_all(console, dataset, output, folder=folder, presets=[preset, *names(compare)], epochs=epochs, seed=seed)

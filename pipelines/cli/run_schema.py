@@ -7,7 +7,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import typer
 
-from pipelines.cli.step_command import StepCommand
+from tfmtl.pipelines.cli.step_command import StepCommand
 from tfmtl.schema.json_schema import DIALECT
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", list: "array"}

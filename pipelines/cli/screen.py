@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.cli.small_classes import small_class_note
+from tfmtl.pipelines.cli.small_classes import small_class_note
 
 console = Console(soft_wrap=True, highlight=False)
 

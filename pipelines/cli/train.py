@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import Calibrate, DataFolder, OtherData, RunFolder
-from pipelines.cli.dataclass_options import DataclassOptions, options_of
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.arguments import Calibrate, DataFolder, OtherData, RunFolder
+from tfmtl.pipelines.cli.dataclass_options import DataclassOptions, options_of
+from tfmtl.pipelines.cli.screen import console
 
 
 @options_of(DataclassOptions("tfmtl.training.train_options:TrainOptions", settings="preset_options"))
@@ -57,12 +57,12 @@ def evaluate(
     With --scores also AUC and grouped AUC of each formula for each yes/no task.
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
     """
-    from pipelines.cli.option_values import named_texts, task_methods
-    from pipelines.cli.screen import print_metrics
-    from pipelines.runs.calibrated_report import add_calibration
-    from pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.export.calibration.calibrate import FITTED_ON
     from tfmtl.folders import TrainedRun
+    from tfmtl.pipelines.cli.option_values import named_texts, task_methods
+    from tfmtl.pipelines.cli.screen import print_metrics
+    from tfmtl.pipelines.runs.calibrated_report import add_calibration
+    from tfmtl.pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.training import predict
     from tfmtl.training.evaluate import metrics_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from pipelines.datasets.source import FetchError
+from tfmtl.pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
@@ -62,7 +62,7 @@ class Dataset:
 
 def problem_of(name: str) -> Problem:
     """The problem file beside the adapter of a data set."""
-    with resources.as_file(resources.files("pipelines.datasets") / f"{name}.yaml") as path:
+    with resources.as_file(resources.files("tfmtl.pipelines.datasets") / f"{name}.yaml") as path:
         return Problem.load(path)
 
 

@@ -106,7 +106,7 @@ def _engine(
                 "Spark's settings are written --conf name=value."
             )
         try:
-            from pipelines.preprocess.spark.job import run as run_on_spark
+            from tfmtl.pipelines.preprocess.spark.job import run as run_on_spark
         except ModuleNotFoundError as error:
             if error.name != "pyspark":
                 raise
@@ -119,12 +119,12 @@ def _engine(
             "preprocess: `engine` must be 'spark' where Spark's master or settings are given. "
             f"Received: engine={engine!r}, master={spark_master!r}, settings={dict(spark_conf)}."
         )
-    from pipelines.preprocess.beam.options import only_translates, pipeline_options
-    from pipelines.preprocess.beam.pipeline import run as run_on_beam
+    from tfmtl.pipelines.preprocess.beam.options import only_translates, pipeline_options
+    from tfmtl.pipelines.preprocess.beam.pipeline import run as run_on_beam
 
     if only_translates(beam_options):
         raise ValueError(
             "preprocess: --dry_run and --template_location run nothing, so there is no manifest to return. Call "
-            "`pipelines.preprocess.beam.template.translate`, or leave them out."
+            "`tfmtl.pipelines.preprocess.beam.template.translate`, or leave them out."
         )
     return partial(run_on_beam, options=pipeline_options(beam_options))

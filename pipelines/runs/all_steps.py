@@ -6,22 +6,22 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.cli.screen import print_manifest, print_metrics
-from pipelines.datasets import DATASETS
-from pipelines.preprocess.job import preprocess
-from pipelines.runs.steps import Steps
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export import export, verify
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
+from tfmtl.pipelines.cli.screen import print_manifest, print_metrics
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.preprocess.job import preprocess
+from tfmtl.pipelines.runs.steps import Steps
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
 from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _REQUEST_ROWS = 4

@@ -10,7 +10,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.protocol.tensor_proto import tensor_to_array
+from tfmtl.serving.protocol.tensor_proto import tensor_to_array
 
 Arrays = dict[str, npt.NDArray[Any]]
 

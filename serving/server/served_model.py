@@ -9,12 +9,12 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.protocol.signature import Signature, choose_signature, signatures_of
-from serving.server.batch_rows import is_batchable, is_fillable
-from serving.server.request_times import RequestTimes
-from serving.server.signature_call import SignatureCall
-from serving.serving_error import STATUS_CODES, ServingError
 from tfmtl.folders import ExportedVersion
+from tfmtl.serving.protocol.signature import Signature, choose_signature, signatures_of
+from tfmtl.serving.server.batch_rows import is_batchable, is_fillable
+from tfmtl.serving.server.request_times import RequestTimes
+from tfmtl.serving.server.signature_call import SignatureCall
+from tfmtl.serving.serving_error import STATUS_CODES, ServingError
 
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.

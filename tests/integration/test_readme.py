@@ -13,13 +13,13 @@ import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from pipelines.preprocess.job import preprocess
-from serving.local_server import LocalServer
 from tests.support.command import tfmtl
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.export import export
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import Problem
+from tfmtl.serving.local_server import LocalServer
 
 pytestmark = pytest.mark.process
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli.app import first_line
 from tests.support.command import tfmtl
 from tests.support.prepared_folder import write_anew
+from tfmtl.pipelines.cli.app import first_line
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def demo(movielens_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Output folder and screen of `tfmtl run`, killed half-way the first time."""
     output = tmp_path_factory.mktemp("demo") / "out"
-    command = [sys.executable, "-m", "pipelines.cli", "run", "movielens_100k", "-o", str(output)]
+    command = [sys.executable, "-m", "tfmtl.pipelines.cli", "run", "movielens_100k", "-o", str(output)]
     command += ["--folder", str(movielens_folder), "--epochs", "1", "--compare", "single_task"]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     while not (output / ".data.tfmtl" / "partial").exists() and killed.poll() is None:
@@ -201,7 +201,7 @@ def test_interrupt_inside_a_worker_ends_like_any_interrupt(monkeypatch: pytest.M
     def interrupted(*arguments: object, **options: object) -> None:
         raise RuntimeError("KeyboardInterrupt [while running 'read rows']")
 
-    monkeypatch.setattr("pipelines.preprocess.job.preprocess", interrupted)
+    monkeypatch.setattr("tfmtl.pipelines.preprocess.job.preprocess", interrupted)
     (tmp_path / "problem.yaml").write_text(
         "name: p\nfeatures: [{kind: categorical, name: a}]\ntasks: [{kind: binary, name: b}]\n"
         "split: {by: column, column: c}\n"

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.cli.screen import print_metrics
-from pipelines.cli.small_classes import auc_interval, small_class_note
-from pipelines.runs import score_report
 from tfmtl.metrics import binary_report, grouped_auc, roc_auc
+from tfmtl.pipelines.cli.screen import print_metrics
+from tfmtl.pipelines.cli.small_classes import auc_interval, small_class_note
+from tfmtl.pipelines.runs import score_report
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask, Split
 
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from docs.tools.option_tables import tables
-from pipelines.cli.app import app
-from pipelines.cli.run_schema import run_schema
+from tfmtl.pipelines.cli.app import app
+from tfmtl.pipelines.cli.run_schema import run_schema
 
 DOCS = Path(__file__).parents[2] / "docs"
 STORED = json.loads((DOCS / "schemas" / "run.json").read_text(encoding="utf-8"))

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.csv_columns import write_csv
 from tests.support.infer_command import infer, infer_refused
 from tests.support.shop_columns import ROWS, shop_columns
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import (
     CategoricalFeature,
     HistoryFeature,

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.datasets import DATASETS
-from pipelines.datasets.source import FetchError
-from pipelines.preprocess.job import preprocess
 from tests.support.small_log import records, values
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.datasets.source import FetchError
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.preprocessing import columns
 from tfmtl.schema import Split
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.server.signature_call import SignatureCall
 from tests.serving.toy_models import FEATURES, SIGNATURES, example
+from tfmtl.serving.server.signature_call import SignatureCall
 
 INPUTS = {
     "serving_default": FEATURES,

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.preprocess.job import preprocess
 from tests.support.rich_events import rich_problem
 from tests.support.tiny_problem import tiny_log, tiny_problem
 from tfmtl.data import PreparedData
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import CategoricalFeature, NumericFeature
 from tfmtl.training import LabelLeak, find_label_leaks, label_leaks
 from tfmtl.training.label_leaks import _halves, single_feature_auc
