@@ -5,16 +5,14 @@ TensorFlow nor Keras.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tfmtl.keras_classes import tell_keras
-
-if TYPE_CHECKING:  # type checkers and the reference see what loads on first use
-    from tfmtl.layers.user_layers import register_bottom, register_sharing
 
 __version__ = "0.1.0"
 __all__ = [
     "balancing",
+    "baselines",
     "data",
     "export",
     "layers",

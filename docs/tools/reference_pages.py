@@ -68,7 +68,25 @@ def _page(package: str, names: list[str]) -> str:
 
 def _entries(package: str, names: list[str]) -> list[str]:
     links = ", ".join(f"[`{name}`][{package}.{name}]" for name in names)
-    return [links, *(f"::: {package}.{name}" for name in names)]
+    if package != "tfmtl":
+        return [links, *(f"::: {package}.{name}" for name in names)]
+    entries = [links]
+    for name in names:  # they load on first use, so that no import says where they are from
+        heading = f"tfmtl.{name}"
+        entries += [f"[](){{#{heading}}}", f"::: tfmtl.{_place(name)}.{name}\n    options: {{heading: {heading}}}"]
+    return entries
+
+
+def _place(name: str) -> str:
+    """The module below `tfmtl` that has one of its own names."""
+    for node in _tree("tfmtl").body:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and node.targets[0].id == "_FUNCTIONS"
+        ):
+            return str(ast.literal_eval(node.value)[name])
+    return "layers.user_layers"
 
 
 def _clients() -> str:

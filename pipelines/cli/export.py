@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tfmtl.pipelines.cli.arguments import Calibrate, ModelFolder, OtherData, RunFolder, Version
+from tfmtl.pipelines.cli.evaluate import load_run
 from tfmtl.pipelines.cli.screen import console
-from tfmtl.pipelines.cli.train import load_run
 
 
 def export(

@@ -35,7 +35,7 @@ _HEADINGS = {
 
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table per kind of task: a row per task and model, and one for what a constant scores; a column per metric.
+    """One table per kind of task: a row per task and model, for a constant and for trees; a column per metric.
 
     Args:
         console: where to print.
@@ -54,6 +54,8 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
                 table.add_row(task, model, *[_number(report[task][name]) for name in shown])
             if "baseline" in tasks[task]:
                 table.add_row(task, "a constant", *[_number(tasks[task]["baseline"].get(name)) for name in shown])
+            for model, found in tasks[task].get("plain_models", {}).items():
+                table.add_row(task, model, *[_number(found[name]) if name in found else "" for name in shown])
             for name, found in tasks[task].get("scores", {}).items():
                 table.add_row(task, name, *[_number(found[each]) if each in found else "" for each in shown])
             table.add_section()

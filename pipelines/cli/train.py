@@ -1,13 +1,12 @@
-"""The commands that train a model and measure it."""
+"""The command that trains a model."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tfmtl.pipelines.cli.arguments import Calibrate, DataFolder, OtherData, RunFolder
+from tfmtl.pipelines.cli.arguments import DataFolder
 from tfmtl.pipelines.cli.dataclass_options import DataclassOptions, options_of
 from tfmtl.pipelines.cli.screen import console
 
@@ -37,60 +36,3 @@ def train(
     console.print(
         f"Wrote {TrainedRun(output).model}. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>"
     )
-
-
-def evaluate(
-    run: RunFolder,
-    split: Annotated[str, typer.Option(help="Split to measure on: train, valid or test.")] = "test",
-    data: OtherData = None,
-    calibrate: Calibrate = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Formula over the tasks whose order is measured, as `tfmtl export --scores` takes it, such as "
-            "'value=click*buy'. May be given several times."
-        ),
-    ] = None,
-) -> None:
-    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
-
-    With --scores also AUC and grouped AUC of each formula for each yes/no task.
-    With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
-    """
-    from tfmtl.export.calibration.calibrate import FITTED_ON
-    from tfmtl.folders import TrainedRun
-    from tfmtl.pipelines.cli.option_values import named_texts, task_methods
-    from tfmtl.pipelines.cli.screen import print_metrics
-    from tfmtl.pipelines.runs.calibrated_report import add_calibration
-    from tfmtl.pipelines.runs.score_report import add_scores, read_scores
-    from tfmtl.training import predict
-    from tfmtl.training.evaluate import metrics_of
-
-    model, prepared = load_run(run, data)
-    methods = task_methods("evaluate", prepared.problem, calibrate or [])
-    formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
-    calibrators: dict[str, Any] = {}
-    with console.status(f"Scoring the {split} split ..."):
-        splits = {split, FITTED_ON} if methods else {split}
-        predicted = {each: predict(model, prepared, each) for each in sorted(splits)}
-        report = metrics_of(prepared, predicted[split])
-        if methods:
-            figure = TrainedRun(run).reliability(split)
-            calibrators = add_calibration(report, prepared, split, predicted, methods, figure)
-        if formulas:
-            add_scores(report, prepared, predicted[split], formulas, calibrators)
-    path = TrainedRun(run).evaluation(split)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
-    console.print(f"Wrote {path}.")
-
-
-def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
-    """Model and data of a training run; `data` is another data folder, if given."""
-    from tfmtl.data import PreparedData
-    from tfmtl.folders import TrainedRun
-    from tfmtl.models import load
-
-    folder = TrainedRun(run)
-    record = folder.read_record("run")
-    return load(folder.model), PreparedData(data or record["data"])

@@ -7,6 +7,7 @@ import pytest
 PUBLIC = {
     "tfmtl": {
         "balancing",
+        "baselines",
         "data",
         "export",
         "layers",
@@ -46,6 +47,7 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
+    "tfmtl.baselines": {"PlainReport", "plain_report"},
     "tfmtl.testing": {
         "check_balancer",
         "check_bottom_layer",
@@ -253,6 +255,7 @@ PUBLIC = {
         "EncodedTensor",
         "FeatureRecord",
         "HistoryFeature",
+        "ImageFeature",
         "Dialect",
         "Keys",
         "LabelWindow",

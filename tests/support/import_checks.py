@@ -28,6 +28,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
     "tfmtl.training": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.baselines": ("schema", "core", "data", "tasks"),
     "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
     "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),

@@ -242,7 +242,8 @@ def inputs_schema(problem: Problem, specs: Mapping[str, tf.TensorSpec], first_ax
     """The schema of named inputs: whole batches, or rows of them with `first_axis=1`."""
     return _object(
         {
-            key: _items(spec, spec.shape[first_axis:]) | {"description": input_text(problem, key)}
+            key: _items(spec, spec.shape[first_axis:], _is_bytes(problem, key))
+            | {"description": input_text(problem, key)}
             for key, spec in specs.items()
         }
     )
@@ -261,11 +262,15 @@ def _numbers(shape: Sequence[int | None]) -> dict[str, Any]:
     return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}
 
 
-def _items(spec: tf.TensorSpec, shape: Sequence[int | None]) -> dict[str, Any]:
+def _is_bytes(problem: Problem, key: str) -> bool:
+    return key == "examples" or any(each.key == key and each.is_bytes for each in problem.inputs)
+
+
+def _items(spec: tf.TensorSpec, shape: Sequence[int | None], is_bytes: bool) -> dict[str, Any]:
     """The schema of a tensor of the spec's dtype, as nested arrays of this shape."""
     if not len(shape):
-        if spec.name == "examples":
+        if is_bytes:
             return _object({"b64": {"type": "string", "contentEncoding": "base64"}})
         return {"type": {"string": "string", "float32": "number", "int64": "integer"}[spec.dtype.name]}
-    array = {"type": "array", "items": _items(spec, shape[1:])}
+    array = {"type": "array", "items": _items(spec, shape[1:], is_bytes)}
     return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}

@@ -1,14 +1,19 @@
 """Categorical features: from texts to ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_texts
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.schema.reserved import MISSING, MISSING_ID, RESERVED_IDS
+
+_LINE_BREAK = "[\r\n]"
 
 
 class CategoricalBehavior(FeatureBehavior):
@@ -40,7 +45,9 @@ class CategoricalBehavior(FeatureBehavior):
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         if self.record.hash_buckets is not None:
             return FeatureState()
-        return self._vocabulary(self._ranked(counts)[: self.record.max_size])
+        ranked = self._ranked(counts)
+        state = self._vocabulary(ranked[: self.record.max_size])
+        return replace(state, notes=tuple(self._notes(counts.get(self._column), ranked)))
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
         """Appends new values to the known ones, which are never removed.
@@ -63,6 +70,17 @@ class CategoricalBehavior(FeatureBehavior):
         values, counts = tuple(value for value, _ in counted), tuple(count for _, count in counted)
         return FeatureState(vocabularies={table: values}, vocabulary_counts={table: counts})
 
+    def _notes(self, counts: pa.Table | None, ranked: list[tuple[str, int]]) -> Iterable[str]:
+        """What of the values is lost to the vocabulary without the user's having asked for it."""
+        empty = f"the vocabulary of '{self.record.table_name}' is empty:"
+        if counts is None or not len(counts):
+            yield f"{empty} no training row has a value, so that nothing can be learned from it."
+            return
+        if not ranked:
+            yield f"{empty} no value occurs {self.record.min_count} times (`min_count`) in the training rows."
+        if broken := pc.sum(pc.match_substring_regex(counts["value"], _LINE_BREAK)).as_py():
+            yield f"the vocabulary of '{self.record.table_name}' leaves out {broken:,} values that hold a line break."
+
     def _ranked(self, tables: Mapping[Column, pa.Table]) -> list[tuple[str, int]]:
         """Values frequent enough and their counts, most frequent first, equal counts in text order."""
         counts = tables.get(self._column)
@@ -70,7 +88,7 @@ class CategoricalBehavior(FeatureBehavior):
             return []
         # A vocabulary is a file with a value per line: values with a line break stay out of vocabulary.
         frequent = pc.greater_equal(counts["count"], self.record.min_count)
-        known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
+        known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], _LINE_BREAK))))
         known = known.sort_by([("count", "descending"), ("value", "ascending")])
         return list(zip(known["value"].to_pylist(), known["count"].to_pylist(), strict=True))
 
@@ -91,6 +109,11 @@ class CategoricalBehavior(FeatureBehavior):
         return {
             self.name: tf.cast(tf.where(values == MISSING["string"], tf.cast(MISSING_ID, ids.dtype), ids), tf.int32)
         }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        if self.record.multi_valued or self.record.hash_buckets is not None:
+            return {}
+        return {self.name: decode_texts(encoded[self.name], statistics.vocabularies[self.record.table_name])}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         lists = ", lists" if self.record.multi_valued else ""

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
 
@@ -33,6 +34,12 @@ class RawColumns(Protocol):
 
     def vectors(self, name: str, size: int, separator: str) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32."""
+
+    def binary(self, name: str) -> pa.Array:
+        """The column as bytes, whatever they hold."""
+
+    def reject(self, where: Any, reason: str, values: pa.Array | None = None) -> None:
+        """Rejects the rows where `where` is true."""
 
 
 Column = tuple[str, str]
@@ -200,6 +207,15 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
             elif each.role == "number":
                 found.setdefault(each.field, View("numbers", encoded[each.key]))
         return found
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Name -> raw values of a batch as far as records tell them, for slices. Defaults to none: nothing is told.
+
+        Args:
+            encoded: encoded key -> `(rows, ...)`, the tensors of this feature among them.
+            statistics: `TransformStatistics`.
+        """
+        return {}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         """For the data report: `size`, and `values`, the names of the ids from 2 on, where they have any.

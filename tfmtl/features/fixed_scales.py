@@ -2,10 +2,8 @@
 
 import tensorflow as tf
 
-from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, MAGNITUDES, SHARES, id_key, number_key
+from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, LOG_SCALE, MAGNITUDES, SHARES, id_key, number_key
 from tfmtl.schema.reserved import RESERVED_IDS
-
-_LOG_SCALE = 8.0  # brings log1p of counts and of seconds near 1
 
 
 def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -19,7 +17,7 @@ def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, 
     values = tf.maximum(values, 0)
     # Not Bucketize: its boundaries are float32, and large times are not.
     places = tf.searchsorted(tf.constant(HALF_OCTAVES, tf.int64), values, side="right")
-    number = tf.math.log1p(tf.cast(values, tf.float64)) / _LOG_SCALE
+    number = tf.math.log1p(tf.cast(values, tf.float64)) / LOG_SCALE
     return _both(field, places, number, is_none)
 
 
@@ -48,7 +46,7 @@ def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
     size = tf.abs(values)
     places = tf.searchsorted(tf.constant(MAGNITUDES, tf.float64), size, side="right")
     places = tf.where(values < 0.0, len(MAGNITUDES) - places, len(MAGNITUDES) + 1 + places)
-    return _both(field, places, tf.sign(values) * tf.math.log1p(size) / _LOG_SCALE, is_none)
+    return _both(field, places, tf.sign(values) * tf.math.log1p(size) / LOG_SCALE, is_none)
 
 
 def _both(field: str, places: tf.Tensor, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -3,10 +3,13 @@
 import datetime
 import zoneinfo
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded
 from tfmtl.features.feature_behavior import Column, FeatureBehavior, FeatureState, FittedState
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema.reserved import RESERVED_IDS
@@ -41,6 +44,15 @@ class TimePartBehavior(FeatureBehavior):
             "is_weekend": tf.cast(weekday >= 5, tf.int64),
         }
         return {f"{self.name}_{part}": tf.cast(parts[part] + RESERVED_IDS, tf.int32) for part in self.record.part}
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        # Days of a month are counted from 0 in the records, from 1 by people.
+        return {
+            f"{self.name}_{part}": Decoded(
+                pa.array(encoded[f"{self.name}_{part}"].astype(np.float64) - RESERVED_IDS + (part == "day_of_month"))
+            )
+            for part in self.record.part
+        }
 
 
 def _day_of_month(days: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,7 @@ _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
 _WRITTEN = 0.9  # of the texts are lists
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ class ColumnProfile:
         lengths = np.unique(pc.list_value_length(self._plain.drop_null()).to_numpy(zero_copy_only=False))
         lengths = lengths[lengths > 0]
         return int(lengths[0]) if pa.types.is_floating(items) and len(lengths) == 1 and lengths[0] > 1 else None
+
+    @cached_property
+    def holds_images(self) -> bool:
+        """Whether the values are the bytes of PNG or JPEG files."""
+        if not (pa.types.is_binary(self._plain.type) or pa.types.is_large_binary(self._plain.type)):
+            return False
+        starts = [value[:8] for value in self._plain.to_pylist() if value]
+        return bool(starts) and all(start == _PNG or start.startswith(_JPEG) for start in starts)
 
     @property
     def is_record(self) -> bool:

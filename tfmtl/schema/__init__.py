@@ -6,6 +6,7 @@ from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.categorical import CategoricalFeature
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.image import ImageFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
 from tfmtl.schema.features.time_part import TimePartFeature
@@ -39,6 +40,7 @@ __all__ = [
     "EncodedTensor",
     "FeatureRecord",
     "HistoryFeature",
+    "ImageFeature",
     "Keys",
     "LabelWindow",
     "MatchFeature",

@@ -68,12 +68,13 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     return metrics_of(data, predict(model, data, split))
 
 
-def metrics_of(data: PreparedData, predicted: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def metrics_of(data: PreparedData, predicted: Mapping[str, Any], baselines: bool = True) -> dict[str, dict[str, Any]]:
     """The metrics of `evaluate` for a split that is predicted already.
 
     Args:
         data: `PreparedData`.
         predicted: what `predict` returned, or some of its rows.
+        baselines: bool. Whether a constant is measured, too. Defaults to `True`.
     """
     groups = predicted["groups"] if data.problem.group_column is not None else None
     report: dict[str, dict[str, Any]] = {}
@@ -81,10 +82,10 @@ def metrics_of(data: PreparedData, predicted: Mapping[str, Any]) -> dict[str, di
     for task in data.problem.tasks:
         behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, predicted["labels"])
         outputs = {output.suffix: predicted["predictions"][task.key(output.suffix)] for output in task.outputs}
-        report[task.name] = {
-            **behavior.exact_metrics(labels, outputs, groups, weights[task.name]),
-            "baseline": behavior.baseline(data.inputs, labels, groups, weights[task.name]),
-        }
+        report[task.name] = behavior.exact_metrics(labels, outputs, groups, weights[task.name])
+        if baselines:
+            constant = behavior.baseline(data.inputs, labels, groups, weights[task.name])
+            report[task.name]["baseline"] = constant
     return report
 
 

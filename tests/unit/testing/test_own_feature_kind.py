@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 
+from tests.support.pictures import jpeg, png
 from tests.support.toy_words import WordsBehavior, WordsFeature
 from tfmtl.features import FeatureState
 from tfmtl.features.categorical import CategoricalBehavior
@@ -20,6 +21,7 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     HistoryFeature,
+    ImageFeature,
     Keys,
     MatchFeature,
     NumericFeature,
@@ -32,6 +34,7 @@ from tfmtl.schema import (
 from tfmtl.schema.registry import FEATURES
 from tfmtl.testing import check_feature_kind
 
+PICTURES = [png(9, 5), jpeg(4, 3), None, png(4, 3, channels=1)]
 NAMES = ("item", "tags", "device", "price", "age", "picture", "title")
 PROBLEM = Problem(
     "shop",
@@ -43,6 +46,7 @@ PROBLEM = Problem(
         NumericFeature("price", "both", buckets=4, side="item"),
         NumericFeature("age", "log_z_score", side="user"),
         VectorFeature("picture", 3, "z_score", side="item"),
+        ImageFeature("photo", 4, 3, filters=(8,), side="item"),
         WordsFeature("title", dim=16, side="item"),
         HistoryFeature("seen"),
         MatchFeature("seen", ("item",)),
@@ -73,6 +77,7 @@ def log() -> pa.Table:
             "price": numbers,
             "age": numbers[::-1],
             "picture": pa.array(pictures, pa.list_(pa.float32())),
+            "photo": pa.array(PICTURES * 10, pa.binary()),
             "title": [texts[n] for n in generator.integers(0, 8, rows)],
             "buy": generator.integers(0, 2, rows),
         }

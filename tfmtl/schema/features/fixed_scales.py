@@ -15,6 +15,9 @@ SHARES = 20
 MAGNITUDES = tuple(2.0 ** (step / 2) for step in range(-20, 63))
 """Half octaves of the absolute value of a number of any size."""
 
+LOG_SCALE = 8.0
+"""Brings `log1p` of counts and of seconds near 1."""
+
 ROWS = {
     "count": RESERVED_IDS + len(HALF_OCTAVES) + 1,
     "share": RESERVED_IDS + SHARES + 1,
