@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tfmtl.display.small_classes import auc_interval, small_class_note
 from tfmtl.metrics import binary_report, grouped_auc, roc_auc
 from tfmtl.pipelines.cli.screen import print_metrics
-from tfmtl.pipelines.cli.small_classes import auc_interval, small_class_note
 from tfmtl.pipelines.runs import score_report
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask, Split
 
