@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from tests.support.command import tfmtl
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.export import export
@@ -35,18 +35,32 @@ def _block(page: Path, language: str) -> str:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[0]
 
 
+def _log() -> dict[str, Any]:
+    """The columns of a small log of the shop."""
+    generator = np.random.default_rng(0)
+    rows = 200
+    click = generator.integers(0, 2, rows)
+    return {
+        "user_id": [f"u{user}" for user in generator.integers(0, 9, rows)],
+        "timestamp": 1_600_000_000 + np.arange(rows) * 1_000,
+        "item_id": [f"i{item}" for item in generator.integers(0, 12, rows)],
+        "tags": [["new", "red"][: int(number)] for number in generator.integers(0, 3, rows)],
+        "price": generator.random(rows) * 30,
+        "click": click,
+        "buy": click * generator.integers(0, 2, rows),
+        "watch_seconds": generator.random(rows) * 60,
+    }
+
+
 def test_quickstart_has_five_lines_and_runs(
-    movielens_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert tfmtl("datasets", "movielens_100k", "-o", "demo/raw", "--folder", movielens_folder).code == 0
-    assert tfmtl("preprocess", "demo/raw", "-o", "demo/data").code == 0
     code = _block(README, "python")
     assert len(code.splitlines()) == 5
-    capsys.readouterr()
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, "README.md", "exec"), {"frame": pd.DataFrame(_log())})
     assert "Verification(requests=" in capsys.readouterr().out
-    assert (tmp_path / "demo" / "model" / "1" / "saved_model.pb").is_file()
+    assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
 
 
 def test_problem_file_is_valid() -> None:
@@ -61,20 +75,7 @@ def test_problem_file_is_valid() -> None:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A model of the tutorial's problem, served."""
     folder = tmp_path_factory.mktemp("shop")
-    generator = np.random.default_rng(0)
-    rows = 200
-    click = generator.integers(0, 2, rows)
-    log = {
-        "user_id": [f"u{user}" for user in generator.integers(0, 9, rows)],
-        "timestamp": 1_600_000_000 + np.arange(rows) * 1_000,
-        "item_id": [f"i{item}" for item in generator.integers(0, 12, rows)],
-        "tags": [["new", "red"][: int(number)] for number in generator.integers(0, 3, rows)],
-        "price": generator.random(rows) * 30,
-        "click": click,
-        "buy": click * generator.integers(0, 2, rows),
-        "watch_seconds": generator.random(rows) * 60,
-    }
-    parquet.write_table(pa.table(log), folder / "log.parquet")
+    parquet.write_table(pa.table(_log()), folder / "log.parquet")
     problem = Problem.from_dict(yaml.safe_load(_block(TUTORIAL, "yaml")))
     assert preprocess(problem, [str(folder / "log.parquet")], str(folder / "data"))["warnings"] == []
     data = PreparedData(folder / "data")
