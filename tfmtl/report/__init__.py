@@ -1,5 +1,9 @@
 """The HTML report on prepared data, with its figures."""
 
+from tfmtl.schema.extras import need_extra
+
+need_extra("report", "report", "jinja2", "matplotlib")
+
 from tfmtl.report.data_report import data_report
 
 __all__ = ["data_report"]
