@@ -64,7 +64,7 @@ def test_examples_in_the_pages_are_valid() -> None:
         text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
         for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
             mapping = yaml.safe_load(block)
-            if mapping:  # not a comment alone
+            if {"name", "tasks"} <= set(mapping or ()):  # a whole file
                 VALIDATOR.validate(mapping)
 
 
