@@ -204,6 +204,7 @@ PUBLIC = {
         "ple",
         "shared_bottom",
         "single_task",
+        "stem",
     },
     "tfmtl.operators": {
         "ConvBranch",

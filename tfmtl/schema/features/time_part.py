@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zoneinfo
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_minimum
 from tfmtl.schema.features.derived import check_derived_name
@@ -38,7 +38,7 @@ class TimePartFeature(FeatureRecord):
 
     kind: ClassVar[str] = "time_part"
 
-    part: tuple[str, ...]
+    part: tuple[Annotated[str, tuple(PARTS)], ...]
     time_zone: str = "UTC"
     name: str = ""
     dim: int = 16
