@@ -5,5 +5,6 @@ from tfmtl.schema.extras import need_extra
 need_extra("report", "report", "jinja2", "matplotlib")
 
 from tfmtl.report.data_report import data_report
+from tfmtl.report.survival_report import survival_report
 
-__all__ = ["data_report"]
+__all__ = ["data_report", "survival_report"]
