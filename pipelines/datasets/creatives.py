@@ -33,7 +33,7 @@ from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 HORIZON = 120
 HISTORY_DAYS = 3
 GENRES = ("games", "food", "travel", "beauty", "books", "sports")
-_PARTS = ((1.0, 1.0, 0.4, 0.6), (0.9, 0.9, 0.4))  # of title, banner, genre and appeal in quality, and in fatigue
+_PARTS = ((1.0, 1.0, 0.6, 0.9), (0.9, 0.9, 0.6))  # of title, banner, genre and appeal in quality, and in fatigue
 _SPLIT_SHARES = (0.6, 0.2, 0.2)
 _LOG_DAYS = 400  # in which creatives begin
 
