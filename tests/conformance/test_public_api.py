@@ -269,6 +269,7 @@ PUBLIC = {
         "Output",
         "QuantileTask",
         "ZeroInflatedTask",
+        "TextFeature",
         "TimePartFeature",
         "VectorFeature",
         "View",

@@ -23,6 +23,7 @@ from tfmtl.schema import (
     Problem,
     SequenceFeature,
     Split,
+    TextFeature,
     TimePartFeature,
     VectorFeature,
 )
@@ -47,6 +48,7 @@ ODD_PROBLEM = Problem(
         NumericFeature("void"),
         VectorFeature("picture", 2, "z_score"),
         VectorFeature("taste", 3, "l2", separator=" "),
+        TextFeature("about", max_length=3, max_ngrams=7, buckets=9, min_count=1),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
@@ -123,6 +125,7 @@ rows = st.fixed_dictionaries(
         "void": st.none(),
         "picture": vectors(2, "|"),
         "taste": vectors(3, " "),
+        "about": texts,
         "click": st.sampled_from([None, 0, 1]),
         "part": st.sampled_from(["train", "train", "valid", "test"]),
         "shown": st.sampled_from([1, 1, 0]),
@@ -179,7 +182,7 @@ def _value(problem: Problem, row: Row, name: str) -> Any:
             return np.float32(np.nan if value is None else value)
     if isinstance(feature, VectorFeature):
         return [np.float32(part) for part in value.split(feature.separator)] if value else []
-    if feature.multi_valued:
+    if getattr(feature, "multi_valued", False):
         return [part.encode() for part in value.split(feature.separator)] if value else []
     return (value or "").encode()
 

@@ -18,6 +18,7 @@ _LONGEST_PIECE = 40
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
+_TEXT_LENGTH, _TEXT_DISTINCT, _MANY_TEXTS = 25, 0.5, 1000
 _WRITTEN = 0.9  # of the texts are lists
 
 
@@ -209,6 +210,21 @@ class ColumnProfile:
         places = {len(found["places"]) for found in readable if found["places"]}
         # Two joined ids look alike, but seldom have as many digits each time.
         return len(readable) >= _READABLE * len(values) and len(places) == 1
+
+    # === Texts ===
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether it holds sentences or titles: most have three words or more, and there are too many to be names."""
+        if self.is_list or self.is_record or self.is_written_list or self.numbers is not None or self.separator:
+            return False
+        if not self.num_present or not (
+            self.distinct >= _MANY_TEXTS or self.distinct > _TEXT_DISTINCT * self.num_present
+        ):
+            return False
+        values = self.counts[0][:1000].tolist()
+        has_words = np.mean([value.count(" ") >= 2 for value in values]) > 0.5
+        return bool(has_words and np.mean([len(value) for value in values]) > _TEXT_LENGTH)
 
     # === Lists ===
 

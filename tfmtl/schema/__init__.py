@@ -8,6 +8,7 @@ from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.text import TextFeature
 from tfmtl.schema.features.time_part import TimePartFeature
 from tfmtl.schema.features.vector import VectorFeature
 from tfmtl.schema.forms import EncodedTensor, RequestInput, View
@@ -56,6 +57,7 @@ __all__ = [
     "Split",
     "SurvivalTask",
     "TaskRecord",
+    "TextFeature",
     "TimePartFeature",
     "VectorFeature",
     "View",

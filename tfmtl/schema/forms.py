@@ -69,6 +69,7 @@ class EncodedTensor:
         side: `"user"`, `"item"` or `"context"`: of side `"item"` every candidate has its own. Defaults to `"context"`.
         missing: float. What it holds in every place where the feature is missing, or its field dropped in training.
             Defaults to `0.0`.
+        is_trained: bool. Whether training changes the rows that its ids read. Defaults to `True`.
     """
 
     key: str
@@ -81,6 +82,7 @@ class EncodedTensor:
     is_ordered: bool = False
     side: str = "context"
     missing: float = 0.0
+    is_trained: bool = True
 
     @property
     def holds_ids(self) -> bool:

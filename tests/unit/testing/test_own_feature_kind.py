@@ -16,6 +16,7 @@ from tfmtl.features.categorical import CategoricalBehavior
 from tfmtl.features.feature_behavior import FEATURE, TABLE, Column, RawColumns
 from tfmtl.features.numeric import NumericBehavior
 from tfmtl.features.vector import VectorBehavior
+from tfmtl.features.vocabulary import vocabulary_state
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
@@ -26,6 +27,7 @@ from tfmtl.schema import (
     Problem,
     SequenceFeature,
     Split,
+    TextFeature,
     TimePartFeature,
     VectorFeature,
 )
@@ -44,6 +46,7 @@ PROBLEM = Problem(
         NumericFeature("age", "log_z_score", side="user"),
         VectorFeature("picture", 3, "z_score", side="item"),
         WordsFeature("title", dim=16, side="item"),
+        TextFeature("about", encoder="gru", max_length=4, min_count=1, max_ngrams=9, buckets=11, side="item"),
         HistoryFeature("seen"),
         MatchFeature("seen", ("item",)),
         TimePartFeature(("hour",), "Europe/Berlin"),
@@ -74,6 +77,7 @@ def log() -> pa.Table:
             "age": numbers[::-1],
             "picture": pa.array(pictures, pa.list_(pa.float32())),
             "title": [texts[n] for n in generator.integers(0, 8, rows)],
+            "about": ["the red shoe", "Red shoes!", "ÄÖ 日本語 🦊", "!?", "", None, "a b c d e f", "x"] * 5,
             "buy": generator.integers(0, 2, rows),
         }
     )
@@ -167,7 +171,7 @@ class Anew(CategoricalBehavior):
     """Another day's vocabulary takes the place of the first."""
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        return self._vocabulary(self._ranked(counts)[::-1])
+        return vocabulary_state(self.record.table_name, self._ranked(counts)[::-1])
 
 
 class NoRows(WordsBehavior):
