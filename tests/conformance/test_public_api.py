@@ -263,6 +263,7 @@ PUBLIC = {
         "RegressionTask",
         "RequestInput",
         "SequenceFeature",
+        "SeriesFeature",
         "Split",
         "MulticlassTask",
         "OrdinalTask",

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.tokens import is_utf8, ngrams_of, words_of
 from tfmtl.features.vocabulary import count_table, extended, ranked, vocabulary_state
+from tfmtl.features.word_vectors import read_word_vectors
 from tfmtl.schema import View
 from tfmtl.schema.reserved import MISSING_ID, RESERVED_IDS
 
@@ -89,6 +90,14 @@ class TextBehavior(FeatureBehavior):
         from tfmtl.features.text_fields import TextFields  # Keras is loaded by models alone
 
         return TextFields(records, dim, dtype=policy, name="texts")
+
+    def initial_rows(self, statistics: Any) -> dict[str, np.ndarray]:
+        record = self.record
+        if record.vectors is None:
+            return {}
+        rows = read_word_vectors(record.vectors, record.dim, statistics.vocabularies[record.table_name])
+        # What is never trained must not stay as it was drawn.
+        return {record.table_name: rows if record.train_vectors else np.nan_to_num(rows)}
 
     def views(self, encoded: Mapping[str, np.ndarray]) -> dict[str, View]:
         """The words, or the runs of characters where there is no vocabulary."""

@@ -18,6 +18,7 @@ _LONGEST_PIECE = 40
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
+_VECTOR_ROWS, _LEAST_VECTORS = 2000, 20
 _TEXT_LENGTH, _TEXT_DISTINCT, _MANY_TEXTS = 25, 0.5, 1000
 _WRITTEN = 0.9  # of the texts are lists
 
@@ -59,6 +60,31 @@ class ColumnProfile:
         lengths = np.unique(pc.list_value_length(self._plain.drop_null()).to_numpy(zero_copy_only=False))
         lengths = lengths[lengths > 0]
         return int(lengths[0]) if pa.types.is_floating(items) and len(lengths) == 1 and lengths[0] > 1 else None
+
+    @cached_property
+    def _first_vectors(self) -> np.ndarray:
+        """The numbers of the first lists that there are, float64 `(rows, vector_size)`, NaN where one is missing."""
+        lists = self._plain.drop_null()[:_VECTOR_ROWS]
+        lists = lists.filter(pc.greater(pc.list_value_length(lists), 0))
+        flat = pc.cast(pc.list_flatten(lists), pa.float64()).to_numpy(zero_copy_only=False)
+        return np.asarray(flat.reshape(-1, self.vector_size or 1))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether single numbers of its lists are missing."""
+        some = np.isnan(self._first_vectors)
+        return bool((some.any(axis=1) & ~some.all(axis=1)).any())
+
+    @property
+    def neighbor_correlation(self) -> float:
+        """Mean correlation of neighboring numbers in its lists: about 0 of embeddings, whose numbers have no order."""
+        vectors = self._first_vectors
+        if len(vectors) < _LEAST_VECTORS or vectors.shape[1] < 3:
+            return 0.0
+        centered = np.nan_to_num(vectors - np.nanmean(vectors, axis=0))
+        deviation = centered.std(axis=0)
+        found = centered.T @ centered / len(centered) / np.maximum(np.outer(deviation, deviation), 1e-30)
+        return float(np.mean(np.diagonal(found, 1)))
 
     @property
     def is_record(self) -> bool:

@@ -8,6 +8,7 @@ from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.series import SeriesFeature
 from tfmtl.schema.features.text import TextFeature
 from tfmtl.schema.features.time_part import TimePartFeature
 from tfmtl.schema.features.vector import VectorFeature
@@ -54,6 +55,7 @@ __all__ = [
     "RegressionTask",
     "RequestInput",
     "SequenceFeature",
+    "SeriesFeature",
     "Split",
     "SurvivalTask",
     "TaskRecord",

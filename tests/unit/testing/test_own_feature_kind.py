@@ -26,6 +26,7 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     SequenceFeature,
+    SeriesFeature,
     Split,
     TextFeature,
     TimePartFeature,
@@ -46,6 +47,7 @@ PROBLEM = Problem(
         NumericFeature("age", "log_z_score", side="user"),
         VectorFeature("picture", 3, "z_score", side="item"),
         WordsFeature("title", dim=16, side="item"),
+        SeriesFeature("ranks", 3, "log_z_score", channels=2, side="item"),
         TextFeature("about", encoder="gru", max_length=4, min_count=1, max_ngrams=9, buckets=11, side="item"),
         HistoryFeature("seen"),
         MatchFeature("seen", ("item",)),
@@ -78,6 +80,7 @@ def log() -> pa.Table:
             "picture": pa.array(pictures, pa.list_(pa.float32())),
             "title": [texts[n] for n in generator.integers(0, 8, rows)],
             "about": ["the red shoe", "Red shoes!", "ÄÖ 日本語 🦊", "!?", "", None, "a b c d e f", "x"] * 5,
+            "ranks": [[1.0, None, 3.0, 4.0, 5.0, 6.0], None, [0.0] * 6, [-1e3, 2.0, None, None, 1e9, 0.5]] * 10,
             "buy": generator.integers(0, 2, rows),
         }
     )
