@@ -5,11 +5,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from serving.client.async_client import AsyncClient
-from serving.client.connection import Connection
-from serving.client.grpc_channel import call_error, open_channel, start_call
-from serving.client.grpc_format import GrpcCall, GrpcFormat
-from serving.client.wire_format import WireFormat
+from tfmtl.serving.client.async_client import AsyncClient
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.grpc_channel import call_error, open_channel, start_call
+from tfmtl.serving.client.grpc_format import GrpcCall, GrpcFormat
+from tfmtl.serving.client.wire_format import WireFormat
 
 
 class AsyncGrpcClient(AsyncClient):

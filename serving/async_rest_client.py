@@ -2,14 +2,18 @@
 
 from typing import Any
 
+from tfmtl.schema.extras import need_extra
+
+need_extra("AsyncRestClient", "server", "aiohttp")
+
 import aiohttp
 from yarl import URL
 
-from serving.client.async_client import AsyncClient
-from serving.client.connection import Connection
-from serving.client.rest_format import HttpCall, RestFormat, read_answer, server_url
-from serving.client.wire_format import WireFormat
-from serving.serving_error import ServingError
+from tfmtl.serving.client.async_client import AsyncClient
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.rest_format import HttpCall, RestFormat, read_answer, server_url
+from tfmtl.serving.client.wire_format import WireFormat
+from tfmtl.serving.serving_error import ServingError
 
 
 class AsyncRestClient(AsyncClient):

@@ -12,26 +12,30 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tfmtl.schema.extras import need_extra
+
+need_extra("serve", "server", "aiohttp", "prometheus_client", "tensorflow_serving")
+
 from aiohttp import web
 
-from serving.server.batching_options import BatchingOptions
-from serving.server.choose_grpc_server import make_grpc_server
-from serving.server.grpc_service import GrpcService
-from serving.server.limits import Limits
-from serving.server.model_config import ModelConfig, read_model_config_file
-from serving.server.model_manager import ModelManager
-from serving.server.monitoring import Monitoring
-from serving.server.odd_times import OddTimes
-from serving.server.request_batcher import RequestBatcher
-from serving.server.request_log import RequestLog
-from serving.server.rest_guard import RestGuard, http_logger
-from serving.server.rest_service import RestService
-from serving.server.security import Security
-from serving.server.server_metrics import ServerMetrics
-from serving.server.shortages import ShortageHandler, warn_of_few_files
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
 from tfmtl.schema.checks import check_positive_number
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.choose_grpc_server import make_grpc_server
+from tfmtl.serving.server.grpc_service import GrpcService
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.model_config import ModelConfig, read_model_config_file
+from tfmtl.serving.server.model_manager import ModelManager
+from tfmtl.serving.server.monitoring import Monitoring
+from tfmtl.serving.server.odd_times import OddTimes
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.rest_guard import RestGuard, http_logger
+from tfmtl.serving.server.rest_service import RestService
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.server.server_metrics import ServerMetrics
+from tfmtl.serving.server.shortages import ShortageHandler, warn_of_few_files
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.client.sync_client import SyncClient
-from serving.serving_error import ServingError
 from tfmtl.schema.training_range import TrainingRange
+from tfmtl.serving.client.sync_client import SyncClient
+from tfmtl.serving.serving_error import ServingError
 
 _RANGE = "training_range"
 

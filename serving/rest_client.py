@@ -5,11 +5,11 @@ from typing import Any
 
 import urllib3
 
-from serving.client.connection import Connection
-from serving.client.rest_format import HttpCall, RestFormat, read_answer, server_url
-from serving.client.sync_client import SyncClient
-from serving.client.wire_format import WireFormat
-from serving.serving_error import ServingError
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.rest_format import HttpCall, RestFormat, read_answer, server_url
+from tfmtl.serving.client.sync_client import SyncClient
+from tfmtl.serving.client.wire_format import WireFormat
+from tfmtl.serving.serving_error import ServingError
 
 _CHUNK_BYTES = 1 << 16
 _MOST_IDLE = 64  # connections that are kept for the next calls

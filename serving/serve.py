@@ -1,6 +1,6 @@
-"""The command that serves exported models: `tfmtl serve`, or `python -m serving.serve`.
+"""The command that serves exported models: `tfmtl serve`, or `python -m tfmtl.serving.serve`.
 
-python -m serving.serve exports/census
+python -m tfmtl.serving.serve exports/census
 """
 
 import logging
@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from serving.served_name import served_name
-from serving.server.limits import Limits
-from serving.server.server_options import (
+from tfmtl.serving.served_name import served_name
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.server_options import (
     AllowAnyOrigin,
     AllowReload,
     BatchingParametersFile,
@@ -32,7 +32,7 @@ from serving.server.server_options import (
     TokenFile,
     choose_batching,
 )
-from serving.serving_error import ServingError
+from tfmtl.serving.serving_error import ServingError
 
 
 def serve(
@@ -82,9 +82,9 @@ def serve(
     ] = None,
 ) -> None:
     """Serve exported models over TF Serving's gRPC and REST APIs until Ctrl-C."""
-    from serving.local_server import LocalServer  # loads TensorFlow
-    from serving.server.request_log import RequestLog
-    from serving.server.security import Security
+    from tfmtl.serving.local_server import LocalServer  # loads TensorFlow
+    from tfmtl.serving.server.request_log import RequestLog
+    from tfmtl.serving.server.security import Security
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     options: dict[str, Any] = {

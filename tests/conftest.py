@@ -55,6 +55,7 @@ LONG = (
     "unit/models/test_model_training.py",
     "unit/models/test_training_steps.py",
     "unit/operators/test_operator_network.py",
+    "unit/runs",
     "unit/tasks/test_every_kind.py",
     "unit/training/test_conflict_monitor.py",
     "unit/training/test_evaluate.py",

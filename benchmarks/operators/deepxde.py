@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("-o", "--output", type=Path, required=True)
     arguments = parser.parse_args()
-    from pipelines.physics.fisher_study import FisherStudy
-    from pipelines.physics.study import Setting
+    from tfmtl.pipelines.physics.fisher_study import FisherStudy
+    from tfmtl.pipelines.physics.study import Setting
 
     study = FisherStudy(Setting(1))
     with tempfile.TemporaryDirectory() as folder:

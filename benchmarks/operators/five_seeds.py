@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipelines.physics.studies import STUDIES
+from tfmtl.pipelines.physics.studies import STUDIES
 
 
 def main() -> None:

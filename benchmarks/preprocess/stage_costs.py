@@ -13,7 +13,7 @@ import pyarrow as pa
 import typer
 
 from benchmarks.preprocess.click_log import PROBLEM, write_log
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(rows: int = 250_000) -> None:

@@ -140,8 +140,8 @@ def _trees(log: Path, seeds: Sequence[int], done: Path) -> list[dict[str, Any]]:
 def _grown_trees(log: Path, seeds: Sequence[int]) -> Iterator[dict[str, Any]]:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    from pipelines.datasets import DATASETS
     from tfmtl.metrics import evaluate_task
+    from tfmtl.pipelines.datasets import DATASETS
     from tfmtl.schema import CategoricalFeature
 
     problem = DATASETS["census_income"].problem

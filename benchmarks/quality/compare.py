@@ -14,7 +14,7 @@ import typer
 from benchmarks.quality.experiment import WORK, measure
 from benchmarks.quality.jobs import Variant
 from benchmarks.quality.tables import quality_table
-from pipelines.cli.option_values import option_values
+from tfmtl.pipelines.cli.option_values import option_values
 
 
 def main(

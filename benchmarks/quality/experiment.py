@@ -44,7 +44,7 @@ def measure(
 
 def default_parameters(data: str | Path, preset: str = "mmoe") -> int:
     """How many parameters a preset has with its defaults on this data: the budget of the others."""
-    from pipelines.cli.quiet_start import start_tensorflow
+    from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
     start_tensorflow()
     from tfmtl.data import PreparedData

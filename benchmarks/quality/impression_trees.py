@@ -15,8 +15,8 @@ import pyarrow.parquet as parquet
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pipelines.datasets.news_impressions import NEWS_IMPRESSIONS
 from tfmtl.metrics import grouped_auc
+from tfmtl.pipelines.datasets.news_impressions import NEWS_IMPRESSIONS
 
 _COUNTS = ("shown_before", "clicked_before", "click_rate_before", "hours_since_shown", "list_length")
 _SEEDS = range(5)

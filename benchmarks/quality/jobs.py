@@ -120,7 +120,7 @@ def _one_line(record: dict[str, Any]) -> str:
 def _one_thread() -> None:
     """One thread a run: two runs side by side on two cores are faster than each on both, one after the other."""
     os.environ["OMP_NUM_THREADS"] = "1"
-    from pipelines.cli.quiet_start import start_tensorflow
+    from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
     start_tensorflow()
     import tensorflow as tf

@@ -71,8 +71,8 @@ def main(
 
 def _world(seed: int, conflict: float, divergence: float, num_users: int) -> tuple[Path, dict[str, float]]:
     """The preprocessed log of a world, made unless it is there, and its best possible test AUCs."""
-    from pipelines.datasets.planted import best_auc, planted_log, planted_problem
-    from pipelines.preprocess.job import preprocess
+    from tfmtl.pipelines.datasets.planted import best_auc, planted_log, planted_problem
+    from tfmtl.pipelines.preprocess.job import preprocess
 
     folder = WORK / f"planted_{seed}_{conflict:g}_{divergence:g}_{num_users}"
     log = planted_log(seed, conflict, divergence, num_users=num_users)

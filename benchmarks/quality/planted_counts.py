@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 from sklearn.linear_model import LogisticRegression
 
-from pipelines.datasets.planted import PLANTED_TASKS
 from tfmtl.metrics import roc_auc
+from tfmtl.pipelines.datasets.planted import PLANTED_TASKS
 
 _STRENGTHS = (0.03, 0.3)  # of the regularization, inverse; the better one on validation counts
 _COUNT_SCALE = 3.0  # brings the counts to the size of the other columns

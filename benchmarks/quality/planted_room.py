@@ -76,8 +76,8 @@ def main(
 
 def _world(seed: int, conflict: float, width: int, num_users: int) -> tuple[Path, dict[str, dict[str, float]]]:
     """The preprocessed log of a world, made unless it is there, and its known test AUCs."""
-    from pipelines.datasets.planted import best_auc, planted_log, planted_problem
-    from pipelines.preprocess.job import preprocess
+    from tfmtl.pipelines.datasets.planted import best_auc, planted_log, planted_problem
+    from tfmtl.pipelines.preprocess.job import preprocess
 
     name = f"readings_{seed}_{conflict:g}"
     folder, facts = WORK / f"{name}_{width}_{num_users}", WORK / f"{name}_{num_users}.json"

@@ -11,8 +11,8 @@ import aiohttp
 import grpc
 import numpy as np
 
-from serving.protocol.messages import MESSAGES
-from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
 
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _TIMEOUT = 60.0

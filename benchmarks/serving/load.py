@@ -258,7 +258,7 @@ def _compare(expected: Inputs, message: bytes) -> None:
     import numpy as np
     from tensorflow_serving.apis import predict_pb2
 
-    from serving.protocol.tensor_proto import tensor_to_array
+    from tfmtl.serving.protocol.tensor_proto import tensor_to_array
 
     outputs = predict_pb2.PredictResponse.FromString(message).outputs
     assert set(outputs) == set(expected), f"the answer has the outputs {sorted(outputs)}"
@@ -283,10 +283,10 @@ def _steps(version: Path, inputs: Inputs, function: Any) -> list[list[str]]:
     import tensorflow as tf
     from tensorflow_serving.apis import predict_pb2
 
-    from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
-    from serving.server.batch_rows import merge_rows
-    from serving.server.served_model import ServedModel
-    from serving.server.signature_call import SignatureCall
+    from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+    from tfmtl.serving.server.batch_rows import merge_rows
+    from tfmtl.serving.server.served_model import ServedModel
+    from tfmtl.serving.server.signature_call import SignatureCall
 
     model = ServedModel(version, 1)
     call = SignatureCall(function)

@@ -19,8 +19,8 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
         asyncio.run(_echo_by_aio(ports))
     if kind == "echo":
         _echo(ports)
-    from serving.local_server import LocalServer
-    from serving.server.batching_options import BatchingOptions
+    from tfmtl.serving.local_server import LocalServer
+    from tfmtl.serving.server.batching_options import BatchingOptions
 
     batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
     server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
@@ -30,9 +30,9 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
 
 
 def _echo(ports: Any) -> None:
-    from serving.server.grpc_server import GrpcServer
-    from serving.server.limits import Limits
-    from serving.server.security import Security
+    from tfmtl.serving.server.grpc_server import GrpcServer
+    from tfmtl.serving.server.limits import Limits
+    from tfmtl.serving.server.security import Security
 
     server = GrpcServer({PREDICT: lambda call, message: call.answer(message)}, Limits(), Security())
     ports.put(server.open("127.0.0.1:0"))

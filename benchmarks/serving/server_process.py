@@ -37,7 +37,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class ServerProcess:
-    """A running `python -m serving.serve`.
+    """A running `python -m tfmtl.serving.serve`.
 
     Args:
         process: the process.
@@ -67,7 +67,7 @@ class ServerProcess:
 @contextmanager
 def server_process(base_dir: Path, model_name: str, log: Path, *options: str) -> Iterator[ServerProcess]:
     """Starts a server on free ports, waits until it answers, and ends it."""
-    command = [sys.executable, "-m", "serving.serve", base_dir, "--model-name", model_name]
+    command = [sys.executable, "-m", "tfmtl.serving.serve", base_dir, "--model-name", model_name]
     with open(log, "w") as output:
         process = subprocess.Popen(
             [*command, "--grpc-port", "0", "--rest-port", "0", *options], stderr=output, stdout=output, text=True

@@ -2,7 +2,7 @@
 
     python -m benchmarks.serving.soak <folder of an exported model> [--clients 200] [--seconds 60]
 
-Starts `python -m serving.serve` on the folder, asks the export's golden requests from many connections at once,
+Starts `python -m tfmtl.serving.serve` on the folder, asks the export's golden requests from many connections at once,
 half of them gRPC and half REST, and compares every answer with the golden one.
 """
 

@@ -28,7 +28,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 _FLOOR = "no update"
 OPTIMIZERS = (_FLOOR, "SGD", "Adagrad", "RowWiseAdagrad", "LazyAdam", "Ftrl", "Split", "keras.Adam")

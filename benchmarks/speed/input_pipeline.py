@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.datasets.census_income import CENSUS_INCOME
+from tfmtl.pipelines.datasets.census_income import CENSUS_INCOME
 
 TASKS = ("income", "never_married")
 _MOST_VALUES = 100  # what has more are amounts of money, which are no categories

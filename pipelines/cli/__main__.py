@@ -1,5 +1,5 @@
-"""`python -m pipelines.cli`: the `tfmtl` command without an installation."""
+"""`python -m tfmtl.pipelines.cli`: the `tfmtl` command without an installation."""
 
-from pipelines.cli.app import main
+from tfmtl.pipelines.cli.app import main
 
 main()

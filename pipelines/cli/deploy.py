@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.screen import console
-from serving.served_name import served_name
+from tfmtl.pipelines.cli.screen import console
+from tfmtl.serving.served_name import served_name
 
 
 def deploy_files(
@@ -20,8 +20,8 @@ def deploy_files(
     image: Annotated[str, typer.Option(help="Container image of TF Serving.")] = "tensorflow/serving:2.21.0",
 ) -> None:
     """Write TF Serving's configuration, container and Kubernetes files and a runbook, from measured batch times."""
-    from pipelines.cli.screen import print_batches
-    from serving.deployment.deploy_files import DeployOptions, write_deploy_files
+    from tfmtl.pipelines.cli.screen import print_batches
+    from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
 
     names = [served_name(model) for model in models]
     if len(set(names)) < len(names):

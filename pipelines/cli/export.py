@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.arguments import Calibrate, ModelFolder, OtherData, RunFolder, Version
-from pipelines.cli.screen import console
-from pipelines.cli.train import load_run
+from tfmtl.pipelines.cli.arguments import Calibrate, ModelFolder, OtherData, RunFolder, Version
+from tfmtl.pipelines.cli.evaluate import load_run
+from tfmtl.pipelines.cli.screen import console
 
 
 def export(
@@ -29,11 +29,11 @@ def export(
     calibrate: Calibrate = None,
 ) -> None:
     """Write a SavedModel that takes raw features, and verify it in a fresh process."""
-    from pipelines.cli.option_values import named_texts, names, task_methods
-    from pipelines.cli.screen import print_calibration
     from tfmtl.export import ExportOptions
     from tfmtl.export import export as write
     from tfmtl.folders import ExportedVersion
+    from tfmtl.pipelines.cli.option_values import named_texts, names, task_methods
+    from tfmtl.pipelines.cli.screen import print_calibration
 
     model, prepared = load_run(run, data)
     options = ExportOptions(
@@ -74,7 +74,7 @@ def predict(
     ] = None,
 ) -> None:
     """Score raw requests with the newest version of an exported model."""
-    from pipelines.runs.score_requests import score_requests
+    from tfmtl.pipelines.runs.score_requests import score_requests
 
     lines = [json.dumps(scores) for scores in score_requests(model, requests)]
     if output is None:

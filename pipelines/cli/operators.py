@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.screen import console
+from tfmtl.schema.extras import need_extra
 
 
 def operators(
@@ -27,7 +28,8 @@ def operators(
     ] = False,
 ) -> None:
     """Solve a family of equations, train one operator network for all of them, and compare it with baselines."""
-    from pipelines.physics.run_study import run_study
+    need_extra("operators: its figure", "physics", "matplotlib")
+    from tfmtl.pipelines.physics.run_study import run_study
 
     run_study(console, problem, output, steps, seed, quick, export)
     console.print(f"Wrote {output}/results.json, fields.png, model.keras, data.npz and manifest.json.")

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import Seed
-from pipelines.cli.screen import console
 from tfmtl.folders import PreparedFolder
+from tfmtl.pipelines.cli.arguments import Seed
+from tfmtl.pipelines.cli.screen import console
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
@@ -56,11 +56,11 @@ def preprocess(
 
     All other options are passed to Beam: --direct_running_mode=multi_processing, --runner=DataflowRunner, ...
     """
-    from pipelines.cli.option_values import named_texts
-    from pipelines.cli.screen import print_manifest
-    from pipelines.preprocess.beam.options import check_options, only_translates, split_options
-    from pipelines.preprocess.beam.template import translate
-    from pipelines.preprocess.job import preprocess as run_job
+    from tfmtl.pipelines.cli.option_values import named_texts
+    from tfmtl.pipelines.cli.screen import print_manifest
+    from tfmtl.pipelines.preprocess.beam.options import check_options, only_translates, split_options
+    from tfmtl.pipelines.preprocess.beam.template import translate
+    from tfmtl.pipelines.preprocess.job import preprocess as run_job
     from tfmtl.schema.problem_file import read_problem_file
 
     files, beam_options = split_options([*inputs, *context.args])

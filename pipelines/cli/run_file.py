@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.cli.option_values import PlainValues
+from tfmtl.pipelines.cli.option_values import PlainValues
 from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml

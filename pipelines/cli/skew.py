@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.screen import console
 
 
 def skew(
@@ -36,8 +36,8 @@ def skew(
 
     Exit status 1 if a column or a score exceeds its limit.
     """
-    from pipelines.skew.find_skew import SkewOptions, find_skew
-    from pipelines.skew.print_skew import print_skew
+    from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
+    from tfmtl.pipelines.skew.print_skew import print_skew
 
     options = SkewOptions(version, data, run, max_psi, max_difference, requests)
     with console.status("Reading requests and computing their scores again ..."):

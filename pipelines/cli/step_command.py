@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from pipelines.cli.quiet_start import start_tensorflow
-from pipelines.cli.run_file import read_run_file
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.run_file import read_run_file
 
 
 def _take(context: typer.Context, path: Path | None) -> None:

@@ -1,15 +1,14 @@
-"""The commands that train a model and measure it."""
+"""The command that trains a model."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import Calibrate, DataFolder, OtherData, RunFolder
-from pipelines.cli.dataclass_options import DataclassOptions, options_of
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.arguments import DataFolder
+from tfmtl.pipelines.cli.dataclass_options import DataclassOptions, options_of
+from tfmtl.pipelines.cli.screen import console
 
 
 @options_of(DataclassOptions("tfmtl.training.train_options:TrainOptions", settings="preset_options"))
@@ -37,55 +36,3 @@ def train(
     console.print(
         f"Wrote {TrainedRun(output).model}. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>"
     )
-
-
-def evaluate(
-    run: RunFolder,
-    split: Annotated[str, typer.Option(help="Split to measure on: train, valid or test.")] = "test",
-    data: OtherData = None,
-    calibrate: Calibrate = None,
-    scores: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Formula over the tasks whose order is measured, as `tfmtl export --scores` takes it, such as "
-            "'value=click*buy'. May be given several times."
-        ),
-    ] = None,
-) -> None:
-    """Measure a trained model: exact AUC, grouped AUC, log loss, calibration; RMSE and MAE.
-
-    With --scores also AUC and grouped AUC of each formula for each yes/no task.
-    With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
-    """
-    from pipelines.cli.option_values import named_texts, task_methods
-    from pipelines.cli.screen import print_metrics
-    from pipelines.runs.calibrated_report import add_calibration
-    from pipelines.runs.score_report import add_scores, read_scores
-    from tfmtl.folders import TrainedRun
-    from tfmtl.training import evaluate as measure
-
-    model, prepared = load_run(run, data)
-    methods = task_methods("evaluate", prepared.problem, calibrate or [])
-    formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
-    calibrators: dict[str, Any] = {}
-    with console.status(f"Scoring the {split} split ..."):
-        report = measure(model, prepared, split)
-        if methods:
-            calibrators = add_calibration(report, model, prepared, split, methods, TrainedRun(run).reliability(split))
-        if formulas:
-            add_scores(report, model, prepared, split, formulas, calibrators)
-    path = TrainedRun(run).evaluation(split)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
-    console.print(f"Wrote {path}.")
-
-
-def load_run(run: Path, data: Path | None) -> tuple[Any, Any]:
-    """Model and data of a training run; `data` is another data folder, if given."""
-    from tfmtl.data import PreparedData
-    from tfmtl.folders import TrainedRun
-    from tfmtl.models import load
-
-    folder = TrainedRun(run)
-    record = folder.read_record("run")
-    return load(folder.model), PreparedData(data or record["data"])

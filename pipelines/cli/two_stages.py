@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.cli.arguments import DataFolder, Seed, Settings, Version
-from pipelines.cli.dataclass_options import DataclassOptions, options_of
-from pipelines.cli.screen import console
-from pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
+from tfmtl.pipelines.cli.arguments import DataFolder, Seed, Settings, Version
+from tfmtl.pipelines.cli.dataclass_options import DataclassOptions, options_of
+from tfmtl.pipelines.cli.screen import console
+from tfmtl.pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
 
@@ -24,9 +24,9 @@ def retrieve(
     version: Version = None,
 ) -> None:
     """Train a TFRS two-tower model that finds items for users; writes an index of all training items."""
-    from pipelines.cli.screen import print_recalls
-    from pipelines.runs.training_items import training_items
     from tfmtl.data import PreparedData
+    from tfmtl.pipelines.cli.screen import print_recalls
+    from tfmtl.pipelines.runs.training_items import training_items
     from tfmtl.retrieval import fit_retrieval
 
     prepared = PreparedData(data)
@@ -72,8 +72,8 @@ def run_two_stage(
     seed: Seed = 0,
 ) -> None:
     """Run every step of two stages: data, both models, one SavedModel, a served request, recall, ranking quality."""
-    from pipelines.cli.option_values import option_values
-    from pipelines.runs.two_stages import run_two_stage as run
+    from tfmtl.pipelines.cli.option_values import option_values
+    from tfmtl.pipelines.runs.two_stages import run_two_stage as run
 
     chosen = option_values("run-two-stage", settings or [])
     run(

@@ -34,8 +34,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.row_buckets import RowBuckets
-from pipelines.datasets.streamed_dataset import StreamedDataset
+from tfmtl.pipelines.datasets.row_buckets import RowBuckets
+from tfmtl.pipelines.datasets.streamed_dataset import StreamedDataset
 
 _COMMON_FIELDS = {
     "101": "user_id",

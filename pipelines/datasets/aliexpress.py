@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipelines.datasets.csv_batches import csv_batches
-from pipelines.datasets.streamed_dataset import StreamedDataset
+from tfmtl.pipelines.datasets.csv_batches import csv_batches
+from tfmtl.pipelines.datasets.streamed_dataset import StreamedDataset
 
 _FILES = {"train": "train.csv", "test": "test.csv"}
 _NAMES = ("search_id", *(f"categorical_{number}" for number in range(1, 17)))

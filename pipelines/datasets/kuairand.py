@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.datasets.csv_batches import csv_batches
-from pipelines.datasets.kuairand_explicit import video_columns
-from pipelines.datasets.streamed_dataset import StreamedDataset
+from tfmtl.pipelines.datasets.csv_batches import csv_batches
+from tfmtl.pipelines.datasets.kuairand_explicit import video_columns
+from tfmtl.pipelines.datasets.streamed_dataset import StreamedDataset
 
 _FILES = "log_*.csv"
 _LABELS = {

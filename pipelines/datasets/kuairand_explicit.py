@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
 
 _FILE = "kuairand27k_like_or_hate_kcore15.csv.gz"
 _WHERE = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as csv
 
-from pipelines.datasets.source import FetchError
+from tfmtl.pipelines.datasets.source import FetchError
 
 
 def not_fetched(name: str, where: str, files: Sequence[str]) -> Callable[[], dict[str, bytes]]:

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.local_files import finder, not_fetched
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.local_files import finder, not_fetched
 
 _FILE = "impressions.jsonl.gz"
 _WHERE = (

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.event_times import DAY
+from tfmtl.pipelines.datasets.event_times import DAY
 
 
 def within_a_day(rows: pa.Table, behaviors: Sequence[str], is_example: np.ndarray) -> dict[str, pa.Array]:

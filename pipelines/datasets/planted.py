@@ -29,10 +29,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.planted_readings import ReadingWorld, draw_reading_world
-from pipelines.datasets.planted_world import PlantedWorld, draw_world
 from tfmtl.metrics import roc_auc
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.planted_readings import ReadingWorld, draw_reading_world
+from tfmtl.pipelines.datasets.planted_world import PlantedWorld, draw_world
 from tfmtl.schema import SPLITS, BinaryTask, Problem, SequenceFeature
 from tfmtl.schema.checks import check_count, check_number, check_one_of, check_positive_int, error_text
 
@@ -139,7 +139,7 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
         dim: int. Width of the embeddings. Defaults to `16`.
     """
     _check_tasks("planted_problem", num_tasks)
-    with resources.as_file(resources.files("pipelines.datasets") / "planted.yaml") as path:
+    with resources.as_file(resources.files("tfmtl.pipelines.datasets") / "planted.yaml") as path:
         problem = Problem.load(path)
     viewed = replace(problem.sequences[0], max_length=max_length)
     loaded: tuple[Any, ...] = problem.features  # all of them have a `dim`

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from pipelines.datasets.planted_world import ObservedEffects, draw_categories, draw_observed, task_mixing
+from tfmtl.pipelines.datasets.planted_world import ObservedEffects, draw_categories, draw_observed, task_mixing
 
 _LATENT_DIM = 2
 _FREQUENCY = 2.5  # standard deviation of the waves' directions: high enough that 20 readings are 20 directions

@@ -12,10 +12,10 @@ zone is not published.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
-from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv
-from pipelines.datasets.outcomes import within_a_day
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv
+from tfmtl.pipelines.datasets.outcomes import within_a_day
 
 _FILE = "events.csv"
 _TYPES = {"timestamp": pa.int64(), "visitorid": pa.int64(), "event": pa.string(), "itemid": pa.int64()}

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
-from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
-from pipelines.datasets.outcomes import outcome
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.outcomes import outcome
 
 _FILE = "events.csv.gz"
 _WHERE = (

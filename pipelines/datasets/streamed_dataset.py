@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as parquet
 
-from pipelines.datasets.dataset import problem_of
-from pipelines.datasets.source import FetchError
+from tfmtl.pipelines.datasets.dataset import problem_of
+from tfmtl.pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
 from tfmtl.schema.problem_file import PROBLEM_FILE
 

@@ -17,12 +17,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.csv_batches import csv_batches
-from pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
-from pipelines.datasets.local_files import check_values
-from pipelines.datasets.outcomes import within_a_day
-from pipelines.datasets.row_buckets import RowBuckets
-from pipelines.datasets.streamed_dataset import StreamedDataset
+from tfmtl.pipelines.datasets.csv_batches import csv_batches
+from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values
+from tfmtl.pipelines.datasets.outcomes import within_a_day
+from tfmtl.pipelines.datasets.row_buckets import RowBuckets
+from tfmtl.pipelines.datasets.streamed_dataset import StreamedDataset
 
 _FILE = "UserBehavior.csv"
 _TYPES = {

@@ -16,9 +16,9 @@ was taken out by the publisher (it is in `test_buy_pairs.csv.gz`, without a time
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.datasets.dataset import Dataset
-from pipelines.datasets.event_times import calendar_columns, in_order_of_time
-from pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.event_times import calendar_columns, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
 
 _FILE = "events.csv.gz"
 _WHERE = (

@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.physics.gaussian_fields import gaussian_fields
-from pipelines.physics.need_scipy import need_scipy
 from tfmtl.operators.operator_data import OperatorData
+from tfmtl.pipelines.physics.gaussian_fields import gaussian_fields
+from tfmtl.pipelines.physics.need_scipy import need_scipy
 from tfmtl.schema.checks import check_one_of, check_positive_int, error_text
 
 Floats = npt.NDArray[np.float64]

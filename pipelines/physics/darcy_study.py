@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 
-from pipelines.physics import darcy
-from pipelines.physics.mirrored import mirrored
-from pipelines.physics.networks import darcy_network
-from pipelines.physics.study import (
+from tfmtl.operators import OperatorData, OperatorNetwork, rehearse, train_only
+from tfmtl.pipelines.physics import darcy
+from tfmtl.pipelines.physics.mirrored import mirrored
+from tfmtl.pipelines.physics.networks import darcy_network
+from tfmtl.pipelines.physics.study import (
     Clock,
     Field,
     Row,
@@ -21,7 +22,6 @@ from pipelines.physics.study import (
     trained,
     trivial_rows,
 )
-from tfmtl.operators import OperatorData, OperatorNetwork, rehearse, train_only
 
 TRAINING, TEST = 600, 100  # samples of each source geometry
 NEW_TRAINING, NEW_TEST = 100, 200  # of each geometry for transfer

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib.figure import Figure
 
-from pipelines.physics.study import Field
 from tfmtl.operators import OperatorData, relative_l2_errors
+from tfmtl.pipelines.physics.study import Field
 
 
 def field_figure(

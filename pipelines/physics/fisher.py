@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.physics.gaussian_fields import gaussian_fields
 from tfmtl.operators.operator_data import OperatorData
+from tfmtl.pipelines.physics.gaussian_fields import gaussian_fields
 from tfmtl.schema.checks import check_one_of, check_positive_int, check_positive_number
 
 Floats = npt.NDArray[np.float64]

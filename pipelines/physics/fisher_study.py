@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.physics import fisher
-from pipelines.physics.networks import fisher_network
-from pipelines.physics.study import (
+from tfmtl.operators import OperatorData, OperatorNetwork, rehearse
+from tfmtl.pipelines.physics import fisher
+from tfmtl.pipelines.physics.networks import fisher_network
+from tfmtl.pipelines.physics.study import (
     Clock,
     Field,
     Row,
@@ -24,7 +25,6 @@ from pipelines.physics.study import (
     trained,
     trivial_rows,
 )
-from tfmtl.operators import OperatorData, OperatorNetwork, rehearse
 
 TRAINING = {"F1": 400, "F2": 400, "F4": 800}
 TEST = {"F1": 100, "F2": 100, "F3": 100, "F4": 200}

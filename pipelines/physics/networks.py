@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from pipelines.physics import fisher, plate
 from tfmtl.operators import (
     ConvBranch,
     HyperBranch,
@@ -18,6 +17,7 @@ from tfmtl.operators import (
     PODTrunk,
     StretchedCoordinate,
 )
+from tfmtl.pipelines.physics import fisher, plate
 
 _WIDTH, _LATENT = 128, 100
 

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.physics.need_scipy import need_scipy
 from tfmtl.operators.operator_data import OperatorData
+from tfmtl.pipelines.physics.need_scipy import need_scipy
 from tfmtl.schema.checks import check_number, check_positive_int, error_text
 
 Floats = npt.NDArray[np.float64]

@@ -6,10 +6,11 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from pipelines.physics import plate
-from pipelines.physics.mirrored import mirrored
-from pipelines.physics.networks import plate_network
-from pipelines.physics.study import (
+from tfmtl.operators import OperatorData, OperatorNetwork, rehearse
+from tfmtl.pipelines.physics import plate
+from tfmtl.pipelines.physics.mirrored import mirrored
+from tfmtl.pipelines.physics.networks import plate_network
+from tfmtl.pipelines.physics.study import (
     Clock,
     Field,
     Row,
@@ -21,7 +22,6 @@ from pipelines.physics.study import (
     trained,
     trivial_rows,
 )
-from tfmtl.operators import OperatorData, OperatorNetwork, rehearse
 
 NEW = "9 holes"  # left out of the source training of the transfer rows
 CURVE = (2, 3)  # places a number of holes

@@ -11,13 +11,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Column, Table
 
-from pipelines.physics.field_figure import field_figure
-from pipelines.physics.stored_problem import store
-from pipelines.physics.studies import STUDIES
-from pipelines.physics.study import Row, predicted
 from tfmtl.export import verify
 from tfmtl.folders import ExportedVersion
 from tfmtl.operators import export_operator
+from tfmtl.pipelines.physics.field_figure import field_figure
+from tfmtl.pipelines.physics.stored_problem import store
+from tfmtl.pipelines.physics.studies import STUDIES
+from tfmtl.pipelines.physics.study import Row, predicted
 from tfmtl.schema.checks import check_one_of
 
 RESULTS_FILE, FIGURE_FILE, MODEL_FILE = "results.json", "fields.png", "model.keras"

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipelines.physics.darcy_study import DarcyStudy
-from pipelines.physics.fisher_study import FisherStudy
-from pipelines.physics.plate_study import PlateStudy
-from pipelines.physics.study import Setting
+from tfmtl.pipelines.physics.darcy_study import DarcyStudy
+from tfmtl.pipelines.physics.fisher_study import FisherStudy
+from tfmtl.pipelines.physics.plate_study import PlateStudy
+from tfmtl.pipelines.physics.study import Setting
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,15 @@
-"""The preprocessing job: from raw logs to TFRecords; an older output is replaced only by a complete new one."""
+"""The preprocessing job on an engine: from raw logs to TFRecords."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tfmtl.preprocessing.fitting.label_classes import is_about_rows
+from tfmtl.preprocessing.job import run_job
 from tfmtl.preprocessing.plan import Files, Plan
-from tfmtl.preprocessing.reading import files
-from tfmtl.preprocessing.reading.read import InputError
-from tfmtl.preprocessing.writing.kept_rejected import keep_rejected
-from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
+from tfmtl.schema.extras import need_extra
 
-_BYTES_PER_SHARD = 32 << 20
-_LEAST_SHARDS = 8
 ENGINES = ("beam", "spark")
 
 
@@ -66,33 +60,18 @@ def preprocess(
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))
-    folder = OutputFolder(output)
-    shards = _LEAST_SHARDS if num_shards is None else num_shards
-    plan = Plan.checked(
+    return run_job(
+        _engine(engine, beam_options, spark_master, spark_conf or {}),
         problem,
-        files.absolute(folder.partial),
-        shards,
-        seed,
-        compression,
-        transform_from,
-        extend_vocabularies,
-        split_file,
+        inputs,
+        output,
+        seed=seed,
+        num_shards=num_shards,
+        compression=compression,
+        transform_from=transform_from,
+        extend_vocabularies=extend_vocabularies,
+        split_file=split_file,
     )
-    run = _engine(engine, beam_options, spark_master, spark_conf or {})
-    found = plan.find_files(inputs)
-    plan = replace(plan, warnings=found.warnings)
-    if num_shards is None:
-        size = sum(files.size(path) for _, path in found.files)
-        plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
-    with folder:
-        try:
-            run(plan, found.files)
-        except InputError as error:
-            kept = keep_rejected(folder.partial, output) if is_about_rows(error) else None
-            if kept is None:
-                raise
-            raise InputError(f"{error} The rejected rows lie in '{kept}'.") from error
-        return folder.read_manifest()
 
 
 def _engine(
@@ -105,26 +84,21 @@ def _engine(
                 f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is Spark, not Beam. "
                 "Spark's settings are written --conf name=value."
             )
-        try:
-            from pipelines.preprocess.spark.job import run as run_on_spark
-        except ModuleNotFoundError as error:
-            if error.name != "pyspark":
-                raise
-            raise ImportError(
-                "preprocess: the engine 'spark' needs pyspark. Install it: pip install 'tfmtl[spark]'."
-            ) from error
+        need_extra("preprocess: the engine 'spark'", "spark", "pyspark")
+        from tfmtl.pipelines.preprocess.spark.job import run as run_on_spark
+
         return partial(run_on_spark, master=spark_master, conf=spark_conf)
     if spark_master is not None or spark_conf:
         raise ValueError(
             "preprocess: `engine` must be 'spark' where Spark's master or settings are given. "
             f"Received: engine={engine!r}, master={spark_master!r}, settings={dict(spark_conf)}."
         )
-    from pipelines.preprocess.beam.options import only_translates, pipeline_options
-    from pipelines.preprocess.beam.pipeline import run as run_on_beam
+    from tfmtl.pipelines.preprocess.beam.options import only_translates, pipeline_options
+    from tfmtl.pipelines.preprocess.beam.pipeline import run as run_on_beam
 
     if only_translates(beam_options):
         raise ValueError(
             "preprocess: --dry_run and --template_location run nothing, so there is no manifest to return. Call "
-            "`pipelines.preprocess.beam.template.translate`, or leave them out."
+            "`tfmtl.pipelines.preprocess.beam.template.translate`, or leave them out."
         )
     return partial(run_on_beam, options=pipeline_options(beam_options))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli.screen import console
+from tfmtl.pipelines.cli.screen import console
 
 
 def say_epoch(facts: Mapping[str, Any]) -> None:

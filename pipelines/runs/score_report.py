@@ -11,10 +11,8 @@ from tfmtl.data import PreparedData
 from tfmtl.export.calibration.calibrator import Calibrator
 from tfmtl.export.score import Score
 from tfmtl.metrics import grouped_auc, roc_auc
-from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 from tfmtl.schema.tasks.task_record import TaskRecord
-from tfmtl.training import predict
 
 
 def read_scores(problem: Problem, formulas: Mapping[str, str]) -> dict[str, Score]:
@@ -36,9 +34,8 @@ def read_scores(problem: Problem, formulas: Mapping[str, str]) -> dict[str, Scor
 
 def add_scores(
     report: dict[str, dict[str, Any]],
-    model: MultiTaskModel,
     data: PreparedData,
-    split: str,
+    predicted: Mapping[str, Any],
     scores: Mapping[str, Score],
     calibrators: Mapping[str, Calibrator],
 ) -> None:
@@ -47,28 +44,26 @@ def add_scores(
     A formula gives an order, not a probability, so that nothing else is measured.
 
     Args:
-        report: task -> metric -> value, as `tfmtl.training.evaluate` returned it for the split.
-        model: the model evaluated.
+        report: task -> metric -> value, as `tfmtl.training.evaluate` returns it for the split.
         data: the data evaluated.
-        split: the split evaluated.
+        predicted: the split evaluated, as `tfmtl.training.predict` returned it.
         scores: as `read_scores` returned them.
         calibrators: task -> what calibrates it before the formulas are computed, as in an export.
     """
-    result = predict(model, data, split)
     predictions = {
         name: calibrators[name].of_array(np.asarray(values, np.float64)) if name in calibrators else values
-        for name, values in result["predictions"].items()
+        for name, values in predicted["predictions"].items()
     }
-    weights = metric_weights(data.problem, result["labels"])
+    weights = metric_weights(data.problem, predicted["labels"])
     for task in _yes_no(data.problem):
-        labels, own = result["labels"][task.name], weights[task.name]
+        labels, own = predicted["labels"][task.name], weights[task.name]
         found: dict[str, dict[str, float | None]] = {}
         for name, score in scores.items():
             with np.errstate(all="ignore"):
                 values = score.value(predictions)
             found[name] = {"auc": _known(roc_auc(labels, values, own))}
             if data.problem.group_column is not None:
-                found[name]["gauc"] = _known(grouped_auc(labels, values, result["groups"], own).value)
+                found[name]["gauc"] = _known(grouped_auc(labels, values, predicted["groups"], own).value)
         report[task.name]["scores"] = found
 
 

@@ -8,19 +8,19 @@ from typing import Any
 
 from rich.console import Console
 
-from pipelines.cli.screen import print_two_stages
-from pipelines.runs.all_steps import log_of, preprocessed
-from pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
-from pipelines.runs.steps import Steps
-from pipelines.runs.training_items import training_items
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
 from tfmtl.data import PreparedData
 from tfmtl.export import export, verify
 from tfmtl.folders import ExportedVersion, PreparedFolder
+from tfmtl.pipelines.cli.screen import print_two_stages
+from tfmtl.pipelines.runs.all_steps import log_of, preprocessed
+from tfmtl.pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
+from tfmtl.pipelines.runs.steps import Steps
+from tfmtl.pipelines.runs.training_items import training_items
 from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, two_stage_quality
 from tfmtl.schema import Problem
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _K = 10

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from pipelines.skew.exported_model import ExportedModel
-from pipelines.skew.logged_requests import LogFolder, LoggedRequest
-from pipelines.skew.score_check import ScoreCheck
-from pipelines.skew.served_features import Arrays, ServedFeatures, repeat_user
-from serving.server.request_times import RequestTimes
 from tfmtl.core import drift
 from tfmtl.data.feature_profile import ColumnDrift
 from tfmtl.export.verify import TOLERANCE
 from tfmtl.folders import ExportedVersion, TrainedRun
+from tfmtl.pipelines.skew.exported_model import ExportedModel
+from tfmtl.pipelines.skew.logged_requests import LogFolder, LoggedRequest
+from tfmtl.pipelines.skew.score_check import ScoreCheck
+from tfmtl.pipelines.skew.served_features import Arrays, ServedFeatures, repeat_user
+from tfmtl.serving.server.request_times import RequestTimes
 
 _BATCH = 1024
 

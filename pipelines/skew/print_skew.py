@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.skew.find_skew import Skew, SkewOptions
-from pipelines.skew.score_check import ScoreCheck
-from serving.server.request_times import FUTURE_EVENT, WRONG_UNIT
+from tfmtl.pipelines.skew.find_skew import Skew, SkewOptions
+from tfmtl.pipelines.skew.score_check import ScoreCheck
+from tfmtl.serving.server.request_times import FUTURE_EVENT, WRONG_UNIT
 
 _MOST_COLUMNS = 25
 _ODD_TIMES = {

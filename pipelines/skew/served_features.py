@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from pipelines.skew.logged_requests import LoggedRequest
-from serving.server.batch_rows import merge_rows
 from tfmtl.data import RawTransform
 from tfmtl.data.example_spec import parse_raw_examples, raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.export.serving_module import SERVE_EXAMPLES
+from tfmtl.pipelines.skew.logged_requests import LoggedRequest
 from tfmtl.schema import ModelInputs
+from tfmtl.serving.server.batch_rows import merge_rows
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -4,10 +4,10 @@ import os
 from abc import ABC, abstractmethod
 from typing import Any
 
-from serving.client.client_steps import ClientSteps
-from serving.client.connection import Connection
-from serving.client.retries import Retries
-from serving.client.wire_format import WireFormat
+from tfmtl.serving.client.client_steps import ClientSteps
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.client.wire_format import WireFormat
 
 
 class BaseClient(ABC):

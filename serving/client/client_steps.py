@@ -5,17 +5,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from serving.client.connection import Connection
-from serving.client.feature_columns import Features
-from serving.client.request_arrays import Arrays, predict_arrays, rank_arrays
-from serving.client.retries import Retries
-from serving.client.steps import Exchange, Steps, Wait
-from serving.client.wire_format import WireFormat
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import Signature
-from serving.protocol.version_status import VersionStatus
-from serving.serving_error import ServingError
 from tfmtl.schema.checks import check_positive_number
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.feature_columns import Features
+from tfmtl.serving.client.request_arrays import Arrays, predict_arrays, rank_arrays
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.client.steps import Exchange, Steps, Wait
+from tfmtl.serving.client.wire_format import WireFormat
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import Signature
+from tfmtl.serving.protocol.version_status import VersionStatus
+from tfmtl.serving.serving_error import ServingError
 
 RANK = "rank"
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from serving.protocol.feature_error import FeatureError
-from serving.serving_error import invalid_argument
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.serving_error import invalid_argument
 
 # Neither pandas nor pyarrow is imported: what has their methods is read as theirs.
 Features: TypeAlias = Mapping[str, Any] | Sequence[Mapping[str, Any]] | Any

@@ -4,11 +4,11 @@ from typing import Any
 
 import grpc
 
-from serving.client.connection import Connection
-from serving.client.grpc_format import GrpcCall
-from serving.protocol.messages import MESSAGES
-from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES
-from serving.serving_error import ServingError
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.grpc_format import GrpcCall
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.tensor_proto import MAX_MESSAGE_BYTES
+from tfmtl.serving.serving_error import ServingError
 
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.protocol.messages import MESSAGES
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import Signature, signatures_of
-from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
-from serving.protocol.version_status import VERSION_STATES, VersionStatus
-from serving.serving_error import STATUS_CODES
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import Signature, signatures_of
+from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from tfmtl.serving.protocol.version_status import VERSION_STATES, VersionStatus
+from tfmtl.serving.serving_error import STATUS_CODES
 
 _STATE_NAMES = {number: name for name, number in VERSION_STATES.items()}
 

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from serving.client.feature_columns import Features, kept_names, read_columns
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.signature import Signature
+from tfmtl.serving.client.feature_columns import Features, kept_names, read_columns
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.protocol.signature import Signature
 from tfmtl.values.feature_arrays import RequestError, Where, check_events, make_array
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]

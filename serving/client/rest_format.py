@@ -8,12 +8,12 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import numpy.typing as npt
 
-from serving.client.connection import Connection
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import LOADER_SIGNATURE, Signature, TensorSpec
-from serving.protocol.tensor_json import bytes_to_base64, json_to_array, strings_to_json
-from serving.protocol.version_status import VersionStatus
-from serving.serving_error import HTTP_CODES, ServingError
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import LOADER_SIGNATURE, Signature, TensorSpec
+from tfmtl.serving.protocol.tensor_json import bytes_to_base64, json_to_array, strings_to_json
+from tfmtl.serving.protocol.version_status import VersionStatus
+from tfmtl.serving.serving_error import HTTP_CODES, ServingError
 
 # The DataType names that are not just DT_ and the dtype's name.
 _DTYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
-from serving.serving_error import ServingError
+from tfmtl.serving.serving_error import ServingError
 
 Result = TypeVar("Result")
 

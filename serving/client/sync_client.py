@@ -5,11 +5,11 @@ from typing import Any, Self
 
 import numpy.typing as npt
 
-from serving.client.base_client import BaseClient
-from serving.client.feature_columns import Features
-from serving.client.steps import run_steps
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.version_status import VersionStatus
+from tfmtl.serving.client.base_client import BaseClient
+from tfmtl.serving.client.feature_columns import Features
+from tfmtl.serving.client.steps import run_steps
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.version_status import VersionStatus
 
 
 class SyncClient(BaseClient):

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import Signature
-from serving.protocol.version_status import VersionStatus
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import Signature
+from tfmtl.serving.protocol.version_status import VersionStatus
 
 
 class WireFormat(Protocol):

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.protocol.tensor_proto import tensor_to_array
-from serving.server.served_model import ServedModel
 from tfmtl.folders import ExportedVersion
+from tfmtl.serving.protocol.tensor_proto import tensor_to_array
+from tfmtl.serving.server.served_model import ServedModel
 
 BATCHED_SIGNATURE = "serve_examples"
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)

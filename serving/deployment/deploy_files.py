@@ -12,10 +12,10 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.deployment.batching import choose_batching, measure_batches
 from tfmtl.folders import ExportedVersion
 from tfmtl.folders.version_folders import find_versions
 from tfmtl.schema.checks import check_positive_number
+from tfmtl.serving.deployment.batching import choose_batching, measure_batches
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The error for a bad feature of a request."""
 
-from serving.serving_error import ServingError
+from tfmtl.serving.serving_error import ServingError
 
 
 class FeatureError(ServingError, ValueError):

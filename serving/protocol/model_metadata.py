@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from serving.protocol.signature import Signature
+from tfmtl.serving.protocol.signature import Signature
 
 
 @dataclass(frozen=True)

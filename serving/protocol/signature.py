@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.messages import MESSAGES
-from serving.protocol.tensor_proto import data_type_name, dtype_name
-from serving.serving_error import ServingError, invalid_argument, quote
 from tfmtl.schema.checks import did_you_mean
 from tfmtl.schema.reserved import JOINT
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.tensor_proto import data_type_name, dtype_name
+from tfmtl.serving.serving_error import ServingError, invalid_argument, quote
 
 # SavedModels list their own initialization among the signatures; it cannot be called.
 LOADER_SIGNATURE = "__saved_model_init_op"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.protocol.signature import Signature, TensorSpec
-from serving.protocol.tensor_proto import MAX_RANK, dtype_name
-from serving.serving_error import ServingError, invalid_argument, quote
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.protocol.tensor_proto import MAX_RANK, dtype_name
+from tfmtl.serving.serving_error import ServingError, invalid_argument, quote
 
 Json = Any
 Arrays = dict[str, npt.NDArray[Any]]

@@ -1,7 +1,7 @@
 """NumPy arrays to `TensorProto` messages and back, without TensorFlow.
 
 The functions read and write fields by name, so they serve the messages of `tensorflow_serving.apis` and the
-equal ones of `serving.protocol.messages` alike.
+equal ones of `tfmtl.serving.protocol.messages` alike.
 """
 
 import math

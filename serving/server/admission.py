@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from serving.serving_error import ServingError
+from tfmtl.serving.serving_error import ServingError
 
 _LOOK_SECONDS = 0.01
 

@@ -10,11 +10,11 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from serving.server.admission import Admission
-from serving.server.limits import Limits
-from serving.server.security import Security
-from serving.server.unary_call import CROWDED, NO_METHOD, Method, UnaryCall, crowd, no_message
-from serving.serving_error import ServingError, internal_error
+from tfmtl.serving.server.admission import Admission
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.server.unary_call import CROWDED, NO_METHOD, Method, UnaryCall, crowd, no_message
+from tfmtl.serving.serving_error import ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from serving.protocol.signature import Signature
-from serving.protocol.tensor_proto import dtype_name
 from tfmtl.schema.reserved import filling
+from tfmtl.serving.protocol.signature import Signature
+from tfmtl.serving.protocol.tensor_proto import dtype_name
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from google.protobuf import text_format
 
-from serving.protocol.messages import make_message_classes
+from tfmtl.serving.protocol.messages import make_message_classes
 
 # TF Serving's `BatchingParameters`, in session_bundle_config.proto; the wrappers are those of google.protobuf.
 _PARAMETERS = make_message_classes(

@@ -11,12 +11,12 @@ import struct
 import sys
 from typing import Any
 
-from serving.protocol.messages import MESSAGES
-from serving.protocol.signature import signatures_of
-from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
-from serving.server.json_body import JsonBody, read_examples, read_predict, unpack_all
-from serving.server.limits import Limits
-from serving.serving_error import ServingError, internal_error
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.signature import signatures_of
+from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from tfmtl.serving.server.json_body import JsonBody, read_examples, read_predict, unpack_all
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.serving_error import ServingError, internal_error
 
 LENGTHS = struct.Struct(">3I")  # of a head and two blocks
 

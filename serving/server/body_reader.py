@@ -8,14 +8,15 @@ from collections.abc import Coroutine
 from concurrent.futures import Executor
 from pathlib import Path
 
-from serving.server.beside_loop import SMALL_BYTES, beside_loop
-from serving.server.body_process import LENGTHS, make_question, read_answer
-from serving.server.json_body import JsonBody, read_examples, read_predict, unpack
-from serving.server.limits import Limits
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
+import tfmtl
+from tfmtl.serving.server.beside_loop import SMALL_BYTES, beside_loop
+from tfmtl.serving.server.body_process import LENGTHS, make_question, read_answer
+from tfmtl.serving.server.json_body import JsonBody, read_examples, read_predict, unpack
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(str(tfmtl.__file__)).resolve().parents[1]
 _NUM_PROCESSES = max(1, (os.cpu_count() or 1) // 2)
 
 
@@ -103,7 +104,7 @@ async def _begin() -> asyncio.subprocess.Process:
         sys.executable,
         "-P",  # nothing from the current folder
         "-m",
-        "serving.server.body_process",
+        "tfmtl.serving.server.body_process",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},

@@ -6,10 +6,10 @@ from types import ModuleType
 
 import grpc
 
-from serving.server.aio_grpc_server import AioGrpcServer
-from serving.server.limits import Limits
-from serving.server.security import Security
-from serving.server.unary_call import Method, UnaryServer
+from tfmtl.serving.server.aio_grpc_server import AioGrpcServer
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.server.unary_call import Method, UnaryServer
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _NAMES = (
 def make_grpc_server(methods: Mapping[str, Method], limits: Limits, security: Security) -> UnaryServer:
     """Makes a server; to be called in its event loop. Arguments as of `GrpcServer`."""
     if has_known_core(grpc.__version__):
-        from serving.server.grpc_server import GrpcServer
+        from tfmtl.serving.server.grpc_server import GrpcServer
 
         return GrpcServer(methods, limits, security)
     logger.info("The core of gRPC %s is not known: calls go through grpc.aio, which is slower.", grpc.__version__)

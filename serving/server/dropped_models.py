@@ -4,7 +4,7 @@ import gc
 
 from tensorflow.python.eager import context
 
-from serving.server.free_memory import give_memory_back
+from tfmtl.serving.server.free_memory import give_memory_back
 
 
 def free_dropped_models() -> None:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy.typing as npt
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
-from serving.protocol.signature import Signature
-from serving.server.example_rows import check_num_examples, join_context
-from serving.server.limits import Limits
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError, invalid_argument
+from tfmtl.serving.protocol.signature import Signature
+from tfmtl.serving.server.example_rows import check_num_examples, join_context
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError, invalid_argument
 
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 _INPUT = "inputs"

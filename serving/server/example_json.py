@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from serving.server.example_inference import Arrays, classification_result, regression_result
+from tfmtl.serving.server.example_inference import Arrays, classification_result, regression_result
 
 Json = Any
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.server.limits import Limits, too_large
-from serving.serving_error import invalid_argument
+from tfmtl.serving.server.limits import Limits, too_large
+from tfmtl.serving.serving_error import invalid_argument
 
 
 def check_num_examples(number: int, limits: Limits) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from grpc._cython import cygrpc
 
-from serving.server.unary_call import UnaryCall
-from serving.serving_error import STATUS_CODES
+from tfmtl.serving.server.unary_call import UnaryCall
+from tfmtl.serving.serving_error import STATUS_CODES
 
 _NO_FLAGS = 0
 

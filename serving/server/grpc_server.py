@@ -10,13 +10,13 @@ from typing import Any
 
 from grpc._cython import cygrpc
 
-from serving.server.admission import Admission
-from serving.server.free_memory import give_memory_back
-from serving.server.grpc_call import GrpcCall
-from serving.server.limits import Limits
-from serving.server.security import Security
-from serving.server.unary_call import CROWDED, NO_METHOD, Method, crowd, no_message
-from serving.serving_error import ServingError, internal_error
+from tfmtl.serving.server.admission import Admission
+from tfmtl.serving.server.free_memory import give_memory_back
+from tfmtl.serving.server.grpc_call import GrpcCall
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.server.unary_call import CROWDED, NO_METHOD, Method, crowd, no_message
+from tfmtl.serving.serving_error import ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 

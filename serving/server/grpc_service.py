@@ -23,12 +23,12 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.protocol.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
-from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
-from serving.protocol.version_status import VERSION_STATES
-from serving.server.batch_rows import Arrays
-from serving.server.beside_loop import SMALL_BYTES, beside_loop
-from serving.server.example_inference import (
+from tfmtl.serving.protocol.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from tfmtl.serving.protocol.version_status import VERSION_STATES
+from tfmtl.serving.server.batch_rows import Arrays
+from tfmtl.serving.server.beside_loop import SMALL_BYTES, beside_loop
+from tfmtl.serving.server.example_inference import (
     CLASSIFY,
     REGRESS,
     check_method,
@@ -37,17 +37,17 @@ from serving.server.example_inference import (
     regression_result,
     wanted_outputs,
 )
-from serving.server.limits import Limits, too_large
-from serving.server.message_size import is_small_when_parsed
-from serving.server.model_config import model_configs
-from serving.server.model_manager import ModelManager
-from serving.server.queued_request import Outputs
-from serving.server.request_batcher import RequestBatcher
-from serving.server.request_log import RequestLog
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import ServerMetrics
-from serving.server.unary_call import Method, UnaryCall
-from serving.serving_error import STATUS_CODES, ServingError, internal_error, invalid_argument, quote
+from tfmtl.serving.server.limits import Limits, too_large
+from tfmtl.serving.server.message_size import is_small_when_parsed
+from tfmtl.serving.server.model_config import model_configs
+from tfmtl.serving.server.model_manager import ModelManager
+from tfmtl.serving.server.queued_request import Outputs
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import ServerMetrics
+from tfmtl.serving.server.unary_call import Method, UnaryCall
+from tfmtl.serving.serving_error import STATUS_CODES, ServingError, internal_error, invalid_argument, quote
 
 logger = logging.getLogger(__name__)
 

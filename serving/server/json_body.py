@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from serving.protocol.signature import Signature, choose_signature
-from serving.protocol.tensor_json import Arrays, columns_to_arrays, rows_to_arrays
-from serving.server.json_examples import json_to_examples
-from serving.server.limits import Limits, too_large
-from serving.serving_error import invalid_argument, quote
+from tfmtl.serving.protocol.signature import Signature, choose_signature
+from tfmtl.serving.protocol.tensor_json import Arrays, columns_to_arrays, rows_to_arrays
+from tfmtl.serving.server.json_examples import json_to_examples
+from tfmtl.serving.server.limits import Limits, too_large
+from tfmtl.serving.serving_error import invalid_argument, quote
 
 EXAMPLES_INPUT = "inputs"  # of Classify and Regress
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from serving.protocol.messages import MESSAGES
-from serving.server.example_rows import check_num_examples, join_context
-from serving.server.limits import Limits
-from serving.serving_error import invalid_argument, quote
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.server.example_rows import check_num_examples, join_context
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.serving_error import invalid_argument, quote
 
 Json = Any
 _INT64 = range(-(2**63), 2**63)

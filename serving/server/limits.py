@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.protocol.signature import Signature, TensorSpec
-from serving.protocol.tensor_proto import DTYPES, MAX_MESSAGE_BYTES, MAX_RANK, dtype_name
-from serving.serving_error import ServingError, invalid_argument
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.protocol.tensor_proto import DTYPES, MAX_MESSAGE_BYTES, MAX_RANK, dtype_name
+from tfmtl.serving.serving_error import ServingError, invalid_argument
 
 # Smaller messages would not hold an ordinary request.
 _MIN_MESSAGE_BYTES = 1024

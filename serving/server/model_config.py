@@ -9,7 +9,7 @@ from typing import Any
 
 from google.protobuf import text_format
 
-from serving.serving_error import ServingError, invalid_argument, quote
+from tfmtl.serving.serving_error import ServingError, invalid_argument, quote
 
 _MOST_MODELS = _MOST_VERSIONS = 1000
 _SHOWN = 20

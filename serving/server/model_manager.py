@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from weakref import WeakSet
 
-from serving.protocol.version_status import VersionStatus
-from serving.server.dropped_models import free_dropped_models
-from serving.server.model_config import ModelConfig
-from serving.server.model_registry import ModelRegistry
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import Version
-from serving.serving_error import ServingError
+from tfmtl.serving.protocol.version_status import VersionStatus
+from tfmtl.serving.server.dropped_models import free_dropped_models
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.model_registry import ModelRegistry
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import Version
+from tfmtl.serving.serving_error import ServingError
 
 logger = logging.getLogger(__name__)
 

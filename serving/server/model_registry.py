@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from serving.protocol.version_status import VersionStatus
-from serving.server.model_config import ModelConfig
-from serving.server.served_model import ServedModel
-from serving.server.warmup import warm_up
-from serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
 from tfmtl.folders.version_folders import find_versions, odd_folders
+from tfmtl.serving.protocol.version_status import VersionStatus
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.warmup import warm_up
+from tfmtl.serving.serving_error import STATUS_CODES, ServingError, invalid_argument, quote
 
 logger = logging.getLogger(__name__)
 

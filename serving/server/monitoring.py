@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from serving.server.model_manager import ModelManager
-from serving.server.server_metrics import CONTENT_TYPE, ServerMetrics
-from serving.serving_error import HTTP_CODES
+from tfmtl.serving.server.model_manager import ModelManager
+from tfmtl.serving.server.server_metrics import CONTENT_TYPE, ServerMetrics
+from tfmtl.serving.serving_error import HTTP_CODES
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from serving.protocol.feature_error import FeatureError
-from serving.server.request_times import FUTURE_EVENT, WRONG_UNIT
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import ServerMetrics
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.server.request_times import FUTURE_EVENT, WRONG_UNIT
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import ServerMetrics
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy.typing as npt
 
-from serving.server.batch_rows import Arrays
+from tfmtl.serving.server.batch_rows import Arrays
 
 Outputs: TypeAlias = dict[str, npt.NDArray[Any]]
 Deliver: TypeAlias = Callable[[Outputs | Exception], Callable[[], None] | None]

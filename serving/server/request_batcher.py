@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
-from serving.server.batching_options import BatchingOptions
-from serving.server.odd_times import OddTimes
-from serving.server.queued_request import Deliver, Outputs, QueuedRequest
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import ServerMetrics
-from serving.serving_error import ServingError
+from tfmtl.serving.server.batch_rows import Arrays, batch_key, merge_rows, split_rows
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.odd_times import OddTimes
+from tfmtl.serving.server.queued_request import Deliver, Outputs, QueuedRequest
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import ServerMetrics
+from tfmtl.serving.serving_error import ServingError
 
 logger = logging.getLogger(__name__)
 

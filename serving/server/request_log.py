@@ -14,9 +14,9 @@ from typing import Any
 import numpy.typing as npt
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.protocol.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
-from serving.server.request_log_file import RequestLogFile, folder_bytes, recover, run_name
 from tfmtl.schema.checks import check_positive_number
+from tfmtl.serving.protocol.tensor_proto import MAX_MESSAGE_BYTES, array_to_tensor
+from tfmtl.serving.server.request_log_file import RequestLogFile, folder_bytes, recover, run_name
 
 logger = logging.getLogger(__name__)
 

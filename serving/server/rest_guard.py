@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from serving.server.admission import Admission
-from serving.server.beside_loop import SMALL_BYTES
-from serving.server.limits import Limits, too_large
-from serving.server.security import Security
-from serving.serving_error import ServingError, invalid_argument
+from tfmtl.serving.server.admission import Admission
+from tfmtl.serving.server.beside_loop import SMALL_BYTES
+from tfmtl.serving.server.limits import Limits, too_large
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.serving_error import ServingError, invalid_argument
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _WATCH_SECONDS = 0.5

@@ -10,19 +10,19 @@ from aiohttp import web
 from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import model_pb2
 
-from serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows
-from serving.server.beside_loop import beside_loop
-from serving.server.body_reader import BodyReader
-from serving.server.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
-from serving.server.example_json import classifications_to_json, regressions_to_json
-from serving.server.json_body import EXAMPLES_INPUT, JsonBody
-from serving.server.limits import Limits
-from serving.server.model_manager import ModelManager
-from serving.server.request_batcher import RequestBatcher
-from serving.server.request_log import RequestLog
-from serving.server.rest_guard import BODY
-from serving.server.served_model import ServedModel
-from serving.serving_error import HTTP_STATUS, ServingError, internal_error
+from tfmtl.serving.protocol.tensor_json import Arrays, arrays_to_columns, arrays_to_rows
+from tfmtl.serving.server.beside_loop import beside_loop
+from tfmtl.serving.server.body_reader import BodyReader
+from tfmtl.serving.server.example_inference import CLASSIFY, REGRESS, check_method, wanted_outputs
+from tfmtl.serving.server.example_json import classifications_to_json, regressions_to_json
+from tfmtl.serving.server.json_body import EXAMPLES_INPUT, JsonBody
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.model_manager import ModelManager
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.rest_guard import BODY
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import HTTP_STATUS, ServingError, internal_error
 
 logger = logging.getLogger(__name__)
 

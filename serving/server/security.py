@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from serving.serving_error import ServingError, quote
+from tfmtl.serving.serving_error import ServingError, quote
 
 logger = logging.getLogger(__name__)
 

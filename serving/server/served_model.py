@@ -9,12 +9,12 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from serving.protocol.signature import Signature, choose_signature, signatures_of
-from serving.server.batch_rows import is_batchable, is_fillable
-from serving.server.request_times import RequestTimes
-from serving.server.signature_call import SignatureCall
-from serving.serving_error import STATUS_CODES, ServingError
 from tfmtl.folders import ExportedVersion
+from tfmtl.serving.protocol.signature import Signature, choose_signature, signatures_of
+from tfmtl.serving.server.batch_rows import is_batchable, is_fillable
+from tfmtl.serving.server.request_times import RequestTimes
+from tfmtl.serving.server.signature_call import SignatureCall
+from tfmtl.serving.serving_error import STATUS_CODES, ServingError
 
 _SERVE_TAG = "serve"
 # A graph error ends with its cause, after a trace of any length; gRPC puts messages into 8 KiB of headers.
@@ -119,6 +119,10 @@ class ServedModel:
         except tf.errors.OpError as error:
             message = f"Signature {signature.name!r}: {error.message[-_MAX_MESSAGE_CHARACTERS:]}"
             raise ServingError(STATUS_CODES[error.error_code], message) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow's message quotes a serialized example that cannot be parsed, and Python cannot read the quote.
+            message = f"Signature {signature.name!r}: could not parse an example, which is not a serialized tf.Example"
+            raise ServingError("INVALID_ARGUMENT", message) from error
 
 
 def _read_signature_definitions(export: ExportedVersion) -> get_model_metadata_pb2.SignatureDefMap:

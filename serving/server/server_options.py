@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.batching_options import BatchingOptions
 
 EnableBatching = Annotated[
     bool, typer.Option("--enable-batching", help="Compute waiting requests together, in one batch.")

@@ -7,7 +7,7 @@ import resource
 import time
 from typing import Any
 
-from serving.server.limits import Limits
+from tfmtl.serving.server.limits import Limits
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias, TypeVar
 
-from serving.server.admission import Admission
+from tfmtl.serving.server.admission import Admission
 
 Call = TypeVar("Call")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.protocol.tensor_proto import tensor_to_array
-from serving.server.served_model import ServedModel
 from tfmtl.folders import ExportedVersion
+from tfmtl.serving.protocol.tensor_proto import tensor_to_array
+from tfmtl.serving.server.served_model import ServedModel
 
 _MAX_REQUESTS = 1000  # TF Serving's limit
 

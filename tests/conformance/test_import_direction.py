@@ -27,8 +27,11 @@ def test_the_check_reads_the_project() -> None:
         ("tfmtl/training/a.py", "from tfmtl import models\nimport tfmtl.data.b"),
         ("tfmtl/balancing/a.py", "import keras\nfrom tfmtl.core.types import Tensor\nfrom tfmtl.balancing.b import C"),
         ("tfmtl/models/a.py", "from tfmtl.balancing import C"),
-        ("serving/a.py", "import aiohttp\nfrom tfmtl.schema import Problem\nfrom serving.b import C"),
-        ("pipelines/cli.py", "import tfmtl.training.a\nimport serving.client"),
+        (
+            "serving/a.py",
+            "import aiohttp\nimport tfmtl\nfrom tfmtl.schema import Problem\nfrom tfmtl.serving.b import C",
+        ),
+        ("pipelines/cli.py", "import tfmtl.training.a\nimport tfmtl.serving.client"),
     ],
 )
 def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
@@ -57,8 +60,12 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
             "tfmtl.layers may import schema, core, survival, features, not tfmtl.models.b",
         ),
         ("tfmtl/export/a.py", "from tfmtl.report import b", "training, not tfmtl.report.b"),
-        ("tfmtl/models/a.py", "def f():\n    from pipelines import b", "the library must not import pipelines.b"),
-        ("tfmtl/models/a.py", "import serving", "the library must not import serving"),
+        (
+            "tfmtl/models/a.py",
+            "def f():\n    from tfmtl.pipelines import b",
+            "the library must not import tfmtl.pipelines.b",
+        ),
+        ("tfmtl/models/a.py", "import tfmtl.serving", "the library must not import tfmtl.serving"),
         ("tfmtl/models/a.py", "import tests.support", "the library must not import tests.support"),
         ("tfmtl/schema/a.py", "import numpy as np", "only the standard library and yaml, not numpy"),
         ("tfmtl/schema/a.py", "from tfmtl.core import b", "only the standard library and yaml, not tfmtl.core.b"),
@@ -68,21 +75,39 @@ def test_right_imports_pass(tmp_path: Path, path: str, source: str) -> None:
         ("tfmtl/folders/a.py", "import numpy as np", "tfmtl.folders may import only the standard library, not numpy"),
         ("tfmtl/folders/a.py", "from tfmtl.data import b", "tfmtl.folders may import schema, not tfmtl.data.b"),
         ("tfmtl/novel/a.py", "import math", "tfmtl.novel has no place in the order of imports"),
-        ("serving/protocol/a.py", "from serving.server.limits import B", "protocol must not import serving.server"),
-        ("serving/protocol/a.py", "import serving.client.b", "serving.protocol must not import serving.client"),
-        ("serving/client/a.py", "from serving.server import b", "serving.client must not import serving.server"),
-        ("serving/server/a.py", "from serving.client import b", "serving.server must not import serving.client"),
+        (
+            "serving/protocol/a.py",
+            "from tfmtl.serving.server.limits import B",
+            "protocol must not import tfmtl.serving.server",
+        ),
+        (
+            "serving/protocol/a.py",
+            "import tfmtl.serving.client.b",
+            "tfmtl.serving.protocol must not import tfmtl.serving.client",
+        ),
+        (
+            "serving/client/a.py",
+            "from tfmtl.serving.server import b",
+            "tfmtl.serving.client must not import tfmtl.serving.server",
+        ),
+        (
+            "serving/server/a.py",
+            "from tfmtl.serving.client import b",
+            "tfmtl.serving.server must not import tfmtl.serving.client",
+        ),
         (
             "serving/a.py",
             "from tfmtl.core import b",
-            "serving may import only tfmtl.schema, tfmtl.values, tfmtl.folders, not tfmtl.core.b",
+            "tfmtl.serving may import only schema, values, folders, not tfmtl.core.b",
         ),
         (
             "serving/a.py",
-            "from pipelines import b",
-            "serving may import only tfmtl.schema, tfmtl.values, tfmtl.folders, not pipelines.b",
+            "from tfmtl.pipelines import b",
+            "tfmtl.serving may import only schema, values, folders, not tfmtl.pipelines.b",
         ),
+        ("serving/a.py", "import benchmarks.a", "may import only schema, values, folders, not benchmarks.a"),
         ("pipelines/a.py", "import tests.support", "nothing imports tests"),
+        ("pipelines/a.py", "from serving.b import C", "serving.b.C is imported as tfmtl.serving.b.C"),
     ],
 )
 def test_wrong_imports_are_found(tmp_path: Path, path: str, source: str, reason: str) -> None:

@@ -115,7 +115,7 @@ def pack(path: Path) -> None:
 
 def main() -> None:
     """Writes `log.csv`, `data/`, `run/`, `export/`, `models/` and `answers.json` into the working folder."""
-    from pipelines.preprocess.job import preprocess
+    from tfmtl.pipelines.preprocess.job import preprocess
 
     write_log(Path("log.csv"))
     preprocess(PROBLEM, ["log.csv"], "data", num_shards=2, compression="gzip")

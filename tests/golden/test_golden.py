@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.cli.run_file import read_run_file
 from tfmtl.data import PreparedData
 from tfmtl.export.answers import Answers
 from tfmtl.export.calibration.platt_scaling import PlattScaling
@@ -20,6 +19,7 @@ from tfmtl.export.signature_files import write_signature_files
 from tfmtl.folders import ExportedVersion
 from tfmtl.models import PRESETS, load
 from tfmtl.models.old_names import with_today_names
+from tfmtl.pipelines.cli.run_file import read_run_file
 from tfmtl.training import TrainOptions, evaluate
 
 GOLDEN = Path(__file__).parent
@@ -92,7 +92,7 @@ def _without_prose(schema: Any) -> Any:
 
 
 def test_a_log_is_prepared_to_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pipelines.preprocess.job import preprocess  # Beam takes seconds to import
+    from tfmtl.pipelines.preprocess.job import preprocess  # Beam takes seconds to import
 
     monkeypatch.chdir(GOLDEN)
     preprocess(PreparedData("data").problem, ["log.csv"], str(tmp_path / "data"), num_shards=2, compression="gzip")

@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_the_page_runs(folder: Path) -> None:
-    from pipelines.preprocess.job import preprocess
+    from tfmtl.pipelines.preprocess.job import preprocess
 
     names: dict[str, object] = {}
     exec(BLOCKS[-1], names)

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli.app import first_line
 from tests.support.command import tfmtl
 from tests.support.prepared_folder import write_anew
+from tfmtl.pipelines.cli.app import first_line
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 def demo(movielens_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Output folder and screen of `tfmtl run`, killed half-way the first time."""
     output = tmp_path_factory.mktemp("demo") / "out"
-    command = [sys.executable, "-m", "pipelines.cli", "run", "movielens_100k", "-o", str(output)]
+    command = [sys.executable, "-m", "tfmtl.pipelines.cli", "run", "movielens_100k", "-o", str(output)]
     command += ["--folder", str(movielens_folder), "--epochs", "1", "--compare", "single_task"]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     while not (output / ".data.tfmtl" / "partial").exists() and killed.poll() is None:
@@ -49,6 +49,8 @@ def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
         report = json.loads((output / "runs" / preset / "evaluation_test.json").read_text())
         assert set(report) == {"like", "love", "stars"}
         assert f"│ {preset}" in screen
+        assert ("boosted trees, with ids" in report["like"].get("plain_models", {})) is (preset == "dtrn")
+    assert "│ boosted trees" in screen and "│ logistic regression" in screen
     assert (output / "model" / "1" / "saved_model.pb").is_file()
     assert "largest difference" in screen
     for task in ("like", "love", "stars"):
@@ -67,12 +69,13 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert record["options"]["preset_options"] == {"num_experts": 2}
     again = tfmtl("train", "--config", run / "run.json", "-o", run)
     assert (again.code, json.loads((run / "run.json").read_text())) == (0, record), "the same run, which is finished"
-    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt").code == 0
+    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt", "--with-trees").code == 0
     evaluation = json.loads((run / "evaluation_valid.json").read_text())
     assert set(evaluation) == {"like", "love", "stars"}
     assert evaluation["like"]["calibration"] == evaluation["love"]["calibration"] == "platt"
     assert evaluation["like"]["log_loss_calibrated"] < evaluation["like"]["log_loss"]
     assert "ece_calibrated" not in evaluation["stars"]
+    assert evaluation["stars"]["plain_models"]["boosted trees"]["rmse"] > 0.0
     assert (run / "reliability_valid.png").is_file()
     choice = ("--tasks", "love,stars", "--scores", "value=like*stars", "--calibrate", "love=isotonic")
     exported = tfmtl("export", run, "-o", tmp_path / "model", *choice)
@@ -201,7 +204,7 @@ def test_interrupt_inside_a_worker_ends_like_any_interrupt(monkeypatch: pytest.M
     def interrupted(*arguments: object, **options: object) -> None:
         raise RuntimeError("KeyboardInterrupt [while running 'read rows']")
 
-    monkeypatch.setattr("pipelines.preprocess.job.preprocess", interrupted)
+    monkeypatch.setattr("tfmtl.pipelines.preprocess.job.preprocess", interrupted)
     (tmp_path / "problem.yaml").write_text(
         "name: p\nfeatures: [{kind: categorical, name: a}]\ntasks: [{kind: binary, name: b}]\n"
         "split: {by: column, column: c}\n"

@@ -9,9 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
 from tests.support.cpp_replay import Replay
 from tests.support.survival_problem import CUTS, prepare_lives, survival_problem
 from tfmtl.data import PreparedData
@@ -19,6 +16,9 @@ from tfmtl.export import ExportOptions, export
 from tfmtl.export.replay import replay
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.schema import SurvivalTask
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
 from tfmtl.survival import SurvivalCurves
 from tfmtl.training import TrainOptions, evaluate, fit
 
@@ -155,7 +155,7 @@ def test_expected_lifetimes_are_finite_for_missing_features(lives: Lives) -> Non
 def test_a_report_on_the_data_and_the_screen_know_lifetimes(lives: Lives, tmp_path: Path) -> None:
     from rich.console import Console
 
-    from pipelines.cli.screen import print_metrics
+    from tfmtl.pipelines.cli.screen import print_metrics
     from tfmtl.report import data_report
 
     data_report(lives.data, tmp_path / "report.html", rows=200)

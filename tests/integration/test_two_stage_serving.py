@@ -10,15 +10,15 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
 from tests.support.cpp_replay import Replay
 from tests.support.saved_model_operations import foreign_operations
 from tests.support.two_stages import ITEM
 from tfmtl.export.replay import replay
 from tfmtl.folders import ExportedVersion
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,6 @@ import pyarrow.parquet as parquet
 import pytest
 import tensorflow as tf
 
-from pipelines.runs.training_items import training_items
 from tests.support.command import tfmtl
 from tests.support.full_disk import contents, room_for
 from tests.support.tiny_problem import tiny_problem
@@ -19,6 +18,7 @@ from tests.support.two_stages import ITEM, two_stage_log
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features, user_signature
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.pipelines.runs.training_items import training_items
 from tfmtl.retrieval import ComposeOptions, compose
 
 pytestmark = pytest.mark.slow

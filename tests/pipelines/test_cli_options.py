@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.cli.dataclass_options import DataclassOptions
 from tests.support.command import tfmtl
+from tfmtl.pipelines.cli.dataclass_options import DataclassOptions
 from tfmtl.training import TrainOptions
 
 TRAIN = DataclassOptions("tfmtl.training.train_options:TrainOptions", settings="preset_options")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.small_log import SMALL_PROBLEM, write_csv
 from tfmtl.data import PreparedData
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.report import data_report
 from tfmtl.report.figures import days_figure
 from tfmtl.schema import BinaryTask, CategoricalFeature, NumericFeature, Problem, RegressionTask, Split

@@ -16,10 +16,10 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from pipelines.preprocess.beam.template import build_template, translate
 from tests.support.command import tfmtl
 from tests.support.engines import whole, write_log
 from tests.support.small_log import SMALL_PROBLEM, run
+from tfmtl.pipelines.preprocess.beam.template import build_template, translate
 from tfmtl.preprocessing.plan import Plan
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Split

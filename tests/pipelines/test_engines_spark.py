@@ -1,8 +1,8 @@
 """Spark writes what Beam writes, byte for byte, and its workers' errors are as readable."""
 
-import builtins
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,12 @@ import pytest
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
-from pipelines.preprocess.spark.package_zip import package_zip
-from pipelines.preprocess.spark.session import spark_session
 from tests.pipelines.conftest import QUICK_START
 from tests.support.engines import whole, write_log
 from tests.support.small_log import run, small_log, write_csv
+from tfmtl.pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
+from tfmtl.pipelines.preprocess.spark.package_zip import package_zip
+from tfmtl.pipelines.preprocess.spark.session import spark_session
 from tfmtl.preprocessing.reading.read import InputError
 
 pytestmark = pytest.mark.slow  # the first one starts Java and the workers
@@ -42,15 +42,14 @@ def test_workers_run_the_drivers_code(session: SparkSession) -> None:
     """Whatever version of the package their Python has, or none."""
 
     def where(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import pipelines
-        import tfmtl
+        import tfmtl.pipelines
 
         list(batches)
-        yield pa.record_batch({"path": [str(pipelines.__file__), tfmtl.__file__]})
+        yield pa.record_batch({"path": [str(tfmtl.pipelines.__file__), tfmtl.__file__]})
 
     session.sparkContext.addPyFile(package_zip())
     paths = [row.path for row in session.range(0, 1, 1, 1).mapInArrow(where, "path string").collect()]
-    assert [path.rpartition(".zip/")[2] for path in paths] == ["pipelines/__init__.py", "tfmtl/__init__.py"]
+    assert [path.rpartition(".zip/")[2] for path in paths] == ["tfmtl/pipelines/__init__.py", "tfmtl/__init__.py"]
 
 
 def test_the_master_of_a_session_stays(session: SparkSession, tmp_path: Path) -> None:
@@ -104,15 +103,8 @@ def test_java_that_does_not_start(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 
 
 def test_without_pyspark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "pipelines.preprocess.spark.job":
-            raise ModuleNotFoundError("No module named 'pyspark'", name="pyspark")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pyspark", None)  # as if it were not installed
     with pytest.raises(
-        ImportError, match=r"the engine 'spark' needs pyspark\. Install it: pip install 'tfmtl\[spark\]'"
+        ImportError, match=r"the engine 'spark': needs pyspark\. Install it: pip install 'tfmtl\[spark\]'"
     ):
         run(tmp_path / "out", write_csv(tmp_path / "log.csv", small_log(60)), engine="spark")

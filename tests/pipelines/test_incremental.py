@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, contents, records, run, small_log, values, write_csv
 from tfmtl.data import PreparedData
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features.feature_behavior import TABLE
+from tfmtl.pipelines.cli.screen import print_manifest
 from tfmtl.preprocessing.fitting.reused_statistics import extend_statistics
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, Split
 

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.preprocess.job import preprocess
 from tests.support.csv_columns import write_csv
 from tests.support.infer_command import infer, infer_refused
 from tests.support.shop_columns import shop_columns
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.proposal.sample import read_sample
 
 

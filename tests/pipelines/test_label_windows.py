@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipelines.cli.screen import print_manifest
 from tests.support.odd_rows import canonical
 from tests.support.slow_labels import label_within
 from tests.support.small_log import contents, run, write_csv
 from tfmtl.data import PreparedData
+from tfmtl.pipelines.cli.screen import print_manifest
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.label_windows import follows_within, join_labels, known_until, newest_time
 from tfmtl.preprocessing.plan import Plan

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipelines.cli.screen import print_manifest
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv, write_parquet
+from tfmtl.pipelines.cli.screen import print_manifest
 from tfmtl.schema import Keys, Problem, SequenceFeature, Split
 
 ROWS = small_log(80)

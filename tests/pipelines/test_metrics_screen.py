@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.cli.screen import print_metrics
-from pipelines.cli.small_classes import auc_interval, small_class_note
-from pipelines.runs import score_report
+from tfmtl.display.small_classes import auc_interval, small_class_note
 from tfmtl.metrics import binary_report, grouped_auc, roc_auc
+from tfmtl.pipelines.cli.screen import print_metrics
+from tfmtl.pipelines.runs import score_report
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask, Split
 
 
@@ -62,7 +62,7 @@ def test_the_number_of_groups_behind_a_gauc_is_printed() -> None:
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_score_formulas_are_measured_as_exports_answer_them(monkeypatch: pytest.MonkeyPatch, calibrated: bool) -> None:
+def test_score_formulas_are_measured_as_exports_answer_them(calibrated: bool) -> None:
     problem = Problem(
         "shop",
         keys=Keys("user"),
@@ -79,11 +79,10 @@ def test_score_formulas_are_measured_as_exports_answer_them(monkeypatch: pytest.
     predictions = {name: generator.random(300).astype(np.float32) for name in labels}
     groups = np.repeat(np.arange(30), 10).astype("S")
     result = {"groups": groups, "labels": labels, "predictions": predictions}
-    monkeypatch.setattr(score_report, "predict", lambda model, data, split: result)
     report: dict = {name: {} for name in labels}
     scores = score_report.read_scores(problem, {"value": "click*buy + 0.1*watch"})
     calibrators = {"buy": SimpleNamespace(of_array=lambda values: values**3)} if calibrated else {}
-    score_report.add_scores(report, None, SimpleNamespace(problem=problem), "test", scores, calibrators)
+    score_report.add_scores(report, SimpleNamespace(problem=problem), result, scores, calibrators)
     buy = predictions["buy"].astype(np.float64) ** (3 if calibrated else 1)
     values = predictions["click"] * buy + 0.1 * predictions["watch"]
     for task in ("click", "buy"):
@@ -102,3 +101,9 @@ def test_score_formulas_need_a_yes_no_task() -> None:
     with pytest.raises(ValueError, match="must be measured on a yes/no task"):
         score_report.read_scores(problem, {"value": "watch*2"})
     assert score_report.read_scores(problem, {}) == {}
+
+
+def test_boosted_trees_stand_below_the_constant() -> None:
+    report = binary_report(*drawn(400, 400))
+    lines = printed({"buy": {**report, "baseline": report, "plain_models": {"boosted trees": report}}}).splitlines()
+    assert [line.split("│")[2].strip() for line in lines if "│ buy" in line] == ["mmoe", "a constant", "boosted trees"]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from google.cloud import storage
 
-from pipelines.preprocess.job import preprocess
 from tests.support.engines import write_log
 from tests.support.gcs_emulator import gcs_bucket
 from tests.support.small_log import SMALL_PROBLEM, contents, run
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 

@@ -185,6 +185,25 @@ def test_a_vocabulary_with_two_spellings(tmp_path: Path) -> None:
     assert "the vocabulary of 'item' holds yes and no in several spellings: ['0', '1', 'False', 'True']" in bools
 
 
+def test_ids_that_float_cannot_tell_apart_are_no_second_spelling(tmp_path: Path) -> None:
+    items = pa.array([2**63 + number for number in range(4)] * 5, pa.uint64())
+    assert _warnings(tmp_path, _table(item=items)) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "warning"),
+    [
+        ("item", [None] * 20, "the vocabulary of 'item' is empty: no training row has a value"),
+        ("item", ["a", "b\nc"] * 10, "the vocabulary of 'item' leaves out 1 values that hold a line break."),
+        ("price", [None] * 20, "column 'price' has no number in any training row."),
+    ],
+)
+def test_a_feature_without_what_it_is_made_of(tmp_path: Path, column: str, values: list[Any], warning: str) -> None:
+    found = _warnings(tmp_path, _table(**{column: values}))
+    assert any(each.startswith(warning) for each in found)
+    assert not any(each.startswith(warning) for each in _warnings(tmp_path, _table()))
+
+
 HASHED = replace(
     PROBLEM,
     features=(

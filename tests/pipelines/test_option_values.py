@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipelines.cli.option_values import named_texts, names, option_values, task_methods
 from tests.support.tiny_problem import tiny_problem
+from tfmtl.pipelines.cli.option_values import named_texts, names, option_values, task_methods
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pipelines.physics.run_study import run_study
-from pipelines.physics.stored_problem import stored
-from pipelines.physics.studies import STUDIES
-from pipelines.physics.study import Setting, first_of_each, trivial_rows
 from tests.unit.operators.small_problems import waves
+from tfmtl.pipelines.physics.run_study import run_study
+from tfmtl.pipelines.physics.stored_problem import stored
+from tfmtl.pipelines.physics.studies import STUDIES
+from tfmtl.pipelines.physics.study import Setting, first_of_each, trivial_rows
 
 
 @pytest.mark.parametrize("problem", STUDIES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.physics import darcy, need_scipy
+from tfmtl.pipelines.physics import darcy, need_scipy
 
 
 def test_exact_solution_to_second_order() -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pipelines.physics import fisher
-from pipelines.physics.gaussian_fields import gaussian_fields
+from tfmtl.pipelines.physics import fisher
+from tfmtl.pipelines.physics.gaussian_fields import gaussian_fields
 
 
 def test_exact_solution_to_second_order() -> None:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from pipelines.physics import darcy, plate
-from pipelines.physics.mirrored import mirrored
+from tfmtl.pipelines.physics import darcy, plate
+from tfmtl.pipelines.physics.mirrored import mirrored
 
 CELLS = (42, 21, 2)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipelines.physics import plate
+from tfmtl.pipelines.physics import plate
 
 COARSE = (42, 21, 2)
 

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.datasets import DATASETS
-from pipelines.datasets.planted import PLANTED_TASKS, best_auc, planted_log, planted_problem
-from pipelines.preprocess.job import preprocess
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.datasets.planted import PLANTED_TASKS, best_auc, planted_log, planted_problem
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.preprocessing import columns
 
 SMALL = {"num_users": 300, "num_steps": 20, "num_items": 60}

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.datasets.planted import PLANTED_TASKS, best_auc, planted_log, planted_problem
+from tfmtl.pipelines.datasets.planted import PLANTED_TASKS, best_auc, planted_log, planted_problem
 
 SMALL: dict[str, Any] = {"num_users": 300, "num_steps": 30, "num_items": 12, "num_tasks": 3, "rule": "readings"}
 TASKS = list(PLANTED_TASKS)[:3]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.preprocess.beam.options import split_options
 from tests.support.small_log import SMALL_PROBLEM, run, small_log, write_csv
 from tfmtl.data import TransformStatistics
+from tfmtl.pipelines.preprocess.beam.options import split_options
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.writing.manifest import build_manifest
 from tfmtl.schema import ProblemError
@@ -88,7 +88,7 @@ def test_errors_of_workers_become_one_line(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("pipelines.preprocess.beam.pipeline.build", fail)
+    monkeypatch.setattr("tfmtl.pipelines.preprocess.beam.pipeline.build", fail)
     with pytest.raises(expected) as caught:
         run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS))
     assert str(caught.value) == text
@@ -97,7 +97,7 @@ def test_errors_of_workers_become_one_line(
 def test_the_number_of_shards_follows_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = write_csv(tmp_path / "log.csv", ROWS)
     run(tmp_path / "small", log, num_shards=None)
-    monkeypatch.setattr("pipelines.preprocess.job._BYTES_PER_SHARD", log.stat().st_size // 10)
+    monkeypatch.setattr("tfmtl.preprocessing.job._BYTES_PER_SHARD", log.stat().st_size // 10)
     run(tmp_path / "large", log, num_shards=None)
     for name, shards in {"small": 8, "large": 11}.items():  # a bucket without users has no file
         files = list((tmp_path / name / "train").iterdir())

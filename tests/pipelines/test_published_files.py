@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.datasets import DATASETS
-from pipelines.datasets.row_buckets import RowBuckets
-from pipelines.datasets.source import FetchError
-from pipelines.preprocess.job import preprocess
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.datasets.row_buckets import RowBuckets
+from tfmtl.pipelines.datasets.source import FetchError
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.preprocessing import columns
 
 NOON = 1_511_956_800  # 2017-11-29 12:00 UTC, a Wednesday; 20:00 in Beijing
@@ -262,7 +262,7 @@ def test_the_problem_file_fits_the_rows(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["ali_ccp", "aliexpress", "kuairand", "taobao"])
 def test_packed_files_and_small_output_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     plain = _rows(tmp_path, name)
-    monkeypatch.setattr("pipelines.datasets.streamed_dataset.ROWS_PER_FILE", 1)
+    monkeypatch.setattr("tfmtl.pipelines.datasets.streamed_dataset.ROWS_PER_FILE", 1)
     output = DATASETS[name].prepare(tmp_path / "out", _write(tmp_path / "packed", FILES[name], packed=True))
     assert _read(output) == plain
     assert not list(output.glob("scratch*"))

@@ -15,12 +15,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipelines.preprocess.job import preprocess
 from tests.support.odd_rows import EVENTS, ODD_PROBLEM, _text, canonical, fit, logs
 from tests.support.slow_history import Row, events_before
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
 from tfmtl.data.raw_transform import RawTransform
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.reading.canonical import canonicalize
 from tfmtl.preprocessing.reading.noticed import Noticed, noticed_columns

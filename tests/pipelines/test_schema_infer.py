@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 
-from pipelines.preprocess.job import preprocess
 from tests.support.command import tfmtl
 from tests.support.csv_columns import write_csv
 from tests.support.infer_command import infer, infer_refused
 from tests.support.shop_columns import ROWS, shop_columns
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import (
     CategoricalFeature,
     HistoryFeature,
@@ -19,6 +19,7 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     ProblemError,
+    RateFeature,
     RegressionTask,
     TextFeature,
     TimePartFeature,
@@ -48,6 +49,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         HistoryFeature("history"),
         MatchFeature("history", ("viewItemID", "kind")),
         TimePartFeature(("hour", "weekday")),
+        *(RateFeature(of, task, known_after=1) for of in ("user_id", "viewItemID") for task in ("click", "is_buy")),
     )
     assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [
         ("history", ("viewItemID", "kind"), None),
@@ -156,7 +158,7 @@ def test_a_named_key_is_a_name(tmp_path: Path) -> None:
     del columns["sku"]
     problem, text = infer(tmp_path, write_csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
     assert problem.sequences == ()
-    assert "no sequences: no column of what is shown or bought was found (--item names it)" in text
+    assert "no sequences: no column of what is shown or bought was found (`item` names it)" in text
 
 
 def test_what_the_log_tells_of_the_future(tmp_path: Path) -> None:
@@ -282,7 +284,7 @@ def test_odd_columns(tmp_path: Path) -> None:
         ("", [], "is empty"),
         ("a,b\n", [], "holds no row"),
         ("a,a\n1,2\n", [], r"more than one column of ['a']"),
-        ("a,b\n1,2\n2,0\n", ["--label", "c"], "--label must be a column. Received: 'c'"),
+        ("a,b\n1,2\n2,0\n", ["--label", "c"], "`label` must be a column. Received: 'c'"),
         ("a,b\nx,2\ny,0\n", ["--label", "a"], "label 'a' must be a column of numbers"),
         ("a,b\n1,2\n1,0\n", ["--label", "b"], "no column is left as a feature"),
     ],

@@ -12,12 +12,6 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from pipelines.skew.score_check import ScoreCheck
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.request_log import RequestLog
-from serving.server.served_model import ServedModel
 from tests.support.command import Result, tfmtl
 from tests.support.small_log import records
 from tests.support.tiny_problem import next_day, prepare, tiny_model
@@ -26,7 +20,13 @@ from tfmtl.data.example_spec import candidate_features, raw_signature
 from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
+from tfmtl.pipelines.skew.score_check import ScoreCheck
 from tfmtl.preprocessing.writing import shard_writer
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.served_model import ServedModel
 
 pytestmark = pytest.mark.process
 

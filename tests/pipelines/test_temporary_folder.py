@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder, remove_left_folders
 from tfmtl.core.folder_lock import LOCK_FILE
+from tfmtl.pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder, remove_left_folders
 
 pytestmark = pytest.mark.process
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from serving.client.async_client import AsyncClient
+from tfmtl.serving.client.async_client import AsyncClient
 
 
 class BlockingClient:

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from serving.async_grpc_client import AsyncGrpcClient
-from serving.async_rest_client import AsyncRestClient
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.certificates import write_pems
 from tests.serving.toy_models import FEATURES, export
+from tfmtl.serving.async_grpc_client import AsyncGrpcClient
+from tfmtl.serving.async_rest_client import AsyncRestClient
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
 
 
 @pytest.fixture(scope="session")

@@ -12,18 +12,18 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.async_grpc_client import AsyncGrpcClient
-from serving.async_rest_client import AsyncRestClient
-from serving.client.async_client import AsyncClient
-from serving.client.retries import Retries
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.messages import MESSAGES
-from serving.rest_client import RestClient
-from serving.server.security import Security
-from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.certificates import TOKEN
+from tfmtl.serving.async_grpc_client import AsyncGrpcClient
+from tfmtl.serving.async_rest_client import AsyncRestClient
+from tfmtl.serving.client.async_client import AsyncClient
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

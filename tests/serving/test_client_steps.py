@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving.client.client_steps import ClientSteps
-from serving.client.connection import Connection
-from serving.client.retries import Retries
-from serving.client.steps import run_steps
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import Signature, TensorSpec
-from serving.serving_error import ServingError
+from tfmtl.serving.client.client_steps import ClientSteps
+from tfmtl.serving.client.connection import Connection
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.client.steps import run_steps
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.serving_error import ServingError
 
 DOWN = ServingError("UNAVAILABLE", "down")
 

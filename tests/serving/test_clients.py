@@ -11,20 +11,20 @@ import numpy as np
 import pandas
 import pytest
 
-from serving.async_grpc_client import AsyncGrpcClient
-from serving.async_rest_client import AsyncRestClient
-from serving.client.async_client import AsyncClient
-from serving.client.retries import Retries
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.model_metadata import ModelMetadata
-from serving.protocol.signature import TensorSpec
-from serving.protocol.version_status import VersionStatus
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
 from tests.serving.blocking_client import BlockingClient
 from tests.serving.toy_models import FEATURES, SIGNATURES, call_directly
+from tfmtl.serving.async_grpc_client import AsyncGrpcClient
+from tfmtl.serving.async_rest_client import AsyncRestClient
+from tfmtl.serving.client.async_client import AsyncClient
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.protocol.model_metadata import ModelMetadata
+from tfmtl.serving.protocol.signature import TensorSpec
+from tfmtl.serving.protocol.version_status import VersionStatus
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 
@@ -265,10 +265,10 @@ def test_clients_load_no_tensorflow_and_live_beside_it(server):
     """In a process of its own: all clients predict without TensorFlow, import it then, and use both message sets."""
     program = f"""
 import asyncio, sys
-from serving.async_grpc_client import AsyncGrpcClient
-from serving.async_rest_client import AsyncRestClient
-from serving.grpc_client import GrpcClient
-from serving.rest_client import RestClient
+from tfmtl.serving.async_grpc_client import AsyncGrpcClient
+from tfmtl.serving.async_rest_client import AsyncRestClient
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.rest_client import RestClient
 user, items = {{"user": 2.0}}, [{{"item": 1.0}}, {{"item": 2.0}}]
 grpc_address, rest_address = "127.0.0.1:{server.grpc_port}", "127.0.0.1:{server.rest_port}"
 grpc_client = GrpcClient(grpc_address, "toy")

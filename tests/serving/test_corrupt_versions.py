@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.server import model_registry
-from serving.server.model_config import ModelConfig
-from serving.server.model_registry import ModelRegistry
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop
+from tfmtl.serving.server import model_registry
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.model_registry import ModelRegistry
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
 _NOBODY = 65534
 PAYLOAD = {"payload": np.array([b"a"], object)}

@@ -11,9 +11,9 @@ from google.protobuf import descriptor_pool, message_factory, text_format
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.deployment import deploy_files
-from serving.deployment.batching import Batching, choose_batching
-from serving.deployment.deploy_files import DeployOptions, write_deploy_files
+from tfmtl.serving.deployment import deploy_files
+from tfmtl.serving.deployment.batching import Batching, choose_batching
+from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
 
 # The wheel has no classes for these: message -> field -> (number, type), of TF Serving's session_bundle_config.proto
 # and monitoring_config.proto; Value is a wrapper message as google.protobuf.Int64Value.

@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import classification_pb2, inference_pb2, regression_pb2
 
-from serving.server.limits import Limits
 from tests.serving.test_grpc_service import TIMEOUT, refused
 from tests.serving.toy_models import example
+from tfmtl.serving.server.limits import Limits
 
 VALUES = [1.0, -2.0, 0.0]
 CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
@@ -161,7 +161,7 @@ def test_rest_refuses_by_name(post, body, message):
 
 
 def test_kinds_of_values_become_the_kinds_of_features():
-    from serving.server.json_examples import json_to_examples
+    from tfmtl.serving.server.json_examples import json_to_examples
 
     body = {"examples": [{"i": [1, 2], "f": [1, 2.5], "s": "é", "b": [{"b64": "AP8="}, "a"], "e": []}]}
     feature = tf.train.Example.FromString(json_to_examples(body, Limits())[0]).features.feature

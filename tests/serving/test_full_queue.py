@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.batching_options import BatchingOptions
-from serving.server.request_batcher import RequestBatcher
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

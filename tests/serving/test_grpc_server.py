@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from benchmarks.serving.light_clients import LightClients
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server import choose_grpc_server
-from serving.server.aio_grpc_server import AioGrpcServer
-from serving.server.choose_grpc_server import has_known_core, make_grpc_server
-from serving.server.grpc_server import GrpcServer
-from serving.server.limits import Limits
-from serving.server.security import Security
-from serving.serving_error import ServingError
 from tests.serving.toy_models import FEATURES
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server import choose_grpc_server
+from tfmtl.serving.server.aio_grpc_server import AioGrpcServer
+from tfmtl.serving.server.choose_grpc_server import has_known_core, make_grpc_server
+from tfmtl.serving.server.grpc_server import GrpcServer
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

@@ -5,14 +5,14 @@ import threading
 import numpy as np
 import pytest
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.batching_options import BatchingOptions
-from serving.server.model_config import ModelConfig
-from serving.server.model_registry import ModelRegistry
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.model_registry import ModelRegistry
 
 pytestmark = pytest.mark.process
 

@@ -13,13 +13,13 @@ import pytest
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.signature import Signature, TensorSpec
-from serving.rest_client import RestClient
-from serving.server.limits import Limits
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

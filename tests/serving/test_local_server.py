@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version, export
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

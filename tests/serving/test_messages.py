@@ -16,7 +16,7 @@ from tensorflow_serving.apis import (
     status_pb2,
 )
 
-from serving.protocol.messages import DECLARATIONS, MESSAGES
+from tfmtl.serving.protocol.messages import DECLARATIONS, MESSAGES
 
 ORIGINALS = {
     message.DESCRIPTOR.name: message

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from benchmarks.serving.server_process import Resources
-from serving.server import model_manager
-from serving.server.model_config import ModelConfig
-from serving.server.model_manager import ModelManager
-from serving.serving_error import ServingError
+from tfmtl.serving.server import model_manager
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.model_manager import ModelManager
+from tfmtl.serving.serving_error import ServingError
 
 SWAPS = 20
 TABLE_MB = 100

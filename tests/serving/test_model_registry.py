@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from serving.server import model_registry
-from serving.server.model_config import ModelConfig
-from serving.server.model_registry import ModelRegistry
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.serving.toy_models import break_version
 from tfmtl.folders.version_folders import find_versions, odd_folders
+from tfmtl.serving.server import model_registry
+from tfmtl.serving.server.model_config import ModelConfig
+from tfmtl.serving.server.model_registry import ModelRegistry
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 
 
 @pytest.fixture

@@ -6,14 +6,14 @@ from http.client import HTTPConnection
 import numpy as np
 import pytest
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.batching_options import BatchingOptions
-from serving.server.limits import Limits
-from serving.serving_error import ServingError
 from tests.serving.test_local_server import wait_until
 from tests.serving.toy_models import break_version, export
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

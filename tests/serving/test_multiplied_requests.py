@@ -13,9 +13,9 @@ import pytest
 from tensorflow_serving.apis import classification_pb2, inference_pb2, predict_pb2
 
 from benchmarks.serving.server_process import server_process
-from serving.server.message_size import is_small_when_parsed
 from tests.serving.test_resources import request_over_rest
 from tests.serving.toy_models import example
+from tfmtl.serving.server.message_size import is_small_when_parsed
 
 pytestmark = pytest.mark.process
 
@@ -210,7 +210,9 @@ class TestSizeOfMessages:
 
 def test_what_reads_large_bodies_loads_no_tensorflow():
     """It is started in the middle of requests, and takes no more memory than a body needs."""
-    program = "import sys, serving.server.body_process; print([n for n in sys.modules if n.startswith('tensorflow')])"
+    program = (
+        "import sys, tfmtl.serving.server.body_process; print([n for n in sys.modules if n.startswith('tensorflow')])"
+    )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
 
 

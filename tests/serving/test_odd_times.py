@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.batching_options import BatchingOptions
-from serving.server.request_times import RequestTimes
-from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop
 from tests.serving.test_fuzz import make_proto
 from tests.serving.test_multiplied_requests import ask_grpc
 from tests.serving.test_resources import request_over_rest
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.request_times import RequestTimes
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

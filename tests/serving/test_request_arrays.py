@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from serving.client.request_arrays import predict_arrays, rank_arrays
-from serving.protocol.feature_error import FeatureError
-from serving.protocol.signature import Signature, TensorSpec
-from serving.serving_error import ServingError
+from tfmtl.serving.client.request_arrays import predict_arrays, rank_arrays
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.serving_error import ServingError
 from tfmtl.values.feature_arrays import RequestError, make_array
 
 NAN = float("nan")

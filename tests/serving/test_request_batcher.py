@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from serving.server.batch_rows import batch_key, merge_rows, split_rows
-from serving.server.batching_options import BatchingOptions
-from serving.server.request_batcher import RequestBatcher
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import ServerMetrics
-from serving.serving_error import ServingError
 from tests.serving.toy_models import FEATURES
+from tfmtl.serving.server.batch_rows import batch_key, merge_rows, split_rows
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import ServerMetrics
+from tfmtl.serving.serving_error import ServingError
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +273,7 @@ def test_options_are_checked(name):
 
 
 def test_options_are_read_from_a_file_of_tf_serving(tmp_path):
-    from serving.deployment.batching import Batching
+    from tfmtl.serving.deployment.batching import Batching
 
     path = tmp_path / "batching.config"
     path.write_text("# measured\n" + Batching(32, 1500, 8, 4).text())

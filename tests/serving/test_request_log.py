@@ -14,14 +14,14 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.tensor_proto import tensor_to_array
-from serving.rest_client import RestClient
-from serving.server.request_log import RequestLog
-from serving.serving_error import ServingError
 from tests.serving.toy_models import FEATURES
 from tests.support.command import tfmtl
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.tensor_proto import tensor_to_array
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.serving_error import ServingError
 
 
 def read(folder: Path) -> list[Any]:
@@ -153,7 +153,7 @@ def test_a_disk_that_takes_nothing_costs_the_log_alone(
 ) -> None:
     folder = tmp_path / "log"
     log = RequestLog(folder, rate=1.0)
-    rename = "serving.server.request_log.os.rename"
+    rename = "tfmtl.serving.server.request_log.os.rename"
     with LocalServer(exported.parent, "toy", grpc_port=0, rest_port=0, request_log=log) as server:
         client = RestClient(f"127.0.0.1:{server.rest_port}", "toy")
         folder.rmdir()

@@ -19,11 +19,11 @@ import tensorflow as tf
 
 from benchmarks.serving.crowd import Case, Crowd
 from benchmarks.serving.server_process import Resources, server_process
-from serving.grpc_client import GrpcClient
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
 from tests.serving.shop_model import export_shop, shop_request
 from tests.serving.test_fuzz import PREDICT, assert_flat, make_proto
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 
@@ -207,7 +207,7 @@ def test_a_log_on_a_full_disk_does_not_end_the_server(exported):
     for _ in range(2):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             ports.append(str(listener.getsockname()[1]))
-    command = [sys.executable, "-m", "serving.serve", exported.parent, "--model-name", "shop"]
+    command = [sys.executable, "-m", "tfmtl.serving.serve", exported.parent, "--model-name", "shop"]
     with open("/dev/full", "w") as full:
         process = subprocess.Popen(
             [*command, "--grpc-port", ports[0], "--rest-port", ports[1]], stdout=full, stderr=full

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from serving.client.retries import Retries
-from serving.rest_client import RestClient
-from serving.serving_error import ServingError
+from tfmtl.serving.client.retries import Retries
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

@@ -9,10 +9,10 @@ import grpc
 import pytest
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-from serving.local_server import LocalServer
-from serving.server.security import Security
-from serving.serving_error import ServingError
 from tests.serving.certificates import TOKEN
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

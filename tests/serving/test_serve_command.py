@@ -1,4 +1,4 @@
-"""The command that serves: `tfmtl serve`, and `python -m serving.serve`."""
+"""The command that serves: `tfmtl serve`, and `python -m tfmtl.serving.serve`."""
 
 import logging
 import re
@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipelines.cli.app import app
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.serve import main, serve
-from serving.server.batching_options import BatchingOptions
-from serving.server.server_options import choose_batching
 from tests.serving.toy_models import FEATURES
 from tests.support.command import tfmtl
+from tfmtl.pipelines.cli.app import app
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.serve import main, serve
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.server_options import choose_batching
 
-COMMAND = (sys.executable, "-m", "serving.serve")
+COMMAND = (sys.executable, "-m", "tfmtl.serving.serve")
 
 
 @pytest.mark.process

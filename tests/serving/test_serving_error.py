@@ -4,7 +4,7 @@ from urllib.parse import quote as percent_encode
 
 import pytest
 
-from serving.serving_error import ServingError, invalid_argument, quote
+from tfmtl.serving.serving_error import ServingError, invalid_argument, quote
 
 
 @pytest.mark.parametrize("text", ["a" * 10**6, "名" * 10**5, "%" * 10**5, "\n" * 10**5, "\ud800" * 10**5])

@@ -10,12 +10,12 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc, prediction_service_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.local_server import LocalServer
-from serving.server.model_config import ModelConfig, model_configs
-from serving.server.security import Security
-from serving.serving_error import ServingError
 from tests.serving.test_grpc_service import TIMEOUT, make_request, refused
 from tests.serving.toy_models import break_version, export
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.server.model_config import ModelConfig, model_configs
+from tfmtl.serving.server.security import Security
+from tfmtl.serving.serving_error import ServingError
 
 pytestmark = pytest.mark.process
 

@@ -6,9 +6,9 @@ import resource
 
 import pytest
 
-from serving.server import shortages
-from serving.server.limits import Limits
-from serving.server.shortages import ShortageHandler, warn_of_few_files
+from tfmtl.serving.server import shortages
+from tfmtl.serving.server.limits import Limits
+from tfmtl.serving.server.shortages import ShortageHandler, warn_of_few_files
 
 
 @pytest.mark.parametrize(("files", "warns"), [(1024, True), (2099, True), (2100, False), (-1, False)])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from serving.protocol.signature import Signature, TensorSpec
-from serving.protocol.tensor_json import (
+from tfmtl.serving.protocol.signature import Signature, TensorSpec
+from tfmtl.serving.protocol.tensor_json import (
     array_to_json,
     arrays_to_columns,
     arrays_to_rows,
@@ -16,8 +16,8 @@ from serving.protocol.tensor_json import (
     json_to_array,
     rows_to_arrays,
 )
-from serving.protocol.tensor_proto import dtype_name
-from serving.serving_error import ServingError
+from tfmtl.serving.protocol.tensor_proto import dtype_name
+from tfmtl.serving.serving_error import ServingError
 
 ARRAYS = [
     np.array([[0.1, -0.0], [1e-45, 3.4028235e38]], np.float32),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorflow.core.framework import tensor_pb2
 
-from serving.protocol.messages import MESSAGES
-from serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
+from tfmtl.serving.protocol.messages import MESSAGES
+from tfmtl.serving.protocol.tensor_proto import array_to_tensor, tensor_to_array
 
 NUMBERS = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 ARRAYS = [

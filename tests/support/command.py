@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from unittest import mock
 
-from pipelines.cli import app, step_command
+from tfmtl.pipelines.cli import app, step_command
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,22 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.schema": (),
     "tfmtl.values": ("schema",),
     "tfmtl.folders": ("schema",),
+    "tfmtl.display": (),
     "tfmtl.core": ("schema",),
     "tfmtl.survival": ("schema", "core"),
     "tfmtl.features": ("schema", "core"),
     **{f"tfmtl.{box}": ("schema", "core", "survival") for box in _MATHEMATICS},
     **{f"tfmtl.{box}": ("schema", "core", "survival", "features") for box in ("layers",)},
-    "tfmtl.data": ("schema", "folders", "core", "survival", "features"),
+    "tfmtl.data": ("schema", "display", "folders", "core", "survival", "features"),
     "tfmtl.preprocessing": ("schema", "values", "folders", "core", "survival", "features", "data", "tasks"),
     "tfmtl.tasks": ("schema", "core", "survival", "layers", "losses", "metrics"),
     "tfmtl.proposal": ("schema", "values", "core", "preprocessing"),
+    "tfmtl.frames": ("schema", "values", "display", "folders", "data", "preprocessing", "proposal"),
     "tfmtl.testing": ("schema", "values", "core", *_FEATURES, *_KINDS, "preprocessing", "export"),
     "tfmtl.models": ("schema", "core", "survival", *_FEATURES, *_KINDS),
-    "tfmtl.training": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
+    "tfmtl.training": ("schema", "display", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.baselines": ("schema", "core", "data", "tasks"),
     "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
     "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),
@@ -38,13 +41,13 @@ PROJECT = ("tfmtl", "pipelines", "serving", "tests", "benchmarks")
 STANDARD_LIBRARY = frozenset(sys.stdlib_module_names)
 SCHEMA_MAY_IMPORT = STANDARD_LIBRARY | {"yaml"}
 VALUES_MAY_IMPORT = STANDARD_LIBRARY | {"numpy", "pyarrow"}
-SERVING_MAY_IMPORT = ("tfmtl.schema", "tfmtl.values", "tfmtl.folders")  # none loads TensorFlow
+SERVING_MAY_IMPORT = ("schema", "values", "folders")  # none loads TensorFlow
 
 # What server and client both speak knows neither, and a client never needs the server.
 SERVING_PARTS_UNKNOWN_TO = {
-    "serving.protocol": ("serving.server", "serving.client", "serving.deployment"),
-    "serving.client": ("serving.server", "serving.deployment"),
-    "serving.server": ("serving.client", "serving.deployment"),
+    "tfmtl.serving.protocol": ("tfmtl.serving.server", "tfmtl.serving.client", "tfmtl.serving.deployment"),
+    "tfmtl.serving.client": ("tfmtl.serving.server", "tfmtl.serving.deployment"),
+    "tfmtl.serving.server": ("tfmtl.serving.client", "tfmtl.serving.deployment"),
 }
 
 
@@ -54,6 +57,7 @@ def import_errors(root: Path) -> list[str]:
     for top in ("tfmtl", "pipelines", "serving"):
         for path in sorted((root / top).rglob("*.py")):
             module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+            module = module if top == "tfmtl" else f"tfmtl.{module}"  # which is how it is imported
             package = module if path.name == "__init__.py" else module.rpartition(".")[0]
             for line, imported in _imports(path, package):
                 reason = _objection(module, imported)
@@ -76,12 +80,14 @@ def _imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
 def _objection(module: str, imported: str) -> str | None:
     """Why `module` must not import `imported`, or None if it may."""
     top, _, rest = imported.partition(".")
-    if module.startswith("pipelines"):
+    if top in ("pipelines", "serving"):
+        return f"{imported} is imported as tfmtl.{imported}, its name where the package is installed"
+    if module.startswith("tfmtl.pipelines"):
         return "nothing imports tests or benchmarks" if top in ("tests", "benchmarks") else None
-    if module.startswith("serving"):
-        if top in PROJECT and top != "serving" and not imported.startswith(SERVING_MAY_IMPORT):
-            return f"serving may import only {', '.join(SERVING_MAY_IMPORT)}, not {imported}"
-        part, other = (".".join(name.split(".")[:2]) for name in (module, imported))
+    if module.startswith("tfmtl.serving"):
+        if top in PROJECT and (top != "tfmtl" or rest.split(".")[0] not in ("", "serving", *SERVING_MAY_IMPORT)):
+            return f"tfmtl.serving may import only {', '.join(SERVING_MAY_IMPORT)}, not {imported}"
+        part, other = (".".join(name.split(".")[:3]) for name in (module, imported))
         if other in SERVING_PARTS_UNKNOWN_TO.get(part, ()):
             return f"{part} must not import {other}"
         return None
@@ -101,6 +107,8 @@ def _objection(module: str, imported: str) -> str | None:
     if top != "tfmtl":
         return f"the library must not import {imported}"
     target = rest.partition(".")[0]
+    if target in ("pipelines", "serving"):
+        return f"the library must not import {imported}"
     if f"tfmtl.{target}" == box or target in (*ALLOWED[box], "__version__"):
         return None
     return f"{box} may import {', '.join(ALLOWED[box]) or 'no other box'}, not {imported}"

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import tensorflow as tf
 
-from pipelines.preprocess.job import preprocess
 from tests.support.slow_history import Row
+from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,

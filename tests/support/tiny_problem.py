@@ -109,7 +109,7 @@ def prepare(
     folder: Path, problem: Problem | None = None, seed: int = 0, log: pa.Table | None = None, **options: Any
 ) -> PreparedData:
     """The preprocessed log of the problem, below `folder`; `options` go to `preprocess`."""
-    from pipelines.preprocess.job import preprocess  # Beam takes seconds to import
+    from tfmtl.pipelines.preprocess.job import preprocess  # Beam takes seconds to import
 
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(tiny_log(seed) if log is None else log, folder / "log.parquet")

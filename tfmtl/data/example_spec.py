@@ -82,7 +82,7 @@ def _raw_feature(each: RequestInput) -> Any:
 
 
 def encoded_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
-    """The features a model reads: int32 ids, float32 numbers and vectors; sequences `(B, max_length, ...)`."""
+    """The features a model reads: int32 ids, float32 numbers and vectors, uint8 pixels; sequences `(B, L, ...)`."""
     return {each.key: tf.TensorSpec((None, *each.inner), each.dtype, each.key) for each in problem.tensors}
 
 
@@ -106,6 +106,8 @@ def parse_encoded_examples(
     features = {}
     for key, each in tensors.items():
         value = parsed[key]
+        if each.is_bytes:
+            value = tf.reshape(tf.io.decode_raw(value, tf.uint8), (-1, *each.inner))
         if key in lists:
             value = value.to_tensor(shape=(None, *each.inner))
         features[key] = tf.cast(value, each.dtype)
@@ -120,6 +122,8 @@ def _list_keys(problem: Problem) -> set[str]:
 
 
 def _encoded_feature(each: EncodedTensor, is_list: bool) -> Any:
+    if each.is_bytes:
+        return tf.io.FixedLenFeature((), tf.string)
     dtype = tf.int64 if each.holds_ids else tf.float32
     if not is_list:
         return tf.io.FixedLenFeature(each.inner, dtype)

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfmtl.data.example_spec import lengths_key
 from tfmtl.schema.reserved import MISSING
-from tfmtl.values.feature_arrays import PlainSpec, Where, check_events, make_array
+from tfmtl.values.feature_arrays import PlainSpec, Where, as_bytes, check_events, make_array
 
 
 def to_tensors(
@@ -84,7 +84,7 @@ def _is_missing(value: Any) -> bool:
 def _feature(dtype: tf.DType, value: Any) -> tf.train.Feature:
     values = value if isinstance(value, list) else [value]
     if dtype == tf.string:
-        encoded = [item.encode() for item in values]
+        encoded = [as_bytes(item) for item in values]
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
     if dtype == tf.int64:
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmtl.export.answers import Answers
 from tfmtl.export.own_requests import own_requests
+from tfmtl.export.serving_messages import service_protoset
 from tfmtl.export.serving_module import (
     RANK,
     SERVE,
@@ -50,7 +51,7 @@ def write_signature_files(
     version.schema.write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
     page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
     version.page.write_text(page, encoding="utf-8")
-    version.protoset.write_bytes(_protoset())
+    version.protoset.write_bytes(service_protoset())
     _write_requests(problem, list(inputs), requests, version)
     _write_own_requests(problem, own, requests, version)
 
@@ -122,25 +123,6 @@ def _plain(value: Any) -> Any:
         return value.decode()
     except UnicodeDecodeError:
         return {"b64": base64.b64encode(value).decode()}
-
-
-def _protoset() -> bytes:
-    """The descriptors of TF Serving's prediction service, for clients without its .proto files."""
-    from google.protobuf import descriptor_pb2
-    from tensorflow_serving.apis import prediction_service_pb2
-
-    files = descriptor_pb2.FileDescriptorSet()
-    seen: set[str] = set()
-
-    def add(descriptor: Any) -> None:
-        if descriptor.name not in seen:
-            seen.add(descriptor.name)
-            for dependency in descriptor.dependencies:
-                add(dependency)
-            descriptor.CopyToProto(files.file.add())
-
-    add(prediction_service_pb2.DESCRIPTOR)
-    return bytes(files.SerializeToString())
 
 
 # === The page ===
@@ -242,7 +224,8 @@ def inputs_schema(problem: Problem, specs: Mapping[str, tf.TensorSpec], first_ax
     """The schema of named inputs: whole batches, or rows of them with `first_axis=1`."""
     return _object(
         {
-            key: _items(spec, spec.shape[first_axis:]) | {"description": input_text(problem, key)}
+            key: _items(spec, spec.shape[first_axis:], _is_bytes(problem, key))
+            | {"description": input_text(problem, key)}
             for key, spec in specs.items()
         }
     )
@@ -261,11 +244,15 @@ def _numbers(shape: Sequence[int | None]) -> dict[str, Any]:
     return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}
 
 
-def _items(spec: tf.TensorSpec, shape: Sequence[int | None]) -> dict[str, Any]:
+def _is_bytes(problem: Problem, key: str) -> bool:
+    return key == "examples" or any(each.key == key and each.is_bytes for each in problem.inputs)
+
+
+def _items(spec: tf.TensorSpec, shape: Sequence[int | None], is_bytes: bool) -> dict[str, Any]:
     """The schema of a tensor of the spec's dtype, as nested arrays of this shape."""
     if not len(shape):
-        if spec.name == "examples":
+        if is_bytes:
             return _object({"b64": {"type": "string", "contentEncoding": "base64"}})
         return {"type": {"string": "string", "float32": "number", "int64": "integer"}[spec.dtype.name]}
-    array = {"type": "array", "items": _items(spec, shape[1:])}
+    array = {"type": "array", "items": _items(spec, shape[1:], is_bytes)}
     return array if shape[0] is None else array | {"minItems": shape[0], "maxItems": shape[0]}

@@ -1,14 +1,17 @@
 """Categorical features: from texts to ids."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_texts
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
-from tfmtl.features.vocabulary import Counted, count_table, extended, ranked, vocabulary_state
+from tfmtl.features.vocabulary import LINE_BREAK, Counted, count_table, extended, ranked, vocabulary_state
 from tfmtl.schema.reserved import MISSING, MISSING_ID, RESERVED_IDS
 
 
@@ -41,7 +44,9 @@ class CategoricalBehavior(FeatureBehavior):
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         if self.record.hash_buckets is not None:
             return FeatureState()
-        return vocabulary_state(self.record.table_name, self._ranked(counts)[: self.record.max_size])
+        found = self._ranked(counts)
+        state = vocabulary_state(self.record.table_name, found[: self.record.max_size])
+        return replace(state, notes=tuple(self._notes(counts.get(self._column), found)))
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
         """Appends new values to the known ones, which are never removed.
@@ -54,6 +59,17 @@ class CategoricalBehavior(FeatureBehavior):
         table = self.record.table_name
         known = statistics.vocabularies[table], statistics.vocabulary_counts[table]
         return vocabulary_state(table, extended(*known, self._ranked(counts), self.record.max_size))
+
+    def _notes(self, counts: pa.Table | None, found: Counted) -> Iterable[str]:
+        """What of the values is lost to the vocabulary without the user's having asked for it."""
+        empty = f"the vocabulary of '{self.record.table_name}' is empty:"
+        if counts is None or not len(counts):
+            yield f"{empty} no training row has a value, so that nothing can be learned from it."
+            return
+        if not found:
+            yield f"{empty} no value occurs {self.record.min_count} times (`min_count`) in the training rows."
+        if broken := pc.sum(pc.match_substring_regex(counts["value"], LINE_BREAK)).as_py():
+            yield f"the vocabulary of '{self.record.table_name}' leaves out {broken:,} values that hold a line break."
 
     def _ranked(self, counts: Mapping[Column, pa.Table]) -> Counted:
         return ranked(counts.get(self._column), self.record.min_count)
@@ -75,6 +91,11 @@ class CategoricalBehavior(FeatureBehavior):
         return {
             self.name: tf.cast(tf.where(values == MISSING["string"], tf.cast(MISSING_ID, ids.dtype), ids), tf.int32)
         }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        if self.record.multi_valued or self.record.hash_buckets is not None:
+            return {}
+        return {self.name: decode_texts(encoded[self.name], statistics.vocabularies[self.record.table_name])}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         lists = ", lists" if self.record.multi_valued else ""

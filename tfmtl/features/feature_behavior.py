@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
 
@@ -34,6 +35,12 @@ class RawColumns(Protocol):
     def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32; NaN only with `has_gaps`."""
 
+    def binary(self, name: str) -> pa.Array:
+        """The column as bytes, whatever they hold."""
+
+    def reject(self, where: Any, reason: str, values: pa.Array | None = None) -> None:
+        """Rejects the rows where `where` is true."""
+
 
 Column = tuple[str, str]
 """What a table of counts is of: `TABLE` or `FEATURE`, and the name; features that share a column share its counts."""
@@ -52,6 +59,8 @@ class FeatureState:
         means: feature -> mean. Defaults to none.
         deviations: feature -> standard deviation. Defaults to none.
         states: feature -> plain values (JSON) of any other form. Defaults to none.
+        training: feature -> plain values that only examples of the training split are written with; an export has
+            none. Defaults to none.
         notes: what is suspicious about the values, a sentence each, for the manifest. Defaults to none.
     """
 
@@ -61,7 +70,25 @@ class FeatureState:
     means: Mapping[str, float] = field(default_factory=dict)
     deviations: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Examples of the training split with their labels, for features that are made of labels.
+
+    Args:
+        rows: canonical rows.
+        labels: task -> float32, null where missing; those of label windows are not known yet and not there.
+        times: int64 `(N,)`, in the log's unit; `None` in a log without times.
+        folds: gives int64 `(N,)`, the fold of each row.
+    """
+
+    rows: pa.RecordBatch
+    labels: Mapping[str, pa.Array]
+    times: np.ndarray | None
+    folds: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -119,6 +146,13 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
 
         Args:
             rows: canonical rows of the training split, those of `read` among their columns.
+        """
+        return {}
+
+    def count_labeled(self, rows: LabeledRows) -> dict[Column, pa.Table]:
+        """The counts of a batch's examples and their labels, under the same rules as `count`.
+
+        Called for a kind whose record `reads_labels`. Defaults to nothing.
         """
         return {}
 
@@ -213,6 +247,15 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
             elif each.role == "number":
                 found.setdefault(each.field, View("numbers", encoded[each.key]))
         return found
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Name -> raw values of a batch as far as records tell them, for slices. Defaults to none: nothing is told.
+
+        Args:
+            encoded: encoded key -> `(rows, ...)`, the tensors of this feature among them.
+            statistics: `TransformStatistics`.
+        """
+        return {}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         """For the data report: `size`, and `values`, the names of the ids from 2 on, where they have any.

@@ -62,6 +62,16 @@ class FieldLayer(keras.layers.Layer):
         """
         return {}
 
+    def load_given_weights(self) -> None:
+        """Loads weights from the files that the problem names, such as those of a network trained on other pictures.
+
+        Called by `fit` when a training begins, and never when a model is loaded, which has them. Defaults to none.
+
+        Raises:
+            ValueError: a file cannot be read, or is of another network.
+        """
+        return
+
     def call(
         self,
         rows: Mapping[str, Tensor],

@@ -1,7 +1,12 @@
 """History features: counts, gaps and means of a sequence."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_fixed
 from tfmtl.features.feature_behavior import FeatureBehavior
 from tfmtl.features.fixed_scales import count_twice, share_twice, signed_twice
 from tfmtl.features.request_view import LARGEST, RequestView
@@ -30,6 +35,13 @@ class HistoryBehavior(FeatureBehavior):
         if record.share_of:
             found |= share_twice(f"{name}_share", count, total(view.present[record.share_of]))
         return found
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        counts = (f"{self.name}_count", f"{self.name}_last_")
+        return {
+            field: decode_fixed(encoded, field, scale, zero_if_none=field.startswith(counts))
+            for field, scale in self.record.scales(self.problem).items()
+        }
 
 
 def total(where: tf.Tensor) -> tf.Tensor:

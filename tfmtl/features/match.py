@@ -1,12 +1,19 @@
 """Match features: events that have the request's own value."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_fixed
 from tfmtl.features.feature_behavior import FeatureBehavior
 from tfmtl.features.fixed_scales import count_twice, share_twice
 from tfmtl.features.history import seconds_since, total
 from tfmtl.features.request_view import LARGEST, RequestView
 from tfmtl.schema.features.derived import has_times
+from tfmtl.schema.features.fixed_scales import number_key
+from tfmtl.schema.features.match import SCALES
 
 
 class MatchBehavior(FeatureBehavior):
@@ -29,3 +36,11 @@ class MatchBehavior(FeatureBehavior):
                 newest = tf.reduce_min(tf.where(hits, ages, LARGEST), axis=1)
                 found |= count_twice(f"{field}_newest", newest, count == 0)
         return found
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        return {
+            field: decode_fixed(encoded, field, scale)
+            for column in self.record.on
+            for part, scale in SCALES.items()
+            if number_key(field := f"{self.name}_{column}_{part}") in encoded
+        }

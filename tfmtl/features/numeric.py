@@ -1,16 +1,19 @@
 """Numeric features: quantile buckets and z-scores."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_buckets, decode_scaled
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.number_counts import count_numbers
 from tfmtl.features.number_facts import NumberFacts
-from tfmtl.schema.reserved import RESERVED_IDS
+from tfmtl.schema.reserved import MISSING_ID, RESERVED_IDS
 
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
 
@@ -26,11 +29,14 @@ class NumericBehavior(FeatureBehavior):
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         record, name = self.record, self.name
-        facts = NumberFacts(counts.get((FEATURE, name)))
+        counted = counts.get((FEATURE, name))
+        facts = NumberFacts(counted)
         boundaries = {name: facts.boundaries(record.buckets)} if record.is_bucketized else {}
         means, deviations, notes = {}, {}, []
         if record.is_scaled:
             means[name], deviations[name] = facts.moments(self.is_logarithmic)
+        if counted is None or not len(counted):
+            notes.append(f"column '{record.column_name}' has no number in any training row.")
         if facts.narrow() is not None:
             notes.append(
                 f"the numbers in column '{record.column_name}' {facts.narrow()}. Subtract an offset in the log, "
@@ -74,6 +80,17 @@ class NumericBehavior(FeatureBehavior):
     @property
     def is_logarithmic(self) -> bool:  # type: ignore[override]
         return bool(self.record.transform == "log_z_score")
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        record, name = self.record, self.name
+        if not record.is_scaled:
+            return {name: decode_buckets(encoded[name], statistics.boundaries[name])}
+        moments = statistics.means[name], statistics.deviations[name]
+        found = decode_scaled(encoded[record.number_key], *moments, self.is_logarithmic)
+        if record.is_bucketized:  # whose buckets tell what is missing
+            present = pa.array(encoded[name] != MISSING_ID)
+            found = replace(found, values=pc.if_else(present, found.values, pa.scalar(None, pa.float64())))
+        return {name: found}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         if not self.record.is_bucketized:

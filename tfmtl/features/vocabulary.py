@@ -7,6 +7,8 @@ import pyarrow.compute as pc
 
 from tfmtl.features.feature_behavior import FeatureState
 
+LINE_BREAK = "[\r\n]"
+
 Counted = list[tuple[str, int]]
 """Values and how often each occurs."""
 
@@ -22,7 +24,7 @@ def ranked(counts: pa.Table | None, min_count: int) -> Counted:
         return []
     # A vocabulary is a file with a value per line: values with a line break stay out of vocabulary.
     frequent = pc.greater_equal(counts["count"], min_count)
-    known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], "[\r\n]"))))
+    known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], LINE_BREAK))))
     known = known.sort_by([("count", "descending"), ("value", "ascending")])
     return list(zip(known["value"].to_pylist(), known["count"].to_pylist(), strict=True))
 

@@ -21,6 +21,7 @@ _LIST_QUANTILE = 0.95
 _VECTOR_ROWS, _LEAST_VECTORS = 2000, 20
 _TEXT_LENGTH, _TEXT_DISTINCT, _MANY_TEXTS = 25, 0.5, 1000
 _WRITTEN = 0.9  # of the texts are lists
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,14 @@ class ColumnProfile:
         deviation = centered.std(axis=0)
         found = centered.T @ centered / len(centered) / np.maximum(np.outer(deviation, deviation), 1e-30)
         return float(np.mean(np.diagonal(found, 1)))
+
+    @cached_property
+    def holds_images(self) -> bool:
+        """Whether the values are the bytes of PNG or JPEG files."""
+        if not (pa.types.is_binary(self._plain.type) or pa.types.is_large_binary(self._plain.type)):
+            return False
+        starts = [value[:8] for value in self._plain.to_pylist() if value]
+        return bool(starts) and all(start == _PNG or start.startswith(_JPEG) for start in starts)
 
     @property
     def is_record(self) -> bool:
@@ -242,7 +251,8 @@ class ColumnProfile:
     @cached_property
     def is_prose(self) -> bool:
         """Whether it holds sentences or titles: most have three words or more, and there are too many to be names."""
-        if self.is_list or self.is_record or self.is_written_list or self.numbers is not None or self.separator:
+        is_other = self.is_list or self.is_record or self.holds_images or self.is_written_list
+        if is_other or self.numbers is not None or self.separator:
             return False
         if not self.num_present or not (
             self.distinct >= _MANY_TEXTS or self.distinct > _TEXT_DISTINCT * self.num_present

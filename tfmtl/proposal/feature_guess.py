@@ -29,7 +29,7 @@ def why_left_out(column: ColumnProfile) -> str | None:
         return "says, by its name, what comes later: known only after the example. Make it a feature only if it is not"
     if column.has_decimal_commas:
         return "holds numbers with a decimal comma: write them with a point"
-    if not column.is_prose and roles.is_row_number(column):
+    if roles.is_row_number(column) and not column.is_prose:
         return "is another in every row: it names the row and says nothing of other ones"
     return None
 

@@ -1,5 +1,10 @@
 """The HTML report on prepared data, with its figures."""
 
-from tfmtl.report.data_report import data_report
+from tfmtl.schema.extras import need_extra
 
-__all__ = ["data_report"]
+need_extra("report", "report", "jinja2", "matplotlib")
+
+from tfmtl.report.data_report import data_report
+from tfmtl.report.survival_report import survival_report
+
+__all__ = ["data_report", "survival_report"]

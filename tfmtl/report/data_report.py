@@ -1,15 +1,11 @@
 """One self-contained HTML page about a prepared data folder."""
 
-import base64
-import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from tfmtl.core import drift
@@ -17,6 +13,7 @@ from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import length_name
 from tfmtl.features import behavior_of
 from tfmtl.report import figures
+from tfmtl.report.page import write_page
 from tfmtl.report.split_sample import SplitSample, sample_split
 from tfmtl.schema import SPLITS
 from tfmtl.schema.checks import check_positive_int
@@ -28,7 +25,6 @@ _FEWEST_DRIFTING, _MOST_DRIFTING, _NO_DRIFT = 8, 25, 0.02
 _MOST_LEAKS = 15
 _TOP_VALUES = 8
 _REJECTED_EXAMPLES = 3
-_DPI = 150
 _RATES = ("missing", "out_of_vocabulary")
 
 
@@ -46,13 +42,7 @@ def data_report(data: PreparedData, path: str | Path, rows: int = ROWS) -> dict[
     check_positive_int("data_report", "rows", rows)
     samples = {split: sample_split(data, split, rows) for split in SPLITS}
     facts = _facts(data, samples, rows)
-    environment = Environment(
-        loader=PackageLoader("tfmtl.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["percent"] = _percent
-    pictures = {name: _embedded(figure) for name, figure in data_figures(data, samples, facts).items()}
-    page = environment.get_template("data_report.html").render(**facts, pictures=pictures, colors=figures.COLORS)
-    Path(path).write_text(page, encoding="utf-8")
+    write_page(path, "data_report.html", facts, data_figures(data, samples, facts))
     return facts
 
 
@@ -275,25 +265,6 @@ def _plain_reader(value: float) -> str:
 
 def _log_reader(value: float) -> str:
     return _plain_reader(float(np.sign(value) * np.expm1(abs(value))))
-
-
-# === Page ===
-
-
-def _embedded(figure: Figure) -> str:
-    """The picture as a `data:` address."""
-    packed = io.BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(packed, format="png", dpi=_DPI, metadata={"Software": None})
-    return "data:image/png;base64," + base64.b64encode(packed.getvalue()).decode()
-
-
-def _percent(share: float | None) -> str:
-    if share is None:
-        return "–"
-    if share == 0:
-        return "0 %"
-    return f"{share:.1%}".replace("%", " %") if share >= 0.001 else "< 0.1 %"
 
 
 def _share(count: Any, total: int) -> float:

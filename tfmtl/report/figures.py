@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from tfmtl.core.drift import SHIFTED, STABLE
 
 COLORS = {"train": "#3b6ea8", "valid": "#e08a2e", "test": "#3f9a74"}
-_INK, _GRID = "#333a44", "#d9dee5"
-_WIDTH = 9.6  # inches of a full-width figure
+INK, _GRID = "#333a44", "#d9dee5"
+WIDTH = 9.6  # inches of a full-width figure
 _COLUMNS = 3
 _BINS = 40
 _MOST_TICKS = 5
@@ -27,7 +27,7 @@ def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
     Args:
         days: split -> ISO day -> examples.
     """
-    figure = Figure((_WIDTH, 2.9), layout="constrained")
+    figure = Figure((WIDTH, 2.9), layout="constrained")
     axes = figure.subplots()
     every = np.array(sorted({day for counts in days.values() for day in counts}), dtype="datetime64[D]")
     span = np.arange(every[0], every[-1] + 1)
@@ -53,7 +53,7 @@ def days_figure(days: Mapping[str, Mapping[str, int]]) -> Figure:
     axes.set_ylabel("examples a day")
     axes.margins(x=0.01)
     _legend(figure, axes)
-    return _dressed(figure)
+    return dressed(figure)
 
 
 def cooccurrence_figure(tasks: Sequence[str], shares: np.ndarray) -> Figure:
@@ -71,11 +71,11 @@ def cooccurrence_figure(tasks: Sequence[str], shares: np.ndarray) -> Figure:
         for column in range(size):
             share = shares[row, column]
             text = "none" if np.isnan(share) else f"{share:.0%}" if share >= 0.0995 or share == 0 else f"{share:.1%}"
-            axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.6 else _INK, fontsize=8.5)
+            axes.text(column, row, text, ha="center", va="center", color="white" if share > 0.6 else INK, fontsize=8.5)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return _dressed(figure, grid=False)
+    return dressed(figure, grid=False)
 
 
 def lengths_figure(names: Mapping[str, Sequence[str]], lengths: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
@@ -95,7 +95,7 @@ def lengths_figure(names: Mapping[str, Sequence[str]], lengths: Mapping[str, Map
         axes.set_xticks(range(len(names[name])), names[name], rotation=30 if len(names[name]) > 5 else 0)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.3g}%"))
 
-    return _panels(list(names), draw, "events")
+    return panels(list(names), draw, "events")
 
 
 def numbers_figure(
@@ -120,7 +120,7 @@ def numbers_figure(
         axes.margins(x=0.0)
         _cut_spike(axes, [values for _, values in shares[name].values()])
 
-    return _panels(list(features), draw, None)
+    return panels(list(features), draw, None)
 
 
 def _cut_spike(axes: Axes, histograms: Sequence[np.ndarray]) -> None:
@@ -134,7 +134,7 @@ def _cut_spike(axes: Axes, histograms: Sequence[np.ndarray]) -> None:
         side = "left" if place < len(highest) / 2 else "right"
         axes.text(
             0.04 if side == "left" else 0.96, 0.93, f"{peak:.0%} in one bin", ha=side, va="top", fontsize=8,
-            color=_INK, transform=axes.transAxes,
+            color=INK, transform=axes.transAxes,
         )  # fmt: skip
 
 
@@ -160,7 +160,7 @@ def drift_figure(indices: Mapping[str, Mapping[str, float]]) -> Figure:
     """
     names = list(indices)
     splits = list(next(iter(indices.values())))
-    figure = Figure((_WIDTH, 1.1 + 0.3 * len(names)), layout="constrained")
+    figure = Figure((WIDTH, 1.1 + 0.3 * len(names)), layout="constrained")
     axes = figure.subplots()
     height = 0.8 / len(splits)
     for number, split in enumerate(splits):
@@ -175,25 +175,32 @@ def drift_figure(indices: Mapping[str, Mapping[str, float]]) -> Figure:
     axes.set_xlabel("population stability index against the training split (lines: 0.1 and 0.25)")
     axes.tick_params(axis="y", length=0)
     _legend(figure, axes)
-    return _dressed(figure, axis="x")
+    return dressed(figure, axis="x")
 
 
-def _panels(names: Sequence[str], draw: Callable[[Axes, str], None], label: str | None) -> Figure:
+def panels(names: Sequence[str], draw: Callable[[Axes, str], None], label: str | None) -> Figure:
+    """Small pictures side by side, one a name, under one legend.
+
+    Args:
+        names: of the panels.
+        draw: draws the panel of a name.
+        label: of the horizontal axes.
+    """
     columns = min(_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
     figure = Figure(
-        (_WIDTH * columns / _COLUMNS + (0.8 if columns < _COLUMNS else 0), 0.45 + 2.05 * rows), layout="constrained"
+        (WIDTH * columns / _COLUMNS + (0.8 if columns < _COLUMNS else 0), 0.45 + 2.05 * rows), layout="constrained"
     )
     grid: Any = figure.subplots(rows, columns, squeeze=False).reshape(-1)
     for axes, name in zip(grid, names, strict=False):
         draw(axes, name)
-        axes.set_title(name, loc="left", fontsize=9, fontweight="bold", color=_INK)
+        axes.set_title(name, loc="left", fontsize=9, fontweight="bold", color=INK)
         if label:
             axes.set_xlabel(label)
     for axes in grid[len(names) :]:
         axes.set_visible(False)
     _legend(figure, grid[0])
-    return _dressed(figure)
+    return dressed(figure)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
@@ -201,12 +208,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, fontsize=8.5)
 
 
-def _dressed(figure: Figure, grid: bool = True, axis: str = "y") -> Figure:
+def dressed(figure: Figure, grid: bool = True, axis: str = "y") -> Figure:
     """One look for all: small dark text, faint lines behind, no frame."""
     for axes in figure.axes:
-        axes.tick_params(labelsize=8, colors=_INK)
+        axes.tick_params(labelsize=8, colors=INK)
         for text in (axes.xaxis.label, axes.yaxis.label):
-            text.set(fontsize=8.5, color=_INK)
+            text.set(fontsize=8.5, color=INK)
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         for side in ("left", "bottom"):

@@ -64,6 +64,10 @@ class RetrievalOptions:
             if name in taken:
                 rule = f"have no feature or task called {', '.join(RESERVED)}"
                 raise ValueError(error_text("retrieve", "problem", rule, name, "Rename it in log and problem file."))
+        pictures = [each.field for each in problem.tensors if each.is_bytes]
+        if pictures:
+            rule = "have no pictures, which the towers do not read"
+            raise ValueError(error_text("retrieve", "problem", rule, pictures, "Use a vector of each in its place."))
         tasks = [task.name for task in problem.tasks if task.can_be_parent]
         items = [feature.name for feature in item_features(problem) if feature.identifies]
         if not tasks:

@@ -6,8 +6,10 @@ from tfmtl.schema.dialect import Dialect
 from tfmtl.schema.features.categorical import CategoricalFeature
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
+from tfmtl.schema.features.image import ImageFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.rate import RateFeature
 from tfmtl.schema.features.series import SeriesFeature
 from tfmtl.schema.features.text import TextFeature
 from tfmtl.schema.features.time_part import TimePartFeature
@@ -41,6 +43,7 @@ __all__ = [
     "EncodedTensor",
     "FeatureRecord",
     "HistoryFeature",
+    "ImageFeature",
     "Keys",
     "LabelWindow",
     "MatchFeature",
@@ -52,6 +55,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "QuantileTask",
+    "RateFeature",
     "RegressionTask",
     "RequestInput",
     "SequenceFeature",

@@ -23,6 +23,8 @@ class RequestInput:
             Defaults to `"context"`.
         text: str. Its content and how a missing value is written, for the page about the signature. Defaults to `""`.
         is_required: bool. Whether a serialized example must hold it. Defaults to `False`.
+        is_bytes: bool. Whether a string is no text but bytes, such as a picture's, which JSON says as
+            `{"b64": "..."}`. Defaults to `False`.
     """
 
     key: str
@@ -31,6 +33,7 @@ class RequestInput:
     side: str = "context"
     text: str = ""
     is_required: bool = False
+    is_bytes: bool = False
 
     @property
     def is_list(self) -> bool:
@@ -69,6 +72,8 @@ class EncodedTensor:
         side: `"user"`, `"item"` or `"context"`: of side `"item"` every candidate has its own. Defaults to `"context"`.
         missing: float. What it holds in every place where the feature is missing, or its field dropped in training.
             Defaults to `0.0`.
+        is_bytes: bool. Whether an `own` tensor holds whole numbers from 0 to 255, such as pixels: one byte each in
+            records, of which the writer makes a slice at a time. Defaults to `False`.
         is_trained: bool. Whether training changes the rows that its ids read. Defaults to `True`.
     """
 
@@ -82,6 +87,7 @@ class EncodedTensor:
     is_ordered: bool = False
     side: str = "context"
     missing: float = 0.0
+    is_bytes: bool = False
     is_trained: bool = True
 
     @property
@@ -96,7 +102,9 @@ class EncodedTensor:
 
     @property
     def dtype(self) -> str:
-        """`"int32"` for ids, else `"float32"`."""
+        """`"int32"` for ids, `"uint8"` for bytes, else `"float32"`."""
+        if self.is_bytes:
+            return "uint8"
         return "int32" if self.holds_ids else "float32"
 
 

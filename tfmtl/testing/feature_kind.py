@@ -198,8 +198,12 @@ def _check_client(behavior: FeatureBehavior, transform: RawTransform, rows: pa.R
     if len(inputs) != 1 or inputs[0].inner or len(behavior.record.columns) != 1:
         return
     column = plain(log[behavior.record.columns[0]].combine_chunks().take(rows.column(columns.ROW)))
-    is_text = inputs[0].dtype == "string"
-    values = to_text(column) if is_text else pc.cast(to_numbers(column), pa.float32(), safe=False)
+    if inputs[0].is_bytes:
+        values = pc.cast(column, pa.binary())
+    elif inputs[0].dtype == "string":
+        values = to_text(column)
+    else:
+        values = pc.cast(to_numbers(column), pa.float32(), safe=False)
     sent = _arrays(transform.encode_feature(behavior.name, plain_values(inputs[0], values)))
     held = _arrays(transform.encode_feature(behavior.name, plain_values(inputs[0], rows.column(inputs[0].key))))
     for key, found in held.items():

@@ -1,5 +1,6 @@
 """Exact metrics of a model on a split."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
+from tfmtl.training.evaluation import Evaluation
 
 _BATCH = 4096
 
@@ -47,7 +49,7 @@ def _predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str,
     }
 
 
-def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> dict[str, dict[str, Any]]:
+def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> Evaluation:
     """Exact metrics per task of a split.
 
     Binary tasks: ROC AUC, AUC grouped by the problem's group (with what was skipped), log loss, normalized entropy,
@@ -58,23 +60,34 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     mean. A model that does not beat it has learned nothing.
 
     Returns:
-        dict: task -> metric -> value, ready for JSON.
+        `Evaluation`: a dict, task -> metric -> value, ready for JSON; it shows itself as a table.
 
     Raises:
         ValueError: the model was trained on other data, or there is no such split.
     """
     data.check_fitted_for("evaluate", model.inputs)
-    result = predict(model, data, split)
-    groups = result["groups"] if data.problem.group_column is not None else None
+    report = metrics_of(data, predict(model, data, split))
+    return Evaluation(report, model.name, f"{data.problem.name}, {split} split")
+
+
+def metrics_of(data: PreparedData, predicted: Mapping[str, Any], baselines: bool = True) -> dict[str, dict[str, Any]]:
+    """The metrics of `evaluate` for a split that is predicted already.
+
+    Args:
+        data: `PreparedData`.
+        predicted: what `predict` returned, or some of its rows.
+        baselines: bool. Whether a constant is measured, too. Defaults to `True`.
+    """
+    groups = predicted["groups"] if data.problem.group_column is not None else None
     report: dict[str, dict[str, Any]] = {}
-    weights = metric_weights(data.problem, result["labels"])
+    weights = metric_weights(data.problem, predicted["labels"])
     for task in data.problem.tasks:
-        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, result["labels"])
-        outputs = {output.suffix: result["predictions"][task.key(output.suffix)] for output in task.outputs}
-        report[task.name] = {
-            **behavior.exact_metrics(labels, outputs, groups, weights[task.name]),
-            "baseline": behavior.baseline(data.inputs, labels, groups, weights[task.name]),
-        }
+        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, predicted["labels"])
+        outputs = {output.suffix: predicted["predictions"][task.key(output.suffix)] for output in task.outputs}
+        report[task.name] = behavior.exact_metrics(labels, outputs, groups, weights[task.name])
+        if baselines:
+            constant = behavior.baseline(data.inputs, labels, groups, weights[task.name])
+            report[task.name]["baseline"] = constant
     return report
 
 

@@ -166,6 +166,9 @@ def _fit(
             _say(verbose, line)
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
+        else:
+            for layer in model.embedding.field_layers.values():
+                layer.load_given_weights()
     further = [*callbacks, average] if average else callbacks
     others = [*_callbacks(folder, progress, rounds, monitor, constants, options, data, model), *further]
     keep_state = KeepState(

@@ -3,6 +3,7 @@
 Clients, `tfmtl predict`, golden answers, warm-up and replay call it; tensors of a message do not pass here.
 """
 
+import base64
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
@@ -54,7 +55,7 @@ _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "ui
 # dtype -> (types of a value, a value in words, the values of a list in words)
 _KINDS: dict[str, tuple[tuple[type, ...], str, str]] = {
     "string": (
-        (str, bytes, int, float, np.bool_, np.integer, np.floating),
+        (str, bytes, dict, int, float, np.bool_, np.integer, np.floating),
         'text, "" where it is missing',
         'text, "" where it is missing',
     ),
@@ -223,10 +224,10 @@ def _read_leaves(leaves: list[Any], dtype: str, refuse: Callable[[int], NoReturn
         text = np.empty(len(leaves), object)
         for index, leaf in enumerate(leaves):
             try:
-                text[index] = _written(leaf)
-            except UnicodeEncodeError:
+                text[index] = as_bytes(leaf)
+            except ValueError:  # not UTF-8, or not base64
                 refuse(index)
-            if text[index] == b"" and leaf not in ("", b""):  # NaN
+            if text[index] == b"" and leaf not in ("", b"", {"b64": ""}):  # NaN
                 refuse(index)
         return text
     if dtype in _INTEGERS:
@@ -249,9 +250,18 @@ def _read_leaves(leaves: list[Any], dtype: str, refuse: Callable[[int], NoReturn
     return cast
 
 
-def _written(leaf: Any) -> bytes:
+def as_bytes(leaf: Any) -> bytes:
+    """A value of a string feature as bytes: text, bytes, a number, or TF Serving's `{"b64": "..."}`.
+
+    Raises:
+        ValueError: a dict is something else, or its text is not base64.
+    """
     if isinstance(leaf, str):
         return leaf.encode()
+    if isinstance(leaf, dict):
+        if set(leaf) != {"b64"} or not isinstance(leaf["b64"], str):
+            raise ValueError('bytes are written {"b64": "..."}')
+        return base64.b64decode(leaf["b64"], validate=True)
     return bytes(leaf) if isinstance(leaf, bytes) else spelled(leaf).encode()
 
 

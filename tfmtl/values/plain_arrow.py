@@ -1,6 +1,7 @@
 """Convert Arrow's many types to the few plain types that the package reads."""
 
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -73,12 +74,15 @@ def plain(values: Any) -> Any:
     """An array in a type with which every kernel works, of the same values.
 
     Dictionaries, runs and extension types give way to their values, views to the ordinary types, lists
-    of every kind to `list` or `large_list`. Numbers, times, bools, records and nulls stay as they are.
+    of every kind to `list` or `large_list`, UUIDs to text as Python writes them. Numbers, times, bools, records and
+    nulls stay as they are.
 
     Args:
         values: `pa.Array` of any type.
     """
     kind = values.type
+    if isinstance(kind, pa.UuidType):
+        return _uuid_texts(values.storage)
     if isinstance(kind, pa.BaseExtensionType):
         return plain(values.storage)
     if pa.types.is_run_end_encoded(kind):
@@ -92,6 +96,12 @@ def plain(values: Any) -> Any:
     if pa.types.is_binary_view(kind):
         return values.cast(pa.binary())
     return _plain_list(values) if is_list(kind) else values
+
+
+def _uuid_texts(values: Any) -> Any:
+    digits = pc.dictionary_encode(values)
+    texts = pa.array([str(UUID(bytes=value)) for value in digits.dictionary.to_pylist()], pa.string())
+    return texts.take(digits.indices)
 
 
 def _plain_list(values: Any) -> Any:

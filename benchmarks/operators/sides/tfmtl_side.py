@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-from pipelines.physics.networks import fisher_network
-from pipelines.physics.study import Setting, predicted, trained
 from tfmtl.operators import OperatorData, relative_l2_errors
+from tfmtl.pipelines.physics.networks import fisher_network
+from tfmtl.pipelines.physics.study import Setting, predicted, trained
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -2,12 +2,12 @@
 
 from measured import measured, task
 
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 start_tensorflow()
-import pipelines.preprocess.beam.pipeline  # noqa: E402, F401  so that its import is not measured
+import tfmtl.pipelines.preprocess.beam.pipeline  # noqa: E402, F401  so that its import is not measured
 from benchmarks.preprocess.click_log import PROBLEM  # noqa: E402
-from pipelines.preprocess.job import preprocess  # noqa: E402
+from tfmtl.pipelines.preprocess.job import preprocess  # noqa: E402
 
 given = task()
 measured(lambda: preprocess(PROBLEM, given["files"], given["output"], beam_options=given["options"])["rows_written"])

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 _SECONDS = 3.0
 

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from pipelines.cli.quiet_start import start_tensorflow
+from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 
 
 def main(task_file: str, seed: str, output: str, options: str) -> None:

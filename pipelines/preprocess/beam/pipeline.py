@@ -7,9 +7,9 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pvalue import AsList, AsSingleton
 
-from pipelines.preprocess.beam import stages
-from pipelines.preprocess.beam.options import new_pipeline
-from pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder
+from tfmtl.pipelines.preprocess.beam import stages
+from tfmtl.pipelines.preprocess.beam.options import new_pipeline
+from tfmtl.pipelines.preprocess.beam.temporary_folder import claimed_temporary_folder
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.preprocessing.writing.pieces import Piece

@@ -6,8 +6,8 @@ from typing import Any
 
 import apache_beam as beam
 
-from pipelines.preprocess.beam.options import is_dataflow, new_pipeline, pipeline_options
-from pipelines.preprocess.beam.pipeline import build
+from tfmtl.pipelines.preprocess.beam.options import is_dataflow, new_pipeline, pipeline_options
+from tfmtl.pipelines.preprocess.beam.pipeline import build
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem

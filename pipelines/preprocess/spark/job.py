@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame, SparkSession
 
-from pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
-from pipelines.preprocess.spark.session import spark_session
+from tfmtl.pipelines.preprocess.spark.batch_bytes import from_bytes, to_bytes
+from tfmtl.pipelines.preprocess.spark.session import spark_session
 from tfmtl.preprocessing.plan import Cuts, Files, Key, Plan, worth_merging
 from tfmtl.preprocessing.reading.files import absolute
 from tfmtl.preprocessing.reading.read import InputError

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pyspark.errors import PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from pipelines.preprocess.spark.package_zip import package_zip
+from tfmtl.pipelines.preprocess.spark.package_zip import package_zip
 
 _BATCHES_AT_ONCE = 16  # rows, each with a whole batch, that Spark hands to Python together
 _LOOPBACK = "127.0.0.1"
@@ -52,7 +52,7 @@ def _start(master: str | None, conf: Mapping[str, str]) -> SparkSession:
     settings = {
         "spark.app.name": "tfmtl preprocess",
         "spark.sql.execution.arrow.maxRecordsPerBatch": _BATCHES_AT_ONCE,
-        "spark.executorEnv.PYTHONSAFEPATH": "1",  # else a folder `pipelines` where the command runs would come first
+        "spark.executorEnv.PYTHONSAFEPATH": "1",  # else a folder `tfmtl` where the command runs would come first
     }
     if master is not None:
         settings["spark.master"] = master

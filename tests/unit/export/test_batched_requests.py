@@ -11,14 +11,14 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import inference_pb2, prediction_service_pb2_grpc
 
-from serving.local_server import LocalServer
-from serving.server.batching_options import BatchingOptions
-from serving.server.request_batcher import RequestBatcher
-from serving.server.served_model import ServedModel
-from serving.server.server_metrics import ServerMetrics
 from tfmtl.data import PreparedData
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.serving_module import method_signatures
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.server.batching_options import BatchingOptions
+from tfmtl.serving.server.request_batcher import RequestBatcher
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.server.server_metrics import ServerMetrics
 
 
 @pytest.fixture(scope="module")

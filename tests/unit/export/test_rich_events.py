@@ -9,11 +9,6 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.feature_error import FeatureError
-from serving.rest_client import RestClient
-from serving.server.batching_options import BatchingOptions
 from tests.support.layer_checks import randomize_weights
 from tests.support.rich_events import rich_problem
 from tests.support.tiny_problem import prepare, tiny_log, tiny_model, whole_split
@@ -25,6 +20,11 @@ from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.report import data_report
 from tfmtl.schema import HistoryFeature, Keys, MatchFeature, SequenceFeature
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.batching_options import BatchingOptions
 from tfmtl.training.label_leaks import find_label_leaks
 
 

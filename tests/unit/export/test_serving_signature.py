@@ -121,7 +121,7 @@ def test_absent_features_of_an_example_are_missing(loaded: Any, signature: dict,
 ALONE = """
 import json, sys
 
-for name in ("keras", "tfmtl", "pipelines", "tests"):
+for name in ("keras", "tfmtl", "tests"):
     sys.modules[name] = None  # an import of it fails
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2

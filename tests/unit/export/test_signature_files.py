@@ -11,7 +11,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format
 from tensorflow_serving.apis import predict_pb2
 
-from serving.local_server import LocalServer
+from tfmtl.serving.local_server import LocalServer
 
 SIGNATURES = ("serving_default", "serve_examples", "rank")
 

@@ -12,16 +12,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines.runs.score_requests import score_requests
-from pipelines.skew.find_skew import SkewOptions, find_skew
-from serving.deployment.deploy_files import DeployOptions, write_deploy_files
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.protocol.feature_error import FeatureError
-from serving.rest_client import RestClient
-from serving.server.request_log import RequestLog
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.support.tiny_problem import prepare, whole_split
 from tests.support.vector_problem import log_of_vectors, problem_of_vectors
 from tfmtl.data import PreparedData
@@ -32,7 +22,17 @@ from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
+from tfmtl.pipelines.runs.score_requests import score_requests
+from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
 from tfmtl.report import data_report
+from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 from tfmtl.training import TrainOptions, evaluate, fit
 
 
@@ -175,8 +175,8 @@ class Blocked:
             raise ImportError(f"{name} must not be needed")
 
 sys.meta_path.insert(0, Blocked())
-from serving.grpc_client import GrpcClient
-from serving.rest_client import RestClient
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.rest_client import RestClient
 grpc_port, rest_port, rows = json.loads(sys.argv[1])
 rest = RestClient(f"127.0.0.1:{rest_port}", "tiny")
 with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny") as grpc:

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from serving.local_server import LocalServer
-from serving.operator_client import OperatorClient
-from serving.protocol.feature_error import FeatureError
-from serving.rest_client import RestClient
-from serving.server.served_model import ServedModel
 from tests.support.cpp_replay import Replay
 from tests.support.saved_model_operations import foreign_operations
 from tests.unit.operators.small_problems import masked, masked_network, network, waves
 from tfmtl.export import VerificationError, verify
 from tfmtl.export.replay_recorded import replay_recorded
 from tfmtl.operators import OperatorNetwork, export_operator
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.operator_client import OperatorClient
+from tfmtl.serving.protocol.feature_error import FeatureError
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.served_model import ServedModel
 
 SIGNATURES = {"serving_default", "encode", "query", "serve_shared"}
 

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipelines.runs.training_items import training_items
 from tests.support.tiny_problem import ROWS, prepare, tiny_inputs, tiny_log, tiny_problem
 from tests.support.toy_words import WordsFeature
 from tests.unit.models.random_batch import random_batch
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import user_signature
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.pipelines.runs.training_items import training_items
 from tfmtl.retrieval import RetrievalOptions, fit_retrieval
 from tfmtl.schema import Problem, SequenceFeature, VectorFeature
 

@@ -10,14 +10,13 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipelines.runs.score_requests import score_requests
-from serving.deployment.deploy_files import DeployOptions, write_deploy_files
 from tests.support.cpp_replay import Replay
 from tests.support.tiny_problem import prepare, tiny_inputs, tiny_log, tiny_model, tiny_problem, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.export import ExportOptions, export
 from tfmtl.export.replay import replay
 from tfmtl.models import load
+from tfmtl.pipelines.runs.score_requests import score_requests
 from tfmtl.schema import (
     BinaryTask,
     MulticlassTask,
@@ -29,6 +28,7 @@ from tfmtl.schema import (
     ZeroInflatedTask,
 )
 from tfmtl.schema.registry import TASKS
+from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
 from tfmtl.training import TrainOptions, evaluate, fit
 from tfmtl.training.fit import _direction
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pytest
 import tensorflow as tf
 
+from tests.support.pictures import jpeg, png
 from tests.support.toy_words import WordsBehavior, WordsFeature
 from tfmtl.features import FeatureState
 from tfmtl.features.categorical import CategoricalBehavior
@@ -21,6 +22,7 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     HistoryFeature,
+    ImageFeature,
     Keys,
     MatchFeature,
     NumericFeature,
@@ -35,6 +37,7 @@ from tfmtl.schema import (
 from tfmtl.schema.registry import FEATURES
 from tfmtl.testing import check_feature_kind
 
+PICTURES = [png(9, 5), jpeg(4, 3), None, png(4, 3, channels=1)]
 NAMES = ("item", "tags", "device", "price", "age", "picture", "title")
 PROBLEM = Problem(
     "shop",
@@ -46,6 +49,7 @@ PROBLEM = Problem(
         NumericFeature("price", "both", buckets=4, side="item"),
         NumericFeature("age", "log_z_score", side="user"),
         VectorFeature("picture", 3, "z_score", side="item"),
+        ImageFeature("photo", 4, 3, filters=(8,), side="item"),
         WordsFeature("title", dim=16, side="item"),
         SeriesFeature("ranks", 3, "log_z_score", channels=2, side="item"),
         TextFeature("about", encoder="gru", max_length=4, min_count=1, max_ngrams=9, buckets=11, side="item"),
@@ -78,6 +82,7 @@ def log() -> pa.Table:
             "price": numbers,
             "age": numbers[::-1],
             "picture": pa.array(pictures, pa.list_(pa.float32())),
+            "photo": pa.array(PICTURES * 10, pa.binary()),
             "title": [texts[n] for n in generator.integers(0, 8, rows)],
             "about": ["the red shoe", "Red shoes!", "ÄÖ 日本語 🦊", "!?", "", None, "a b c d e f", "x"] * 5,
             "ranks": [[1.0, None, 3.0, 4.0, 5.0, 6.0], None, [0.0] * 6, [-1e3, 2.0, None, None, 1e9, 0.5]] * 10,

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import uuid
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ D = decimal.Decimal
 _VIEWS = pa.DictionaryArray.from_arrays(pa.array([0, 1, None], pa.int8()), pa.array(["a", "b"], pa.string_view()))
 _RUNS = pa.RunEndEncodedArray.from_arrays([2, 3], ["a", "b"])
 _DAY = datetime.datetime(2020, 1, 2)
+_UUID = uuid.UUID("0f8fad5b-d9cb-469f-a165-70867728950e")
 
 # === Text ===
 
@@ -38,6 +40,7 @@ _DAY = datetime.datetime(2020, 1, 2)
         (pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"]),
         (pa.array(["a", None, ""], pa.string_view()), ["a", None, None]),
         (pa.array([b"a", b"\xff"], pa.binary_view()), ["a", None]),
+        (pa.array([_UUID, None]), [str(_UUID), None]),
         (_VIEWS[1:], ["b", None]),
         (pa.array([1.0, 2.5]).dictionary_encode(), ["1", "2.5"]),
         (_RUNS, ["a", "a", "b"]),
@@ -151,3 +154,4 @@ def test_python_values() -> None:
     assert python_values(pa.chunked_array([[1, 2], [3]])).tolist() == [1, 2, 3]
     assert python_values(pa.array([D("2.00"), D("2.50"), None])) == [2, 2.5, None]
     assert python_values(pa.array([1, None])) == [1, None]
+    assert python_values(pa.array([_UUID, None])) == [str(_UUID), None]

@@ -1,6 +1,7 @@
 """Warnings about suspicious values."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -111,7 +112,7 @@ def _two_spellings(table: str, vocabulary: Sequence[str]) -> Iterable[str]:
     if not vocabulary:
         return
     known = set(vocabulary)
-    doubled = [(text, plain) for text in _odd_numbers(vocabulary) if (plain := spelled(float(text))) in known]
+    doubled = [(text, plain) for text in _odd_numbers(vocabulary) if (plain := _plain_number(text)) in known]
     if doubled:
         shown = ", ".join(f"'{plain}' and '{text}'" for text, plain in doubled[:_MOST_SHOWN])
         yield (
@@ -132,7 +133,13 @@ def _odd_numbers(vocabulary: Sequence[str]) -> list[str]:
     texts = pa.array(vocabulary, pa.string())
     pattern = r"^\+?\d{1,300}(\.\d*)?([eE][+-]?\d{1,2})?$|^-\d{1,300}(\.\d*([eE][+-]?\d{1,2})?|[eE][+-]?\d{1,2})$"
     odd = texts.filter(pc.match_substring_regex(texts, pattern)).to_pylist()
-    return [text for text in odd if text != spelled(float(text))]
+    return [text for text in odd if text != _plain_number(text)]
+
+
+def _plain_number(text: str) -> str:
+    """As `spelled` writes a stored number, but exact: neighbors beyond 2**53 stay apart."""
+    number = Decimal(text)
+    return str(int(number)) if number == int(number) else spelled(float(text))
 
 
 def _mostly_unknown(problem: Problem, manifest: Mapping[str, Any]) -> Iterable[str]:

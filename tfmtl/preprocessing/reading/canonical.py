@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.features import behavior_of
+from tfmtl.features.conditions import holds
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.reading.conditions import holds
 from tfmtl.preprocessing.reading.labels import add_labels
 from tfmtl.preprocessing.reading.noticed import Noticed
 from tfmtl.preprocessing.reading.raw_columns import RawColumns

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tfmtl.features.conditions import holds
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.reading.conditions import holds
 from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.preprocessing.reading.rejections import Rejections
 from tfmtl.schema import Problem, TaskRecord

@@ -127,6 +127,15 @@ class RawColumns:
         """
         return read_vectors(name, self._column(name), size, separator, self._bad_vectors, has_gaps)
 
+    def binary(self, name: str) -> pa.Array:
+        """The column as bytes, whatever they hold, null where it is missing or empty."""
+        column = self._column(name)
+        if not is_text(column.type):
+            self._rejections.add(pc.is_valid(column), f"column '{name}' holds neither bytes nor text")
+            return pa.nulls(self._batch.num_rows, pa.binary())
+        values = pc.cast(column, pa.binary())
+        return pc.if_else(pc.equal(pc.binary_length(values), 0), pa.scalar(None, pa.binary()), values)
+
     @property
     def has_good_vectors(self) -> np.ndarray[Any, Any]:
         """Bool `(rows,)`: where no vector that was read so far is bad."""
@@ -167,7 +176,7 @@ class RawColumns:
         self._notice_joined(name, len(values))
         return pc.utf8_trim_whitespace(values) if separator.strip() else values, rows
 
-    def reject(self, where: pa.Array, reason: str, values: pa.Array) -> None:
+    def reject(self, where: pa.Array, reason: str, values: pa.Array | None = None) -> None:
         """Rejects rows for a value that was readable and is wrong; null in `where` is no fault."""
         self._rejections.add(pc.fill_null(where, False), reason, values)
 

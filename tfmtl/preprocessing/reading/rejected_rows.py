@@ -15,6 +15,7 @@ from tfmtl.preprocessing.reading import files
 Reasons = Sequence[tuple[int, str]]  # row, and why it cannot be used
 
 _LOOKED_AT = 10_000  # lines of a file, where an example of a reason is searched
+_SHOWN_BYTES = 64  # of what is no text
 _SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("line", pa.string())])
 
 
@@ -74,4 +75,10 @@ def worst_rejection(directory: str, reason: str) -> str:
 
 
 def _printable(value: Any) -> str:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:  # of a picture, say, the beginning is enough
+        more = f"... ({len(value):,} bytes)" if len(value) > _SHOWN_BYTES else ""
+        return value[:_SHOWN_BYTES].decode("utf-8", "backslashreplace") + more

@@ -17,7 +17,7 @@ def encode_column(transform: RawTransform, name: str, given: RequestInput, colum
     coded = column.dictionary_encode()
     texts = coded.dictionary.to_numpy(zero_copy_only=False)
     places = pc.fill_null(coded.indices, len(texts)).to_numpy()
-    encoded = transform.encode_feature(name, np.append(texts, ""))  # the last one is for missing values
+    encoded = transform.encode_feature(name, np.append(texts, MISSING["string"]))  # the last one, for missing values
     return {key: values.numpy()[places] for key, values in encoded.items()}
 
 
@@ -35,7 +35,8 @@ def plain_values(given: RequestInput, column: pa.Array) -> np.ndarray:
     """Numbers as a request holds them, `(rows, *inner)`, with what stands for a missing value where there is none."""
     missing = MISSING[given.dtype]
     if not given.inner:
-        return np.asarray(pc.fill_null(column, missing).to_numpy(zero_copy_only=False))
+        filler = pa.scalar(missing, column.type)
+        return np.asarray(pc.fill_null(column, filler).to_numpy(zero_copy_only=False))
     size = int(given.inner[0] or 0)
     rows = np.full((len(column), size), missing, given.dtype)
     present = column.is_valid().to_numpy(zero_copy_only=False)

@@ -29,12 +29,13 @@ from tfmtl.preprocessing.writing.example_writer import (
 from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import event_windows
 from tfmtl.preprocessing.writing.window_views import WindowViews
-from tfmtl.schema import SPLITS, Problem, SequenceFeature
+from tfmtl.schema import SPLITS, Problem, RequestInput, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 from tfmtl.tasks import behavior_of
 
 _SLICE_ROWS = 8192
 _SLICE_VALUES = 1 << 19  # of lists and sequences; what a slice needs does not grow with a user's history
+_SLICE_BYTES = 1 << 26  # of pictures
 
 
 @dataclass
@@ -77,7 +78,8 @@ def encode_bucket(
     order = np.random.default_rng(seed).permutation(len(examples))
     latest_first = order[np.argsort(-splits[order], kind="stable")]
     chosen = latest_first[:num_requests]
-    requests = raw_requests(problem, table, examples, encoder.events, encoder.encode(chosen).to_pylist(), chosen)
+    served = encoder.encode(chosen, as_served=True).to_pylist()
+    requests = raw_requests(problem, table, examples, encoder.events, served, chosen)
     return EncodedBucket(
         counts=_count(problem, table, splits, examples, encoder),
         requests=requests,
@@ -99,10 +101,16 @@ class _ExampleEncoder:
         self._examples = examples
         self.encoded: dict[str, np.ndarray] = {}
         self._lists: dict[str, tuple[PackedRows, np.ndarray]] = {}
+        self._late: list[tuple[str, RequestInput, pa.Array]] = []  # encoded with the slice that they are written in
+        self._late_bytes = 1
         for feature in problem.features:
+            sizes = [math.prod(each.inner) for each in feature.tensors(problem) if each.is_bytes]
+            self._late_bytes += sum(sizes)
             for given in feature.inputs():
                 column = table[given.key].combine_chunks()
-                if given.is_list:
+                if sizes:
+                    self._late.append((feature.name, given, column))
+                elif given.is_list:
                     ids, offsets = encode_lists(transform, feature.name, given, column, examples)
                     self._lists[given.key] = pack_ints(ids), offsets
                 else:
@@ -140,13 +148,15 @@ class _ExampleEncoder:
         """Examples to encode at once."""
         windows = {name: events.windows for name, events in self.events.items()}
         longest = [int((w.stops - w.starts).max(initial=0)) * self._widths[name] for name, w in windows.items()]
-        return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest])))
+        return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest]), _SLICE_BYTES // self._late_bytes))
 
-    def encode(self, chosen: np.ndarray) -> pa.BinaryArray:
-        """Serialized examples; `chosen` are positions among the bucket's examples."""
+    def encode(self, chosen: np.ndarray, as_served: bool = False) -> pa.BinaryArray:
+        """Serialized examples; `chosen` are positions among the bucket's. For `as_served` see `WindowViews`."""
         rows = self._examples[chosen]
         parts = []
-        derived = self._derive(chosen)
+        derived = self._derive(chosen, as_served)
+        for name, given, column in self._late:
+            derived |= encode_column(self._transform, name, given, column.take(pa.array(rows)))
         for tensor in self._problem.field_tensors:
             if tensor.key in self._lists:
                 ids, offsets = self._lists[tensor.key]
@@ -174,11 +184,11 @@ class _ExampleEncoder:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
 
-    def _derive(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    def _derive(self, chosen: np.ndarray, as_served: bool) -> dict[str, np.ndarray]:
         """What is derived from the other parts of the examples, encoded key -> `(rows,)`."""
         if not self._derived:
             return {}
-        view = self._views.of(chosen)
+        view = self._views.of(chosen, as_served)
         return {key: values.numpy() for behavior in self._derived for key, values in behavior.derive(view).items()}
 
 

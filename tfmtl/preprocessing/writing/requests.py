@@ -55,4 +55,6 @@ def raw_requests(
 
 def _value(table: pa.Table, given: RequestInput, row: int) -> Any:
     value = table[given.key][row].as_py()
-    return given.missing if value is None else value
+    if value is None:
+        return given.missing
+    return {"b64": base64.b64encode(value).decode()} if given.is_bytes else value

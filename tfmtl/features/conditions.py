@@ -1,12 +1,12 @@
-"""Where a condition of the problem file holds."""
+"""Where a row condition holds, of a log or of records."""
 
 from functools import reduce
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.preprocessing.reading.raw_columns import RawColumns
 from tfmtl.schema import Condition
 from tfmtl.schema.clause import AllOf, AnyOf, Expression, Not
 
@@ -20,14 +20,24 @@ _COMPARE = {
 }
 
 
-def holds(condition: Condition | None, raw: RawColumns, num_rows: int) -> pa.Array:
+class Columns(Protocol):
+    """The columns that a condition reads."""
+
+    def text(self, name: str) -> pa.Array:
+        """The column as strings, null where missing."""
+
+    def number(self, name: str) -> pa.Array:
+        """The column as float64, null where missing."""
+
+
+def holds(condition: Condition | None, raw: Columns, num_rows: int) -> pa.Array:
     """Where the condition holds; `None` holds everywhere, what is unknown does not."""
     if condition is None:
         return pa.array(np.ones(num_rows, bool))
     return pc.fill_null(_truth(condition.expression, raw), False)
 
 
-def _truth(expression: Expression, raw: RawColumns) -> pa.Array:
+def _truth(expression: Expression, raw: Columns) -> pa.Array:
     """True, false, or null where a missing value leaves it unknown."""
     if isinstance(expression, Not):
         return pc.invert(_truth(expression.part, raw))

@@ -1,0 +1,27 @@
+"""Which metrics are better the larger they are."""
+
+_LARGER = frozenset(
+    ("auc", "gauc", "macro_auc", "accuracy", "normalized_gini", "harrell", "antolini", "uno", "ibs_scaled")
+) | {"auc_middle"}
+_SMALLER = frozenset(
+    ("log_loss", "normalized_entropy", "ece", "rmse", "mae", "pinball", "ibs", "nll", "calibration_error", "brier")
+)
+
+
+def direction(metric: str) -> int:
+    """1 if larger is better, -1 if smaller is, 0 where neither is known, as of a mean.
+
+    Args:
+        metric: str. A key of an evaluation; `<metric>_<part>`, such as `brier_churn`, is as the metric.
+
+    Example:
+
+    >>> direction("auc"), direction("log_loss"), direction("brier_churn"), direction("mean_label")
+    (1, -1, -1, 0)
+    """
+    for name in (metric, metric.split("_")[0]):
+        if name in _LARGER:
+            return 1
+        if name in _SMALLER:
+            return -1
+    return 0
