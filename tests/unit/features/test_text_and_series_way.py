@@ -11,13 +11,6 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipelines.skew.find_skew import SkewOptions, find_skew
-from serving.grpc_client import GrpcClient
-from serving.local_server import LocalServer
-from serving.rest_client import RestClient
-from serving.server.request_log import RequestLog
-from serving.server.served_model import ServedModel
-from serving.serving_error import ServingError
 from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import (
     ROWS,
@@ -40,8 +33,15 @@ from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
 from tfmtl.models.growth import grow_tables
+from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
 from tfmtl.report import data_report
 from tfmtl.schema import ModelInputs, Problem, SequenceFeature, SeriesFeature, TextFeature
+from tfmtl.serving.grpc_client import GrpcClient
+from tfmtl.serving.local_server import LocalServer
+from tfmtl.serving.rest_client import RestClient
+from tfmtl.serving.server.request_log import RequestLog
+from tfmtl.serving.server.served_model import ServedModel
+from tfmtl.serving.serving_error import ServingError
 from tfmtl.sharpness import SAM
 from tfmtl.training import TrainOptions, evaluate, fit
 
