@@ -241,7 +241,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"data_report"},
+    "tfmtl.report": {"curves_figure", "data_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",
