@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo demo-two-stage check test lint format notebooks clean
+.PHONY: help install demo demo-two-stage check test lint format notebooks docs wheels clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
@@ -16,6 +16,8 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
 	@echo "make notebooks  run the notebooks and store their outputs"
+	@echo "make docs     the documentation as a site, in build/site"
+	@echo "make wheels   dist/: the package, and its client without TensorFlow"
 	@echo "make clean    remove the demo's output and the virtual environment"
 
 install: $(INSTALLED)
@@ -51,6 +53,16 @@ format: install
 
 notebooks: install
 	@$(BIN)/python notebooks/make.py
+
+docs: install
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Wrote build/site/index.html."
+
+# What an earlier build left would be packed again.
+wheels: install
+	@rm -rf build client/build dist
+	@for project in . ./client; do $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $$project; done
+	@ls dist
 
 clean:
 	rm -rf .venv demo

@@ -192,6 +192,7 @@ PUBLIC = {
         "MultiTaskNetwork",
         "aitm",
         "apem",
+        "creative",
         "dephn",
         "dtrn",
         "esmm",
@@ -203,6 +204,7 @@ PUBLIC = {
         "ple",
         "shared_bottom",
         "single_task",
+        "stem",
     },
     "tfmtl.operators": {
         "ConvBranch",
@@ -241,7 +243,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"curves_figure", "data_report"},
+    "tfmtl.report": {"curves_figure", "data_report", "survival_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",
@@ -268,6 +270,7 @@ PUBLIC = {
         "NumericFeature",
         "Problem",
         "ProblemError",
+        "RateFeature",
         "RegressionTask",
         "RequestInput",
         "SequenceFeature",

@@ -8,6 +8,7 @@ from tfmtl.models.presets import (
     PRESETS,
     aitm,
     apem,
+    creative,
     dephn,
     dtrn,
     esmm,
@@ -17,6 +18,7 @@ from tfmtl.models.presets import (
     ple,
     shared_bottom,
     single_task,
+    stem,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "MultiTaskNetwork",
     "aitm",
     "apem",
+    "creative",
     "dephn",
     "dtrn",
     "esmm",
@@ -36,4 +39,5 @@ __all__ = [
     "ple",
     "shared_bottom",
     "single_task",
+    "stem",
 ]
