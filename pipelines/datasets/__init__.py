@@ -8,6 +8,7 @@ from tfmtl.pipelines.datasets.complete_journey import COMPLETE_JOURNEY
 from tfmtl.pipelines.datasets.complete_journey_lines import COMPLETE_JOURNEY_LINES
 from tfmtl.pipelines.datasets.creatives import ADS
 from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.icon_lifetimes import ICON_LIFETIMES
 from tfmtl.pipelines.datasets.ira_ads import IRA_ADS
 from tfmtl.pipelines.datasets.kuairand import KUAIRAND
 from tfmtl.pipelines.datasets.kuairand_explicit import KUAIRAND_EXPLICIT
@@ -44,6 +45,7 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     ALIEXPRESS,
     PLANTED,
     ADS,
+    ICON_LIFETIMES,
 )
 DATASETS = {dataset.name: dataset for dataset in _ALL}
 

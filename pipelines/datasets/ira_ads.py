@@ -16,8 +16,8 @@ from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_g
 _FILE = "ads.csv.gz"
 _WHERE = (
     "The ads, parsed from the released files, are in github.com/simonw/russian-ira-facebook-ads-datasette. Write those "
-    "with a start and a later end as gzipped CSV with the columns time (days), event, created (time of the start), text, "
-    "age, gender, location, placements, people_who_match, interests, impressions and clicks."
+    "with a start and a later end as gzipped CSV with the columns time (days), event, created (time of the start), "
+    "text, age, gender, location, placements, people_who_match, interests, impressions and clicks."
 )
 _TEXTS = ("created", "text", "age", "gender", "location", "placements", "people_who_match", "interests")
 _NUMBERS = ("time", "impressions", "clicks")
