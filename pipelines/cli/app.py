@@ -11,7 +11,20 @@ from rich.console import Console
 from rich.markup import escape
 
 import tfmtl
-from tfmtl.pipelines.cli import data, deploy, evaluate, export, operators, preprocess, run, skew, train, two_stages
+from tfmtl.pipelines.cli import (
+    data,
+    deploy,
+    evaluate,
+    export,
+    operators,
+    preprocess,
+    run,
+    run_report,
+    skew,
+    train,
+    tune,
+    two_stages,
+)
 from tfmtl.pipelines.cli.quiet_start import start_tensorflow
 from tfmtl.pipelines.cli.screen import console
 from tfmtl.pipelines.cli.step_command import StepCommand
@@ -33,7 +46,12 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "preprocess": preprocess.preprocess,
         "data-report": data.data_report,
     },
-    "Models": {"train": train.train, "evaluate": evaluate.evaluate},
+    "Models": {
+        "train": train.train,
+        "tune": tune.tune,
+        "evaluate": evaluate.evaluate,
+        "run-report": run_report.run_report,
+    },
     "Serving": {
         "export": export.export,
         "verify": export.verify,

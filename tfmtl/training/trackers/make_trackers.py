@@ -1,0 +1,46 @@
+"""Trackers by name."""
+
+import importlib
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from tfmtl.data import PreparedData
+from tfmtl.schema.checks import check_one_of
+from tfmtl.training.trackers.tracker import RunFacts, Tracker
+from tfmtl.training.train_options import TrainOptions
+
+TRACKERS = ("tensorboard", "mlflow", "wandb")
+"""Names of trackers; TensorBoard's curves are written by every run."""
+
+_CLASSES = {"mlflow": "MlflowTracker", "wandb": "WandbTracker"}
+
+
+def make_trackers(names: Sequence[str], data: PreparedData, output: str | Path, options: TrainOptions) -> list[Tracker]:
+    """The callbacks for `fit` that tell trackers of a run.
+
+    Args:
+        names: some of `TRACKERS`, each once.
+        data: `PreparedData`.
+        output: str or Path. The run's folder.
+        options: `TrainOptions`.
+
+    Raises:
+        ValueError: there is no tracker of a name.
+        ImportError: its package is not installed.
+    """
+    for name in names:
+        check_one_of("train", "track", name, TRACKERS)
+    settings = {name: value for name, value in options.to_dict().items() if name != "preset_options"}
+    settings |= {f"set.{name}": value for name, value in options.preset_options.items()}
+    tags = {"data": str(data.directory), "data_digest": data.digest, "fingerprint": data.problem.fingerprint}
+    facts = RunFacts(data.problem.name, Path(output).resolve().name, settings, tags)
+    return [_tracker(name)(facts) for name in dict.fromkeys(names) if name in _CLASSES]
+
+
+def _tracker(name: str) -> type[Tracker]:
+    if find_spec(name) is None:
+        raise ImportError(f"train: `track` needs the package {name}. Run: pip install 'tfmtl[track]'.")
+    module = importlib.import_module(f"tfmtl.training.trackers.{name}_tracker")
+    found: type[Tracker] = getattr(module, _CLASSES[name])
+    return found
