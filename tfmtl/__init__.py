@@ -12,14 +12,19 @@ from tfmtl.keras_classes import tell_keras
 __version__ = "0.1.0"
 __all__ = [
     "balancing",
+    "baselines",
     "data",
+    "evaluate",
     "export",
+    "frames",
     "layers",
     "losses",
     "metrics",
     "models",
     "operators",
     "optimizers",
+    "prepare",
+    "propose",
     "register_bottom",
     "register_sharing",
     "report",
@@ -32,12 +37,18 @@ __all__ = [
 ]
 
 
-_REGISTER = ("register_bottom", "register_sharing")
+_FUNCTIONS = {
+    "evaluate": "training",
+    "prepare": "frames",
+    "propose": "frames",
+    "register_bottom": "layers.user_layers",
+    "register_sharing": "layers.user_layers",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _REGISTER:
-        return getattr(importlib.import_module("tfmtl.layers.user_layers"), name)
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"tfmtl.{_FUNCTIONS[name]}"), name)
     if name in __all__:
         return importlib.import_module(f"tfmtl.{name}")
     raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")

@@ -42,6 +42,9 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    with_trees: Annotated[
+        bool, typer.Option("--with-trees", help="Also measure boosted trees and a linear model. Needs tfmtl[trees].")
+    ] = False,
     resamples: Resamples = 200,
     seed: Seed = 0,
 ) -> None:
@@ -49,8 +52,10 @@ def evaluate(
 
     With --scores also AUC and grouped AUC of each formula for each yes/no task.
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
+    With --with-trees also rows of boosted trees and of a linear model that read the same records.
     With --slice also the metrics of parts of the rows, with --baseline a comparison with another run.
     """
+    from tfmtl.baselines.need_sklearn import need_sklearn
     from tfmtl.export.calibration.calibrate import FITTED_ON
     from tfmtl.folders import TrainedRun
     from tfmtl.pipelines.cli.option_values import named_texts, task_methods
@@ -59,10 +64,13 @@ def evaluate(
     from tfmtl.pipelines.runs.calibrated_report import add_calibration
     from tfmtl.pipelines.runs.compared_runs import comparison, load_baseline
     from tfmtl.pipelines.runs.score_report import add_scores, read_scores
+    from tfmtl.pipelines.runs.tree_rows import add_trees
     from tfmtl.training import predict
     from tfmtl.training.evaluate import metrics_of
     from tfmtl.training.slice_report import read_slices, slice_report
 
+    if with_trees:
+        need_sklearn("ensemble")
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
     formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))
@@ -83,6 +91,8 @@ def evaluate(
     for task, metrics in report.items():
         metrics.update({"slices": {name: found[task] for name, found in parts.items()}} if parts else {})
         metrics.update({"compared_with": {"run": str(baseline), "metrics": compared[task]}} if compared else {})
+    if with_trees:
+        add_trees(console, report, prepared, split, seed)
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")

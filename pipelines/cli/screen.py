@@ -7,72 +7,24 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tfmtl.pipelines.cli.small_classes import small_class_note
+from tfmtl.display import Page
+from tfmtl.display.manifest_page import manifest_page, share
+from tfmtl.display.metrics_page import metrics_page, number
 
 console = Console(soft_wrap=True, highlight=False)
 
-# Metric -> heading; in the order of the columns.
-_HEADINGS = {
-    "auc": "AUC",
-    "gauc": "GAUC",
-    "log_loss": "log loss",
-    "normalized_entropy": "NE",
-    "ece": "ECE",
-    "ece_calibrated": "ECE calibrated",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "macro_auc": "macro AUC",
-    "accuracy": "accuracy",
-    "pinball": "pinball",
-    "normalized_gini": "Gini",
-    "harrell": "Harrell c",
-    "antolini": "Antolini c",
-    "uno": "Uno c",
-    "ibs": "IBS",
-    "nll": "NLL",
-    "d_calibration_p": "D-calibration p",
-}
-
 
 def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: str) -> None:
-    """One table per kind of task: a row per task and model, and one for what a constant scores; a column per metric.
+    """One table per kind of task: a row per task and model, for a constant and for trees; a column per metric.
 
     Args:
         console: where to print.
         reports: model -> task -> metric -> value, as `tfmtl.training.evaluate` returns it.
         title: str.
     """
-    tasks = next(iter(reports.values()))
-    kinds: dict[tuple[str, ...], list[str]] = {}
-    for task, metrics in tasks.items():
-        kinds.setdefault(tuple(name for name in _HEADINGS if name in metrics), []).append(task)
-    console.print(f"[bold]{title}[/bold]")
-    for shown, members in kinds.items():
-        table = Table("task", "model", *[_HEADINGS[name] for name in shown])
-        for task in members:
-            for model, report in reports.items():
-                table.add_row(task, model, *[_number(report[task][name]) for name in shown])
-            if "baseline" in tasks[task]:
-                table.add_row(task, "a constant", *[_number(tasks[task]["baseline"].get(name)) for name in shown])
-            for name, found in tasks[task].get("scores", {}).items():
-                table.add_row(task, name, *[_number(found[each]) if each in found else "" for each in shown])
-            table.add_section()
-        console.print(table)
-    for task, metrics in tasks.items():
-        if metrics.get("gauc_groups"):
-            skipped = metrics["gauc_groups_skipped"]
-            left_out = f"; {skipped} groups with labels of one class only are left out" if skipped else ""
-            console.print(f"GAUC of {task}: over {metrics['gauc_groups']} groups{left_out}")
-        note = small_class_note(task, metrics)
-        if note is not None:
-            console.print(f"[yellow]{escape(note)}[/yellow]")
-    for task in tasks:
-        worse = [model for model, report in reports.items() if (report[task].get("normalized_entropy") or 0.0) > 1.0]
-        if worse:
-            console.print(
-                f"[yellow]NE of {task} is above 1[/yellow] ({escape(', '.join(worse))}): its log loss is worse than "
-                "that of the mean label. Calibrate it, or train for fewer epochs or at a lower learning rate."
-            )
+    page = metrics_page(reports, title)
+    console.print(f"[bold]{escape(page.title)}[/bold]")
+    _print_parts(console, page)
 
 
 def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:
@@ -87,7 +39,7 @@ def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]])
         for split in ("valid", "test"):
             if split in facts:
                 names = ("ece", "ece_calibrated", "log_loss", "log_loss_calibrated")
-                table.add_row(task, facts["method"], split, *[_number(facts[split][name]) for name in names])
+                table.add_row(task, facts["method"], split, *[number(facts[split][name]) for name in names])
     console.print(table)
 
 
@@ -104,10 +56,6 @@ def print_batches(console: Console, times: Mapping[int, float]) -> None:
     console.print(table)
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
-
-
 def print_recalls(console: Console, record: Mapping[str, Any]) -> None:
     """Prints the recall of a retrieval index, next to that of the most popular items.
 
@@ -119,14 +67,14 @@ def print_recalls(console: Console, record: Mapping[str, Any]) -> None:
     table = _table("split", "index", *ks)
     for split, found in record["recall"].items():
         for name, recalls in found.items():
-            table.add_row(split, _INDEXES[name], *[_number(recalls[k]) for k in ks])
+            table.add_row(split, _INDEXES[name], *[number(recalls[k]) for k in ks])
         table.add_section()
     console.print(table)
     for split, found in record["recall"].items():
         facts = next(iter(found.values()))
         if facts["positives"]:
             console.print(
-                f"{split}: {facts['positives']:,} rows with {record['task']} == 1, {_share(facts['known'])} of them of "
+                f"{split}: {facts['positives']:,} rows with {record['task']} == 1, {share(facts['known'])} of them of "
                 f"items that the index of {record['items']:,} can tell apart"
             )
 
@@ -161,14 +109,14 @@ def print_two_stages(
     seen = "_unseen" if exclude_seen else ""
     for name in ("popularity", "two_tower"):
         recalls = record["recall"]["test"][name + seen]
-        table.add_row(_INDEXES[name], *[_number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
+        table.add_row(_INDEXES[name], *[number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
     table.add_section()
     for order, metrics in quality["orders"].items():
-        table.add_row(f"by {order}", _number(metrics["recall"]), "", "", _number(metrics["ndcg"]))
+        table.add_row(f"by {order}", number(metrics["recall"]), "", "", number(metrics["ndcg"]))
     table.add_section()
     for task, metrics in report.items():
         if "auc" in metrics:
-            table.add_row(task, "", "", "", "", _number(metrics["auc"]), _number(metrics["gauc"]))
+            table.add_row(task, "", "", "", "", number(metrics["auc"]), number(metrics["gauc"]))
     console.print(table)
     left_out = " What a user has seen is left out." if exclude_seen else ""
     positives = record["recall"]["test"]["popularity"]["positives"]
@@ -179,60 +127,17 @@ def print_two_stages(
     )
 
 
-_MOST_RATES = 12
-_SHOWN_RATE = 0.005
-
-
 def print_manifest(console: Console, manifest: Mapping[str, Any]) -> None:
     """Prints a manifest: rows, splits and label rates, unknown and missing values, warnings."""
-    rejected = manifest["rows_rejected"]
-    console.print(
-        f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "
-        f"{manifest['rows_history_only']:,} used as history only, {sum(rejected.values()):,} rejected"
-    )
-    if rejected:
-        table = _table("rejected because", "rows", "share")
-        for reason, count in sorted(rejected.items(), key=lambda pair: -pair[1]):
-            table.add_row(escape(reason), f"{count:,}", _share(count / manifest["rows_in"]))
-        console.print(table)
-    if manifest["events"]:
-        events = ", ".join(f"{count:,} {name}" for name, count in manifest["events"].items())
-        console.print(f"events of the sequences: {events}")
-    if "transform_from" in manifest:
-        added = {table: count for table, count in manifest["transform_from"]["added_values"].items() if count}
-        told = ", ".join(f"{count:,} {escape(table)}" for table, count in added.items()) or "none"
-        console.print(f"transformation of {escape(manifest['transform_from']['folder'])}; values added: {told}")
-    splits = manifest["splits"]
-    table = _table("", *splits)
-    table.add_row("examples", *[f"{facts['examples']:,}" for facts in splits.values()], end_section=True)
-    for task in next(iter(splits.values()))["tasks"]:
-        facts = [split["tasks"][task] for split in splits.values()]
-        table.add_row(f"mean {task}", *["" if fact["mean"] is None else f"{fact['mean']:.4f}" for fact in facts])
-        if any(fact["labels"] < split["examples"] for fact, split in zip(facts, splits.values(), strict=True)):
-            table.add_row(f"  labels of {task}", *[f"{fact['labels']:,}" for fact in facts])
-        if any(fact.get("undecided") for fact in facts):
-            table.add_row(f"  {task} still open", *[f"{fact['undecided']:,}" for fact in facts])
-    console.print(table)
-    _print_rates(console, splits)
-    for warning in manifest["warnings"]:
-        console.print(f"[yellow]warning:[/yellow] {escape(warning)}")
+    _print_parts(console, manifest_page(manifest, manifest["problem"]), "warning: ")
 
 
-def _print_rates(console: Console, splits: Mapping[str, Mapping[str, Any]]) -> None:
-    """The features with most unknown or missing values; nothing where none has any worth a line."""
-    rates = {
-        name: [split["features"][name][rate] for rate in ("out_of_vocabulary", "missing") for split in splits.values()]
-        for name in next(iter(splits.values()))["features"]
-    }
-    shown = sorted((name for name in rates if max(rates[name]) >= _SHOWN_RATE), key=lambda name: -max(rates[name]))
-    if not shown:
-        return
-    table = _table("feature", *[f"OOV {split}" for split in splits], *[f"missing {split}" for split in splits])
-    for name in shown[:_MOST_RATES]:
-        table.add_row(name, *[_share(rate) for rate in rates[name]])
-    console.print(table)
-    if len(shown) > _MOST_RATES:
-        console.print(f"... and {len(shown) - _MOST_RATES} more features with unknown or missing values")
+def _print_parts(console: Console, page: Page, before: str = "") -> None:
+    """Prints what is below a page's title, its warnings marked."""
+    for part in page.parts:
+        console.print(escape(part) if isinstance(part, str) else part.rich())
+    for warning in page.warnings:
+        console.print(f"[yellow]{before}{escape(warning)}[/yellow]")
 
 
 def _table(first: str, *others: str) -> Table:
@@ -240,7 +145,3 @@ def _table(first: str, *others: str) -> Table:
     for other in others:
         table.add_column(other, justify="right")
     return table
-
-
-def _share(share: float) -> str:
-    return f"{share:.1%}" if share >= _SHOWN_RATE / 10 or share == 0 else "<0.1%"

@@ -1,21 +1,14 @@
-"""The preprocessing job: from raw logs to TFRecords; an older output is replaced only by a complete new one."""
+"""The preprocessing job on an engine: from raw logs to TFRecords."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from tfmtl.preprocessing.fitting.label_classes import is_about_rows
+from tfmtl.preprocessing.job import run_job
 from tfmtl.preprocessing.plan import Files, Plan
-from tfmtl.preprocessing.reading import files
-from tfmtl.preprocessing.reading.read import InputError
-from tfmtl.preprocessing.writing.kept_rejected import keep_rejected
-from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
 
-_BYTES_PER_SHARD = 32 << 20
-_LEAST_SHARDS = 8
 ENGINES = ("beam", "spark")
 
 
@@ -66,33 +59,18 @@ def preprocess(
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))
-    folder = OutputFolder(output)
-    shards = _LEAST_SHARDS if num_shards is None else num_shards
-    plan = Plan.checked(
+    return run_job(
+        _engine(engine, beam_options, spark_master, spark_conf or {}),
         problem,
-        files.absolute(folder.partial),
-        shards,
-        seed,
-        compression,
-        transform_from,
-        extend_vocabularies,
-        split_file,
+        inputs,
+        output,
+        seed=seed,
+        num_shards=num_shards,
+        compression=compression,
+        transform_from=transform_from,
+        extend_vocabularies=extend_vocabularies,
+        split_file=split_file,
     )
-    run = _engine(engine, beam_options, spark_master, spark_conf or {})
-    found = plan.find_files(inputs)
-    plan = replace(plan, warnings=found.warnings)
-    if num_shards is None:
-        size = sum(files.size(path) for _, path in found.files)
-        plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
-    with folder:
-        try:
-            run(plan, found.files)
-        except InputError as error:
-            kept = keep_rejected(folder.partial, output) if is_about_rows(error) else None
-            if kept is None:
-                raise
-            raise InputError(f"{error} The rejected rows lie in '{kept}'.") from error
-        return folder.read_manifest()
 
 
 def _engine(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
@@ -16,6 +17,7 @@ from tfmtl.pipelines.cli.screen import print_manifest, print_metrics
 from tfmtl.pipelines.datasets import DATASETS
 from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.pipelines.runs.steps import Steps
+from tfmtl.pipelines.runs.tree_rows import add_trees
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
 from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
@@ -58,9 +60,15 @@ def run_all(
         step(f"Train {preset} ({data.num_examples('train'):,} examples, stops when validation stops improving)")
         models[preset] = fit(data, output / "runs" / preset, options, verbose=1 if console.is_terminal else 2)
         reports[preset] = evaluate(models[preset], data, "test")
-        evaluation = TrainedRun(output / "runs" / preset).evaluation("test")
-        evaluation.write_text(json.dumps(reports[preset], indent=1) + "\n")
     chosen = presets[0]
+    step("Fit boosted trees and a linear model to the same training split, for comparison")
+    try:
+        add_trees(console, reports[chosen], data, "test", seed)
+    except ModuleNotFoundError as error:
+        console.print(f"Left out: {escape(str(error))}")
+    for preset, report in reports.items():
+        evaluation = TrainedRun(output / "runs" / preset).evaluation("test")
+        evaluation.write_text(json.dumps(report, indent=1) + "\n")
     step(f"Export {chosen} as a SavedModel that takes raw features")
 
     def prove(version: Path) -> None:

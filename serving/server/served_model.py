@@ -119,6 +119,10 @@ class ServedModel:
         except tf.errors.OpError as error:
             message = f"Signature {signature.name!r}: {error.message[-_MAX_MESSAGE_CHARACTERS:]}"
             raise ServingError(STATUS_CODES[error.error_code], message) from error
+        except UnicodeDecodeError as error:
+            # TensorFlow's message quotes a serialized example that cannot be parsed, and Python cannot read the quote.
+            message = f"Signature {signature.name!r}: could not parse an example, which is not a serialized tf.Example"
+            raise ServingError("INVALID_ARGUMENT", message) from error
 
 
 def _read_signature_definitions(export: ExportedVersion) -> get_model_metadata_pb2.SignatureDefMap:

@@ -7,14 +7,19 @@ import pytest
 PUBLIC = {
     "tfmtl": {
         "balancing",
+        "baselines",
         "data",
+        "evaluate",
         "export",
+        "frames",
         "layers",
         "losses",
         "metrics",
         "models",
         "operators",
         "optimizers",
+        "prepare",
+        "propose",
         "register_bottom",
         "register_sharing",
         "report",
@@ -46,6 +51,7 @@ PUBLIC = {
         "UncertaintyWeights",
         "get_balancer",
     },
+    "tfmtl.baselines": {"PlainReport", "plain_report"},
     "tfmtl.testing": {
         "check_balancer",
         "check_bottom_layer",
@@ -55,6 +61,7 @@ PUBLIC = {
     },
     "tfmtl.data": {"DataError", "PreparedData", "RawTransform", "TransformStatistics"},
     "tfmtl.export": {"ExportOptions", "Verification", "VerificationError", "export", "verify"},
+    "tfmtl.frames": {"ProposedProblem", "prepare", "propose"},
     "tfmtl.layers": {
         "CGC",
         "CountedPooling",

@@ -49,6 +49,8 @@ def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
         report = json.loads((output / "runs" / preset / "evaluation_test.json").read_text())
         assert set(report) == {"like", "love", "stars"}
         assert f"│ {preset}" in screen
+        assert ("boosted trees, with ids" in report["like"].get("plain_models", {})) is (preset == "dtrn")
+    assert "│ boosted trees" in screen and "│ logistic regression" in screen
     assert (output / "model" / "1" / "saved_model.pb").is_file()
     assert "largest difference" in screen
     for task in ("like", "love", "stars"):
@@ -67,12 +69,13 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert record["options"]["preset_options"] == {"num_experts": 2}
     again = tfmtl("train", "--config", run / "run.json", "-o", run)
     assert (again.code, json.loads((run / "run.json").read_text())) == (0, record), "the same run, which is finished"
-    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt").code == 0
+    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt", "--with-trees").code == 0
     evaluation = json.loads((run / "evaluation_valid.json").read_text())
     assert set(evaluation) == {"like", "love", "stars"}
     assert evaluation["like"]["calibration"] == evaluation["love"]["calibration"] == "platt"
     assert evaluation["like"]["log_loss_calibrated"] < evaluation["like"]["log_loss"]
     assert "ece_calibrated" not in evaluation["stars"]
+    assert evaluation["stars"]["plain_models"]["boosted trees"]["rmse"] > 0.0
     assert (run / "reliability_valid.png").is_file()
     choice = ("--tasks", "love,stars", "--scores", "value=like*stars", "--calibrate", "love=isotonic")
     exported = tfmtl("export", run, "-o", tmp_path / "model", *choice)

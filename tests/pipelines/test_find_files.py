@@ -8,6 +8,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tests.support.small_log import records, run, small_log, write_csv, write_parquet
+from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.find import expand, partition_values
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.read import read_batches
@@ -122,6 +123,43 @@ def test_folders_that_name_columns(tmp_path: Path, suffix: str) -> None:
     assert manifest["rows_in"] == 80
     run(tmp_path / "expected", tmp_path)
     assert sorted(records(tmp_path / "out", "train")) == sorted(records(tmp_path / "expected", "train"))
+
+
+PATTERNS = r"""
+* *.csv **.csv ** ?.csv [ab].csv [!a].csv [!]x.csv []a].csv [].csv [^a].csv [a-c].csv a.csv f/* f/ f*/[a-c].csv */*.csv
+[a\\].csv nothing/* a[.csv **/c.csv
+""".split()
+NAMES = r"a.csv b.csv ].csv ^.csv !x.csv \.csv [].csv a[.csv f/c.csv f/g/c.csv .h".split()
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_patterns_mean_here_what_they_mean_on_other_file_systems(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    from apache_beam.io.filesystems import FileSystems
+
+    for name in (
+        "a.csv",
+        "b.csv",
+        "].csv",
+        "^.csv",
+        "!x.csv",
+        "\\.csv",
+        "[].csv",
+        "a[.csv",
+        "f/c.csv",
+        "f/g/c.csv",
+        ".h",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    if pattern != "f/":  # here a name, there all below it
+        whole = f"{tmp_path}/{pattern}"
+        expected = {found.path for found in FileSystems.match([whole])[0].metadata_list}
+        assert set(files.match([whole])) == expected
+        assert bool(expected) != (pattern in ("nothing/*", "[!]x.csv"))
+    monkeypatch.chdir(tmp_path)
+    assert {f"{tmp_path}/{path}" for path in files.match([pattern])} == set(files.match([f"{tmp_path}/{pattern}"]))
 
 
 def test_a_files_own_column_comes_first(tmp_path: Path) -> None:

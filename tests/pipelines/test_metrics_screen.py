@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from tfmtl.display.small_classes import auc_interval, small_class_note
 from tfmtl.metrics import binary_report, grouped_auc, roc_auc
 from tfmtl.pipelines.cli.screen import print_metrics
-from tfmtl.pipelines.cli.small_classes import auc_interval, small_class_note
 from tfmtl.pipelines.runs import score_report
 from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, Problem, RegressionTask, Split
 
@@ -101,3 +101,9 @@ def test_score_formulas_need_a_yes_no_task() -> None:
     with pytest.raises(ValueError, match="must be measured on a yes/no task"):
         score_report.read_scores(problem, {"value": "watch*2"})
     assert score_report.read_scores(problem, {}) == {}
+
+
+def test_boosted_trees_stand_below_the_constant() -> None:
+    report = binary_report(*drawn(400, 400))
+    lines = printed({"buy": {**report, "baseline": report, "plain_models": {"boosted trees": report}}}).splitlines()
+    assert [line.split("│")[2].strip() for line in lines if "│ buy" in line] == ["mmoe", "a constant", "boosted trees"]

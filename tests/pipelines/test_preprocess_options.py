@@ -97,7 +97,7 @@ def test_errors_of_workers_become_one_line(
 def test_the_number_of_shards_follows_the_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = write_csv(tmp_path / "log.csv", ROWS)
     run(tmp_path / "small", log, num_shards=None)
-    monkeypatch.setattr("tfmtl.pipelines.preprocess.job._BYTES_PER_SHARD", log.stat().st_size // 10)
+    monkeypatch.setattr("tfmtl.preprocessing.job._BYTES_PER_SHARD", log.stat().st_size // 10)
     run(tmp_path / "large", log, num_shards=None)
     for name, shards in {"small": 8, "large": 11}.items():  # a bucket without users has no file
         files = list((tmp_path / name / "train").iterdir())

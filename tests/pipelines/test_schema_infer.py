@@ -154,7 +154,7 @@ def test_a_named_key_is_a_name(tmp_path: Path) -> None:
     del columns["sku"]
     problem, text = infer(tmp_path, write_csv(tmp_path / "b.csv", {**columns, "x": np.arange(90) % 9}), "--label", "y")
     assert problem.sequences == ()
-    assert "no sequences: no column of what is shown or bought was found (--item names it)" in text
+    assert "no sequences: no column of what is shown or bought was found (`item` names it)" in text
 
 
 def test_what_the_log_tells_of_the_future(tmp_path: Path) -> None:
@@ -280,7 +280,7 @@ def test_odd_columns(tmp_path: Path) -> None:
         ("", [], "is empty"),
         ("a,b\n", [], "holds no row"),
         ("a,a\n1,2\n", [], r"more than one column of ['a']"),
-        ("a,b\n1,2\n2,0\n", ["--label", "c"], "--label must be a column. Received: 'c'"),
+        ("a,b\n1,2\n2,0\n", ["--label", "c"], "`label` must be a column. Received: 'c'"),
         ("a,b\nx,2\ny,0\n", ["--label", "a"], "label 'a' must be a column of numbers"),
         ("a,b\n1,2\n1,0\n", ["--label", "b"], "no column is left as a feature"),
     ],

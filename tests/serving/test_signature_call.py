@@ -5,7 +5,9 @@ import pytest
 import tensorflow as tf
 
 from tests.serving.toy_models import FEATURES, SIGNATURES, example
+from tfmtl.serving.server.served_model import ServedModel
 from tfmtl.serving.server.signature_call import SignatureCall
+from tfmtl.serving.serving_error import ServingError
 
 INPUTS = {
     "serving_default": FEATURES,
@@ -59,3 +61,11 @@ def test_an_error_of_the_graph_is_raised(exported):
     saved_model = tf.saved_model.load(str(exported))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"= 5 is not in \[0, 2\)"):
         SignatureCall(saved_model.signatures["pick"])({"index": np.int32([5])})
+
+
+@pytest.mark.parametrize("payload", [b"\xff\xfe", b"x", b"\xff" * 1000])
+def test_what_is_no_serialized_example_is_the_clients_mistake(exported, payload):
+    model = ServedModel(exported, 1)
+    with pytest.raises(ServingError, match=r"Signature 'classify': .*[Cc]ould not parse") as caught:
+        model.predict("classify", {"inputs": np.array([payload], object)})
+    assert caught.value.code == "INVALID_ARGUMENT"

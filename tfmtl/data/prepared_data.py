@@ -15,6 +15,8 @@ from tfmtl.data.example_spec import parse_encoded_examples
 from tfmtl.data.folder_files import check_files, damage_named
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
+from tfmtl.display import Displayed, Page
+from tfmtl.display.manifest_page import manifest_page
 from tfmtl.folders import DataError, PreparedFolder, TrainedRun
 from tfmtl.folders.folder_format import WRITER
 from tfmtl.schema import SPLITS, ModelInputs, Problem
@@ -27,7 +29,7 @@ _MANY_EPOCHS = 2**31 - 1
 _NO_FACTS = ("inputs", "transform_from", WRITER, "checksums")
 
 
-class PreparedData(PreparedFolder):
+class PreparedData(Displayed, PreparedFolder):
     """TFRecords, manifest and fitted transformation of one preprocessing run.
 
     Args:
@@ -116,6 +118,18 @@ class PreparedData(PreparedFolder):
         facts = {name: value for name, value in self.manifest.items() if name not in _NO_FACTS}
         text = json.dumps([facts, self.statistics.digest], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def rejected(self) -> list[dict[str, Any]]:
+        """The rows that could not be used, as `{"file", "row", "reason", "values"}`; rows count from 0.
+
+        `pandas.DataFrame(data.rejected())` shows them as a table.
+        """
+        lines = (line for path in self.rejected_files() for line in path.read_text(encoding="utf-8").splitlines())
+        return [json.loads(line) for line in lines]
+
+    def page(self) -> Page:
+        """What was counted, for a notebook or a terminal."""
+        return manifest_page(self.manifest, f"Prepared data of {self.problem.name} in {self.directory}")
 
     def num_labels(self, split: str, task: str) -> int:
         """Labels of a task in a split."""
@@ -221,4 +235,6 @@ class PreparedData(PreparedFolder):
         # Its thread may miss that the data have ended, and an epoch then takes up to a minute longer.
         options.autotune.enabled = False
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-        return examples.with_options(options).prefetch(tf.data.AUTOTUNE)
+        examples = examples.with_options(options).prefetch(tf.data.AUTOTUNE)
+        examples.prepared_data = self  # a temporary folder stays as long as something reads it
+        return examples

@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -20,6 +21,12 @@ _HISTORIES = (
 _PLACEHOLDER = {"kind": "binary", "name": "stands_in_for_a_label"}
 
 
+def problem_name(text: str) -> str:
+    """The text as the name of a problem: other characters than letters and digits become `_`."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_") or "problem"
+    return name if name[0].isalpha() else f"log_{name}"
+
+
 def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
     """YAML with a reason behind every line; it has been read back by the project's own loader.
 
@@ -28,18 +35,18 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
         sample: `Sample`, for the facts at the top.
         name: of the problem; other characters than letters and digits become `_`.
     """
-    name = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "problem"
-    name = name if name[0].isalpha() else f"log_{name}"
+    name = problem_name(name)
     files = f"{sample.files_read} of {sample.num_files} files" if sample.num_files > 1 else "one file"
+    files = files if sample.num_files else "one table"
     lines = [
-        f"# Proposed by `tfmtl schema infer` from {sample.rows.num_rows:,} rows, spread over {files} of about "
+        f"# Proposed by tfmtl from {sample.rows.num_rows:,} rows, spread over {files} of about "
         f"{sample.total_rows:,} rows.",
         "# Every line is a guess with its reason: check them. Facts known only after the example must be no feature.",
         f"name: {name}",
         "",
     ]
     lines += _comment(proposal.key_reasons)
-    lines += [f"keys: {_flow(proposal.keys)}"] if proposal.keys else []
+    lines += [f"keys: {plain_flow(proposal.keys)}"] if proposal.keys else []
     lines += ["", "features:", *_entries(proposal.features)]
     reasons: dict[str, list[str]] = {}
     for column, why in proposal.left_out.items():
@@ -57,13 +64,13 @@ def problem_text(proposal: Proposal, sample: Sample, name: str) -> str:
         lines += ["tasks:", *_entries(proposal.tasks)]
         lines += ["  # These may be labels, too:" for _ in proposal.candidates[:1]]
     else:
-        lines += ["tasks:  # all lines below are comments: remove the # from what to predict, or use --label"]
+        lines += ["tasks:  # all lines below are comments: remove the # from what to predict, or name labels"]
         lines += ["  # - {kind: binary, name: ...}" for _ in range(not proposal.candidates)]
     lines += [f"  # {line[2:]}" for line in _entries(proposal.candidates)]
-    lines += ["", f"split: {_flow(dict(proposal.split.values))}  # {proposal.split.why}"]
+    lines += ["", f"split: {plain_flow(proposal.split.values)}  # {proposal.split.why}"]
     if proposal.missing:
         lines += [
-            f"missing: {_flow(proposal.missing)}  # texts that usually mean missing: remove those that are values"
+            f"missing: {plain_flow(proposal.missing)}  # texts that usually mean missing: remove those that are values"
         ]
     lines += ["", *_comment(proposal.notes)] if proposal.notes else []
     text = "\n".join(lines) + "\n"
@@ -81,7 +88,7 @@ def _check(proposal: Proposal, name: str, text: str) -> None:
 
 
 def _entries(entries: list[Entry]) -> list[str]:
-    return [f"  - {_flow(dict(entry.values))}  # {_one_line(entry.why)}" for entry in entries]
+    return [f"  - {plain_flow(entry.values)}  # {_one_line(entry.why)}" for entry in entries]
 
 
 def _comment(sentences: list[str], before: str = "", indent: str = "") -> list[str]:
@@ -96,5 +103,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _flow(values: Any) -> str:
+def plain_flow(values: Any) -> str:
+    """A value on one line of YAML."""
+    values = dict(values) if isinstance(values, Mapping) else values
     return yaml.safe_dump(values, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**9).strip()

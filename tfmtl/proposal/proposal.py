@@ -92,11 +92,11 @@ def propose(
         ValueError: a named column does not exist or cannot be what it is named for.
     """
     profiles, missing = look_at(sample)
-    named = [("--label", label) for label in labels] + [("--user", user), ("--time", time), ("--item", item)]
+    named = [("label", label) for label in labels] + [("user", user), ("time", time), ("item", item)]
     for option, name in named:
         if name is not None and name not in profiles:
             raise ValueError(
-                f"schema infer: {option} must be a column. Received: {name!r}; the columns are "
+                f"schema infer: `{option}` must be a column. Received: {name!r}; the columns are "
                 f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
             )
     proposal = Proposal(missing=missing)
@@ -122,9 +122,9 @@ def propose(
     # The log's own histories are better than those made of its rows.
     has_histories = item is not None and _take_row_sequences(proposal, profiles, names, item, time)
     if not has_histories and not (user and time):
-        proposal.notes.append("no sequences: they need a user and a time (--user, --time)")
+        proposal.notes.append("no sequences: they need a user and a time (give them as `user` and `time`)")
     elif not has_histories and item is None:
-        proposal.notes.append("no sequences: no column of what is shown or bought was found (--item names it)")
+        proposal.notes.append("no sequences: no column of what is shown or bought was found (`item` names it)")
     elif not has_histories:
         _guess_sequences(proposal, profiles, names[str(item)])
     _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
@@ -141,11 +141,11 @@ def _guess_keys(proposal: Proposal, columns: Mapping[str, ColumnProfile], user: 
         rows = column.total_rows / max(column.estimated_distinct, 1)
         proposal.key_reasons.append(f"user: {column.estimated_distinct:,} users, {rows:.1f} rows each")
     else:
-        proposal.key_reasons.append("no user column was found (give it with --user)")
+        proposal.key_reasons.append("no user column was found (give it as `user`)")
     if not time:
         text = [name for name, column in columns.items() if roles.is_iso_time(column)]
         why = f"; {text[0]} is a date written as text: write it as ISO text (2020-01-31) or in seconds" if text else ""
-        proposal.key_reasons.append(f"no time column was found (give it with --time){why}")
+        proposal.key_reasons.append(f"no time column was found (give it as `time`){why}")
         return
     unit = roles.time_unit(columns[time])
     proposal.keys["time"] = time

@@ -35,7 +35,7 @@ class Sample:
     Attributes:
         rows: CSV columns as text, Parquet columns as they are stored; null where missing or empty.
         total_rows: of all files; counted for Parquet, estimated from the bytes for CSV.
-        num_files: files that the log has.
+        num_files: files that the log has; 0 where it is no file.
         files_read: files that the rows come from.
     """
 
@@ -79,6 +79,23 @@ def read_sample(inputs: Sequence[str], num_rows: int = SAMPLE_ROWS) -> Sample:
     if rows.num_rows == 0:
         raise InputError(f"schema infer: '{chosen[0]}' holds no row. Give a log with rows.")
     return Sample(rows, round(total * len(files) / len(chosen)), len(files), len(chosen))
+
+
+def sample_of(table: pa.Table, num_rows: int = SAMPLE_ROWS) -> Sample:
+    """At most `num_rows` rows from all over a table, none of it a file.
+
+    Args:
+        table: with one row at least.
+        num_rows: int. Defaults to `100_000`.
+    """
+    check_positive_int("schema infer", "rows", num_rows)
+    wanted = np.unique(np.linspace(0, table.num_rows - 1, min(num_rows, table.num_rows)).astype(np.int64))
+    parts, first = [], 0
+    for batch in table.to_batches():
+        own = wanted[(wanted >= first) & (wanted < first + batch.num_rows)] - first
+        parts.append(pa.table(plain_batch(batch).take(pa.array(own))))  # plain first: not all types can be taken
+        first += batch.num_rows
+    return Sample(pa.concat_tables(parts), table.num_rows, 0, 0)
 
 
 # === Parquet ===

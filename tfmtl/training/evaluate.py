@@ -11,6 +11,7 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
+from tfmtl.training.evaluation import Evaluation
 
 _BATCH = 4096
 
@@ -48,7 +49,7 @@ def _predict(model: MultiTaskModel, data: PreparedData, split: str) -> dict[str,
     }
 
 
-def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> dict[str, dict[str, Any]]:
+def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> Evaluation:
     """Exact metrics per task of a split.
 
     Binary tasks: ROC AUC, AUC grouped by the problem's group (with what was skipped), log loss, normalized entropy,
@@ -59,13 +60,14 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
     mean. A model that does not beat it has learned nothing.
 
     Returns:
-        dict: task -> metric -> value, ready for JSON.
+        `Evaluation`: a dict, task -> metric -> value, ready for JSON; it shows itself as a table.
 
     Raises:
         ValueError: the model was trained on other data, or there is no such split.
     """
     data.check_fitted_for("evaluate", model.inputs)
-    return metrics_of(data, predict(model, data, split))
+    report = metrics_of(data, predict(model, data, split))
+    return Evaluation(report, model.name, f"{data.problem.name}, {split} split")
 
 
 def metrics_of(data: PreparedData, predicted: Mapping[str, Any], baselines: bool = True) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,7 @@
-"""Files on any file system that Beam knows (local, gs://, s3://, hdfs://), on every engine alike."""
+"""Files on this machine, and on any file system that Beam knows (gs://, s3://, hdfs://), on every engine alike.
+
+Beam is imported for those with a scheme alone: what lies on this machine can be prepared without it.
+"""
 
 import os
 import re
@@ -10,10 +13,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+# A pattern's signs as Beam reads them on other file systems: one way on all.
+_SIGN = re.compile(r"\*\*|[*?]|\[(?P<not>!?+)(?P<set>\][^\]]*|[^\]]+)\]|.", re.DOTALL)
+_MEANINGS = {"**": ".*", "*": r"[^/\\]*", "?": "."}
+
 
 def match(patterns: Sequence[str]) -> list[str]:
     """Paths of the files that match any of the patterns; `**` crosses folders."""
-    return [metadata.path for found in _file_systems().match(list(patterns)) for metadata in found.metadata_list]
+    found: list[str] = []
+    for pattern in patterns:
+        if is_local(pattern):
+            found += _match_here(pattern)
+        else:
+            found += [data.path for result in _file_systems().match([pattern]) for data in result.metadata_list]
+    return found
 
 
 def exists(path: str) -> bool:
@@ -45,17 +58,20 @@ def absolute(path: str) -> str:
 
 def join(folder: str, *names: str) -> str:
     """The path of a file below `folder`."""
-    return str(_file_systems().join(folder, *names))
+    return os.path.join(folder, *names) if is_local(folder) else str(_file_systems().join(folder, *names))
 
 
 def open_file(path: str) -> Any:
     """A stream of the file's own bytes, as a context manager: what is packed stays packed."""
-    return _file_systems().open(path, compression_type="uncompressed")
+    return open(path, "rb") if is_local(path) else _file_systems().open(path, compression_type="uncompressed")
 
 
 def create(path: str) -> Any:
     """A stream to a new file, as a context manager; folders are made, an older file is replaced."""
-    return _file_systems().create(path, compression_type="uncompressed")
+    if not is_local(path):
+        return _file_systems().create(path, compression_type="uncompressed")
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "wb")
 
 
 def put(local: str | Path, path: str) -> None:
@@ -66,14 +82,20 @@ def put(local: str | Path, path: str) -> None:
 
 def copy(sources: Sequence[str], targets: Sequence[str]) -> None:
     """Copies files one by one, not whole folders: object stores have none."""
-    if sources:
+    if all(map(is_local, (*sources, *targets))):
+        for source, target in zip(sources, targets, strict=True):
+            shutil.copyfile(source, target)
+    else:
         _file_systems().copy(list(sources), list(targets))
 
 
 def delete(paths: Sequence[str]) -> None:
     """Removes files one by one, not whole folders: object stores have none."""
-    if paths:
-        _file_systems().delete(list(paths))
+    for path in filter(is_local, paths):
+        os.remove(path)
+    elsewhere = [path for path in paths if not is_local(path)]
+    if elsewhere:
+        _file_systems().delete(elsewhere)
 
 
 @contextmanager
@@ -83,7 +105,7 @@ def local_target(path: str, scratch: str) -> Iterator[Path]:
     Whatever stood at `path` is replaced in one step, so that a bundle that is run twice leaves one whole file.
     A local `path` and `scratch` must be on one disk.
     """
-    if "://" in path:
+    if not is_local(path):
         with tempfile.NamedTemporaryFile(prefix="tfmtl-") as temporary:
             yield Path(temporary.name)
             put(temporary.name, path)
@@ -95,8 +117,34 @@ def local_target(path: str, scratch: str) -> Iterator[Path]:
     os.replace(unfinished, path)
 
 
+def _match_here(pattern: str) -> Iterator[str]:
+    if not re.search(r"[*?[]", pattern):
+        if os.path.exists(pattern):
+            yield pattern
+        return
+    wanted = re.compile("".join(_meaning(sign) for sign in _SIGN.finditer(pattern)), re.DOTALL)
+    fixed = os.path.dirname(re.split(r"[*?[]", pattern, maxsplit=1)[0])
+    for folder, _, names in os.walk(fixed or "."):
+        below = folder if fixed else folder[2:]  # `./` is no part of the names that the pattern gives
+        yield from (path for name in names if wanted.fullmatch(path := os.path.join(below, name)))
+
+
+def _meaning(sign: re.Match[str]) -> str:
+    """One sign of a pattern as a regular expression."""
+    if sign["set"] is not None:
+        members = re.sub(r"([\\^\]\[])", r"\\\1", sign["set"])
+        return f"[{'^' if sign['not'] else ''}{members}]"
+    return _MEANINGS.get(sign[0]) or re.escape(sign[0])
+
+
 def _file_systems() -> Any:
     """Beam's file systems, imported at the first use: their import takes seconds."""
-    from apache_beam.io.filesystems import FileSystems
-
+    try:
+        from apache_beam.io.filesystems import FileSystems
+    except ModuleNotFoundError as error:
+        if error.name != "apache_beam":
+            raise
+        raise ImportError(
+            "preprocess: files that are not on this machine are read by apache-beam. Install it, or copy them here."
+        ) from error
     return FileSystems

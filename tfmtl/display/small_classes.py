@@ -18,8 +18,8 @@ def auc_interval(auc: float, positives: float, negatives: float) -> tuple[float,
 
     Example:
 
-    >>> auc_interval(0.8, 10, 990)
-    (0.6007..., 0.9446...)
+    >>> [round(end, 3) for end in auc_interval(0.8, 10, 990)]
+    [0.601, 0.945]
 
     Reference:
         Hanley and McNeil 1982, "The meaning and use of the area under a ROC curve", equations 1 and 2; the center is
