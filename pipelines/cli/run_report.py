@@ -25,10 +25,9 @@ def run_report(
     resamples: Resamples = 200,
     seed: Seed = 0,
 ) -> None:
-    """Write an HTML page about a run: metrics, curves, calibration, importance of features, conflicts, gates, slices."""
+    """Write an HTML page about a run: metrics, curves, calibration, feature importance, conflicts, gates, slices."""
     from tfmtl.baselines import plain_report
     from tfmtl.baselines.need_sklearn import need_sklearn
-
     from tfmtl.report import run_report as write
     from tfmtl.training.slice_report import read_slices
 

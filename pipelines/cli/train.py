@@ -22,8 +22,8 @@ def train(
     track: Annotated[
         list[str] | None,
         typer.Option(
-            help="Tell trackers of the run: tensorboard (which every run does), mlflow, wandb. Needs tfmtl[track]; where "
-            "to is their own setting, such as MLFLOW_TRACKING_URI or WANDB_MODE."
+            help="Tell trackers of the run: tensorboard (which every run does), mlflow, wandb. Needs tfmtl[track]; "
+            "where to is their own setting, such as MLFLOW_TRACKING_URI or WANDB_MODE."
         ),
     ] = None,
 ) -> None:

@@ -241,7 +241,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"data_report"},
+    "tfmtl.report": {"data_report", "run_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",

@@ -67,7 +67,8 @@ def _trials_figure(trials: Sequence[Mapping[str, Any]], facts: Mapping[str, Any]
         (trial["number"], trial["curve"][-1]) for trial in trials if trial["state"] == "pruned" and trial["curve"]
     ]
     if pruned:
-        axes.scatter(*zip(*pruned, strict=True), s=18, color=_GREY, marker="x", label="stopped early", zorder=2)
+        places, last = [number for number, _ in pruned], [value for _, value in pruned]
+        axes.scatter(places, last, s=18, color=_GREY, marker="x", label="stopped early", zorder=2)
     axes.set_xlabel("trial")
     axes.set_ylabel(facts["monitor"])
     axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
