@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo demo-two-stage check test lint format clean
+.PHONY: help install demo demo-two-stage check test lint format wheels clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
+	@echo "make wheels   dist/: the package, and its client without TensorFlow"
 	@echo "make clean    remove the demo's output and the virtual environment"
 
 install: $(INSTALLED)
@@ -47,6 +48,12 @@ lint: install
 format: install
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+# What an earlier build left would be packed again.
+wheels: install
+	@rm -rf build client/build dist
+	@for project in . ./client; do $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist $$project; done
+	@ls dist
 
 clean:
 	rm -rf .venv demo

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from tfmtl.schema.extras import need_extra
+
+need_extra("AsyncRestClient", "server", "aiohttp")
+
 import aiohttp
 from yarl import URL
 

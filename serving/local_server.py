@@ -12,6 +12,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tfmtl.schema.extras import need_extra
+
+need_extra("serve", "server", "aiohttp", "prometheus_client", "tensorflow_serving")
+
 from aiohttp import web
 
 from tfmtl.folders import ExportedVersion

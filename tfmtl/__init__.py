@@ -50,7 +50,13 @@ def __getattr__(name: str) -> Any:
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(f"tfmtl.{_FUNCTIONS[name]}"), name)
     if name in __all__:
-        return importlib.import_module(f"tfmtl.{name}")
+        try:
+            return importlib.import_module(f"tfmtl.{name}")
+        except ModuleNotFoundError as error:
+            if error.name == f"tfmtl.{name}":
+                text = f"tfmtl: `{name}` is not part of tfmtl-client. Install the whole package: pip install tfmtl."
+                raise ImportError(text, name=error.name) from error
+            raise
     raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")
 
 

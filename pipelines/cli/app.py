@@ -21,6 +21,7 @@ from tfmtl.pipelines.cli import (
     run,
     run_report,
     skew,
+    survival,
     train,
     tune,
     two_stages,
@@ -51,6 +52,7 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "tune": tune.tune,
         "evaluate": evaluate.evaluate,
         "run-report": run_report.run_report,
+        "survival-report": survival.survival_report,
     },
     "Serving": {
         "export": export.export,

@@ -77,10 +77,10 @@ def data_report(
     with console.status("Counting ..."):
         facts = write(prepared, path, rows)
     for leak in facts["leaks"]:
-        if leak["auc"] > facts["leak_threshold"]:
+        if leak["auc"] > leak["threshold"]:
             console.print(
                 f"[yellow]warning:[/yellow] feature '{escape(leak['feature'])}' alone tells task "
-                f"'{escape(leak['task'])}' (AUC {leak['auc']:.3f})."
+                f"'{escape(leak['task'])}' ({leak['measure']} {leak['auc']:.3f})."
             )
     large = [row["name"] for row in facts["drift"] if max(row["psi"].values()) > facts["drift_thresholds"][1]]
     if large:

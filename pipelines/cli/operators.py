@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tfmtl.pipelines.cli.screen import console
+from tfmtl.schema.extras import need_extra
 
 
 def operators(
@@ -27,6 +28,7 @@ def operators(
     ] = False,
 ) -> None:
     """Solve a family of equations, train one operator network for all of them, and compare it with baselines."""
+    need_extra("operators: its figure", "physics", "matplotlib")
     from tfmtl.pipelines.physics.run_study import run_study
 
     run_study(console, problem, output, steps, seed, quick, export)

@@ -34,10 +34,10 @@ def tune(
     """
     from tfmtl.data import PreparedData
     from tfmtl.pipelines.cli.option_values import named_texts
-    from tfmtl.pipelines.tuning.need_optuna import need_optuna
     from tfmtl.schema.checks import check_positive_int
+    from tfmtl.schema.extras import need_extra
 
-    need_optuna()
+    need_extra("tune", "tune", "optuna")
     from tfmtl.pipelines.tuning.search_space import SearchSpace
     from tfmtl.pipelines.tuning.study import Study
     from tfmtl.pipelines.tuning.study_facts import study_facts

@@ -3,6 +3,7 @@
 from tfmtl.pipelines.datasets.ali_ccp import ALI_CCP
 from tfmtl.pipelines.datasets.aliexpress import ALIEXPRESS
 from tfmtl.pipelines.datasets.census_income import CENSUS_INCOME
+from tfmtl.pipelines.datasets.creatives import ADS
 from tfmtl.pipelines.datasets.dataset import Dataset
 from tfmtl.pipelines.datasets.kuairand import KUAIRAND
 from tfmtl.pipelines.datasets.kuairand_explicit import KUAIRAND_EXPLICIT
@@ -28,6 +29,7 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     ALI_CCP,
     ALIEXPRESS,
     PLANTED,
+    ADS,
 )
 DATASETS = {dataset.name: dataset for dataset in _ALL}
 

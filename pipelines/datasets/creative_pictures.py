@@ -27,7 +27,8 @@ def draw_pictures(generator: np.random.Generator, shapes: np.ndarray) -> np.ndar
     )
     step = np.where(np.abs(ground + step - 127.5) > 127.5, -step, step)
     noise = generator.normal(scale=_NOISE, size=(number, SIZE, SIZE, 3))
-    return np.clip(np.round(ground + step * inside[..., np.newaxis] + noise), 0.0, 255.0).astype(np.uint8)
+    drawn = np.round(ground + step * inside[..., np.newaxis] + noise)
+    return np.asarray(np.clip(drawn, 0.0, 255.0), np.uint8)
 
 
 def _masks(y: np.ndarray, x: np.ndarray) -> list[np.ndarray]:

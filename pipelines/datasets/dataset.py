@@ -1,9 +1,10 @@
 """The base class of public data sets."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as parquet
@@ -23,6 +24,10 @@ class Dataset:
         fetch: gets the raw files, or raises `FetchError`.
         find: picks the raw files out of a folder, or raises `FileNotFoundError`.
         to_rows: raw files -> canonical rows.
+        presets: the models that `tfmtl run` trains where none are named, the first of which it exports.
+        training: changes of `TrainOptions` in `tfmtl run`. Defaults to none.
+        known: canonical rows -> a line about what no model can exceed, of made-up data. Defaults to `None`.
+        ask: what `tfmtl run` asks the served model beside a few requests: rows, client -> lines. Defaults to `None`.
     """
 
     name: str
@@ -30,6 +35,10 @@ class Dataset:
     fetch: Callable[[], dict[str, bytes]]
     find: Callable[[Path], dict[str, bytes]]
     to_rows: Callable[[dict[str, bytes]], pa.Table]
+    presets: tuple[str, ...] = ("dtrn", "single_task", "mmoe")
+    training: Mapping[str, Any] = field(default_factory=dict)
+    known: Callable[[pa.Table], str] | None = None
+    ask: Callable[[pa.Table, Any], list[str]] | None = None
 
     @property
     def problem(self) -> Problem:

@@ -8,6 +8,7 @@ from tfmtl.preprocessing.job import run_job
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of
+from tfmtl.schema.extras import need_extra
 
 ENGINES = ("beam", "spark")
 
@@ -83,14 +84,9 @@ def _engine(
                 f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is Spark, not Beam. "
                 "Spark's settings are written --conf name=value."
             )
-        try:
-            from tfmtl.pipelines.preprocess.spark.job import run as run_on_spark
-        except ModuleNotFoundError as error:
-            if error.name != "pyspark":
-                raise
-            raise ImportError(
-                "preprocess: the engine 'spark' needs pyspark. Install it: pip install 'tfmtl[spark]'."
-            ) from error
+        need_extra("preprocess: the engine 'spark'", "spark", "pyspark")
+        from tfmtl.pipelines.preprocess.spark.job import run as run_on_spark
+
         return partial(run_on_spark, master=spark_master, conf=spark_conf)
     if spark_master is not None or spark_conf:
         raise ValueError(

@@ -1,9 +1,12 @@
 """Every step in a row, from the raw log to an answered request."""
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 from rich.console import Console
 from rich.markup import escape
 
@@ -14,7 +17,7 @@ from tfmtl.export.raw_batch import to_tensors
 from tfmtl.folders import TrainedRun
 from tfmtl.models import MultiTaskModel
 from tfmtl.pipelines.cli.screen import print_manifest, print_metrics
-from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.pipelines.datasets import DATASETS, Dataset
 from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.pipelines.runs.steps import Steps
 from tfmtl.pipelines.runs.tree_rows import add_trees
@@ -50,7 +53,9 @@ def run_all(
         epochs: at most.
         seed: of every step.
     """
-    runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed) for preset in presets}
+    source = DATASETS.get(dataset)
+    own = source.training if isinstance(source, Dataset) else {}
+    runs = {preset: TrainOptions(preset=preset, epochs=epochs, seed=seed, **own) for preset in presets}
     step = Steps(console)
     raw, problem = log_of(step, dataset, output, folder)
     data = preprocessed(console, step, problem, raw, output / "data", seed)
@@ -78,9 +83,13 @@ def run_all(
 
     version = export(models[chosen], data, output / "model", check=prove)
     step("Serve it on this machine and send it real requests over gRPC and REST")
-    _ask(console, data, version.parent, problem.name)
+    made_up = source if isinstance(source, Dataset) and source.known else None
+    rows = parquet.read_table(raw / "log.parquet") if made_up else None
+    _ask(console, data, version.parent, problem.name, partial(made_up.ask, rows) if made_up and made_up.ask else None)
     step(f"Results after {step.seconds:.0f} s")
     print_metrics(console, reports, f"{problem.name}, test split ({data.num_examples('test'):,} examples)")
+    if made_up and made_up.known and rows is not None:
+        console.print(made_up.known(rows))
     console.print(f"Everything lies in {output}:")
     for name, what in {
         "data": "TFRecords, manifest, rejected rows, fitted transformation",
@@ -110,15 +119,26 @@ def preprocessed(console: Console, step: Steps, problem: Problem, raw: Path, fol
     return PreparedData(folder)
 
 
-def _ask(console: Console, data: PreparedData, model: Path, name: str) -> None:
-    """Sends the same real requests over both protocols and shows that the answers agree."""
+def presets_of(dataset: str) -> tuple[str, ...]:
+    """The presets that are trained where none are named."""
+    source = DATASETS.get(dataset)
+    return source.presets if isinstance(source, Dataset) else Dataset.presets
+
+
+def _ask(
+    console: Console, data: PreparedData, model: Path, name: str, further: Callable[[GrpcClient], list[str]] | None
+) -> None:
+    """Sends the same real requests over both protocols, shows that the answers agree, and asks what there is beside."""
     requests = [request["features"] for request in data.requests()[:_REQUEST_ROWS]]
     features = {key: value.numpy() for key, value in to_tensors(requests, raw_signature(data.problem)).items()}
     with LocalServer(model, name, grpc_port=0, rest_port=0) as server:
-        with GrpcClient(f"127.0.0.1:{server.grpc_port}", name) as client:
+        with GrpcClient(f"127.0.0.1:{server.grpc_port}", name, ignore_extra=True) as client:
             over_grpc = client.predict(features, timeout=30.0)
+            lines = further(client) if further else []
         over_rest = RestClient(f"http://127.0.0.1:{server.rest_port}", name).predict(features, timeout=30.0)
     for task in data.inputs.task_names:
         answers = {"gRPC": over_grpc[task], "REST": over_rest[task]}
         shown = [f"{protocol} {', '.join(f'{score:.4f}' for score in scores)}" for protocol, scores in answers.items()]
         console.print(f"  {task}: {'; '.join(shown)}")
+    for line in lines:
+        console.print(line)

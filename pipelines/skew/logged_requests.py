@@ -8,10 +8,11 @@ from typing import Any
 import numpy.typing as npt
 import tensorflow as tf
 from google.protobuf.message import DecodeError
-from tensorflow_serving.apis import prediction_log_pb2
 
+from tfmtl.export.serving_messages import message_class
 from tfmtl.serving.protocol.tensor_proto import tensor_to_array
 
+_PREDICTION_LOG = message_class("PredictionLog")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -74,7 +75,7 @@ class LogFolder:
             compression = "GZIP" if file.suffix == ".gz" else ""
             try:
                 for record in tf.data.TFRecordDataset(str(file), compression).as_numpy_iterator():
-                    log = prediction_log_pb2.PredictionLog.FromString(record)
+                    log = _PREDICTION_LOG.FromString(record)
                     records += 1
                     request = _read(log) if log.HasField("predict_log") else None
                     if request is None:

@@ -192,6 +192,7 @@ PUBLIC = {
         "MultiTaskNetwork",
         "aitm",
         "apem",
+        "creative",
         "dephn",
         "dtrn",
         "esmm",
@@ -241,7 +242,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"data_report", "run_report"},
+    "tfmtl.report": {"data_report", "run_report", "survival_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",

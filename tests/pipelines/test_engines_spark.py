@@ -1,8 +1,8 @@
 """Spark writes what Beam writes, byte for byte, and its workers' errors are as readable."""
 
-import builtins
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,15 +103,8 @@ def test_java_that_does_not_start(monkeypatch: pytest.MonkeyPatch, caplog: pytes
 
 
 def test_without_pyspark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "tfmtl.pipelines.preprocess.spark.job":
-            raise ModuleNotFoundError("No module named 'pyspark'", name="pyspark")
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setitem(sys.modules, "pyspark", None)  # as if it were not installed
     with pytest.raises(
-        ImportError, match=r"the engine 'spark' needs pyspark\. Install it: pip install 'tfmtl\[spark\]'"
+        ImportError, match=r"the engine 'spark': needs pyspark\. Install it: pip install 'tfmtl\[spark\]'"
     ):
         run(tmp_path / "out", write_csv(tmp_path / "log.csv", small_log(60)), engine="spark")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.export.serving_messages import message_class
 from tfmtl.export.verify import Verification
 from tfmtl.folders import ExportedVersion
 
@@ -21,14 +22,13 @@ def replay_recorded(version: Path) -> Verification:
     Raises:
         ValueError: there is no recorded request.
     """
-    from tensorflow_serving.apis import prediction_log_pb2
-
+    prediction_log = message_class("PredictionLog")
     loaded = tf.saved_model.load(str(version))
     path = ExportedVersion(version).warmup
     differences: dict[str, float] = {}
     count = 0
     for record in tf.data.TFRecordDataset(str(path)):
-        log = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log
+        log = prediction_log.FromString(record.numpy()).predict_log
         name = log.request.model_spec.signature_name
         outputs = loaded.signatures[name](**{key: tf.make_ndarray(value) for key, value in log.request.inputs.items()})
         for key, value in log.response.outputs.items():

@@ -28,6 +28,7 @@ from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
 from tfmtl.export.warmup import write_warmup
 from tfmtl.schema.checks import check_one_of, error_text
+from tfmtl.schema.extras import need_extra
 
 if TYPE_CHECKING:  # replaying an export must not load the layers
     from tfmtl.models import MultiTaskModel
@@ -74,6 +75,8 @@ def export(
         raise TypeError(error_text("export", "data", "be a PreparedData", data, advice))
     data.check_fitted_for("export", model.inputs)
     options = options or ExportOptions()
+    if options.calibrate:
+        need_extra("export: the figure of `calibrate`", "report", "matplotlib")
     answers = _answers(data, options)
     with new_version("export", Path(directory), version) as (written, final):
         splits = _predictions(model, data) if options.calibrate else {}

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from tfmtl.export.answers import Answers
 from tfmtl.export.own_requests import own_requests
+from tfmtl.export.serving_messages import service_protoset
 from tfmtl.export.serving_module import (
     RANK,
     SERVE,
@@ -50,7 +51,7 @@ def write_signature_files(
     version.schema.write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
     page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
     version.page.write_text(page, encoding="utf-8")
-    version.protoset.write_bytes(_protoset())
+    version.protoset.write_bytes(service_protoset())
     _write_requests(problem, list(inputs), requests, version)
     _write_own_requests(problem, own, requests, version)
 
@@ -122,25 +123,6 @@ def _plain(value: Any) -> Any:
         return value.decode()
     except UnicodeDecodeError:
         return {"b64": base64.b64encode(value).decode()}
-
-
-def _protoset() -> bytes:
-    """The descriptors of TF Serving's prediction service, for clients without its .proto files."""
-    from google.protobuf import descriptor_pb2
-    from tensorflow_serving.apis import prediction_service_pb2
-
-    files = descriptor_pb2.FileDescriptorSet()
-    seen: set[str] = set()
-
-    def add(descriptor: Any) -> None:
-        if descriptor.name not in seen:
-            seen.add(descriptor.name)
-            for dependency in descriptor.dependencies:
-                add(dependency)
-            descriptor.CopyToProto(files.file.add())
-
-    add(prediction_service_pb2.DESCRIPTOR)
-    return bytes(files.SerializeToString())
 
 
 # === The page ===

@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
+from tfmtl.export.serving_messages import message_class
 from tfmtl.export.serving_module import RANK, SERVE, SERVE_EXAMPLES, signature_specs
 from tfmtl.schema import Problem
 
@@ -40,26 +41,27 @@ def write_warmup(
 
 def prediction_log(request: Any, answers: Mapping[str, tf.Tensor]) -> bytes:
     """A record of the warm-up file: a `PredictRequest` and the right answers to it."""
-    from tensorflow_serving.apis import prediction_log_pb2
-
-    log = prediction_log_pb2.PredictionLog()
+    log = message_class("PredictionLog")()
     log.predict_log.request.CopyFrom(request)
     log.predict_log.response.model_spec.CopyFrom(request.model_spec)
     for name, values in answers.items():
-        log.predict_log.response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+        _put(log.predict_log.response.outputs[name], values)
     return bytes(log.SerializeToString())
 
 
 def predict_request(model_name: str, signature: str, tensors: Mapping[str, tf.Tensor]) -> Any:
     """A `PredictRequest` with these inputs."""
-    from tensorflow_serving.apis import predict_pb2
-
-    request = predict_pb2.PredictRequest()
+    request = message_class("PredictRequest")()
     request.model_spec.name = model_name
     request.model_spec.signature_name = signature
     for name, tensor in tensors.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(tensor))
+        _put(request.inputs[name], tensor)
     return request
+
+
+def _put(proto: Any, tensor: tf.Tensor) -> None:
+    """TensorFlow's message of a tensor is of another class than the one in a request; their bytes are the same."""
+    proto.ParseFromString(tf.make_tensor_proto(tensor).SerializeToString())
 
 
 def request_tensors(problem: Problem, signature: str, requests: Sequence[Mapping[str, Any]]) -> dict[str, tf.Tensor]:

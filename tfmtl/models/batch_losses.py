@@ -102,6 +102,9 @@ class BatchLosses:
             predictions = self._model.predictions(raw)
             excess = self._model.task_chain.excess(predictions, self._chain_weights)
             rest.append(self._model.expectation_weight * excess * self._chain_share)
+        if self._model.consistency_weight:
+            apart = tf.reduce_sum(self._model.disagreement(raw)) / self._all_rows
+            rest.append(self._model.consistency_weight * apart)
         rest += [tf.cast(extra, tf.float32) / self._replicas for extra in added]
         return contributions, tf.add_n(rest) if rest else None, means
 

@@ -68,6 +68,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         expectation_weight: float = 0.0,
         propensity_weight: float = 0.1,
         least_propensity: float = 0.01,
+        consistency_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -82,6 +83,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             expectation_weight,
             propensity_weight,
             least_propensity,
+            consistency_weight,
             **kwargs,
         )
 

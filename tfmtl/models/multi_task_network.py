@@ -1,9 +1,11 @@
 """The network: embedding -> bottom -> sharing -> towers -> heads."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
@@ -54,6 +56,8 @@ class MultiTaskNetwork(keras.Model):
             Defaults to `0.1`.
         least_propensity: float in (0, 1]. Smallest probability of a parent that is divided by there: more means less
             variance and more bias. Defaults to `0.01`.
+        consistency_weight: float, at least 0. Factor of the loss for survival tasks of one lifetime that disagree: the
+            squared difference of their survivals at the end of the shorter horizon. Defaults to `0.0`.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -82,6 +86,7 @@ class MultiTaskNetwork(keras.Model):
         expectation_weight: float = 0.0,
         propensity_weight: float = 0.1,
         least_propensity: float = 0.01,
+        consistency_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -105,6 +110,7 @@ class MultiTaskNetwork(keras.Model):
         self.expectation_weight = expectation_weight
         self.propensity_weight = propensity_weight
         self.least_propensity = least_propensity
+        self.consistency_weight = consistency_weight
         self.task_chain = TaskChain(self.inputs.problem, chain)
         check_nonnegative_number(type(self).__name__, "propensity_weight", propensity_weight)
         if not 0.0 < least_propensity <= 1.0:
@@ -128,6 +134,7 @@ class MultiTaskNetwork(keras.Model):
             name: behavior.head(self.inputs, self.task_chain.prior(self.inputs.label_means, k), policy)
             for k, (name, behavior) in enumerate(self.behaviors.items())
         }
+        check_nonnegative_number(type(self).__name__, "consistency_weight", consistency_weight)
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from `inputs`, so no argument is needed."""
@@ -213,6 +220,25 @@ class MultiTaskNetwork(keras.Model):
             answers.update({task.key(output.suffix): found[output.suffix] for output in task.outputs})
         return answers
 
+    def disagreement(self, raw: Mapping[str, Tensor]) -> Tensor:
+        """How far tasks with one label are apart, `(B,)`, the sum over their pairs.
+
+        Raises:
+            ValueError: there is no such pair.
+        """
+        found = []
+        for one, other in combinations(self.heads, 2):
+            between = self.behaviors[one].disagreement(
+                self.heads[one], raw[one], self.behaviors[other], self.heads[other], raw[other]
+            )
+            found += [] if between is None else [between]
+        if not found:
+            rule = "be 0 without two survival tasks of the same `time` and `event`"
+            advice = "Leave it out, or add a second term."
+            owner = type(self).__name__
+            raise ValueError(error_text(owner, "consistency_weight", rule, self.consistency_weight, advice))
+        return tf.add_n(found)
+
     def call(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         return self.predictions(self.raw_outputs(features, training=training))
 
@@ -259,6 +285,7 @@ class MultiTaskNetwork(keras.Model):
             "expectation_weight": self.expectation_weight,
             "propensity_weight": self.propensity_weight,
             "least_propensity": self.least_propensity,
+            "consistency_weight": self.consistency_weight,
         }
 
     @classmethod

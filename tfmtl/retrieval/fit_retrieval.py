@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import history_keys
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
 from tfmtl.schema.checks import error_text
+from tfmtl.schema.extras import need_extra
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
 
 MEASURED = ("valid", "test")
@@ -68,8 +68,7 @@ def fit_retrieval(
         OSError: a file cannot be written; other versions are as they were.
     """
     options = (options or RetrievalOptions()).resolved(data.problem)
-    if importlib.util.find_spec("tensorflow_recommenders") is None:
-        raise ImportError("retrieve: needs tensorflow-recommenders. Install it: pip install 'tfmtl[retrieval]'.")
+    need_extra("retrieve", "retrieval", "tensorflow_recommenders", "tf_keras")
     task, item = str(options.task), str(options.item)
     counts = positive_counts(data, task, item)
     if not counts.sum():

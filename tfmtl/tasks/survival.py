@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
+from tfmtl.metrics.survival import harrell_index
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.tasks.survival import UNITS, SurvivalTask
 from tfmtl.survival import breslow_baseline
@@ -87,6 +88,19 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
         incidence = answers.pop("incidence", None)
         return {**answers, **{f"cif_{cause}": incidence[:, :, k] for k, cause in enumerate(self.record.causes)}}
 
+    def disagreement(self, head: Any, raw: Tensor, other: Any, other_head: Any, other_raw: Tensor) -> Tensor | None:
+        """Squared difference of the two survivals at the end of the shorter horizon, of tasks with the same columns."""
+        label = self.record.time, self.record.event
+        if not isinstance(other, SurvivalBehavior) or (other.record.time, other.record.event) != label:
+            return None
+        end = min(head.edges[-1], other_head.edges[-1])
+        pair = ((head, raw), (other_head, other_raw))
+        one, two = (
+            of.survival_at(some, tf.fill([tf.shape(some)[0], 1], end), tf.zeros(tf.shape(some)[:1]))[:, 0]
+            for of, some in pair
+        )
+        return tf.square(one - two)
+
     def signatures(self) -> dict[str, Signature]:
         return survival_signatures(self.record)
 
@@ -147,6 +161,16 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
         middle = np.median(times[ended])
         over = np.where(ended & (times <= middle), np.float32(0.0), np.float32(np.nan))
         return np.where(times > middle, np.float32(1.0), over)
+
+    leak_measure: ClassVar[str] = "c-index"
+    leak_threshold: ClassVar[float] = 0.85  # whole models rarely reach it; what grows with the lifetime does
+
+    def leak_index(self, labels: Mapping[str, Floats], scores: Floats) -> float | None:
+        known = ~np.isnan(labels[""])
+        times, events = (labels[part][known].astype(np.float64) for part in ("", "event"))
+        if len(np.unique(times[events == 1])) < 2:  # no pair to compare
+            return None
+        return float(harrell_index(times, events, -scores[known].astype(np.float64)))
 
     def label_counts(self, labels: Mapping[str, Floats]) -> dict[str, float]:
         ended = labels["event"] == 1

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -220,6 +220,33 @@ class TaskBehavior(ABC, Generic[Record]):
         if not known.any():
             return None
         return np.where(known, (values > np.median(values[known])).astype(np.float32), np.float32(np.nan))
+
+    def disagreement(self, head: Any, raw: Tensor, other: Any, other_head: Any, other_raw: Tensor) -> Tensor | None:
+        """How far the predictions of two tasks with one label are apart, a penalty `(B,)`, at least 0.
+
+        Defaults to `None`: the labels are not one, or there is nothing that both predict.
+
+        Args:
+            head: of this task.
+            raw: its raw output.
+            other: the other task's behavior.
+            other_head: likewise.
+            other_raw: likewise.
+        """
+        return None
+
+    leak_measure: ClassVar[str] = "AUC"
+    """What the leak check measures of a single feature: the AUC of `leak_target`, or what `leak_index` returns."""
+
+    leak_threshold: ClassVar[float] = 0.98
+    """From which value of it a feature is suspicious."""
+
+    def leak_index(self, labels: Mapping[str, Floats], scores: Floats) -> float | None:
+        """How well the scores of rows order their labels, 0.5 not at all and 1 or 0 in full; for kinds without an AUC.
+
+        Defaults to `None`: the AUC of `leak_target` is measured.
+        """
+        return None
 
     def label_counts(self, labels: Mapping[str, Floats]) -> dict[str, float]:
         """What is counted of a split's labels, for the manifest: `labels` and `label_sum`."""

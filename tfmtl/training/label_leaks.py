@@ -11,11 +11,11 @@ from tfmtl.data import PreparedData
 from tfmtl.data.feature_counts import FeatureViews, length_name
 from tfmtl.schema import Problem, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
-from tfmtl.tasks import behavior_of
+from tfmtl.tasks import TaskBehavior, behavior_of
 
 _ROWS = 100_000
 _BATCH = 4096
-_THRESHOLD = 0.98
+_INDEX_ROWS = 20_000  # of the sample, of which a c-index is computed: it takes some .05 s a column
 _FEWEST = 10  # labels of either class, in each half: with fewer a high AUC means little
 _BINS, _ROWS_A_BIN = 200, 20
 _EVENT_ROWS = 20_000  # of the sample, in which events of sequences are looked at: each row has up to hundreds of them
@@ -32,17 +32,22 @@ class LabelLeak:
             `<sequence>__<column>` what its events hold, `<sequence>__<column> (matches)` how many of them hold the
             row's own value, `(newest)` and `(mean)` a number of theirs, `<sequence>__gap` how long ago they were.
         task: str.
-        auc: float. Of the feature alone, on a sample of the training split.
+        auc: float. Of the feature alone, on a sample of the training split; of a lifetime it is the c-index.
+        measure: str. `"AUC"` or `"c-index"`. Defaults to `"AUC"`.
+        threshold: float. From which value on a feature of this task is suspicious. Defaults to `0.98`.
     """
 
     feature: str
     task: str
     auc: float
+    measure: str = "AUC"
+    threshold: float = TaskBehavior.leak_threshold
 
     def __str__(self) -> str:
         return (
-            f"feature '{self.feature}' alone tells task '{self.task}' (AUC {self.auc:.3f} on the training split): "
-            "it may contain the label, or be known only after it."
+            f"feature '{self.feature}' alone tells task '{self.task}' "
+            f"({self.measure} {self.auc:.3f} on the training split): it may contain the label, or be known only "
+            "after it."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,8 +55,11 @@ class LabelLeak:
         return {**asdict(self), "auc": round(self.auc, 6)}
 
 
-def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _THRESHOLD) -> list[LabelLeak]:
+def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float | None = None) -> list[LabelLeak]:
     """The features whose single-feature AUC exceeds a threshold for a task's event, the highest first.
+
+    Of a lifetime it is the c-index, of 20,000 rows: a feature that grows with the lifetime, such as the total of
+    something or the date of the end, puts most pairs of rows in the right order.
 
     The event is the label itself of a binary task; of others what their kind says, such as a label above the median.
 
@@ -70,24 +78,66 @@ def find_label_leaks(data: PreparedData, rows: int = _ROWS, threshold: float = _
         data: `PreparedData`.
         rows: int. Size of the sample, the first rows of the training split. Users lie in it by chance. Defaults to
             `100_000`.
-        threshold: float. Defaults to `0.98`.
+        threshold: float or None. Defaults to `None`: that of the task's kind, .98 of an AUC and .85 of a c-index.
     """
     features, labels, groups = _sample(data, rows)
     halves = _halves(groups)
-    targets = {
-        task.name: target
+    asked = [
+        _Asked(task.name, behavior, parts, target)
         for task in data.problem.tasks
-        if (target := behavior_of(task).leak_target(label_parts(task, labels))) is not None
-    }
-    best: dict[tuple[str, str], float] = {}
+        if (target := (behavior := behavior_of(task)).leak_target(parts := label_parts(task, labels))) is not None
+    ]
+    best: dict[tuple[str, str], LabelLeak] = {}
     for name, values in _columns(data.problem, features):
-        for task, target in targets.items():
-            known = ~np.isnan(target[: len(values)])
-            of_known = target[: len(values)][known] > 0.5
-            auc = single_feature_auc(values[known], of_known, halves[: len(values)][known])
-            if auc is not None and auc > threshold:
-                best[name, task] = max(auc, best.get((name, task), 0.0))
-    return sorted((LabelLeak(*names, auc) for names, auc in best.items()), key=lambda leak: -leak.auc)
+        for each in asked:
+            found = each.measured(values, halves)
+            limit = each.behavior.leak_threshold if threshold is None else threshold
+            key = name, each.task
+            if found is not None and found > limit and (key not in best or found > best[key].auc):
+                best[key] = LabelLeak(*key, found, each.behavior.leak_measure, each.behavior.leak_threshold)
+    return sorted(best.values(), key=lambda leak: -leak.auc)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A task whose label may leak: its labels by part, and the event that an AUC is measured of."""
+
+    task: str
+    behavior: TaskBehavior[Any]
+    labels: Mapping[str, np.ndarray]
+    target: np.ndarray
+
+    def measured(self, values: np.ndarray, halves: np.ndarray) -> float | None:
+        """What a column alone tells, 0.5 to 1; `None` where there are too few labels."""
+        target = self.target[: len(values)]
+        known = ~np.isnan(target)
+        if self.behavior.leak_measure == "AUC":
+            return single_feature_auc(values[known], target[known] > 0.5, halves[: len(values)][known])
+        rows = min(len(values), _INDEX_ROWS)
+        values, target, halves, known = values[:rows], target[:rows], halves[:rows], known[:rows]
+        found = []
+        for half in (halves, ~halves):
+            scores = _scores(values, target > 0.5, known, half)
+            labels = {part: held[:rows][half] for part, held in self.labels.items()}
+            index = None if scores is None else self.behavior.leak_index(labels, scores[half])
+            if index is None:
+                return None
+            found.append(max(index, 1.0 - index) if values.dtype.kind == "f" else index)
+        return float(np.mean(found))
+
+
+def _scores(values: np.ndarray, positive: np.ndarray, known: np.ndarray, half: np.ndarray) -> np.ndarray | None:
+    """A number for each row of a half: floats as they are, of ids the mean of the other half's known labels."""
+    other = known & ~half
+    if min(positive[other].sum(), (~positive[other]).sum()) < _FEWEST:
+        return None
+    if values.dtype.kind == "f":
+        middle = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+        return np.nan_to_num(values.astype(np.float64), nan=middle)
+    size = int(values.max()) + 1
+    if values.ndim == 1:
+        return np.asarray(_means(values[other], positive[other], size)[values])
+    return _list_scores(values, _odds(values[other], positive[other], size))
 
 
 def single_feature_auc(values: np.ndarray, positive: np.ndarray, is_first: np.ndarray | None = None) -> float | None:
@@ -115,11 +165,20 @@ def single_feature_auc(values: np.ndarray, positive: np.ndarray, is_first: np.nd
 
 def _list_auc(ids: np.ndarray, positive: np.ndarray, half: np.ndarray, other: np.ndarray, size: int) -> float:
     """AUC of lists in a half, as naive Bayes learns them from the other."""
-    means = _means(ids[other].ravel(), np.repeat(positive[other], ids.shape[1]), size)
+    scores = _list_scores(ids[half], _odds(ids[other], positive[other], size))
+    return _auc(scores, np.arange(len(scores)), positive[half])
+
+
+def _odds(ids: np.ndarray, positive: np.ndarray, size: int) -> np.ndarray:
+    """Log odds of each id of lists, 0 of none, `(size,)`."""
+    means = _means(ids.ravel(), np.repeat(positive, ids.shape[1]), size)
     odds = np.log(means / (1.0 - means))
     odds[0] = 0.0
-    scores = np.sum(np.where(ids[half] > 0, odds[ids[half]], 0.0), axis=1)
-    return _auc(scores, np.arange(len(scores)), positive[half])
+    return np.asarray(odds)
+
+
+def _list_scores(ids: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    return np.asarray(np.sum(np.where(ids > 0, odds[ids], 0.0), axis=1))
 
 
 def _bins(values: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ import pytest
 from tests.support.rich_events import rich_problem
 from tests.support.tiny_problem import tiny_log, tiny_problem
 from tfmtl.data import PreparedData
+from tfmtl.metrics.survival import harrell_index
 from tfmtl.pipelines.preprocess.job import preprocess
-from tfmtl.schema import CategoricalFeature, NumericFeature
+from tfmtl.schema import CategoricalFeature, NumericFeature, SurvivalTask
 from tfmtl.training import LabelLeak, find_label_leaks, label_leaks
 from tfmtl.training.label_leaks import _halves, single_feature_auc
 
@@ -170,11 +171,57 @@ def test_numbers_and_gaps_of_events_that_tell_the_label(monkeypatch: pytest.Monk
     assert leaks(**{sequence.gap_key: gaps}) == {f"{sequence.gap_key} (newest)"}
 
 
+def test_what_grows_with_a_lifetime_is_found_by_its_c_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A total is the lifetime times something of its own: no AUC of one event is near 1, but most pairs are right."""
+    task = SurvivalTask("life", time="days", event="stopped", unit="days", equal=4)
+    total, honest = NumericFeature("total", "z_score"), NumericFeature("honest", "z_score")
+    brand = CategoricalFeature("brand")
+    problem = tiny_problem(features=(total, honest, brand), sequences=(), tasks=(task,))
+    generator = np.random.default_rng(0)
+    rows = 2000
+    quality, brands = generator.normal(size=rows), generator.integers(2, 6, rows).astype(np.int32)
+    life = np.exp(quality + 0.5 * (brands - 3.5) + generator.normal(size=rows))
+    seen = generator.exponential(4.0, rows)
+    days, stopped = np.minimum(life, seen), life <= seen
+    features = {
+        "total": np.log(days * np.exp(0.5 * generator.normal(size=rows))).astype(np.float32),
+        "honest": quality.astype(np.float32),
+        "brand": brands,
+    }
+    labels = {"life": days.astype(np.float32), "life__event": stopped.astype(np.float32)}
+    monkeypatch.setattr(label_leaks, "_sample", lambda data, rows: (features, labels, np.full(len(days), b"")))
+    data = SimpleNamespace(problem=problem)
+    [leak] = find_label_leaks(data)
+    assert (leak.feature, leak.task, leak.measure) == ("total", "life", "c-index")
+    risk = -features["total"].astype(np.float64)
+    expected = [harrell_index(days[half::2], stopped[half::2], risk[half::2]) for half in (0, 1)]
+    assert leak.auc == pytest.approx(np.mean(expected))
+    all_of_them = {leak.feature: leak.auc for leak in find_label_leaks(data, threshold=0.0)}
+    assert 0.65 < all_of_them["honest"] < 0.8
+    assert 0.55 < all_of_them["brand"] < 0.75
+    assert label_leaks.single_feature_auc(features["total"], days > np.median(days)) < 0.98
+
+
+def test_without_ends_no_c_index_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = tiny_problem(
+        features=(NumericFeature("total", "z_score"),),
+        sequences=(),
+        tasks=(SurvivalTask("life", time="days", event="stopped", unit="days", equal=4),),
+    )
+    days = np.arange(100, dtype=np.float32)
+    labels = {"life": days, "life__event": np.zeros(100, np.float32)}
+    monkeypatch.setattr(label_leaks, "_sample", lambda data, rows: ({"total": days}, labels, np.full(100, b"")))
+    assert find_label_leaks(SimpleNamespace(problem=problem), threshold=0.0) == []
+
+
 def test_what_it_says() -> None:
     leak = LabelLeak("spoiler", "click", 0.99987654)
     assert str(leak) == (
         "feature 'spoiler' alone tells task 'click' (AUC 1.000 on the training split): it may contain the label, or be "
         "known only after it."
     )
-    assert leak.to_dict() == {"feature": "spoiler", "task": "click", "auc": 0.999877}
+    assert leak.to_dict() == {
+        "feature": "spoiler", "task": "click", "auc": 0.999877, "measure": "AUC", "threshold": 0.98
+    }  # fmt: skip
+    assert "(c-index 0.900 on" in str(LabelLeak("total", "lifetime", 0.9, "c-index", 0.85))
     assert dataclasses.is_dataclass(leak)

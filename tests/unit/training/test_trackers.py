@@ -76,8 +76,8 @@ def test_names_and_packages_are_checked(
     with pytest.raises(ValueError, match="`track` must be one of"):
         make_trackers(["mlflw"], tiny_data, tmp_path, OPTIONS)
     assert make_trackers(["tensorboard"], tiny_data, tmp_path, OPTIONS) == []
-    monkeypatch.setattr("tfmtl.training.trackers.by_name.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"needs the package wandb. Run: pip install 'tfmtl\[track\]'"):
+    monkeypatch.setattr("tfmtl.schema.extras.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"needs wandb. Install it: pip install 'tfmtl\[track\]'"):
         make_trackers(["wandb"], tiny_data, tmp_path, OPTIONS)
     result = tfmtl("train", tiny_data.directory, "-o", tmp_path / "run", "--track", "tensorboard,comet")
     assert result.code == 2 and "`track` must be one of" in result.err

@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmtl.export.calibration.calibrator import Calibrator, Floats
 from tfmtl.metrics import expected_calibration_error, reliability_table
+from tfmtl.schema.extras import need_extra
 
 _BLUE, _ORANGE, _GREY = "#4477aa", "#cc6633", "#999999"
 _PANEL_INCHES = 3.6
@@ -23,6 +24,7 @@ def save_reliability_figure(
         calibrators: task -> `Calibrator`, at least one.
         splits: split -> what `tfmtl.training.predict` returned for it.
     """
+    need_extra("calibrate: its figure", "report", "matplotlib")
     # Not through pyplot, which keeps figures and may look for a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

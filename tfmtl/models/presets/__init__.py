@@ -6,7 +6,7 @@ from typing import Any
 
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets.baselines import aitm, esmm, interaction, mmoe, ple, shared_bottom, single_task, stem
-from tfmtl.models.presets.papers import apem, dephn, dtrn
+from tfmtl.models.presets.papers import apem, creative, dephn, dtrn
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import check_one_of, did_you_mean, error_text
 
@@ -14,6 +14,7 @@ __all__ = [
     "PRESETS",
     "aitm",
     "apem",
+    "creative",
     "dephn",
     "dtrn",
     "esmm",
@@ -28,7 +29,7 @@ __all__ = [
 
 PRESETS: dict[str, Callable[..., MultiTaskModel]] = {
     function.__name__: function
-    for function in (dtrn, dephn, apem, single_task, shared_bottom, mmoe, ple, stem, esmm, aitm, interaction)
+    for function in (dtrn, dephn, apem, single_task, shared_bottom, mmoe, ple, stem, esmm, aitm, interaction, creative)
 }
 
 

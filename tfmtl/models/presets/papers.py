@@ -1,10 +1,12 @@
-"""Presets of the papers' networks: DTRN, DEPHN and APEM."""
+"""Presets of the papers' networks: DTRN, DEPHN, APEM and the one of ad creatives."""
 
 from tfmtl.layers.bottom.apem_bottom import APEMBottom
+from tfmtl.layers.bottom.concatenation_bottom import ConcatenationBottom
 from tfmtl.layers.bottom.dtrn_bottom import DTRNBottom
 from tfmtl.layers.bottom.soft_selection_bottom import SoftSelectionBottom
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
+from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.models.multi_task_model import MultiTaskModel
 from tfmtl.models.presets._parts import Widths, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
@@ -151,4 +153,33 @@ def apem(
         tower_units=(),
         chain=chain,
         expectation_weight=expectation_weight,
+    )
+
+
+def creative(
+    inputs: ModelInputs,
+    *,
+    hidden_units: Widths = (256, 128),
+    tower_units: Widths = (),
+    pooling: str = "mean",
+    dropout: float = 0.3,
+    consistency_weight: float = 0.0,
+) -> MultiTaskModel:
+    """Discontinuation of ad creatives (Kitada et al. 2022; our reading): encoders, their fusion, a head for each term.
+
+    The fusion is the paper's (equation 1): what the encoders of texts, pictures, series, categories and numbers give is
+    concatenated and read by one network, whose last layer has a head for each term. Encoders belong to the features.
+    The terms are two survival tasks of one lifetime, short (cut-out) and long (wear-out); lambda and 1 - lambda are
+    their `weight`, and the weight of click-through rates is `weight_column: ctr, weight_offset: 1`. With
+    `consistency_weight` the terms are drawn together where they overlap, which is ours.
+    """
+    sharing = SharedNetwork(count_tasks("creative", inputs), hidden_units, dropout=dropout)
+    return built(
+        "creative",
+        inputs,
+        ConcatenationBottom(pooling),
+        sharing,
+        tower_units=tower_units,
+        dropout=dropout,
+        consistency_weight=consistency_weight,
     )

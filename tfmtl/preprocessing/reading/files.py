@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tfmtl.schema.extras import need_extra
+
 # A pattern's signs as Beam reads them on other file systems: one way on all.
 _SIGN = re.compile(r"\*\*|[*?]|\[(?P<not>!?+)(?P<set>\][^\]]*|[^\]]+)\]|.", re.DOTALL)
 _MEANINGS = {"**": ".*", "*": r"[^/\\]*", "?": "."}
@@ -139,12 +141,7 @@ def _meaning(sign: re.Match[str]) -> str:
 
 def _file_systems() -> Any:
     """Beam's file systems, imported at the first use: their import takes seconds."""
-    try:
-        from apache_beam.io.filesystems import FileSystems
-    except ModuleNotFoundError as error:
-        if error.name != "apache_beam":
-            raise
-        raise ImportError(
-            "preprocess: files that are not on this machine are read by apache-beam. Install it, or copy them here."
-        ) from error
+    need_extra("preprocess: a file that is not on this machine", "beam", "apache_beam")
+    from apache_beam.io.filesystems import FileSystems
+
     return FileSystems

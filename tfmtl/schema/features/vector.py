@@ -110,7 +110,10 @@ class VectorFeature(FeatureRecord):
 
     def check(self, problem: Problem) -> None:
         """All vectors of an example together must not be larger than a record ought to be."""
-        held = sum(math.prod(each.inner) for each in problem.tensors if each.role == "own") * _FLOAT_BYTES
+        held = (
+            sum(math.prod(each.inner) for each in problem.tensors if each.role == "own" and not each.is_bytes)
+            * _FLOAT_BYTES
+        )
         if held > _MOST_BYTES and not self.large:
             raise ProblemError(
                 f"Problem: feature '{self.name}' is one of the vectors that take {held:,} bytes of every example's "

@@ -2,11 +2,11 @@
 
 import importlib
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from tfmtl.data import PreparedData
 from tfmtl.schema.checks import check_one_of
+from tfmtl.schema.extras import need_extra
 from tfmtl.training.trackers.tracker import RunFacts, Tracker
 from tfmtl.training.train_options import TrainOptions
 
@@ -39,8 +39,7 @@ def make_trackers(names: Sequence[str], data: PreparedData, output: str | Path, 
 
 
 def _tracker(name: str) -> type[Tracker]:
-    if find_spec(name) is None:
-        raise ImportError(f"train: `track` needs the package {name}. Run: pip install 'tfmtl[track]'.")
+    need_extra("train: `track`", "track", name)
     module = importlib.import_module(f"tfmtl.training.trackers.{name}_tracker")
     found: type[Tracker] = getattr(module, _CLASSES[name])
     return found
