@@ -58,11 +58,14 @@ def test_mlflow_has_options_and_metrics_and_goes_on(
 def test_wandb_writes_its_offline_files(
     tiny_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import wandb
+
     for name, value in {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "WANDB_SILENT": "true"}.items():
         monkeypatch.setenv(name, value)
     [tracker] = make_trackers(["wandb"], tiny_data, tmp_path / "run_b", OPTIONS)
     tell(tracker, range(2))
     tracker.on_train_end()
+    wandb.teardown()  # ends its process, which writes the file
     [stored] = glob.glob(str(tmp_path / "wandb" / "offline-run-*" / "*.wandb"))
     content = Path(stored).read_bytes()
     for told in (b"val_click/auc", b"set.num_experts", b"run_b", b"tiny"):
