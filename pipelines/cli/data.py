@@ -11,13 +11,7 @@ from tfmtl.pipelines.cli.screen import console
 from tfmtl.pipelines.cli.step_command import StepCommand
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
-schema = typer.Typer(help="Propose a problem file for a log.", no_args_is_help=True)
-
-
-@schema.callback()
-def _schema() -> None:
-    """Propose a problem file for a log."""
-    # Without a callback Typer drops the name of a group's only command.
+schema = typer.Typer(help="Propose a problem file for a log; write JSON Schemas for editors.", no_args_is_help=True)
 
 
 @schema.command(cls=StepCommand)
@@ -58,6 +52,28 @@ def infer(
         return
     files = " ".join(inputs)
     console.print(f"Wrote {output}. Read it, then: tfmtl preprocess {files} --problem {output} -o <folder>")
+
+
+@schema.command("json")
+def json_schema(
+    what: Annotated[str, typer.Argument(help="problem: the problem file; run: the file of `--config`.")],
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(help="Module that registers kinds of your own, as in `plugins`. May be given several times."),
+    ] = None,
+) -> None:
+    """Print the JSON Schema of problem files or run files, with which an editor completes and checks them."""
+    import json
+
+    from tfmtl.pipelines.cli.app import app
+    from tfmtl.pipelines.cli.run_schema import run_schema
+    from tfmtl.schema.checks import check_one_of
+    from tfmtl.schema.json_schema import problem_schema
+    from tfmtl.schema.registry import load_plugins
+
+    check_one_of("schema json", "what", what, ("problem", "run"))
+    load_plugins(plugin or [])
+    print(json.dumps(problem_schema() if what == "problem" else run_schema(app), indent=1, ensure_ascii=False))
 
 
 def data_report(

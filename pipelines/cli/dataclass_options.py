@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from functools import wraps
@@ -11,8 +10,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from tfmtl.pipelines.cli.option_values import option_values
-
-_ENTRY = re.compile(r"^    (\w+): (.*(?:\n        .*)*)", re.MULTILINE)
+from tfmtl.schema.argument_texts import argument_texts
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class DataclassOptions:
 
     def signature(self) -> inspect.Signature:
         """The options as parameters of a function."""
-        hints, helps = get_type_hints(self.cls), _helps(self.cls)
+        hints, helps = get_type_hints(self.cls), argument_texts(self.cls)
         parameters = []
         for field in fields(self.cls):
             option, default, hint = typer.Option(help=helps[field.name]), _default(field), hints[field.name]
@@ -83,14 +81,3 @@ def options_of(options: DataclassOptions) -> Callable[[Callable[..., None]], Cal
 
 def _default(field: "Field[Any]") -> Any:
     return field.default if field.default is not MISSING else inspect.Parameter.empty
-
-
-def _helps(cls: type) -> dict[str, str]:
-    """Field -> what the docstring says of it, without its type, and without its default unless that is in words."""
-    helps = {}
-    for field, entry in _ENTRY.findall(inspect.getdoc(cls) or ""):
-        text = " ".join(entry.split()).partition(". ")[2].replace("`", "")
-        text, _, default = text.partition("Defaults to ")
-        in_words = default.partition("None: ")[2]
-        helps[field] = (text.strip() + (f" Default: {in_words}" if in_words else "")).strip()
-    return helps

@@ -204,6 +204,7 @@ PUBLIC = {
         "ple",
         "shared_bottom",
         "single_task",
+        "stem",
     },
     "tfmtl.operators": {
         "ConvBranch",
@@ -269,6 +270,7 @@ PUBLIC = {
         "NumericFeature",
         "Problem",
         "ProblemError",
+        "RateFeature",
         "RegressionTask",
         "RequestInput",
         "SequenceFeature",

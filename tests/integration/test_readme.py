@@ -1,4 +1,4 @@
-"""The README's quickstart, problem file and requests, and the page about clients, work as printed."""
+"""The README's quickstart, the tutorial's problem file, and the pages about requests and clients work as printed."""
 
 import json
 import re
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
 import yaml
 
-from tests.support.command import tfmtl
 from tests.support.tiny_problem import tiny_model
 from tfmtl.data import PreparedData
 from tfmtl.export import export
@@ -24,43 +24,23 @@ from tfmtl.serving.local_server import LocalServer
 pytestmark = pytest.mark.process
 
 README = Path(__file__).parents[2] / "README.md"
-CLIENT_PAGE = README.parent / "docs" / "serving_client.md"
+DOCS = README.parent / "docs"
+TUTORIAL = DOCS / "tutorial.md"
+REQUESTS = DOCS / "requests.md"
+CLIENT_PAGE = DOCS / "serving_client.md"
 
 
-def _block(language: str, index: int = 0) -> str:
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)[index]
+def _block(page: Path, language: str) -> str:
+    """The first block of code of a page in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[0]
 
 
-def test_quickstart_has_five_lines_and_runs(
-    movielens_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert tfmtl("datasets", "movielens_100k", "-o", "demo/raw", "--folder", movielens_folder).code == 0
-    assert tfmtl("preprocess", "demo/raw", "-o", "demo/data").code == 0
-    code = _block("python")
-    assert len(code.splitlines()) == 5
-    capsys.readouterr()
-    exec(compile(code, "README.md", "exec"), {})
-    assert "Verification(requests=" in capsys.readouterr().out
-    assert (tmp_path / "demo" / "model" / "1" / "saved_model.pb").is_file()
-
-
-def test_problem_file_is_valid() -> None:
-    problem = Problem.from_dict(yaml.safe_load(_block("yaml")))
-    assert [task.name for task in problem.tasks] == ["click", "buy", "watch_seconds"]
-
-
-# === Requests ===
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A model of the README's problem, served."""
-    folder = tmp_path_factory.mktemp("shop")
+def _log() -> dict[str, Any]:
+    """The columns of a small log of the shop."""
     generator = np.random.default_rng(0)
     rows = 200
     click = generator.integers(0, 2, rows)
-    log = {
+    return {
         "user_id": [f"u{user}" for user in generator.integers(0, 9, rows)],
         "timestamp": 1_600_000_000 + np.arange(rows) * 1_000,
         "item_id": [f"i{item}" for item in generator.integers(0, 12, rows)],
@@ -70,8 +50,33 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
         "buy": click * generator.integers(0, 2, rows),
         "watch_seconds": generator.random(rows) * 60,
     }
-    parquet.write_table(pa.table(log), folder / "log.parquet")
-    problem = Problem.from_dict(yaml.safe_load(_block("yaml")))
+
+
+def test_quickstart_has_five_lines_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = _block(README, "python")
+    assert len(code.splitlines()) == 5
+    exec(compile(code, "README.md", "exec"), {"frame": pd.DataFrame(_log())})
+    assert "Verification(requests=" in capsys.readouterr().out
+    assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
+
+
+def test_problem_file_is_valid() -> None:
+    problem = Problem.from_dict(yaml.safe_load(_block(TUTORIAL, "yaml")))
+    assert [task.name for task in problem.tasks] == ["click", "buy", "watch_seconds"]
+
+
+# === Requests ===
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A model of the tutorial's problem, served."""
+    folder = tmp_path_factory.mktemp("shop")
+    parquet.write_table(pa.table(_log()), folder / "log.parquet")
+    problem = Problem.from_dict(yaml.safe_load(_block(TUTORIAL, "yaml")))
     assert preprocess(problem, [str(folder / "log.parquet")], str(folder / "data"))["warnings"] == []
     data = PreparedData(folder / "data")
     export(tiny_model(data.inputs, "shared_bottom"), data, folder / "model")
@@ -80,7 +85,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 
 def test_curl_request_is_answered(shop: LocalServer) -> None:
-    url, body = re.findall(r"curl (\S+) -d '(.*)'", _block("bash"), re.DOTALL)[0]
+    url, body = re.findall(r"curl (\S+) -d '(.*)'", _block(REQUESTS, "bash"), re.DOTALL)[0]
     address = url.replace("127.0.0.1:8501", f"127.0.0.1:{shop.rest_port}")
     assert address != url
     with urllib.request.urlopen(urllib.request.Request(address, body.encode()), timeout=30) as response:
@@ -89,10 +94,10 @@ def test_curl_request_is_answered(shop: LocalServer) -> None:
 
 
 def test_client_example_is_answered(shop: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
-    code = _block("python", 1)
+    code = _block(REQUESTS, "python")
     assert "127.0.0.1:8500" in code
     names: dict[str, dict[str, np.ndarray]] = {}
-    exec(compile(code.replace("127.0.0.1:8500", f"127.0.0.1:{shop.grpc_port}"), "README.md", "exec"), names)
+    exec(compile(code.replace("127.0.0.1:8500", f"127.0.0.1:{shop.grpc_port}"), REQUESTS.name, "exec"), names)
     assert {name: scores.shape for name, scores in names["scores"].items()} == {
         "click": (2,),
         "buy": (2,),
@@ -115,7 +120,7 @@ def test_client_page_works(shop: LocalServer, capsys: pytest.CaptureFixture[str]
 
 def test_request_names_are_the_models(shop: LocalServer) -> None:
     """The table, the curl body and the signature name the same features."""
-    _, body = re.findall(r"curl (\S+) -d '(.*)'", _block("bash"), re.DOTALL)[0]
+    _, body = re.findall(r"curl (\S+) -d '(.*)'", _block(REQUESTS, "bash"), re.DOTALL)[0]
     url = f"http://127.0.0.1:{shop.rest_port}/v1/models/shop/metadata"
     with urllib.request.urlopen(url, timeout=30) as response:
         definition = json.loads(response.read())["metadata"]["signature_def"]["signature_def"]["serving_default"]

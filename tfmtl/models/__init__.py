@@ -18,6 +18,7 @@ from tfmtl.models.presets import (
     ple,
     shared_bottom,
     single_task,
+    stem,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "ple",
     "shared_bottom",
     "single_task",
+    "stem",
 ]

@@ -1,6 +1,7 @@
 """The dialect of a log's text files: quotation marks and delimiter."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from tfmtl.schema.checks import check_choice
 from tfmtl.schema.problem_error import ProblemError
@@ -27,7 +28,7 @@ class Dialect:
     ';'
     """
 
-    quote: str | None = None
+    quote: Annotated[str | None, QUOTES] = None
     delimiter: str | None = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,7 @@
 """The key columns of a log: user, time, group, order and weight."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from tfmtl.schema.checks import check_choice, check_column, check_name
 from tfmtl.schema.problem_error import ProblemError
@@ -22,7 +23,7 @@ class Keys:
             since any epoch, a date or timestamp, or ISO text. Needed by
             sequences and by a split by time. Defaults to `None`.
         group: str or None. Column whose values are the groups of the grouped
-            AUC. Defaults to `None`, which means the user.
+            AUC. Defaults to `None`: the user.
         time_unit: `"s"`, `"ms"`, `"us"`, `"ns"` or `"d"`. Days are held as the
             seconds at which they begin, in requests, too. Defaults to `"s"`.
         order: str or None. Column of numbers that says which of a user's rows
@@ -35,7 +36,7 @@ class Keys:
     user: str | None = None
     time: str | None = None
     group: str | None = None
-    time_unit: str = "s"
+    time_unit: Annotated[str, tuple(TIME_UNITS)] = "s"
     order: str | None = None
     weight: str | None = None
 

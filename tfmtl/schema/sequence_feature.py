@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_name
 from tfmtl.schema.condition import Condition
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _COUNTED = 10  # times `max_length`
 SOURCES = ("log", "row")
+FORMATS = ("text", "json")
 DEFAULT_GAP_BUCKETS = 24
 _MAX_TIME_GAP_BUCKETS = 64  # the last one begins at 2**62 seconds
 
@@ -56,11 +57,11 @@ class SequenceFeature:
     max_length: int = 50
     time_gap_buckets: int = DEFAULT_GAP_BUCKETS
     count_length: int | None = None
-    source: str = "log"
+    source: Annotated[str, SOURCES] = "log"
     lists: tuple[str, ...] = ()
     times: str | None = None
     separator: str = "|"
-    format: str = "text"
+    format: Annotated[str, FORMATS] = "text"
 
     def __post_init__(self) -> None:
         owner = f"SequenceFeature '{self.name}'"
@@ -85,7 +86,7 @@ class SequenceFeature:
 
     def _check_source(self, owner: str) -> None:
         check_choice(owner, "source", self.source, SOURCES)
-        check_choice(owner, "format", self.format, ("text", "json"))
+        check_choice(owner, "format", self.format, FORMATS)
         if not self.separator:
             raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
         for column in (*self.lists, self.times):

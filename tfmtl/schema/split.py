@@ -1,12 +1,14 @@
 """The rule that splits rows into training, validation and test."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from tfmtl.schema.checks import check_choice, check_column
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
 
 SPLITS = ("train", "valid", "test")
+WAYS = ("time", "user", "row", "column")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Split:
         column: str or None. The column, for `by="column"`.
     """
 
-    by: str = "time"
+    by: Annotated[str, WAYS] = "time"
     valid: float = 0.1
     test: float = 0.1
     valid_from: int | None = None
@@ -40,7 +42,7 @@ class Split:
 
     def __post_init__(self) -> None:
         check_types("Split", self)
-        check_choice("Split", "by", self.by, ("time", "user", "row", "column"))
+        check_choice("Split", "by", self.by, WAYS)
         if self.by == "column":
             if self.column is None:
                 raise ProblemError("Split: `column` must be given with by='column'. Received: column=None.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
@@ -62,9 +62,9 @@ class CategoricalFeature(FeatureRecord):
     multi_valued: bool = False
     separator: str = _SEPARATOR
     max_values: int = _MAX_VALUES
-    side: str = "context"
+    side: Annotated[str, SIDES] = "context"
     column: str | None = None
-    format: str = "text"
+    format: Annotated[str, FORMATS] = "text"
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

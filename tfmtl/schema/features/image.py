@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
@@ -65,11 +65,11 @@ class ImageFeature(FeatureRecord):
     filters: tuple[int, ...] = (16, 32, 64)
     weights: str | None = None
     trainable: bool = False
-    stored_as: str = "bytes"
+    stored_as: Annotated[str, STORED_AS] = "bytes"
     folder: str | None = None
     max_pixels: int = 1 << 24
     dim: int = 16
-    side: str = "context"
+    side: Annotated[str, SIDES] = "context"
     column: str | None = None
     missing: tuple[str, ...] = ()
     dropout: float = 0.0

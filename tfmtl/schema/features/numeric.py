@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
@@ -48,10 +48,10 @@ class NumericFeature(FeatureRecord):
     kind: ClassVar[str] = "numeric"
 
     name: str
-    transform: str = "quantiles"
+    transform: Annotated[str, TRANSFORMS] = "quantiles"
     buckets: int = _BUCKETS
     dim: int = 16
-    side: str = "context"
+    side: Annotated[str, SIDES] = "context"
     column: str | None = None
     missing: tuple[str, ...] = ()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, is_name
 from tfmtl.schema.problem_error import ProblemError
@@ -64,7 +64,7 @@ class SurvivalTask(TaskRecord):
 
     time: str = field(kw_only=True)
     event: str = field(kw_only=True)
-    unit: str | None = None
+    unit: Annotated[str | None, tuple(UNITS)] = None
     intervals: tuple[float, ...] = ()
     quantiles: int | None = None
     survival_quantiles: int | None = None
@@ -73,9 +73,9 @@ class SurvivalTask(TaskRecord):
     time_upper: str | None = None
     cause: str | None = None
     causes: tuple[str, ...] = ()
-    model: str = "hazard"
-    interpolation: str = "constant_density"
-    distribution: str = "normal"
+    model: Annotated[str, MODELS] = "hazard"
+    interpolation: Annotated[str, INTERPOLATIONS] = "constant_density"
+    distribution: Annotated[str, DISTRIBUTIONS] = "normal"
     midpoint: bool = False
     ranking: float = 0.2
 
