@@ -31,11 +31,14 @@ def make_trackers(names: Sequence[str], data: PreparedData, output: str | Path, 
     """
     for name in names:
         check_one_of("train", "track", name, TRACKERS)
+    asked = [name for name in dict.fromkeys(names) if name in _CLASSES]
+    if not asked:
+        return []
     settings = {name: value for name, value in options.to_dict().items() if name != "preset_options"}
     settings |= {f"set.{name}": value for name, value in options.preset_options.items()}
     tags = {"data": str(data.directory), "data_digest": data.digest, "fingerprint": data.problem.fingerprint}
     facts = RunFacts(data.problem.name, Path(output).resolve().name, settings, tags)
-    return [_tracker(name)(facts) for name in dict.fromkeys(names) if name in _CLASSES]
+    return [_tracker(name)(facts) for name in asked]
 
 
 def _tracker(name: str) -> type[Tracker]:
