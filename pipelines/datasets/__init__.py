@@ -3,6 +3,8 @@
 from tfmtl.pipelines.datasets.ali_ccp import ALI_CCP
 from tfmtl.pipelines.datasets.aliexpress import ALIEXPRESS
 from tfmtl.pipelines.datasets.census_income import CENSUS_INCOME
+from tfmtl.pipelines.datasets.complete_journey import COMPLETE_JOURNEY
+from tfmtl.pipelines.datasets.complete_journey_lines import COMPLETE_JOURNEY_LINES
 from tfmtl.pipelines.datasets.creatives import ADS
 from tfmtl.pipelines.datasets.dataset import Dataset
 from tfmtl.pipelines.datasets.kuairand import KUAIRAND
@@ -15,6 +17,7 @@ from tfmtl.pipelines.datasets.retailrocket_mb import RETAILROCKET_MB
 from tfmtl.pipelines.datasets.streamed_dataset import StreamedDataset
 from tfmtl.pipelines.datasets.taobao import TAOBAO
 from tfmtl.pipelines.datasets.taobao_mb import TAOBAO_MB
+from tfmtl.pipelines.datasets.tutor_algebra import TUTOR_ALGEBRA
 
 _ALL: tuple[Dataset | StreamedDataset, ...] = (
     MOVIELENS_100K,
@@ -26,6 +29,9 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     TAOBAO,
     TAOBAO_MB,
     NEWS_IMPRESSIONS,
+    COMPLETE_JOURNEY,
+    COMPLETE_JOURNEY_LINES,
+    TUTOR_ALGEBRA,
     ALI_CCP,
     ALIEXPRESS,
     PLANTED,

@@ -2,7 +2,8 @@
 
 A creative has a title, a banner, a genre and three days of impressions and clicks; it is still running then. What it
 does not show is its quality q and its fatigue f, sums of what title, banner and genre stand for; the quality has a
-part of its own, its appeal, that is seen in the clicks alone. On day d after the third it is stopped with the hazard
+part of its own, its appeal, that is seen in the clicks alone. On day d after the third, at any moment of it, it is
+stopped with the hazard
 
     h(d) = 1 - exp(-(cut-out + wear-out)),   cut-out = .06 exp(-1.2 q - d / 5),
     wear-out = .02 exp(1.2 f) (impressions so far / 400,000)
@@ -33,7 +34,7 @@ from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 HORIZON = 120
 HISTORY_DAYS = 3
 GENRES = ("games", "food", "travel", "beauty", "books", "sports")
-_PARTS = ((1.0, 1.0, 0.4, 0.6), (0.9, 0.9, 0.4))  # of title, banner, genre and appeal in quality, and in fatigue
+_PARTS = ((1.0, 1.0, 0.65, 0.9), (0.9, 0.9, 0.65))  # of title, banner, genre and appeal in quality, and in fatigue
 _SPLIT_SHARES = (0.6, 0.2, 0.2)
 _LOG_DAYS = 400  # in which creatives begin
 
@@ -74,6 +75,8 @@ def creatives_log(seed: int = 0, number: int = 8000, world_seed: int | None = No
     lasts = generator.random((number, HORIZON)) >= hazards
     life = np.where(lasts.all(axis=1), HORIZON + 1, 1 + (~lasts).argmax(axis=1))
     survival = np.cumprod(1.0 - hazards, axis=1)
+    stopped = life <= observed
+    moment = generator.random(number)  # at which the last day ends early: 0 at its end
     split = generator.choice(len(SPLITS), size=number, p=_SPLIT_SHARES)
     return pa.table(
         {
@@ -84,10 +87,10 @@ def creatives_log(seed: int = 0, number: int = 8000, world_seed: int | None = No
             "impressions": pa.array(history.tolist(), pa.list_(pa.int64())),
             "clicks": pa.array(clicks.tolist(), pa.list_(pa.int64())),
             "ctr": clicks.sum(axis=1) / np.maximum(history.sum(axis=1), 1),
-            "days": np.minimum(life, observed),
-            "stopped": (life <= observed).astype(np.int8),
+            "days": np.where(stopped, np.maximum(np.round(life - moment, 2), 0.01), observed),
+            "stopped": stopped.astype(np.int8),
             "split": np.array(SPLITS)[split],
-            "expected_days": 1.0 + survival[:, :-1].sum(axis=1),
+            "expected_days": survival[:, :-1].sum(axis=1) + (1.0 + survival[:, -1]) / 2.0,
         }
     )
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as parquet
 
 from tfmtl.pipelines.datasets.source import FetchError
 from tfmtl.schema import Problem
-from tfmtl.schema.problem_file import PROBLEM_FILE
+from tfmtl.schema.problem_file import PROBLEM_FILE, read_problem_file
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,9 @@ class Dataset:
 
 
 def problem_of(name: str) -> Problem:
-    """The problem file beside the adapter of a data set."""
+    """The problem file beside the adapter of a data set, with the derived features that it implies."""
     with resources.as_file(resources.files("tfmtl.pipelines.datasets") / f"{name}.yaml") as path:
-        return Problem.load(path)
+        return read_problem_file(path)
 
 
 def fetch_first(name: str, *sources: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:

@@ -270,6 +270,7 @@ PUBLIC = {
         "NumericFeature",
         "Problem",
         "ProblemError",
+        "RateFeature",
         "RegressionTask",
         "RequestInput",
         "SequenceFeature",

@@ -11,6 +11,7 @@ from tfmtl.metrics.survival import harrell_index
 from tfmtl.pipelines.datasets.creative_pictures import SHAPES, SIZE, draw_pictures
 from tfmtl.pipelines.datasets.creative_titles import PAIRS, draw_titles
 from tfmtl.pipelines.datasets.creatives import ADS, HORIZON, best_c, creatives_log
+from tfmtl.pipelines.runs.all_steps import presets_of
 from tfmtl.pipelines.runs.running_ads import which_stop_soon
 
 
@@ -38,7 +39,7 @@ def test_the_same_seed_gives_the_same_log() -> None:
 def test_lifetimes_are_drawn_from_the_hazards(log: pa.Table) -> None:
     """True expected lifetimes are those of the lives: within the horizon, and among rows seen for all of it."""
     days, stopped = (log[name].to_numpy() for name in ("days", "stopped"))
-    assert days.min() >= 1
+    assert 0 < days.min() < 1
     assert days.max() <= HORIZON
     assert 0.5 < stopped.mean() < 0.95
     expected = log["expected_days"].to_numpy()
@@ -105,3 +106,10 @@ def test_the_example_of_a_client_counts_what_stops(log: pa.Table) -> None:
     assert int(told[2]) == round(int(told[1]) * (1.0 - 0.5**7))
     assert len(lines) == 5
     assert "1: 0.50, 7: 0.01" in lines[-1]
+
+
+def test_the_run_says_what_is_known(log: pa.Table) -> None:
+    assert presets_of("ads") == ("creative", "mmoe")
+    assert presets_of("movielens_100k")[0] == "dtrn"
+    assert ADS.known is not None
+    assert f"above {best_c(log):.4f} on the test split" in ADS.known(log)

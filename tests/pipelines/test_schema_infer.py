@@ -19,6 +19,7 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     ProblemError,
+    RateFeature,
     RegressionTask,
     TimePartFeature,
 )
@@ -46,6 +47,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         HistoryFeature("history"),
         MatchFeature("history", ("viewItemID", "kind")),
         TimePartFeature(("hour", "weekday")),
+        *(RateFeature(of, task, known_after=1) for of in ("user_id", "viewItemID") for task in ("click", "is_buy")),
     )
     assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [
         ("history", ("viewItemID", "kind"), None),

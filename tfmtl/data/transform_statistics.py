@@ -29,6 +29,8 @@ class TransformStatistics:
         extends: digests of the statistics that these extend, the oldest first: their ids mean the same here.
             Defaults to none.
         states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
+        training: feature -> plain values that only examples of the training split are written with. No part of the
+            digest, and not exported. Defaults to none.
         notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
             learned, and not saved. Defaults to none.
     """
@@ -43,6 +45,7 @@ class TransformStatistics:
     task_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     extends: tuple[str, ...] = ()
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     def model_inputs(self, problem: Problem) -> ModelInputs:
@@ -55,7 +58,7 @@ class TransformStatistics:
     @property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes")}
+        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes", "training")}
         if not self.states:  # as before there were any: what was written then still fits
             del fitted["states"]
         if not self.task_state:
@@ -81,6 +84,8 @@ class TransformStatistics:
         }
         if self.states:
             numbers["states"] = {name: dict(state) for name, state in self.states.items()}
+        if self.training:
+            files.training.write_text(json.dumps({name: dict(state) for name, state in self.training.items()}) + "\n")
         files.statistics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
 
     @classmethod
@@ -119,4 +124,5 @@ class TransformStatistics:
             task_state=numbers.get("task_state", {}),
             extends=tuple(numbers.get("extends", ())),
             states=numbers.get("states", {}),
+            training=json.loads(files.training.read_text()) if files.training.is_file() else {},
         )

@@ -59,6 +59,8 @@ class FeatureState:
         means: feature -> mean. Defaults to none.
         deviations: feature -> standard deviation. Defaults to none.
         states: feature -> plain values (JSON) of any other form. Defaults to none.
+        training: feature -> plain values that only examples of the training split are written with; an export has
+            none. Defaults to none.
         notes: what is suspicious about the values, a sentence each, for the manifest. Defaults to none.
     """
 
@@ -68,7 +70,25 @@ class FeatureState:
     means: Mapping[str, float] = field(default_factory=dict)
     deviations: Mapping[str, float] = field(default_factory=dict)
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    training: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabeledRows:
+    """Examples of the training split with their labels, for features that are made of labels.
+
+    Args:
+        rows: canonical rows.
+        labels: task -> float32, null where missing; those of label windows are not known yet and not there.
+        times: int64 `(N,)`, in the log's unit; `None` in a log without times.
+        folds: gives int64 `(N,)`, the fold of each row.
+    """
+
+    rows: pa.RecordBatch
+    labels: Mapping[str, pa.Array]
+    times: np.ndarray | None
+    folds: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,13 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
 
         Args:
             rows: canonical rows of the training split, those of `read` among their columns.
+        """
+        return {}
+
+    def count_labeled(self, rows: LabeledRows) -> dict[Column, pa.Table]:
+        """The counts of a batch's examples and their labels, under the same rules as `count`.
+
+        Called for a kind whose record `reads_labels`. Defaults to nothing.
         """
         return {}
 

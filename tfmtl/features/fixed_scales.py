@@ -1,9 +1,15 @@
 """Encode derived numbers as buckets and as numbers, with fixed scales."""
 
+import numpy as np
 import tensorflow as tf
 
-from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, LOG_SCALE, MAGNITUDES, SHARES, id_key, number_key
+from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, LOG_SCALE, MAGNITUDES, ODDS, SHARES, id_key, number_key
 from tfmtl.schema.reserved import RESERVED_IDS
+
+ODDS_SCALE = 2.0
+"""A rate's number is the difference of log odds divided by this."""
+
+_LEAST = 1e-6  # of a rate, before its log odds
 
 
 def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -47,6 +53,25 @@ def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
     places = tf.searchsorted(tf.constant(MAGNITUDES, tf.float64), size, side="right")
     places = tf.where(values < 0.0, len(MAGNITUDES) - places, len(MAGNITUDES) + 1 + places)
     return _both(field, places, tf.sign(values) * tf.math.log1p(size) / LOG_SCALE, is_none)
+
+
+def odds_twice(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Shares against their mean: quarters of the difference in log odds, and half of that difference.
+
+    Args:
+        field: str. The number's name.
+        rates: float64 `(N,)`, from 0 to 1.
+        mean: float. Of the training labels.
+        is_none: bool `(N,)`, where there is no value: id and number are 0.
+    """
+    middle = min(max(mean, _LEAST), 1.0 - _LEAST)
+    middle_odds = np.log(middle / (1.0 - middle))
+    rates = tf.clip_by_value(rates, _LEAST, 1.0 - _LEAST)
+    # Rates are compared, not their logarithms: a quotient is the same bits wherever it is computed.
+    boundaries = 1.0 / (1.0 + np.exp(-(middle_odds + np.array(ODDS))))
+    places = tf.searchsorted(tf.constant(boundaries, tf.float64), rates, side="right")
+    odds = tf.math.log(rates) - tf.math.log1p(-rates) - middle_odds
+    return _both(field, places, odds / ODDS_SCALE, is_none)
 
 
 def _both(field: str, places: tf.Tensor, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -6,6 +6,12 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 LARGEST = 2**63 - 1
+EVERYTHING = 2**62
+"""In `RequestView.as_of`: later than any time, and no fold."""
+
+FOLDS = 5
+"""Into which the training rows of a log without times are divided for features made of labels."""
+
 _SMALLEST_NORMAL = 2.0**-126
 
 
@@ -23,6 +29,8 @@ class RequestView:
         columns: sequence -> column -> fingerprints of the events' values, int64 `(b, n)`, 0 where missing.
         own: feature -> fingerprints of the requests' own values, int64 `(N,)`, 0 where missing.
         numbers: sequence -> column -> the events' numbers, float64 `(b, n)`, NaN where missing.
+        as_of: int64 `(N,)`, what features made of labels may know: of an example of the training split its time, or its
+            fold (`FOLDS`) in a log without times; of others `EVERYTHING`. Defaults to `None`: everything, as requests.
     """
 
     now: tf.Tensor | None
@@ -31,6 +39,7 @@ class RequestView:
     columns: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
     own: Mapping[str, tf.Tensor] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
+    as_of: tf.Tensor | None = None
 
 
 def fingerprint(values: tf.Tensor) -> tf.Tensor:

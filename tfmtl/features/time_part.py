@@ -1,7 +1,5 @@
 """Time-part features: hour, weekday and other parts of a request's time."""
 
-import datetime
-import zoneinfo
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,17 +10,15 @@ import tensorflow as tf
 from tfmtl.features.decoded import Decoded
 from tfmtl.features.feature_behavior import Column, FeatureBehavior, FeatureState, FittedState
 from tfmtl.features.request_view import RequestView
+from tfmtl.features.time_zones import DAY, utc_offsets
 from tfmtl.schema.reserved import RESERVED_IDS
-
-_DAY = 86_400
-_YEARS = (1970, 2100)  # whose changes of clocks are kept
 
 
 class TimePartBehavior(FeatureBehavior):
     """Hour, weekday, day of the month; see `TimePartFeature`. The graph has no time zones, but their offsets."""
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        starts, offsets = _offsets(self.record.time_zone)
+        starts, offsets = utc_offsets(self.record.time_zone)
         return FeatureState(states={self.name: {"starts": starts, "offsets": offsets}})
 
     def load(self, fitted: FittedState) -> None:
@@ -35,7 +31,7 @@ class TimePartBehavior(FeatureBehavior):
         seconds = view.now // self.problem.keys.ticks_per_second
         place = tf.searchsorted(tf.constant(self._starts, tf.int64), seconds, side="right")
         local = seconds + tf.gather(tf.constant(self._offsets, tf.int64), place)
-        days = local // _DAY
+        days = local // DAY
         weekday = (days + 3) % 7  # the first day of 1970 was a Thursday
         parts = {
             "hour": local // 3_600 % 24,
@@ -66,25 +62,3 @@ def _day_of_month(days: tf.Tensor) -> tf.Tensor:
     day_of_year = day_of_era - (365 * year + year // 4 - year // 100)
     month = (5 * day_of_year + 2) // 153
     return day_of_year - (153 * month + 2) // 5
-
-
-def _offsets(time_zone: str) -> tuple[list[int], list[int]]:
-    """First seconds of spans of one offset, and the offsets before, between and behind them, in seconds."""
-    zone = zoneinfo.ZoneInfo(time_zone)
-
-    def offset(second: int) -> int:
-        moment = datetime.datetime.fromtimestamp(second, datetime.UTC).astimezone(zone)
-        return int((moment.utcoffset() or datetime.timedelta()).total_seconds())
-
-    first, last = (int(datetime.datetime(year, 1, 1, tzinfo=datetime.UTC).timestamp()) for year in _YEARS)
-    starts, offsets = [], [offset(first)]
-    for day in range(first, last, _DAY):
-        low, high = day, day + _DAY
-        if offset(high) == offsets[-1]:
-            continue
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if offset(middle) == offsets[-1] else (low, middle)
-        starts.append(high)
-        offsets.append(offset(high))
-    return starts, offsets

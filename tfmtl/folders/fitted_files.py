@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tfmtl.schema.problem_file import PROBLEM_FILE
 
-STATISTICS_FILE, VOCABULARIES = "statistics.json", "vocabularies"
+STATISTICS_FILE, TRAINING_FILE, VOCABULARIES = "statistics.json", "training.json", "vocabularies"
 
 
 class FittedFiles:
@@ -18,6 +18,7 @@ class FittedFiles:
         directory: Path.
         problem: Path.
         statistics: Path.
+        training: Path. What only examples of the training split are written with.
         vocabularies: Path.
     """
 
@@ -25,6 +26,7 @@ class FittedFiles:
         self.directory = Path(directory)
         self.problem = self.directory / PROBLEM_FILE
         self.statistics = self.directory / STATISTICS_FILE
+        self.training = self.directory / TRAINING_FILE
         self.vocabularies = vocabularies or self.directory / VOCABULARIES
 
     def vocabulary(self, table: str) -> Path:

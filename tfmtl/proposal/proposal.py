@@ -12,6 +12,7 @@ from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile, determined_by
 from tfmtl.proposal.entry import Entry
 from tfmtl.proposal.feature_guess import guess_feature, why_left_out
+from tfmtl.proposal.guess_rates import guess_rates
 from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
 from tfmtl.proposal.row_sequences import guess_row_sequences
@@ -128,6 +129,8 @@ def propose(
     elif not has_histories:
         _guess_sequences(proposal, profiles, names[str(item)])
     _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
+    keyed = [names.get(str(key)) for key in (user, item)]
+    proposal.derived += guess_rates(proposal.features, proposal.tasks, keyed, time is not None)
     return proposal
 
 

@@ -24,8 +24,18 @@ def risk_groups_figure(grid: np.ndarray, predicted: np.ndarray, observed: Sequen
     axes = figure.subplots()
     for number, (mean, curve) in enumerate(zip(predicted, observed, strict=True)):
         color = _COLORS[number % len(_COLORS)]
-        axes.plot(grid, mean, color=color, linewidth=1.5, label=f"group {number + 1}: predicted")
-        axes.step(grid, curve.at(grid), where="post", color=color, linewidth=1.1, linestyle=":", label="Kaplan-Meier")
+        label = f"group {number + 1}: predicted"
+        axes.plot(np.append(0.0, grid), np.append(1.0, mean), color=color, linewidth=1.5, label=label)
+        seen = curve.times <= grid[-1]
+        axes.step(
+            np.append(0.0, curve.times[seen]),
+            np.append(1.0, curve.values[seen]),
+            where="post",
+            color=color,
+            linewidth=1.1,
+            linestyle=":",
+            label="Kaplan-Meier",
+        )
     axes.set_xlabel("time")
     axes.set_ylabel("survival")
     axes.set_ylim(0.0, 1.02)

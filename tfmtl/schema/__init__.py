@@ -9,6 +9,7 @@ from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.image import ImageFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
+from tfmtl.schema.features.rate import RateFeature
 from tfmtl.schema.features.time_part import TimePartFeature
 from tfmtl.schema.features.vector import VectorFeature
 from tfmtl.schema.forms import EncodedTensor, RequestInput, View
@@ -52,6 +53,7 @@ __all__ = [
     "Problem",
     "ProblemError",
     "QuantileTask",
+    "RateFeature",
     "RegressionTask",
     "RequestInput",
     "SequenceFeature",

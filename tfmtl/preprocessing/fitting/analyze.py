@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import FeatureBehavior, behavior_of
-from tfmtl.features.feature_behavior import Column, FeatureState
+from tfmtl.features.feature_behavior import Column, FeatureState, LabeledRows
 from tfmtl.features.number_counts import merge_number_counts
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.folds import folds
 from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.schema import SPLITS, Problem
 
@@ -44,6 +45,10 @@ def count_values(problem: Problem, batch: pa.RecordBatch, is_extending: bool = F
                 items = pc.list_flatten(examples.column(sequence.column_key(given.key)))
                 events = pa.RecordBatch.from_arrays([items], names=[given.key])
                 counted += _count(behavior_of(feature, problem), events, is_extending)
+    labeled = _labeled(problem, examples)
+    for feature in problem.features:
+        if feature.reads_labels:
+            counted += behavior_of(feature, problem).count_labeled(labeled).items()
     if is_extending:
         return counted
     for task in problem.tasks:
@@ -51,6 +56,12 @@ def count_values(problem: Problem, batch: pa.RecordBatch, is_extending: bool = F
             continue
         counted.append(((LABEL, task.name), count_labels(task, examples)))
     return counted
+
+
+def _labeled(problem: Problem, examples: pa.RecordBatch) -> LabeledRows:
+    labels = {task.name: examples.column(columns.label(task.name)) for task in problem.tasks if not task.late_window}
+    times = None if problem.keys.time is None else examples.column(columns.TIME).to_numpy()
+    return LabeledRows(examples, labels, times, lambda: folds(examples))
 
 
 def _count(behavior: FeatureBehavior, rows: pa.RecordBatch, is_extending: bool) -> list[tuple[Column, pa.Table]]:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.folds import places
 from tfmtl.preprocessing.fitting.time_grid import count_times
 from tfmtl.preprocessing.reading.read import InputError
 from tfmtl.schema import SPLITS, Problem, Split
@@ -75,16 +75,10 @@ def assign_split(problem: Problem, batch: pa.RecordBatch, seed: int, cuts: TimeC
         times = batch.column(columns.TIME).to_numpy()
         index = np.searchsorted(np.asarray(cuts), times, side="right")
     else:
-        names = batch.column(columns.USER) if split.by == "user" else _places(batch)
+        names = batch.column(columns.USER) if split.by == "user" else places(batch)
         hashed = tf.strings.to_hash_bucket_strong(
             names.to_numpy(zero_copy_only=False), _HASH_RANGE, key=[seed, 0]
         ).numpy()
         position = hashed / _HASH_RANGE
         index = np.searchsorted([1.0 - split.valid - split.test, 1.0 - split.test], position, side="right")
     return batch.append_column(columns.SPLIT, pa.array(index.astype(np.int8)))
-
-
-def _places(batch: pa.RecordBatch) -> pa.Array:
-    """`file:row` of every row, the same however the log is read."""
-    file, row = (pc.cast(batch.column(name), pa.string()) for name in (columns.FILE, columns.ROW))
-    return pc.binary_join_element_wise(file, row, ":")

@@ -78,7 +78,8 @@ def encode_bucket(
     order = np.random.default_rng(seed).permutation(len(examples))
     latest_first = order[np.argsort(-splits[order], kind="stable")]
     chosen = latest_first[:num_requests]
-    requests = raw_requests(problem, table, examples, encoder.events, encoder.encode(chosen).to_pylist(), chosen)
+    served = encoder.encode(chosen, as_served=True).to_pylist()
+    requests = raw_requests(problem, table, examples, encoder.events, served, chosen)
     return EncodedBucket(
         counts=_count(problem, table, splits, examples, encoder),
         requests=requests,
@@ -149,11 +150,11 @@ class _ExampleEncoder:
         longest = [int((w.stops - w.starts).max(initial=0)) * self._widths[name] for name, w in windows.items()]
         return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest]), _SLICE_BYTES // self._late_bytes))
 
-    def encode(self, chosen: np.ndarray) -> pa.BinaryArray:
-        """Serialized examples; `chosen` are positions among the bucket's examples."""
+    def encode(self, chosen: np.ndarray, as_served: bool = False) -> pa.BinaryArray:
+        """Serialized examples; `chosen` are positions among the bucket's. For `as_served` see `WindowViews`."""
         rows = self._examples[chosen]
         parts = []
-        derived = self._derive(chosen)
+        derived = self._derive(chosen, as_served)
         for name, given, column in self._late:
             derived |= encode_column(self._transform, name, given, column.take(pa.array(rows)))
         for tensor in self._problem.field_tensors:
@@ -183,11 +184,11 @@ class _ExampleEncoder:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
 
-    def _derive(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+    def _derive(self, chosen: np.ndarray, as_served: bool) -> dict[str, np.ndarray]:
         """What is derived from the other parts of the examples, encoded key -> `(rows,)`."""
         if not self._derived:
             return {}
-        view = self._views.of(chosen)
+        view = self._views.of(chosen, as_served)
         return {key: values.numpy() for behavior in self._derived for key, values in behavior.derive(view).items()}
 
 

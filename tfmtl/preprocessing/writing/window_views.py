@@ -4,14 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import tensorflow as tf
 
-from tfmtl.features.request_view import RequestView, fingerprint, plain_number
+from tfmtl.features.column_fingerprints import column_fingerprints
+from tfmtl.features.request_view import EVERYTHING, RequestView, plain_number
 from tfmtl.preprocessing import columns
+from tfmtl.preprocessing.fitting.folds import folds
 from tfmtl.preprocessing.writing.column_values import plain_values
 from tfmtl.preprocessing.writing.events import Events
-from tfmtl.schema import Problem, RequestInput
+from tfmtl.schema import SPLITS, Problem, RequestInput
 
 
 class WindowViews:
@@ -31,6 +32,7 @@ class WindowViews:
         self._examples = examples
         self._events = {name: own for name, own in events.items() if name in sources}
         self._times = table[columns.TIME].to_numpy() if problem.needs_time else None
+        self._as_of = _as_of(problem, table) if any(feature.reads_labels for feature in problem.features) else None
         single = {
             feature.name: given
             for feature in problem.features
@@ -38,7 +40,9 @@ class WindowViews:
             for given in feature.inputs()
             if not given.inner
         }
-        self._own = {name: _fingerprints(given, table[given.key].combine_chunks()) for name, given in single.items()}
+        self._own = {
+            name: column_fingerprints(given, table[given.key].combine_chunks()) for name, given in single.items()
+        }
         self._prints: dict[str, dict[str, np.ndarray]] = {}
         self._numbers: dict[str, dict[str, np.ndarray]] = {}
         for sequence in problem.sequences:
@@ -46,7 +50,7 @@ class WindowViews:
                 own = self._events[sequence.name]
                 read = {name: single[name] for name in sequence.columns if name in single}
                 self._prints[sequence.name] = {
-                    name: self._own[name] if own.table is table else _fingerprints(given, own.column(given.key))
+                    name: self._own[name] if own.table is table else column_fingerprints(given, own.column(given.key))
                     for name, given in read.items()
                 }
                 self._numbers[sequence.name] = {
@@ -55,8 +59,14 @@ class WindowViews:
                     if given.dtype == "float32"
                 }
 
-    def of(self, chosen: np.ndarray) -> RequestView:
-        """The view of examples; `chosen` are their positions among all."""
+    def of(self, chosen: np.ndarray, as_served: bool = False) -> RequestView:
+        """The view of examples.
+
+        Args:
+            chosen: int `(N,)`, their positions among all.
+            as_served: bool. Whether examples of the training split may know of all its labels, too, as a request does.
+                Defaults to `False`.
+        """
         rows = self._examples[chosen]
         times, present, prints, numbers = {}, {}, {}, {}
         for name, own in self._events.items():
@@ -78,7 +88,14 @@ class WindowViews:
             }
         now = None if self._times is None else tf.constant(self._times[rows], tf.int64)
         of_request = {name: tf.constant(values[rows], tf.int64) for name, values in self._own.items()}
-        return RequestView(now, times, present, prints, of_request, numbers)
+        as_of = None if as_served or self._as_of is None else tf.constant(self._as_of[rows], tf.int64)
+        return RequestView(now, times, present, prints, of_request, numbers, as_of)
+
+
+def _as_of(problem: Problem, table: pa.Table) -> np.ndarray:
+    """What each row may know of the labels of the training split; see `RequestView.as_of`."""
+    own = folds(table) if problem.keys.time is None else table[columns.TIME].to_numpy()
+    return np.where(table[columns.SPLIT].to_numpy() == SPLITS.index("train"), own, EVERYTHING)
 
 
 def _placed(values: np.ndarray, where: np.ndarray, missing: float) -> np.ndarray:
@@ -91,12 +108,3 @@ def _placed(values: np.ndarray, where: np.ndarray, missing: float) -> np.ndarray
 def _numbers(given: RequestInput, column: pa.Array) -> np.ndarray:
     numbers = plain_number(tf.constant(plain_values(given, column), tf.float32))
     return np.asarray(numbers.numpy().astype(np.float64))
-
-
-def _fingerprints(given: RequestInput, column: pa.Array) -> np.ndarray:
-    if given.dtype != "string":
-        return np.asarray(fingerprint(tf.constant(plain_values(given, column), given.dtype)).numpy())
-    coded = column.dictionary_encode()
-    texts = coded.dictionary.to_numpy(zero_copy_only=False)
-    found = fingerprint(tf.constant(np.append(texts, ""), tf.string)).numpy()  # the last one is for missing values
-    return np.asarray(found[pc.fill_null(coded.indices, len(texts)).to_numpy()])

@@ -38,11 +38,14 @@ class FeatureRecord(ABC):
         kind: str. The name in the file.
         name: str. The feature's name everywhere.
         missing: tuple of str. Texts that mean missing in its column.
+        reads_labels: bool. Whether it is made of labels of the training split, so that an example there may read a part
+            of them only (`RequestView.as_of`).
         dropout: float in [0, 1). Share of rows that are trained as if the feature were missing (modality dropout), so
             that a model answers well where it is; kinds for which it is worth a key have one.
     """
 
     kind: ClassVar[str]
+    reads_labels: ClassVar[bool] = False
 
     name: str
     missing: tuple[str, ...] = ()

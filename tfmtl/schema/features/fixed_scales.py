@@ -18,9 +18,13 @@ MAGNITUDES = tuple(2.0 ** (step / 2) for step in range(-20, 63))
 LOG_SCALE = 8.0
 """Brings `log1p` of counts and of seconds near 1."""
 
+ODDS = tuple((step + 0.5) / 4.0 for step in range(-32, 32))
+"""Boundaries of the log odds of a share, against those of the mean: quarters from -8 to 8, one of them around 0."""
+
 ROWS = {
     "count": RESERVED_IDS + len(HALF_OCTAVES) + 1,
     "share": RESERVED_IDS + SHARES + 1,
+    "odds": RESERVED_IDS + len(ODDS) + 1,
     "signed": RESERVED_IDS + 2 * (len(MAGNITUDES) + 1),
 }
 
@@ -40,7 +44,8 @@ def twice(field: str, scale: str, dim: int, side: str) -> tuple[EncodedTensor, E
 
     Args:
         field: str. Name of the number.
-        scale: `"count"`, whole numbers from 0; `"share"`, from 0 to 1; `"signed"`, any number.
+        scale: `"count"`, whole numbers from 0; `"share"`, from 0 to 1; `"odds"`, log odds; `"signed"`,
+            any number.
         dim: int. Width of the buckets' table.
         side: as of the tensor.
     """

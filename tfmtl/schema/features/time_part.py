@@ -53,13 +53,7 @@ class TimePartFeature(FeatureRecord):
             check_choice(owner, "part", part, PARTS)
         if not self.part or len(set(self.part)) < len(self.part):
             raise ProblemError(f"{owner}: `part` must name parts, each once. Received: part={self.part!r}.")
-        try:
-            zoneinfo.ZoneInfo(self.time_zone)
-        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise ProblemError(
-                f"{owner}: `time_zone` must be a name of the IANA time zone database. Received: "
-                f"time_zone={shown(self.time_zone)}. Write it as in 'Europe/Berlin'."
-            ) from error
+        check_time_zone(owner, self.time_zone)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -80,3 +74,14 @@ class TimePartFeature(FeatureRecord):
             raise ProblemError(
                 f"Problem: feature '{self.name}' of kind time_part needs `keys.time`. Received: time=None."
             )
+
+
+def check_time_zone(owner: str, time_zone: str) -> None:
+    """Raises `ProblemError` unless the IANA time zone database has the name."""
+    try:
+        zoneinfo.ZoneInfo(time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ProblemError(
+            f"{owner}: `time_zone` must be a name of the IANA time zone database. Received: "
+            f"time_zone={shown(time_zone)}. Write it as in 'Europe/Berlin'."
+        ) from error

@@ -1,0 +1,111 @@
+"""Rate features: the smoothed mean label that a value had before."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import tensorflow as tf
+
+from tfmtl.features.column_fingerprints import column_fingerprints
+from tfmtl.features.decoded import Decoded, rounded
+from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, LabeledRows
+from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice
+from tfmtl.features.rate_tables import RateCells
+from tfmtl.features.request_view import RequestView
+from tfmtl.features.time_zones import DAY, utc_offsets
+from tfmtl.schema.features.fixed_scales import id_key, number_key
+from tfmtl.schema.reserved import MISSING_ID
+
+
+class RateBehavior(FeatureBehavior):
+    """Smoothed shares of ones among the labels of the same value; see `RateFeature`.
+
+    The table of values and days is needed to write examples of the training split. What an export holds is the sums.
+    """
+
+    extends = (FEATURE,)
+
+    @property
+    def _column(self) -> Column:
+        return FEATURE, self.name
+
+    # === What is fitted ===
+
+    def count_labeled(self, rows: LabeledRows) -> dict[Column, pa.Table]:
+        [given] = self.problem.feature(self.record.of).inputs()
+        values = column_fingerprints(given, rows.rows.column(given.key))
+        labels = rows.labels[self.record.task]
+        known = pc.is_valid(labels).to_numpy(zero_copy_only=False) & (values != 0)
+        ones = pc.fill_null(labels, 0.0).to_numpy(zero_copy_only=False)[known] > 0.5
+        cells = rows.folds() if rows.times is None else _days(self.record.time_zone, rows.times // self._ticks)
+        table = pa.table({"value": values[known], "cell": cells[known], "sum_label": ones.astype(np.int64)})
+        counted = table.group_by(["value", "cell"]).aggregate([([], "count_all"), ("sum_label", "sum")])
+        return {self._column: counted.rename_columns(["value", "cell", "count", "sum_label"])}
+
+    def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        return self._state(RateCells.of(counts.get(self._column)))
+
+    def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
+        """Adds the new day's labels: the rates move, as they should."""
+        known = RateCells.from_plain(statistics.training[self.name])
+        return self._state(known.plus(RateCells.of(counts.get(self._column))))
+
+    def _state(self, cells: RateCells) -> FeatureState:
+        return FeatureState(
+            states={self.name: {"mean": cells.mean, **cells.total().to_plain()}},
+            training={self.name: cells.to_plain()},
+        )
+
+    def load(self, fitted: FittedState) -> None:
+        state = fitted.statistics.states[self.name]
+        self._mean = float(state["mean"])
+        self._total = RateCells.from_plain(state)
+        cells = fitted.statistics.training.get(self.name)  # an export has none
+        self._cells = self._total if cells is None else RateCells.from_plain(cells)
+
+    # === Encoding ===
+
+    def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
+        own = view.own[self.record.of]
+        if view.as_of is None:
+            ones, labels = self._total.before(own, tf.ones_like(own))
+        elif self.problem.keys.time is None:
+            ones, labels = self._cells.all_but(own, view.as_of)
+        else:
+            # A day's labels are known when the days until then are over; of times in a graph, so that all are int64.
+            days = _graph_days(self.record.time_zone, view.as_of // self._ticks) - self.record.days_until_known
+            ones, labels = self._cells.before(own, days)
+        prior = self.record.prior
+        ones, labels = tf.cast(ones, tf.float64), tf.cast(labels, tf.float64)
+        return odds_twice(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
+
+    @property
+    def _ticks(self) -> int:
+        return self.problem.keys.ticks_per_second
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)
+        odds = encoded[number_key(self.name)].astype(np.float64) * ODDS_SCALE + np.log(mean / (1.0 - mean))
+        is_none = encoded[id_key(self.name)] == MISSING_ID
+        return {self.name: Decoded(pa.array(rounded(1.0 / (1.0 + np.exp(-odds))), mask=is_none))}
+
+
+@cache
+def _offsets(time_zone: str) -> tuple[np.ndarray, np.ndarray]:
+    starts, offsets = utc_offsets(time_zone)
+    return np.array(starts, np.int64), np.array(offsets, np.int64)
+
+
+def _days(time_zone: str, seconds: np.ndarray) -> np.ndarray:
+    """Days since 1970 on the clocks of a place, int64."""
+    starts, offsets = _offsets(time_zone)
+    return np.asarray((seconds + offsets[np.searchsorted(starts, seconds, side="right")]) // DAY)
+
+
+def _graph_days(time_zone: str, seconds: tf.Tensor) -> tf.Tensor:
+    starts, offsets = _offsets(time_zone)
+    place = tf.searchsorted(tf.constant(starts), seconds, side="right")
+    return (seconds + tf.gather(tf.constant(offsets), place)) // DAY

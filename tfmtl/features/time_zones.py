@@ -1,0 +1,29 @@
+"""Offsets of time zones from UTC, as tables that a graph can search."""
+
+import datetime
+import zoneinfo
+
+DAY = 86_400
+_YEARS = (1970, 2100)  # whose changes of clocks are kept
+
+
+def utc_offsets(time_zone: str) -> tuple[list[int], list[int]]:
+    """First seconds of spans of one offset, and the offsets before, between and behind them, in seconds."""
+    zone = zoneinfo.ZoneInfo(time_zone)
+
+    def offset(second: int) -> int:
+        moment = datetime.datetime.fromtimestamp(second, datetime.UTC).astimezone(zone)
+        return int((moment.utcoffset() or datetime.timedelta()).total_seconds())
+
+    first, last = (int(datetime.datetime(year, 1, 1, tzinfo=datetime.UTC).timestamp()) for year in _YEARS)
+    starts, offsets = [], [offset(first)]
+    for day in range(first, last, DAY):
+        low, high = day, day + DAY
+        if offset(high) == offsets[-1]:
+            continue
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if offset(middle) == offsets[-1] else (low, middle)
+        starts.append(high)
+        offsets.append(offset(high))
+    return starts, offsets
