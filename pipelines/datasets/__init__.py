@@ -7,6 +7,7 @@ from tfmtl.pipelines.datasets.complete_journey import COMPLETE_JOURNEY
 from tfmtl.pipelines.datasets.complete_journey_lines import COMPLETE_JOURNEY_LINES
 from tfmtl.pipelines.datasets.creatives import ADS
 from tfmtl.pipelines.datasets.dataset import Dataset
+from tfmtl.pipelines.datasets.icon_lifetimes import ICON_LIFETIMES
 from tfmtl.pipelines.datasets.kuairand import KUAIRAND
 from tfmtl.pipelines.datasets.kuairand_explicit import KUAIRAND_EXPLICIT
 from tfmtl.pipelines.datasets.movielens_100k import MOVIELENS_100K
@@ -36,6 +37,7 @@ _ALL: tuple[Dataset | StreamedDataset, ...] = (
     ALIEXPRESS,
     PLANTED,
     ADS,
+    ICON_LIFETIMES,
 )
 DATASETS = {dataset.name: dataset for dataset in _ALL}
 
