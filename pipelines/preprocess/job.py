@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from tfmtl.pipelines.tables.copied_tables import copied_tables
 from tfmtl.preprocessing.job import run_job
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.schema import Problem
@@ -36,7 +37,8 @@ def preprocess(
 
     Args:
         problem: `Problem`.
-        inputs: files, patterns or folders of CSV, TSV (either with .gz) or Parquet files.
+        inputs: files, patterns or folders of CSV, TSV, JSON-lines or Parquet files, and tables: `bigquery://...`,
+            `iceberg://...`.
         output: folder; an older one is replaced only when the new one is complete.
         seed: of the split by user and of the order of records; not negative.
         num_shards: TFRecord files per split. Defaults to one per 32 MiB of input, 8 at least.
@@ -60,18 +62,20 @@ def preprocess(
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))
-    return run_job(
-        _engine(engine, beam_options, spark_master, spark_conf or {}),
-        problem,
-        inputs,
-        output,
-        seed=seed,
-        num_shards=num_shards,
-        compression=compression,
-        transform_from=transform_from,
-        extend_vocabularies=extend_vocabularies,
-        split_file=split_file,
-    )
+    run = _engine(engine, beam_options, spark_master, spark_conf or {})
+    with copied_tables(inputs, problem, output, beam_options) as patterns:
+        return run_job(
+            run,
+            problem,
+            patterns,
+            output,
+            seed=seed,
+            num_shards=num_shards,
+            compression=compression,
+            transform_from=transform_from,
+            extend_vocabularies=extend_vocabularies,
+            split_file=split_file,
+        )
 
 
 def _engine(

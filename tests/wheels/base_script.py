@@ -13,6 +13,8 @@ import pyarrow as pa
 import tfmtl
 from tfmtl.export import ExportOptions, export, verify
 from tfmtl.pipelines.preprocess.job import preprocess
+from tfmtl.pipelines.tables.bigquery_table import copy_bigquery
+from tfmtl.pipelines.tables.iceberg_table import copy_iceberg
 from tfmtl.retrieval import fit_retrieval
 from tfmtl.training import TrainOptions, fit
 
@@ -40,6 +42,8 @@ refused = {}
 for name, attempt in {
     "preprocess": command("preprocess", log, "--problem", problem, "-o", nothing),
     "preprocess, Spark": lambda: preprocess(data.problem, [log], nothing, engine="spark"),
+    "Iceberg": lambda: copy_iceberg("shop/logs.events", {}, nothing),
+    "BigQuery": lambda: copy_bigquery("p.d.events", {}, nothing),
     "serve": command("serve", exported),
     "deploy-files": command("deploy-files", exported, "-o", nothing),
     "data-report": command("data-report", prepared),

@@ -24,6 +24,8 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
     "preprocess": ("apache_beam", "beam"),
     "preprocess, Spark": ("pyspark", "spark"),
+    "Iceberg": ("pyiceberg", "iceberg"),
+    "BigQuery": ("apache_beam", "gcp"),
     "serve": ("aiohttp", "server"),
     "deploy-files": ("tensorflow_serving", "server"),
     "data-report": ("jinja2", "report"),

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 def need_extra(owner: str, extra: str, *modules: str) -> None:
     """Raises if one of `modules` is not installed, and says which extra brings it.
 
-    It only looks for them: nothing is imported.
+    It only looks for them: nothing but the packages around a submodule is imported.
 
     Args:
         owner: str. What needs them, as the user calls it.
         extra: str. The extra of the package, such as `"beam"`.
-        *modules: str. Top-level modules.
+        *modules: str. What is imported, such as `"apache_beam"` or `"google.cloud.bigquery"`.
 
     Raises:
         ImportError: one is missing.
@@ -25,5 +25,12 @@ def need_extra(owner: str, extra: str, *modules: str) -> None:
     ImportError: preprocess: needs no_such_module. Install it: pip install 'tfmtl[beam]'.
     """
     for module in modules:
-        if find_spec(module) is None:
+        if not _is_there(module):
             raise ImportError(f"{owner}: needs {module}. Install it: pip install 'tfmtl[{extra}]'.", name=module)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a package around it is missing
+        return False

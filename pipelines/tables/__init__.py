@@ -1,0 +1,1 @@
+"""Logs that lie in tables and not in files: BigQuery and Iceberg."""
