@@ -1,6 +1,7 @@
 """Texts to the ids of their words and of their runs of characters."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,7 +47,11 @@ class TextBehavior(FeatureBehavior):
         if not self.record.has_words:
             return FeatureState()
         found = ranked(counts.get(self._column), self.record.min_count)
-        return vocabulary_state(self.record.table_name, found[: self.record.max_size])
+        state = vocabulary_state(self.record.table_name, found[: self.record.max_size])
+        if found:
+            return state
+        what = f"no word of text '{self.name}' occurs {self.record.min_count} times (`min_count`) in the training rows."
+        return replace(state, notes=(what,))
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
         """Appends new words to the known ones, as a categorical feature does."""

@@ -92,6 +92,8 @@ def test_the_vocabulary_is_cut_and_another_day_appends() -> None:
     state = made.fit(counted(feature, ["b b a a a", "c", "z z"]))
     assert state.vocabularies == {"t": ("a", "b", "z")}
     assert state.vocabulary_counts == {"t": (3, 2, 2)}
+    assert not state.notes
+    assert made.fit({}).notes == ("no word of text 't' occurs 2 times (`min_count`) in the training rows.",)
     short = made.fit(counted(feature, ["b b", "c"]))
     after = made.extend(short, counted(feature, ["new new", "newer newer", "newest newest", "b b", "c"]))
     assert after.vocabularies == {"t": ("b", "new", "newer")}

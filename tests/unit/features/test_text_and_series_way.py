@@ -223,11 +223,9 @@ def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]
 @pytest.mark.process
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     rows = [dict(each["features"]) for each in data.requests()[:4]]
-    rows[1]["title"], rows[2]["ranks"], rows[3]["ranks"] = "", [], [None, 1.0, None, 2.0]
+    rows[1]["title"], rows[2]["ranks"], rows[3]["ranks"] = "", [], [float("nan"), 1.0, float("nan"), 2.0]
     found = client.predict(rows)["click"]
-    sent = [dict(row) for row in rows]
-    sent[3]["ranks"] = [float("nan"), 1.0, float("nan"), 2.0]
-    expected = run[0](data.transform()(to_tensors(sent, raw_signature(data.problem))))["click"]
+    expected = run[0](data.transform()(to_tensors(rows, raw_signature(data.problem))))["click"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
