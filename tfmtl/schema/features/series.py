@@ -130,7 +130,8 @@ class SeriesFeature(FeatureRecord):
 
     def check(self, problem: Problem) -> None:
         """All lists of numbers of an example together must not be larger than a record ought to be."""
-        held = sum(math.prod(each.inner) for each in problem.tensors if each.role == "own") * _FLOAT_BYTES
+        own = (each.inner for each in problem.tensors if each.role == "own" and not each.is_bytes)
+        held = sum(map(math.prod, own)) * _FLOAT_BYTES
         if held > _MOST_BYTES and not self.large:
             raise ProblemError(
                 f"Problem: feature '{self.name}' is one of the lists of numbers that take {held:,} bytes of every "
