@@ -6,7 +6,7 @@ WORKERS ?= 2
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install demo demo-two-stage check test lint format docs wheels clean
+.PHONY: help install demo demo-two-stage check test lint format notebooks docs wheels clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
@@ -15,6 +15,7 @@ help:
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
+	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make docs     the documentation as a site, in build/site"
 	@echo "make wheels   dist/: the package, and its client without TensorFlow"
 	@echo "make clean    remove the demo's output and the virtual environment"
@@ -50,6 +51,9 @@ lint: install
 format: install
 	@$(BIN)/ruff check --fix --quiet .
 	@$(BIN)/ruff format --quiet .
+
+notebooks: install
+	@$(BIN)/python notebooks/make.py
 
 docs: install
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -1,10 +1,11 @@
-"""The HTML report on prepared data, with its figures."""
+"""Reports on prepared data and runs, with their figures."""
 
 from tfmtl.schema.extras import need_extra
 
 need_extra("report", "report", "jinja2", "matplotlib")
 
 from tfmtl.report.data_report import data_report
+from tfmtl.report.run_figures import curves_figure
 from tfmtl.report.survival_report import survival_report
 
-__all__ = ["data_report", "survival_report"]
+__all__ = ["curves_figure", "data_report", "survival_report"]

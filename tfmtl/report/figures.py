@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tfmtl.core.drift import SHIFTED, STABLE
+from tfmtl.report.shown_figure import ShownFigure
 
 COLORS = {"train": "#3b6ea8", "valid": "#e08a2e", "test": "#3f9a74"}
 INK, _GRID = "#333a44", "#d9dee5"
@@ -188,7 +189,7 @@ def panels(names: Sequence[str], draw: Callable[[Axes, str], None], label: str |
     """
     columns = min(_COLUMNS, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = Figure(
+    figure = ShownFigure(
         (WIDTH * columns / _COLUMNS + (0.8 if columns < _COLUMNS else 0), 0.45 + 2.05 * rows), layout="constrained"
     )
     grid: Any = figure.subplots(rows, columns, squeeze=False).reshape(-1)

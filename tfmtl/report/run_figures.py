@@ -14,12 +14,12 @@ _BARS = 25
 _COLORS = ("#3b6ea8", "#e08a2e", "#3f9a74", "#b03a2e", "#7b5ea7", "#8a6d3b")
 
 
-def curves_figure(history: Mapping[str, Sequence[float]], best: int | None) -> Figure | None:
+def curves_figure(history: Mapping[str, Sequence[float]], best: int | None = None) -> Figure | None:
     """Metrics of training and validation after every epoch, a panel a metric; a line at the epoch that is kept.
 
     Args:
-        history: metric -> values, those of validation as `val_<metric>`.
-        best: the epoch that is kept, from 0.
+        history: metric -> values, those of validation as `val_<metric>`; `model.fit(...).history` is one.
+        best: the epoch that is kept, from 0. Defaults to `None`: no line is drawn.
     """
     names = [name for name in history if not name.startswith("val_")]
     names += [name for name in history if name.startswith("val_") and name.removeprefix("val_") not in history]
