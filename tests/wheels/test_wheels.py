@@ -195,12 +195,20 @@ def test_all_is_every_extra_that_runs() -> None:
 def test_the_image_installs_what_the_package_declares() -> None:
     """The command of the Dockerfile, run on the versions that it pins."""
     [command] = re.findall(r"^RUN (sed .*) > installed.txt", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    lines = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    pinned = {requirement.name.lower(): requirement for requirement in map(Requirement, _without_comments(lines))}
+    lines = subprocess.run(
+        command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    pinned = {
+        requirement.name.lower(): requirement
+        for requirement in map(Requirement, _without_comments(result.stdout.splitlines()))
+    }
     assert all(str(requirement.specifier).startswith("==") for requirement in pinned.values())
     extras = PROJECT["optional-dependencies"]
     left_out = {"all", "docs", "spark", "tune", "track"}
-    declared = [*PROJECT["dependencies"], *(text for extra in extras if extra not in left_out for text in extras[extra])]
+    declared = [
+        *PROJECT["dependencies"],
+        *(text for extra in extras if extra not in left_out for text in extras[extra]),
+    ]
     for requirement in map(Requirement, declared):
         version = str(pinned[requirement.name.lower()].specifier).removeprefix("==")
         assert requirement.specifier.contains(version, prereleases=True), requirement
