@@ -19,9 +19,11 @@ from tfmtl.pipelines.cli import (
     operators,
     preprocess,
     run,
+    run_report,
     skew,
     survival,
     train,
+    tune,
     two_stages,
 )
 from tfmtl.pipelines.cli.quiet_start import start_tensorflow
@@ -47,7 +49,9 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
     },
     "Models": {
         "train": train.train,
+        "tune": tune.tune,
         "evaluate": evaluate.evaluate,
+        "run-report": run_report.run_report,
         "survival-report": survival.survival_report,
     },
     "Serving": {

@@ -19,6 +19,13 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Train from the start, even if the folder has this run already.")
     ] = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Tell trackers of the run: tensorboard (which every run does), mlflow, wandb. Needs tfmtl[track]; "
+            "where to is their own setting, such as MLFLOW_TRACKING_URI or WANDB_MODE."
+        ),
+    ] = None,
 ) -> None:
     """Train a multi-task model with early stopping, and keep its best epoch.
 
@@ -27,11 +34,17 @@ def train(
     """
     from tfmtl.data import PreparedData
     from tfmtl.folders import TrainedRun
+    from tfmtl.pipelines.cli.option_values import names
     from tfmtl.training import fit, get_strategy
+    from tfmtl.training.trackers import make_trackers
     from tfmtl.training.workers import is_chief
 
-    fit(PreparedData(data), output, options, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
-    if not is_chief(get_strategy(options.strategy)):
+    prepared = PreparedData(data)
+    chief = is_chief(get_strategy(options.strategy))
+    asked = [name for text in track or [] for name in names(text)]
+    trackers = make_trackers(asked, prepared, output, options) if chief else []
+    fit(prepared, output, options, callbacks=trackers, verbose=1 if sys.stdout.isatty() else 2, fresh=fresh)
+    if not chief:
         return
     console.print(
         f"Wrote {TrainedRun(output).model}. Next: tfmtl evaluate {output}, or tfmtl export {output} -o <folder>"

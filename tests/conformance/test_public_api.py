@@ -243,7 +243,7 @@ PUBLIC = {
         "WarmUpDecay",
         "sum_duplicates",
     },
-    "tfmtl.report": {"curves_figure", "data_report", "survival_report"},
+    "tfmtl.report": {"curves_figure", "data_report", "run_report", "survival_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
         "RetrievalError",

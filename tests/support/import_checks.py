@@ -31,7 +31,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.training": ("schema", "display", "folders", "core", "survival", *_FEATURES, *_KINDS, "models"),
     "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.baselines": ("schema", "core", "data", "tasks"),
-    "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
+    "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
     "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
     "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),
 }

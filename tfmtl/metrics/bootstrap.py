@@ -78,8 +78,9 @@ def percentile_interval(values: Sequence[float | None]) -> Interval | None:
 
     Example:
 
-    >>> percentile_interval([float(number) for number in range(101)])
-    Interval(low=2.5, high=97.5)
+    >>> low, high = percentile_interval([float(number) for number in range(101)])
+    >>> round(low, 6), round(high, 6)
+    (2.5, 97.5)
     """
     defined = [value for value in values if value is not None and not math.isnan(value)]
     if not values or len(defined) < _LEAST_DEFINED * len(values) or len(defined) < 2:

@@ -7,6 +7,8 @@ _SMALLER = frozenset(
     ("log_loss", "normalized_entropy", "ece", "rmse", "mae", "pinball", "ibs", "nll", "calibration_error", "brier")
 )
 
+_OF_PARTS = ("harrell", "brier", "pinball")  # which kinds measure for each cause or quantile, too
+
 
 def direction(metric: str) -> int:
     """1 if larger is better, -1 if smaller is, 0 where neither is known, as of a mean.
@@ -19,7 +21,8 @@ def direction(metric: str) -> int:
     >>> direction("auc"), direction("log_loss"), direction("brier_churn"), direction("mean_label")
     (1, -1, -1, 0)
     """
-    for name in (metric, metric.split("_")[0]):
+    part = metric.split("_")[0]
+    for name in (metric, part if part in _OF_PARTS else ""):
         if name in _LARGER:
             return 1
         if name in _SMALLER:

@@ -14,7 +14,7 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, from_preset, load
 from tfmtl.models.feature_dropout import FeatureDropout
 from tfmtl.schema import Problem
-from tfmtl.schema.checks import check_one_of, error_text
+from tfmtl.schema.checks import error_text
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
 from tfmtl.training.initial_weights import start_from_run
@@ -22,6 +22,7 @@ from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.make_optimizers import make_optimizers, without_decay
+from tfmtl.training.monitor import choose_monitor, monitor_direction
 from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.relative_loss import (
@@ -142,7 +143,8 @@ def _fit(
         data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
     )
     model.feature_dropout = dropout if dropout.drops else None
-    monitor = _monitor(model, options.monitor, data)
+    known = [*(f"val_{name}" for name in model.get_metrics_result()), RELATIVE_LOSS]
+    monitor = choose_monitor(known, options.monitor, data)
     constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else {}
     folder.check_writable()
     _say(verbose, memory)
@@ -206,7 +208,7 @@ def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, S
     last = rounds.shown(len(history["loss"]) - 1)
     if monitor is None:
         return f"Kept epoch {last}, the last: there is no validation to choose by."
-    kept = best_epoch(_direction(problem, monitor), history[monitor])
+    kept = best_epoch(monitor_direction(problem, monitor), history[monitor])
     beside = [
         f"{name} {history[name][kept]:.4f}"
         for name in ("val_mean_auc", RELATIVE_LOSS)
@@ -221,7 +223,7 @@ def _what_is_worse(
 ) -> str | None:
     if monitor is None:
         return None
-    kept = best_epoch(_direction(problem, monitor), history[monitor])
+    kept = best_epoch(monitor_direction(problem, monitor), history[monitor])
     logs = {name: values[kept] for name, values in history.items()}
     return worse_than_a_constant(relative_losses(constants, logs))
 
@@ -238,34 +240,6 @@ def _warn(data: PreparedData, leaks: Sequence[LabelLeak]) -> None:
         if not data.num_labels("train", task):
             text = f"fit: task '{task}' has no label in the training split: nothing is learned about it."
             warnings.warn(text, stacklevel=3)
-
-
-def _monitor(model: MultiTaskModel, monitor: str | None, data: PreparedData) -> str | None:
-    """The metric that picks the best epoch; `None` where there is nothing to measure it on."""
-    tasks = {task.name: task for task in data.problem.tasks}
-    labeled = [name for name in tasks if data.num_labels("valid", name)]
-    if not labeled:
-        if monitor is not None:
-            advice = "Leave it out, or give the split a share for validation."
-            raise ValueError(error_text("fit", "monitor", "be None without validation examples", monitor, advice))
-        return None
-    known = [*(f"val_{name}" for name in model.get_metrics_result()), RELATIVE_LOSS]
-    with_auc = [name for name in labeled if tasks[name].monitor[0] == "auc" and data.has_both_classes("valid", name)]
-    chosen = monitor or ("val_mean_auc" if with_auc else "val_loss")
-    check_one_of("fit", "monitor", chosen, known)
-    task = chosen.removeprefix("val_").rpartition("/")[0]
-    measurable = with_auc if chosen.endswith("auc") else labeled
-    if (task and task not in measurable) or not measurable:
-        rule = "be a metric that the validation split has the labels for"
-        raise ValueError(error_text("fit", "monitor", rule, chosen, f"Tasks with such labels: {measurable}."))
-    return chosen
-
-
-def _direction(problem: Problem, monitor: str) -> str:
-    """Whether a metric is better the larger (`"max"`) or the smaller (`"min"`) it is."""
-    task, _, metric = monitor.removeprefix("val_").rpartition("/")
-    known = {"mean_auc": "max"} if not task else dict([problem.task(task).monitor])
-    return known.get(metric, "min")  # all else are losses
 
 
 def _callbacks(
@@ -297,7 +271,7 @@ def _callbacks(
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
-        own.append(KeepBest(folder.own.best, monitor, _direction(data.problem, monitor), options.patience))
+        own.append(KeepBest(folder.own.best, monitor, monitor_direction(data.problem, monitor), options.patience))
     if options.monitor_conflicts:
         own.append(ConflictMonitor(data, folder.path))
     return own

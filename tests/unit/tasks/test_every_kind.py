@@ -30,7 +30,7 @@ from tfmtl.schema import (
 from tfmtl.schema.registry import TASKS
 from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
 from tfmtl.training import TrainOptions, evaluate, fit
-from tfmtl.training.fit import _direction
+from tfmtl.training.monitor import monitor_direction
 
 LEVELS = ("bad", "fair", "good")
 KINDS = (
@@ -135,10 +135,12 @@ def test_the_accuracy_is_kept_for_being_high(run: Any) -> None:
     history = json.loads((run[1] / "run.json").read_text())["history"]["val_level/accuracy"]
     assert len(history) == 2
     problem = problem_of_all_kinds()
-    directions = {name: _direction(problem, f"val_{name}") for name in ("mean_auc", "loss", "click/auc", "click/loss")}
+    directions = {
+        name: monitor_direction(problem, f"val_{name}") for name in ("mean_auc", "loss", "click/auc", "click/loss")
+    }
     assert directions == {"mean_auc": "max", "loss": "min", "click/auc": "max", "click/loss": "min"}
-    assert _direction(problem, "val_level/accuracy") == "max"
-    assert _direction(problem, "val_wait/pinball") == "min"
+    assert monitor_direction(problem, "val_level/accuracy") == "max"
+    assert monitor_direction(problem, "val_wait/pinball") == "min"
 
 
 def test_every_signature_answers_as_the_training_graph(version: Path) -> None:
