@@ -195,9 +195,7 @@ def test_all_is_every_extra_that_runs() -> None:
 def test_the_image_installs_what_the_package_declares() -> None:
     """The command of the Dockerfile, run on the versions that it pins."""
     [command] = re.findall(r"^RUN (sed .*) > installed.txt", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    lines = subprocess.run(
-        command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
     pinned = {
         requirement.name.lower(): requirement
         for requirement in map(Requirement, _without_comments(result.stdout.splitlines()))
