@@ -78,7 +78,7 @@ class PreparedData(Displayed, PreparedFolder):
             inputs: `ModelInputs` of the model.
         """
         same_rows = replace(inputs, problem=self.problem)
-        if same_rows != self.inputs or self.problem.what_differs(inputs.problem):
+        if same_rows != self.inputs or self.problem.differing_parts(inputs.problem):
             raise ValueError(
                 f"{owner}: `data` must be what the model was trained on. Received: data='{self.directory}' with other "
                 f"tables or another problem. Give the folder named in {TrainedRun.RECORD}."
@@ -94,7 +94,7 @@ class PreparedData(Displayed, PreparedFolder):
             owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
-        differing = self.problem.what_differs(inputs.problem)
+        differing = self.problem.differing_parts(inputs.problem)
         if inputs.digest not in (*self.statistics.extends, self.statistics.digest):
             differing = [*differing, "vocabularies or statistics that were fitted anew"]
         if differing:

@@ -45,7 +45,7 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
                 "preprocess: `transform_from` must be the output of `tfmtl preprocess`. Received: "
                 f"transform_from='{folder}', which has no fitted transformation. Give the folder of an earlier day."
             )
-        differing = problem.what_differs(Problem.load(fitted.problem))
+        differing = problem.differing_parts(Problem.load(fitted.problem))
         if differing:
             raise ValueError(
                 "preprocess: `transform_from` must have been written for the same problem, but for `split` and "

@@ -15,7 +15,7 @@ from tfmtl.tasks.signature import Signature
 
 
 @dataclass(frozen=True)
-class OwnRequest:
+class TaskRequest:
     """One request.
 
     Args:
@@ -29,17 +29,17 @@ class OwnRequest:
     known: Mapping[str, str]
 
 
-def own_requests(
+def task_requests(
     problem: Problem,
     own: Mapping[str, tuple[str, Signature]],
     requests: Sequence[Mapping[str, Any]],
     version: ExportedVersion,
-) -> Iterator[OwnRequest]:
+) -> Iterator[TaskRequest]:
     """A request for every signature, with the inputs of its example.
 
     Args:
         problem: `Problem`.
-        own: what `own_signatures` returned.
+        own: what `task_signatures` returned.
         requests: raw features of real examples.
         version: the export, for what was fitted to the labels.
     """
@@ -50,4 +50,4 @@ def own_requests(
     for name, (task, signature) in own.items():
         given = {key: tf.constant(value) for key, value in signature.example(fitted[task], len(requests)).items()}
         known = {output: problem.task(task).key(suffix) for output, suffix in signature.known.items()}
-        yield OwnRequest(name, {**features, **given}, known)
+        yield TaskRequest(name, {**features, **given}, known)
