@@ -22,7 +22,9 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     SequenceFeature,
+    SeriesFeature,
     Split,
+    TextFeature,
     TimePartFeature,
     VectorFeature,
 )
@@ -47,6 +49,8 @@ ODD_PROBLEM = Problem(
         NumericFeature("void"),
         VectorFeature("picture", 2, "z_score"),
         VectorFeature("taste", 3, "l2", separator=" "),
+        SeriesFeature("ranks", 3, "log_z_score", encoder="flat"),
+        TextFeature("about", max_length=3, max_ngrams=7, buckets=9, min_count=1),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
@@ -92,9 +96,10 @@ numbers = st.none() | st.sampled_from(ODD_NUMBERS) | st.floats() | st.integers(-
 times = st.integers(0, 5) | st.sampled_from([-7, 59, 60, 61, 3600, 10**6, 2**31, 2**40])
 
 
-def vectors(size: int, separator: str) -> st.SearchStrategy[str | None]:
-    """Joined vectors, missing ones among them."""
+def vectors(size: int, separator: str, has_gaps: bool = False) -> st.SearchStrategy[str | None]:
+    """Joined vectors, missing ones among them; or series, which have gaps."""
     held = st.sampled_from([0.0, -0.0, 1e-45, -1e-38, 3.4e38, -3.4e38, 0.1, 5.0]) | st.floats(-50.0, 50.0, width=32)
+    held = held | st.just(float("nan")) if has_gaps else held
     found = st.lists(held, min_size=size, max_size=size) | st.just([float("nan")] * size)
     return st.none() | found.map(lambda numbers: separator.join(map(str, numbers)))
 
@@ -123,6 +128,8 @@ rows = st.fixed_dictionaries(
         "void": st.none(),
         "picture": vectors(2, "|"),
         "taste": vectors(3, " "),
+        "about": texts,
+        "ranks": vectors(3, "|", has_gaps=True),
         "click": st.sampled_from([None, 0, 1]),
         "part": st.sampled_from(["train", "train", "valid", "test"]),
         "shown": st.sampled_from([1, 1, 0]),
@@ -177,9 +184,9 @@ def _value(problem: Problem, row: Row, name: str) -> Any:
     if isinstance(feature, NumericFeature):
         with np.errstate(over="ignore"):
             return np.float32(np.nan if value is None else value)
-    if isinstance(feature, VectorFeature):
+    if isinstance(feature, VectorFeature | SeriesFeature):
         return [np.float32(part) for part in value.split(feature.separator)] if value else []
-    if feature.multi_valued:
+    if getattr(feature, "multi_valued", False):
         return [part.encode() for part in value.split(feature.separator)] if value else []
     return (value or "").encode()
 
