@@ -46,6 +46,7 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile pipelines/dataflow/Dockerfile
 
 format: install
 	@$(BIN)/ruff check --fix --quiet .

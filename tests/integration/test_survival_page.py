@@ -13,8 +13,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "survival.md").read_text(encoding="
 
 
 def block(language: str) -> str:
-    [text] = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-    return text
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)[0]
 
 
 def test_the_problem_file_is_one() -> None:

@@ -21,6 +21,7 @@ from tfmtl.schema import (
     ProblemError,
     RateFeature,
     RegressionTask,
+    TextFeature,
     TimePartFeature,
 )
 
@@ -44,6 +45,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         NumericFeature("price", "log_z_score"),
         NumericFeature("age", "z_score"),
         NumericFeature("visits"),
+        TextFeature("title"),
         HistoryFeature("history"),
         MatchFeature("history", ("viewItemID", "kind")),
         TimePartFeature(("hour", "weekday")),
@@ -60,7 +62,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         "never 1 where click is 0: `parent: click` chains them",
         "in ms the values run from 2020-09-13T",
         "row_id is another in every row",
-        "title is free text",
+        "free text",
         "shop is always 'one'",
         "empty has no value",
         "# - {kind: regression, name: watch_seconds}",

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from tests.support.pictures import jpeg, png
 from tests.support.slow_history import Row, events_before
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
@@ -17,12 +18,15 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     HistoryFeature,
+    ImageFeature,
     Keys,
     MatchFeature,
     NumericFeature,
     Problem,
     SequenceFeature,
+    SeriesFeature,
     Split,
+    TextFeature,
     TimePartFeature,
     VectorFeature,
 )
@@ -47,6 +51,9 @@ ODD_PROBLEM = Problem(
         NumericFeature("void"),
         VectorFeature("picture", 2, "z_score"),
         VectorFeature("taste", 3, "l2", separator=" "),
+        SeriesFeature("ranks", 3, "log_z_score", encoder="flat"),
+        ImageFeature("photo", 3, 2, filters=(4,)),
+        TextFeature("about", max_length=3, max_ngrams=7, buckets=9, min_count=1),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
         MatchFeature("seen", ("item", "price", "device")),
@@ -75,6 +82,7 @@ EVENTS: dict[str, Callable[[Row], bool]] = {
 }
 """The sequences' conditions, written by hand."""
 
+PICTURES = [None, b"", png(3, 2), png(9, 5, channels=1), png(1, 1), jpeg(7, 8)]
 ODD_TEXTS = [
     "a", "b", "A", " a", "a ", "a|b", "nan", "0", "0.0", "-0", "ä", "a\u0308", "日本語", "🦊🦊", "a" * 300,
     "\x85", "\u2028", "\u2029", "\ufeff", "\x00", "a\x00", "\t", "\x1e", "\x0b", "\x0c",
@@ -92,9 +100,10 @@ numbers = st.none() | st.sampled_from(ODD_NUMBERS) | st.floats() | st.integers(-
 times = st.integers(0, 5) | st.sampled_from([-7, 59, 60, 61, 3600, 10**6, 2**31, 2**40])
 
 
-def vectors(size: int, separator: str) -> st.SearchStrategy[str | None]:
-    """Joined vectors, missing ones among them."""
+def vectors(size: int, separator: str, has_gaps: bool = False) -> st.SearchStrategy[str | None]:
+    """Joined vectors, missing ones among them; or series, which have gaps."""
     held = st.sampled_from([0.0, -0.0, 1e-45, -1e-38, 3.4e38, -3.4e38, 0.1, 5.0]) | st.floats(-50.0, 50.0, width=32)
+    held = held | st.just(float("nan")) if has_gaps else held
     found = st.lists(held, min_size=size, max_size=size) | st.just([float("nan")] * size)
     return st.none() | found.map(lambda numbers: separator.join(map(str, numbers)))
 
@@ -123,6 +132,9 @@ rows = st.fixed_dictionaries(
         "void": st.none(),
         "picture": vectors(2, "|"),
         "taste": vectors(3, " "),
+        "about": texts,
+        "photo": st.sampled_from(PICTURES),
+        "ranks": vectors(3, "|", has_gaps=True),
         "click": st.sampled_from([None, 0, 1]),
         "part": st.sampled_from(["train", "train", "valid", "test"]),
         "shown": st.sampled_from([1, 1, 0]),
@@ -147,7 +159,7 @@ def canonical(problem: Problem, log: Sequence[Row], cuts: Sequence[int] = ()) ->
 
 
 def _text(value: object) -> bytes | None:
-    return None if value is None else str(value).encode()
+    return value if value is None or isinstance(value, bytes) else str(value).encode()
 
 
 def fit(problem: Problem, batches: Sequence[pa.RecordBatch]) -> TransformStatistics:
@@ -174,12 +186,14 @@ def request(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
 
 def _value(problem: Problem, row: Row, name: str) -> Any:
     feature, value = problem.feature(name), row[name]
+    if isinstance(value, bytes):
+        return value
     if isinstance(feature, NumericFeature):
         with np.errstate(over="ignore"):
             return np.float32(np.nan if value is None else value)
-    if isinstance(feature, VectorFeature):
+    if isinstance(feature, VectorFeature | SeriesFeature):
         return [np.float32(part) for part in value.split(feature.separator)] if value else []
-    if feature.multi_valued:
+    if getattr(feature, "multi_valued", False):
         return [part.encode() for part in value.split(feature.separator)] if value else []
     return (value or "").encode()
 

@@ -78,7 +78,7 @@ class PreparedData(Displayed, PreparedFolder):
             inputs: `ModelInputs` of the model.
         """
         same_rows = replace(inputs, problem=self.problem)
-        if same_rows != self.inputs or self.problem.what_differs(inputs.problem):
+        if same_rows != self.inputs or self.problem.differing_parts(inputs.problem):
             raise ValueError(
                 f"{owner}: `data` must be what the model was trained on. Received: data='{self.directory}' with other "
                 f"tables or another problem. Give the folder named in {TrainedRun.RECORD}."
@@ -94,7 +94,7 @@ class PreparedData(Displayed, PreparedFolder):
             owner: str. The caller's name, the first word of an error.
             inputs: `ModelInputs` of the model.
         """
-        differing = self.problem.what_differs(inputs.problem)
+        differing = self.problem.differing_parts(inputs.problem)
         if inputs.digest not in (*self.statistics.extends, self.statistics.digest):
             differing = [*differing, "vocabularies or statistics that were fitted anew"]
         if differing:
@@ -174,10 +174,10 @@ class PreparedData(Displayed, PreparedFolder):
         examples before it are read but not parsed.
 
         Args:
-            batch_size: int. An epoch's last batch may be smaller.
+            batch_size: int. Examples per batch; the last batch of an epoch may be smaller.
             seed: int. Defaults to `0`.
             epoch: int. First epoch, counted from 0. Defaults to `0`.
-            step: int. Batches of the first epoch to leave out. Defaults to `0`.
+            step: int. Number of batches of the first epoch to skip, for a run that resumes. Defaults to `0`.
         """
         self._check("train", batch_size)
         first = epoch

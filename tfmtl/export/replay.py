@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.own_requests import own_requests
 from tfmtl.export.raw_batch import to_examples, to_rank_tensors, to_tensors
-from tfmtl.export.serving_module import own_signatures
+from tfmtl.export.serving_module import task_signatures
+from tfmtl.export.task_requests import task_requests
 from tfmtl.export.verify import Verification
 from tfmtl.folders import ExportedVersion
 from tfmtl.schema import TaskRecord
@@ -47,8 +47,8 @@ def replay(version: Path) -> Verification:
             outputs = function(inputs=examples)
             differences[name] = _method_difference(outputs, problem.task(task), expected)
     records = [task for task in problem.tasks if task.name in expected]
-    own = own_signatures(Answers(tuple(records)))
-    for request in own_requests(problem, own, requests, exported):
+    own = task_signatures(Answers(tuple(records)))
+    for request in task_requests(problem, own, requests, exported):
         known = {output: expected[name] for output, name in request.known.items() if name in expected}
         outputs = loaded.signatures[request.signature](**request.tensors)
         differences[request.signature] = _difference(outputs, known)

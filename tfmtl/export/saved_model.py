@@ -19,10 +19,10 @@ from tfmtl.export.calibration.calibrate import FITTED_ON, calibrate, calibration
 from tfmtl.export.calibration.reliability_figure import save_reliability_figure
 from tfmtl.export.export_options import ExportOptions
 from tfmtl.export.golden import write_golden
-from tfmtl.export.own_warmup import write_own_warmup
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
+from tfmtl.export.task_warmup import write_task_warmup
 from tfmtl.export.time_record import TimeRecord
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import new_version
@@ -58,11 +58,11 @@ def export(
     Args:
         model: a trained `MultiTaskModel`.
         data: the `PreparedData` it was trained on.
-        directory: base directory of the model's versions.
-        version: int. Defaults to one above the newest, 1 at first.
-        check: called with the complete folder before it gets its name, such as `verify`; what it raises keeps the
-            version from appearing. Defaults to no check.
-        options: `ExportOptions`. Defaults to `None`: all tasks as the model predicts them.
+        directory: str or Path. Folder of the model's versions; each version is a folder in it, named by its number.
+        version: int or None. The number. Defaults to `None`: one above the newest, 1 at first.
+        check: callable or None. Called with the complete folder before it gets its name, such as `verify`; if it
+            raises, the version does not appear. Defaults to `None`: no check.
+        options: `ExportOptions` or None. Defaults to `None`: all tasks, as the model predicts them.
 
     Raises:
         ValueError: the model was trained on other data, the version is not positive or exists, the directory is
@@ -104,7 +104,7 @@ def export(
         raw = [request["features"] for request in requests]
         write_signature_files(data.problem, answers, raw, written)
         write_warmup(data.problem, raw, golden, written.warmup)
-        write_own_warmup(data.problem, answers, raw, golden, written)
+        write_task_warmup(data.problem, answers, raw, golden, written)
         if check is not None:
             check(written.path)
     return final

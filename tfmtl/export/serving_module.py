@@ -43,7 +43,7 @@ def method_signatures(problem: Problem, tasks: Sequence[str]) -> dict[str, str]:
     return {f"{method}_{task}": task for task, method in methods.items() if method is not None}
 
 
-def own_signatures(answers: Answers) -> dict[str, tuple[str, Signature]]:
+def task_signatures(answers: Answers) -> dict[str, tuple[str, Signature]]:
     """Signature name -> task and signature, of those that the kinds of the answered tasks have of their own."""
     return {
         name: (record.name, signature)
@@ -102,7 +102,7 @@ class ServingModule(tf.Module):
 
         self._predict = predict
         self._answer = answer
-        self._further = own_signatures(answers)
+        self._further = task_signatures(answers)
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""

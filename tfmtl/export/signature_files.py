@@ -9,16 +9,16 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.own_requests import own_requests
 from tfmtl.export.serving_messages import service_protoset
 from tfmtl.export.serving_module import (
     RANK,
     SERVE,
     SERVE_EXAMPLES,
     method_signatures,
-    own_signatures,
     signature_specs,
+    task_signatures,
 )
+from tfmtl.export.task_requests import task_requests
 from tfmtl.export.warmup import predict_request, request_tensors
 from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
@@ -47,13 +47,13 @@ def write_signature_files(
         version: whose files they are; its folder for them exists.
     """
     inputs = signature_specs(problem)
-    own = own_signatures(answers)
+    own = task_signatures(answers)
     version.schema.write_text(json.dumps(_schema(problem, inputs, answers), indent=1) + "\n")
     page = _page(problem, inputs, answers) + own_signature_page(problem.name, own)
     version.page.write_text(page, encoding="utf-8")
     version.protoset.write_bytes(service_protoset())
     _write_requests(problem, list(inputs), requests, version)
-    _write_own_requests(problem, own, requests, version)
+    _write_task_requests(problem, own, requests, version)
 
 
 def _write_requests(
@@ -65,14 +65,14 @@ def _write_requests(
         write_request(problem, name, request_tensors(problem, name, chosen), version)
 
 
-def _write_own_requests(
+def _write_task_requests(
     problem: Problem,
     own: Mapping[str, tuple[str, Signature]],
     requests: Sequence[Mapping[str, Any]],
     version: ExportedVersion,
 ) -> None:
     """A request for every signature of a kind's own, with the inputs of its example."""
-    for request in own_requests(problem, own, without_nan(requests)[:_ROWS], version):
+    for request in task_requests(problem, own, without_nan(requests)[:_ROWS], version):
         write_request(problem, request.signature, request.tensors, version)
 
 

@@ -11,9 +11,8 @@ import tensorflow as tf
 
 from tfmtl.features.decoded import Decoded, decode_texts
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
+from tfmtl.features.vocabulary import LINE_BREAK, Counted, count_table, extended, ranked, vocabulary_state
 from tfmtl.schema.reserved import MISSING, MISSING_ID, RESERVED_IDS
-
-_LINE_BREAK = "[\r\n]"
 
 
 class CategoricalBehavior(FeatureBehavior):
@@ -40,14 +39,14 @@ class CategoricalBehavior(FeatureBehavior):
             return {}
         values = rows.column(self.name)
         counted = pc.value_counts((pc.list_flatten(values) if self.record.multi_valued else values).drop_null())
-        return {self._column: pa.table({"value": counted.field("values"), "count": counted.field("counts")})}
+        return {self._column: count_table(counted.field("values"), counted.field("counts"))}
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         if self.record.hash_buckets is not None:
             return FeatureState()
-        ranked = self._ranked(counts)
-        state = self._vocabulary(ranked[: self.record.max_size])
-        return replace(state, notes=tuple(self._notes(counts.get(self._column), ranked)))
+        found = self._ranked(counts)
+        state = vocabulary_state(self.record.table_name, found[: self.record.max_size])
+        return replace(state, notes=tuple(self._notes(counts.get(self._column), found)))
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
         """Appends new values to the known ones, which are never removed.
@@ -58,39 +57,22 @@ class CategoricalBehavior(FeatureBehavior):
         if self.record.hash_buckets is not None:
             return FeatureState()
         table = self.record.table_name
-        known = list(zip(statistics.vocabularies[table], statistics.vocabulary_counts[table], strict=True))
-        values = {value for value, _ in known}
-        new = [pair for pair in self._ranked(counts) if pair[0] not in values]
-        if self.record.max_size is not None:
-            new = new[: max(0, self.record.max_size - len(known))]
-        return self._vocabulary([*known, *new])
+        known = statistics.vocabularies[table], statistics.vocabulary_counts[table]
+        return vocabulary_state(table, extended(*known, self._ranked(counts), self.record.max_size))
 
-    def _vocabulary(self, counted: list[tuple[str, int]]) -> FeatureState:
-        table = self.record.table_name
-        values, counts = tuple(value for value, _ in counted), tuple(count for _, count in counted)
-        return FeatureState(vocabularies={table: values}, vocabulary_counts={table: counts})
-
-    def _notes(self, counts: pa.Table | None, ranked: list[tuple[str, int]]) -> Iterable[str]:
+    def _notes(self, counts: pa.Table | None, found: Counted) -> Iterable[str]:
         """What of the values is lost to the vocabulary without the user's having asked for it."""
         empty = f"the vocabulary of '{self.record.table_name}' is empty:"
         if counts is None or not len(counts):
             yield f"{empty} no training row has a value, so that nothing can be learned from it."
             return
-        if not ranked:
+        if not found:
             yield f"{empty} no value occurs {self.record.min_count} times (`min_count`) in the training rows."
-        if broken := pc.sum(pc.match_substring_regex(counts["value"], _LINE_BREAK)).as_py():
+        if broken := pc.sum(pc.match_substring_regex(counts["value"], LINE_BREAK)).as_py():
             yield f"the vocabulary of '{self.record.table_name}' leaves out {broken:,} values that hold a line break."
 
-    def _ranked(self, tables: Mapping[Column, pa.Table]) -> list[tuple[str, int]]:
-        """Values frequent enough and their counts, most frequent first, equal counts in text order."""
-        counts = tables.get(self._column)
-        if counts is None:
-            return []
-        # A vocabulary is a file with a value per line: values with a line break stay out of vocabulary.
-        frequent = pc.greater_equal(counts["count"], self.record.min_count)
-        known = counts.filter(pc.and_(frequent, pc.invert(pc.match_substring_regex(counts["value"], _LINE_BREAK))))
-        known = known.sort_by([("count", "descending"), ("value", "ascending")])
-        return list(zip(known["value"].to_pylist(), known["count"].to_pylist(), strict=True))
+    def _ranked(self, counts: Mapping[Column, pa.Table]) -> Counted:
+        return ranked(counts.get(self._column), self.record.min_count)
 
     def table_rows(self, statistics: Any) -> dict[str, int]:
         table = self.record.table_name

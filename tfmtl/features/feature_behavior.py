@@ -32,8 +32,8 @@ class RawColumns(Protocol):
     def notice_spellings(self, name: str, texts: pa.Array) -> None:
         """Counts the forms in which texts of the column spell bools and numbers, where no vocabulary will show them."""
 
-    def vectors(self, name: str, size: int, separator: str) -> pa.Array:
-        """A column of lists of numbers, or of joined ones, as lists of `size` float32."""
+    def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False) -> pa.Array:
+        """A column of lists of numbers, or of joined ones, as lists of `size` float32; NaN only with `has_gaps`."""
 
     def binary(self, name: str) -> pa.Array:
         """The column as bytes, whatever they hold."""
@@ -212,6 +212,19 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
             policy: the dtype policy of the layer.
         """
         return None
+
+    def initial_rows(self, statistics: Any) -> dict[str, np.ndarray]:
+        """Table -> what its rows from id 2 on start from, float32 `(n, dim)`, where that is not drawn at random.
+
+        A row of NaN is drawn. Called when the training of a new model begins. Defaults to nothing.
+
+        Args:
+            statistics: `TransformStatistics`.
+
+        Raises:
+            ValueError: a file that it is read from is not there, or is wrong.
+        """
+        return {}
 
     # === Looking at it ===
 

@@ -31,6 +31,10 @@ class FieldLayer(keras.layers.Layer):
     candidate have many: encoders run on the rows that are there, and nothing is joined between features. Where features
     are columns of a sequence it is called once more, with these alone: an event is a row then.
 
+    Attributes:
+        copies: int. How many embeddings of every value lie side by side in D, such as one for each task; no part of a
+            field may depend on another copy. Set before `build`.
+
     Shapes: b rows, n ids of a tensor, D the common width of fields.
 
     Call arguments:
@@ -43,6 +47,8 @@ class FieldLayer(keras.layers.Layer):
     Returns:
         dict: field -> `(b, D)` in the compute dtype; the fields that the given tensors name.
     """
+
+    copies = 1
 
     def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         """The encoded tensors of its features that are changed at random in training, such as ids left out.

@@ -298,7 +298,7 @@ class Plan:
         manifest["warnings"] += value_warnings(self.problem, manifest, statistics, read_counts)
         manifest["warnings"] += self.warnings
         check_examples(manifest, self.directory)
-        split.check_asked_for(self.problem.split, manifest["splits"])
+        split.check_requested_splits(self.problem.split, manifest["splits"])
         one_class = one_class_tasks(self.problem, manifest, read_counts, self.directory)
         if one_class and self.transform_from is None:
             raise InputError(f"preprocess: {' '.join(one_class)}")

@@ -18,6 +18,8 @@ _LONGEST_PIECE = 40
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d{1,3}(\.?\d{3})*(,(?P<places>\d+))?\s*")
 _READABLE = 0.995  # of the values are numbers
 _LIST_QUANTILE = 0.95
+_VECTOR_ROWS, _LEAST_VECTORS = 2000, 20
+_TEXT_LENGTH, _TEXT_DISTINCT, _MANY_TEXTS = 25, 0.5, 1000
 _WRITTEN = 0.9  # of the texts are lists
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 
@@ -59,6 +61,31 @@ class ColumnProfile:
         lengths = np.unique(pc.list_value_length(self._plain.drop_null()).to_numpy(zero_copy_only=False))
         lengths = lengths[lengths > 0]
         return int(lengths[0]) if pa.types.is_floating(items) and len(lengths) == 1 and lengths[0] > 1 else None
+
+    @cached_property
+    def _first_vectors(self) -> np.ndarray:
+        """The numbers of the first lists that there are, float64 `(rows, vector_size)`, NaN where one is missing."""
+        lists = self._plain.drop_null()[:_VECTOR_ROWS]
+        lists = lists.filter(pc.greater(pc.list_value_length(lists), 0))
+        flat = pc.cast(pc.list_flatten(lists), pa.float64()).to_numpy(zero_copy_only=False)
+        return np.asarray(flat.reshape(-1, self.vector_size or 1))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether single numbers of its lists are missing."""
+        some = np.isnan(self._first_vectors)
+        return bool((some.any(axis=1) & ~some.all(axis=1)).any())
+
+    @property
+    def neighbor_correlation(self) -> float:
+        """Mean correlation of neighboring numbers in its lists: about 0 of embeddings, whose numbers have no order."""
+        vectors = self._first_vectors
+        if len(vectors) < _LEAST_VECTORS or vectors.shape[1] < 3:
+            return 0.0
+        centered = np.nan_to_num(vectors - np.nanmean(vectors, axis=0))
+        deviation = centered.std(axis=0)
+        found = centered.T @ centered / len(centered) / np.maximum(np.outer(deviation, deviation), 1e-30)
+        return float(np.mean(np.diagonal(found, 1)))
 
     @cached_property
     def holds_images(self) -> bool:
@@ -218,6 +245,22 @@ class ColumnProfile:
         places = {len(found["places"]) for found in readable if found["places"]}
         # Two joined ids look alike, but seldom have as many digits each time.
         return len(readable) >= _READABLE * len(values) and len(places) == 1
+
+    # === Texts ===
+
+    @cached_property
+    def is_prose(self) -> bool:
+        """Whether it holds sentences or titles: most have three words or more, and there are too many to be names."""
+        is_other = self.is_list or self.is_record or self.holds_images or self.is_written_list
+        if is_other or self.numbers is not None or self.separator:
+            return False
+        if not self.num_present or not (
+            self.distinct >= _MANY_TEXTS or self.distinct > _TEXT_DISTINCT * self.num_present
+        ):
+            return False
+        values = self.counts[0][:1000].tolist()
+        has_words = np.mean([value.count(" ") >= 2 for value in values]) > 0.5
+        return bool(has_words and np.mean([len(value) for value in values]) > _TEXT_LENGTH)
 
     # === Lists ===
 

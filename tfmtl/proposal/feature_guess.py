@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from tfmtl.proposal import roles
 from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.entry import Entry
@@ -13,7 +11,6 @@ from tfmtl.values.plain_arrow import why_unreadable
 
 _FEW_VALUES = 20  # whole numbers with no more distinct values are names
 _MOST_CATEGORIES = 1_000  # of whole numbers that are named like categories
-_TEXT_LENGTH, _TEXT_DISTINCT = 25, 0.5
 
 
 def why_left_out(column: ColumnProfile) -> str | None:
@@ -32,20 +29,9 @@ def why_left_out(column: ColumnProfile) -> str | None:
         return "says, by its name, what comes later: known only after the example. Make it a feature only if it is not"
     if column.has_decimal_commas:
         return "holds numbers with a decimal comma: write them with a point"
-    if _is_prose(column):
-        return "is free text: add an embedding or key words of it as columns"
-    if roles.is_row_number(column):
+    if roles.is_row_number(column) and not column.is_prose:
         return "is another in every row: it names the row and says nothing of other ones"
     return None
-
-
-def _is_prose(column: ColumnProfile) -> bool:
-    if column.is_list or column.is_written_list or column.numbers is not None or column.separator:
-        return False
-    values = column.counts[0]
-    lengths = np.array([len(value) for value in values[:1000].tolist()])
-    has_words = np.mean([value.count(" ") >= 2 for value in values[:1000].tolist()]) > 0.5
-    return bool(column.distinct > _TEXT_DISTINCT * column.num_present and has_words and lengths.mean() > _TEXT_LENGTH)
 
 
 def guess_feature(column: ColumnProfile, name: str, side: str, is_key: bool = False) -> Entry:

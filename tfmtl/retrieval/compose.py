@@ -109,7 +109,7 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
                     error_text("compose", name, rule, str(source.path), f"Run `{commands[name]}` and take that.")
                 )
     problems = {name: source.read_problem() for name, source in sources.items()}
-    differing = problems["ranking"].what_differs(problems["retrieval"])
+    differing = problems["ranking"].differing_parts(problems["retrieval"])
     if differing:
         rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
         raise ValueError(

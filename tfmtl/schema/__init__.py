@@ -10,6 +10,8 @@ from tfmtl.schema.features.image import ImageFeature
 from tfmtl.schema.features.match import MatchFeature
 from tfmtl.schema.features.numeric import NumericFeature
 from tfmtl.schema.features.rate import RateFeature
+from tfmtl.schema.features.series import SeriesFeature
+from tfmtl.schema.features.text import TextFeature
 from tfmtl.schema.features.time_part import TimePartFeature
 from tfmtl.schema.features.vector import VectorFeature
 from tfmtl.schema.forms import EncodedTensor, RequestInput, View
@@ -57,9 +59,11 @@ __all__ = [
     "RegressionTask",
     "RequestInput",
     "SequenceFeature",
+    "SeriesFeature",
     "Split",
     "SurvivalTask",
     "TaskRecord",
+    "TextFeature",
     "TimePartFeature",
     "VectorFeature",
     "View",

@@ -74,6 +74,7 @@ class EncodedTensor:
             Defaults to `0.0`.
         is_bytes: bool. Whether an `own` tensor holds whole numbers from 0 to 255, such as pixels: one byte each in
             records, of which the writer makes a slice at a time. Defaults to `False`.
+        is_trained: bool. Whether training changes the rows that its ids read. Defaults to `True`.
     """
 
     key: str
@@ -87,6 +88,7 @@ class EncodedTensor:
     side: str = "context"
     missing: float = 0.0
     is_bytes: bool = False
+    is_trained: bool = True
 
     @property
     def holds_ids(self) -> bool:

@@ -142,7 +142,7 @@ class Problem:
                     tables[tensor.table] = (*tables.get(tensor.table, ()), feature)
         return tables
 
-    def what_differs(self, other: "Problem") -> list[str]:
+    def differing_parts(self, other: "Problem") -> list[str]:
         """The parts in which two problems would not give one model: all but `split`, `examples` and `dialect`.
 
         These only say which rows are learned from and how they are written, and may be others for another day's log.

@@ -94,7 +94,7 @@ def load_plugins(modules: Iterable[str]) -> None:
 FEATURES = Registry("feature")
 TASKS = Registry("task")
 
-for _kind in ("categorical", "numeric", "vector", "image", "history", "match", "time_part", "rate"):
+for _kind in ("categorical", "numeric", "vector", "text", "series", "image", "history", "match", "time_part", "rate"):
     _name = _kind.title().replace("_", "")
     FEATURES.add(_kind, f"tfmtl.schema.features.{_kind}:{_name}Feature", f"tfmtl.features.{_kind}:{_name}Behavior")
 TASKS.add("binary", "tfmtl.schema.tasks.binary:BinaryTask", "tfmtl.tasks.binary:BinaryBehavior")

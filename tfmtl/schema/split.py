@@ -74,7 +74,7 @@ class Split:
         return self.by == "time" and self.valid_from is None
 
     @property
-    def asked_for(self) -> tuple[str, ...]:
+    def requested_splits(self) -> tuple[str, ...]:
         """The splits besides training that must not be empty; unknown for a split by column."""
         if self.by == "column":
             return ()

@@ -17,7 +17,7 @@ from tfmtl.schema import Problem
 from tfmtl.schema.checks import error_text
 from tfmtl.training.after_training import finish_heads
 from tfmtl.training.conflict_monitor import ConflictMonitor
-from tfmtl.training.initial_weights import start_from_run
+from tfmtl.training.initial_weights import check_trained_tables, start_from_run, start_tables
 from tfmtl.training.keep_best import KeepBest, best_epoch, save_model
 from tfmtl.training.keep_state import KeepState
 from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
@@ -126,6 +126,7 @@ def _fit(
             return load(folder.model)
     if not data.num_examples("train"):
         raise ValueError(error_text("fit", "data", "have training examples", str(data.directory), "Check its split."))
+    check_trained_tables(data, options)
     memory = check_table_memory(data.inputs, _ADAM_SLOTS, force=not options.memory_check)
     if options.deterministic and options.strategy != "parameter_server":
         tf.config.experimental.enable_op_determinism()
@@ -163,6 +164,8 @@ def _fit(
         _say(verbose, f"Starting again, because of changes: {folder.what_changed()}.")
     if not resumes:
         folder.start_anew()
+        for line in start_tables(model, data):
+            _say(verbose, line)
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
         else:

@@ -55,7 +55,7 @@ class RunFolder(TrainedRun):
             rule = f"be a new folder or that of an earlier run, but its {self.MODEL} is no run's and would be lost"
             raise ValueError(error_text("fit", "output", rule, str(path), "Give another folder, or move that file."))
         self._origin = {_DATA: data.digest, _INITIAL: initial_digest(options)}
-        self._facts = _plain({**options.what_decides(), **self._origin})
+        self._facts = _plain({**options.decisive_options(), **self._origin})
         digest = hashlib.sha256(json.dumps(self._facts, sort_keys=True).encode()).hexdigest()
         self.own = self.unfinished(digest)
 

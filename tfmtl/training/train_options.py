@@ -179,7 +179,7 @@ class TrainOptions:
                 rule, advice = "be a whole number of steps, or at most 1", "Use 0.25 for four times an epoch."
                 raise ValueError(error_text(owner, "evaluate_every", rule, self.evaluate_every, advice))
 
-    def what_decides(self) -> dict[str, Any]:
+    def decisive_options(self) -> dict[str, Any]:
         """The options that influence the result."""
         return {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
 

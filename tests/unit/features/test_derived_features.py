@@ -259,4 +259,4 @@ def test_derived_features_are_written_out(tmp_path: Path) -> None:
     assert again == problem
     assert again.fingerprint == problem.fingerprint
     assert [each["name"] for each in problem.to_dict()["features"][-3:]] == ["seen", "seen_match", "time"]
-    assert tiny_problem(keys=problem.keys, tasks=(BinaryTask("click"),)).what_differs(problem) != []
+    assert tiny_problem(keys=problem.keys, tasks=(BinaryTask("click"),)).differing_parts(problem) != []

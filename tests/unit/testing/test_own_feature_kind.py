@@ -17,6 +17,7 @@ from tfmtl.features.categorical import CategoricalBehavior
 from tfmtl.features.feature_behavior import FEATURE, TABLE, Column, RawColumns
 from tfmtl.features.numeric import NumericBehavior
 from tfmtl.features.vector import VectorBehavior
+from tfmtl.features.vocabulary import vocabulary_state
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
@@ -27,7 +28,9 @@ from tfmtl.schema import (
     NumericFeature,
     Problem,
     SequenceFeature,
+    SeriesFeature,
     Split,
+    TextFeature,
     TimePartFeature,
     VectorFeature,
 )
@@ -48,6 +51,8 @@ PROBLEM = Problem(
         VectorFeature("picture", 3, "z_score", side="item"),
         ImageFeature("photo", 4, 3, filters=(8,), side="item"),
         WordsFeature("title", dim=16, side="item"),
+        SeriesFeature("ranks", 3, "log_z_score", channels=2, side="item"),
+        TextFeature("about", encoder="gru", max_length=4, min_count=1, max_ngrams=9, buckets=11, side="item"),
         HistoryFeature("seen"),
         MatchFeature("seen", ("item",)),
         TimePartFeature(("hour",), "Europe/Berlin"),
@@ -79,6 +84,8 @@ def log() -> pa.Table:
             "picture": pa.array(pictures, pa.list_(pa.float32())),
             "photo": pa.array(PICTURES * 10, pa.binary()),
             "title": [texts[n] for n in generator.integers(0, 8, rows)],
+            "about": ["the red shoe", "Red shoes!", "ÄÖ 日本語 🦊", "!?", "", None, "a b c d e f", "x"] * 5,
+            "ranks": [[1.0, None, 3.0, 4.0, 5.0, 6.0], None, [0.0] * 6, [-1e3, 2.0, None, None, 1e9, 0.5]] * 10,
             "buy": generator.integers(0, 2, rows),
         }
     )
@@ -172,7 +179,7 @@ class Anew(CategoricalBehavior):
     """Another day's vocabulary takes the place of the first."""
 
     def extend(self, statistics: Any, counts: Mapping[Column, pa.Table]) -> FeatureState:
-        return self._vocabulary(self._ranked(counts)[::-1])
+        return vocabulary_state(self.record.table_name, self._ranked(counts)[::-1])
 
 
 class NoRows(WordsBehavior):

@@ -11,12 +11,13 @@ from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs
 
 @dataclass(frozen=True)
 class IdColumn:
-    """One tensor of ids: its key, its table, and how many ids a row has."""
+    """One tensor of ids: its key, its table, how many ids a row has, and whether training changes what they read."""
 
     key: str
     table: str
     length: int
     is_list: bool
+    is_trained: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class EmbeddingPlan:
     def _add_column(self, tensor: EncodedTensor) -> None:
         if tensor.table is not None:
             length = math.prod(tensor.inner)
-            column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner))
+            column = IdColumn(tensor.key, tensor.table, length, bool(tensor.inner), tensor.is_trained)
             self.columns.setdefault(tensor.dim, []).append(column)
 
     @staticmethod

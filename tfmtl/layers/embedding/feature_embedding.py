@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
@@ -120,6 +121,7 @@ class FeatureEmbedding(keras.layers.Layer):
             for kind, records in self.plan.records(self.inputs).items()
         }
         for layer in self.field_layers.values():
+            layer.copies = self.copies
             layer.build(None)
         self.built = True
 
@@ -233,6 +235,9 @@ class FeatureEmbedding(keras.layers.Layer):
         for width, columns in self.plan.columns_among(features).items():
             mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
+            is_trained = np.repeat([c.is_trained for c in columns], [c.length for c in columns])
+            if not is_trained.all():
+                gathered = tf.where(is_trained[:, np.newaxis], gathered, tf.stop_gradient(gathered))
             if str(width) in self.projections:
                 gathered = self._projected(width, gathered)
             gathered = gathered * mask

@@ -45,7 +45,7 @@ def read_statistics(problem: Problem, folder: str) -> TransformStatistics:
                 "preprocess: `transform_from` must be the output of `tfmtl preprocess`. Received: "
                 f"transform_from='{folder}', which has no fitted transformation. Give the folder of an earlier day."
             )
-        differing = problem.what_differs(Problem.load(fitted.problem))
+        differing = problem.differing_parts(Problem.load(fitted.problem))
         if differing:
             raise ValueError(
                 "preprocess: `transform_from` must have been written for the same problem, but for `split` and "
@@ -73,7 +73,7 @@ def extend_statistics(
 
     Args:
         problem: `Problem`.
-        statistics: what the ids are taken from.
+        statistics: the earlier statistics, whose ids are kept.
         counts: merged counts of the new log's training rows.
     """
     found = joined_states(behavior.extend(statistics, counts) for behavior in fitting(problem) if behavior.extends)

@@ -40,7 +40,7 @@ def time_cuts(split: Split, counts: pa.Table | None) -> TimeCuts:
     return cuts[0], cuts[1]
 
 
-def check_asked_for(split: Split, facts: Mapping[str, Mapping[str, Any]]) -> None:
+def check_requested_splits(split: Split, facts: Mapping[str, Mapping[str, Any]]) -> None:
     """Raises `InputError` if a required split has no example, since nothing could be measured on it.
 
     Args:
@@ -48,7 +48,7 @@ def check_asked_for(split: Split, facts: Mapping[str, Mapping[str, Any]]) -> Non
         facts: split -> at least its number of `examples`.
     """
     numbers = {name: int(facts[name]["examples"]) for name in SPLITS}
-    empty = [name for name in split.asked_for if not numbers[name]]
+    empty = [name for name in split.requested_splits if not numbers[name]]
     if not empty:
         return
     if split.valid_from is not None:

@@ -9,7 +9,9 @@ from tfmtl.values.arrow_text import cast_or_null, flatten, to_numbers, to_text
 from tfmtl.values.plain_arrow import is_list
 
 
-def read_vectors(name: str, column: pa.Array, size: int, separator: str, rejections: Rejections) -> pa.Array:
+def read_vectors(
+    name: str, column: pa.Array, size: int, separator: str, rejections: Rejections, has_gaps: bool = False
+) -> pa.Array:
     """Lists of `size` float32, null where the list is null, empty or NaN in every place; others are rejected.
 
     Args:
@@ -18,11 +20,16 @@ def read_vectors(name: str, column: pa.Array, size: int, separator: str, rejecti
         size: int.
         separator: str. What joins the numbers of a text.
         rejections: where rows of another length, or with something else than finite numbers, go.
+        has_gaps: bool. Whether NaN and null are allowed in some places, where they stay NaN. Lists of lists are read
+            as one then. Defaults to `False`.
     """
     if not is_list(column.type):
         text = pc.utf8_trim(pc.utf8_trim_whitespace(to_text(column)), "[]")
         column = pc.split_pattern(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text), separator)
     values, rows = flatten(column)
+    if has_gaps and is_list(values.type):
+        values, inner = flatten(values)
+        rows = rows[inner]
     numbers = to_numbers(values)
     if numbers is None:
         texts = pc.utf8_trim_whitespace(to_text(values))
@@ -40,10 +47,10 @@ def read_vectors(name: str, column: pa.Array, size: int, separator: str, rejecti
     is_present = np.zeros(len(column), bool)
     is_present[lengths == size] = ~np.isnan(whole).all(axis=1)
     whole = whole[is_present[lengths == size]]
-    is_finite = np.isfinite(whole).all(axis=1)
+    is_finite = ~np.isinf(whole).any(axis=1) if has_gaps else np.isfinite(whole).all(axis=1)
     is_odd = np.zeros(len(column), bool)
     is_odd[is_present] = ~is_finite
-    rejections.add(is_odd, f"column '{name}' holds NaN or an infinity")
+    rejections.add(is_odd, f"column '{name}' holds {'' if has_gaps else 'NaN or '}an infinity")
     is_present[is_odd] = False
     offsets = np.concatenate([[0], np.cumsum(is_present * size)]).astype(np.int32)
     items = pa.array(whole[is_finite].reshape(-1))

@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfmtl.export.answers import Answers
-from tfmtl.export.own_requests import own_requests
-from tfmtl.export.serving_module import SERVE, own_signatures
+from tfmtl.export.serving_module import SERVE, task_signatures
+from tfmtl.export.task_requests import task_requests
 from tfmtl.export.warmup import predict_request, prediction_log
 from tfmtl.folders import ExportedVersion
 from tfmtl.schema import Problem
@@ -15,7 +15,7 @@ from tfmtl.schema import Problem
 _ROWS = 16
 
 
-def write_own_warmup(
+def write_task_warmup(
     problem: Problem,
     answers: Answers,
     requests: Sequence[Mapping[str, Any]],
@@ -31,7 +31,7 @@ def write_own_warmup(
         golden: signature -> output name -> the right answers to the requests, `(rows, *inner)`.
         version: whose file it is.
     """
-    found = list(own_requests(problem, own_signatures(answers), requests[:_ROWS], version))
+    found = list(task_requests(problem, task_signatures(answers), requests[:_ROWS], version))
     if not found:
         return
     path = version.warmup

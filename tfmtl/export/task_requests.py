@@ -15,13 +15,13 @@ from tfmtl.tasks.signature import Signature
 
 
 @dataclass(frozen=True)
-class OwnRequest:
+class TaskRequest:
     """One request.
 
     Args:
-        signature: str. Whom it is for.
-        tensors: its inputs.
-        known: output of the signature -> the output of `serving_default` that the answer equals.
+        signature: str. The signature that it is for.
+        tensors: dict of input name to tensor. The inputs.
+        known: dict of the signature's output to the output of `serving_default` that it must equal.
     """
 
     signature: str
@@ -29,17 +29,17 @@ class OwnRequest:
     known: Mapping[str, str]
 
 
-def own_requests(
+def task_requests(
     problem: Problem,
     own: Mapping[str, tuple[str, Signature]],
     requests: Sequence[Mapping[str, Any]],
     version: ExportedVersion,
-) -> Iterator[OwnRequest]:
+) -> Iterator[TaskRequest]:
     """A request for every signature, with the inputs of its example.
 
     Args:
         problem: `Problem`.
-        own: what `own_signatures` returned.
+        own: what `task_signatures` returned.
         requests: raw features of real examples.
         version: the export, for what was fitted to the labels.
     """
@@ -50,4 +50,4 @@ def own_requests(
     for name, (task, signature) in own.items():
         given = {key: tf.constant(value) for key, value in signature.example(fitted[task], len(requests)).items()}
         known = {output: problem.task(task).key(suffix) for output, suffix in signature.known.items()}
-        yield OwnRequest(name, {**features, **given}, known)
+        yield TaskRequest(name, {**features, **given}, known)

@@ -1,0 +1,65 @@
+"""The fields of texts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+from tfmtl.features.encoders import make_encoder
+from tfmtl.features.encoders.encoder import SPREAD, masked_mean, uniform
+from tfmtl.features.field_layer import FieldLayer, with_missing
+
+
+class TextFields(FieldLayer):
+    """What the encoder of every text makes of its tokens, and a learned vector where there are none.
+
+    The encoder reads the words, or the runs of characters where there are no words; beside words, the mean of the runs
+    is added. Where embeddings have several copies, every copy has an encoder of its own.
+
+    Args:
+        records: the `TextFeature`s.
+        dim: int. Width of a field.
+        **kwargs: passed to `keras.layers.Layer`.
+    """
+
+    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.records = tuple(records)
+        self.dim = dim
+
+    def build(self, input_shape: Any = None) -> None:
+        self.encoders, self.missing = [], []
+        width = self.dim // self.copies
+        for record in self.records:
+            length = record.max_length if record.has_words else record.max_ngrams
+            copies = 1 if record.encoder == "mean" else self.copies
+            names = [f"{record.name}_{record.encoder}_{copy}" for copy in range(copies)]
+            made = [make_encoder(record.encoder, width, length, width, self.dtype_policy, name) for name in names]
+            self.encoders.append(made)
+            self.missing.append(
+                self.add_weight(name=f"{record.name}_missing", shape=(self.dim,), initializer=uniform(SPREAD))
+            )
+        self.built = True
+
+    def call(
+        self,
+        rows: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        arrays: Mapping[str, Tensor],
+        training: bool = False,
+    ) -> dict[str, Tensor]:
+        fields = {}
+        for record, encoders, missing in zip(self.records, self.encoders, self.missing, strict=True):
+            first = record.name if record.has_words else record.ngrams_key
+            if first not in rows:  # no column of these events
+                continue
+            tokens, mask = rows[first], masks[first][:, :, 0]
+            parts = tf.split(tokens, len(encoders), axis=-1)
+            field = tf.concat([each(part, mask) for each, part in zip(encoders, parts, strict=True)], axis=-1)
+            is_there = tf.reduce_max(mask, axis=1)
+            if record.has_words and record.has_ngrams:
+                field += masked_mean(rows[record.ngrams_key], masks[record.ngrams_key][:, :, 0])
+                is_there = tf.maximum(is_there, tf.reduce_max(masks[record.ngrams_key][:, :, 0], axis=1))
+            fields[record.name] = with_missing(field, 1.0 - is_there, missing)
+        return fields
