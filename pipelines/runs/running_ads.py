@@ -12,7 +12,7 @@ DAYS = 7.0
 _SHOWN = 3
 _OLDEST = 60  # days
 _SIGNATURE, _ANSWER = "survival_at_lifetime", "lifetime__survival"
-_FEATURES = ("title", "banner", "genre", "ctr", "impressions")
+_FEATURES = ("title", "banner", "genre", "ctr", "impressions", "clicks")
 
 
 def chance_to_stop(client: Any, ads: list[Mapping[str, Any]], ages: np.ndarray, days: float) -> np.ndarray:

@@ -14,6 +14,7 @@ from tfmtl.preprocessing.writing.example_writer import (
     join_columns,
     list_column,
     pack_ints,
+    value_column,
 )
 
 _SETTINGS = settings(max_examples=150, deadline=None, derandomize=True)
@@ -113,3 +114,11 @@ def test_no_rows() -> None:
 def test_columns_of_unequal_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="must have equal numbers of rows"):
         join_columns([int_column("a", np.array([1, 2])), int_column("b", np.array([1]))])
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_pixels_are_one_text_of_bytes(rows: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (rows, 2, 3, 1), dtype=np.uint8)
+    records = join_columns([value_column("p", pixels)]).to_pylist()
+    found = [tf.train.Example.FromString(record).features.feature["p"].bytes_list.value for record in records]
+    assert found == [[each.tobytes()] for each in pixels]

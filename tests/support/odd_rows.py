@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
+from tests.support.pictures import jpeg, png
 from tests.support.slow_history import Row, events_before
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.preprocessing import columns
@@ -17,6 +18,7 @@ from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
     HistoryFeature,
+    ImageFeature,
     Keys,
     MatchFeature,
     NumericFeature,
@@ -50,6 +52,7 @@ ODD_PROBLEM = Problem(
         VectorFeature("picture", 2, "z_score"),
         VectorFeature("taste", 3, "l2", separator=" "),
         SeriesFeature("ranks", 3, "log_z_score", encoder="flat"),
+        ImageFeature("photo", 3, 2, filters=(4,)),
         TextFeature("about", max_length=3, max_ngrams=7, buckets=9, min_count=1),
         HistoryFeature("seen", mean=("price",)),
         HistoryFeature("liked"),
@@ -79,6 +82,7 @@ EVENTS: dict[str, Callable[[Row], bool]] = {
 }
 """The sequences' conditions, written by hand."""
 
+PICTURES = [None, b"", png(3, 2), png(9, 5, channels=1), png(1, 1), jpeg(7, 8)]
 ODD_TEXTS = [
     "a", "b", "A", " a", "a ", "a|b", "nan", "0", "0.0", "-0", "ä", "a\u0308", "日本語", "🦊🦊", "a" * 300,
     "\x85", "\u2028", "\u2029", "\ufeff", "\x00", "a\x00", "\t", "\x1e", "\x0b", "\x0c",
@@ -129,6 +133,7 @@ rows = st.fixed_dictionaries(
         "picture": vectors(2, "|"),
         "taste": vectors(3, " "),
         "about": texts,
+        "photo": st.sampled_from(PICTURES),
         "ranks": vectors(3, "|", has_gaps=True),
         "click": st.sampled_from([None, 0, 1]),
         "part": st.sampled_from(["train", "train", "valid", "test"]),
@@ -154,7 +159,7 @@ def canonical(problem: Problem, log: Sequence[Row], cuts: Sequence[int] = ()) ->
 
 
 def _text(value: object) -> bytes | None:
-    return None if value is None else str(value).encode()
+    return value if value is None or isinstance(value, bytes) else str(value).encode()
 
 
 def fit(problem: Problem, batches: Sequence[pa.RecordBatch]) -> TransformStatistics:
@@ -181,6 +186,8 @@ def request(problem: Problem, log: Sequence[Row], index: int) -> dict[str, Any]:
 
 def _value(problem: Problem, row: Row, name: str) -> Any:
     feature, value = problem.feature(name), row[name]
+    if isinstance(value, bytes):
+        return value
     if isinstance(feature, NumericFeature):
         with np.errstate(over="ignore"):
             return np.float32(np.nan if value is None else value)

@@ -21,6 +21,7 @@ from tests.support.odd_rows import (
     ODD_NUMBERS,
     ODD_PROBLEM,
     ODD_TEXTS,
+    PICTURES,
     canonical,
     fit,
     logs,
@@ -81,6 +82,7 @@ def _training_log() -> list[Row]:
                 "topic": "abcdef"[index % 7 % 6], "words": "a||ä", "device": text, "never": None,
                 "price": number if index % 2 else index % 11, "age": index % 13 - 4.5, "views": 3.0 ** (index % 9),
                 "picture": f"{index % 17}|{3.4e38 if index % 5 else -0.25}",
+                "photo": PICTURES[index % len(PICTURES)],
                 "about": text, "ranks": [None, "1|nan|3", "nan|2.5|-1e30"][index % 3],
                 "taste": f"{index % 3} 0.0 {number}"
                 if np.isfinite(np.float32(number)) else "nan nan nan",

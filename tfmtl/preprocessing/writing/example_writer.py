@@ -75,8 +75,8 @@ def list_column(key: str, values: PackedRows, starts: np.ndarray, stops: np.ndar
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
     """One value per row, or equally many: ids, floats or, of type uint8, bytes."""
     if values.dtype == np.uint8:
-        rows = np.ascontiguousarray(values).reshape(len(values), -1)
-        return _with_heads(key, _BYTES, _binary(rows, np.arange(len(rows) + 1) * rows.shape[1]))
+        ends = np.arange(len(values) + 1) * math.prod(values.shape[1:])
+        return _with_heads(key, _BYTES, _binary(values, ends))
     if values.ndim > 1:
         packed = pack_rows(values)
         return _with_heads(key, packed.kind, _binary(packed.data, packed.ends))
