@@ -3,15 +3,19 @@ PYTHON ?= python3
 OUT ?= demo
 # Processes that run the tests, about 2 GB each.
 WORKERS ?= 2
-BIN := .venv/bin
-INSTALLED := .venv/.installed
+# Another one beside it for another interpreter: make check PYTHON=python3.13 VENV=.venv-3.13
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INTERPRETERS := python3.11 python3.12 python3.13
 
-.PHONY: help install demo demo-two-stage check test lint format notebooks docs wheels clean
+.PHONY: help install demo demo-two-stage check check-interpreters test lint format notebooks docs wheels clean
 
 help:
 	@echo "make demo     raw log to served multi-task model on MovieLens-100K (DATA=<folder> to use your copy, OUT=<folder>)"
 	@echo "make demo-two-stage  retrieval and ranking in one SavedModel on MovieLens-100K (same options)"
 	@echo "make check    the tests for daily work, without those that train long or start processes and servers"
+	@echo "make check-interpreters  the same with every Python of $(INTERPRETERS) that is here"
 	@echo "make test     the whole test suite"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff format the code"
@@ -24,8 +28,8 @@ install: $(INSTALLED)
 
 $(INSTALLED): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("tfmtl needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
-	@echo "Setting up .venv (about a minute) ..."
-	@$(PYTHON) -m venv .venv
+	@echo "Setting up $(VENV) (about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
@@ -39,6 +43,12 @@ demo-two-stage: install
 check: install
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long and not process and not slow"
 
+# A name may be there and not start: pyenv has one for every version that any of its interpreters has.
+check-interpreters:
+	@for each in $(INTERPRETERS); do \
+	  if $$each --version >/dev/null 2>&1; then echo "== $$each" && $(MAKE) check PYTHON=$$each VENV=.venv-$$each || exit 1; \
+	  else echo "== $$each is not here"; fi; done
+
 test: install
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=50
 
@@ -46,6 +56,7 @@ lint: install
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile pipelines/dataflow/Dockerfile
 
 format: install
 	@$(BIN)/ruff check --fix --quiet .

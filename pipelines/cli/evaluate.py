@@ -55,7 +55,6 @@ def evaluate(
     With --with-trees also rows of boosted trees and of a linear model that read the same records.
     With --slice also the metrics of parts of the rows, with --baseline a comparison with another run.
     """
-    from tfmtl.baselines.need_sklearn import need_sklearn
     from tfmtl.export.calibration.calibrate import FITTED_ON
     from tfmtl.folders import TrainedRun
     from tfmtl.pipelines.cli.option_values import named_texts, task_methods
@@ -65,12 +64,13 @@ def evaluate(
     from tfmtl.pipelines.runs.compared_runs import comparison, load_baseline
     from tfmtl.pipelines.runs.score_report import add_scores, read_scores
     from tfmtl.pipelines.runs.tree_rows import add_trees
+    from tfmtl.schema.extras import need_extra
     from tfmtl.training import predict
     from tfmtl.training.evaluate import metrics_of
     from tfmtl.training.slice_report import read_slices, slice_report
 
     if with_trees:
-        need_sklearn("ensemble")
+        need_extra("evaluate: `--with-trees`", "trees", "sklearn")
     model, prepared = load_run(run, data)
     methods = task_methods("evaluate", prepared.problem, calibrate or [])
     formulas = read_scores(prepared.problem, named_texts("evaluate", "--scores", scores or []))

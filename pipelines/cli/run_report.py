@@ -27,12 +27,12 @@ def run_report(
 ) -> None:
     """Write an HTML page about a run: metrics, curves, calibration, feature importance, conflicts, gates, slices."""
     from tfmtl.baselines import plain_report
-    from tfmtl.baselines.need_sklearn import need_sklearn
     from tfmtl.report import run_report as write
+    from tfmtl.schema.extras import need_extra
     from tfmtl.training.slice_report import read_slices
 
     if with_trees:
-        need_sklearn("ensemble")
+        need_extra("report: `--with-trees`", "trees", "sklearn")
     model, prepared = load_run(run, data)
     slices = read_slices(prepared, slice or [])
     folder = run.resolve()

@@ -10,14 +10,6 @@ recency-weighted mean of the latents of its last 20 items: `sum_i 0.8^i z_i`, th
 scaled by a constant to unit variance. The latents are not in the log; a model has to learn them from the item ids.
 
 No model can expect a higher AUC than the true probabilities have: `best_auc`. About .8, whatever the dials.
-
-With `rule="readings"` the histories speak event by event instead, and there is no match with the item:
-
-    logit_k = bias_k + fields as above + sum_j mean_l reading_kj(z_l),   reading_kj(z) = cos(<u_kj, z> + phase_kj)
-
-over the last 10 events of each behavior, with z of two numbers. The mean of any vectors that hold all readings is all
-that can be known, so mean pooling loses nothing; but the vectors must be as wide as there are different readings, or
-be read by each task in a way that is not linear before they are averaged.
 """
 
 from dataclasses import replace
@@ -31,8 +23,7 @@ import pyarrow.compute as pc
 
 from tfmtl.metrics import roc_auc
 from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.planted_readings import ReadingWorld, draw_reading_world
-from tfmtl.pipelines.datasets.planted_world import PlantedWorld, draw_world
+from tfmtl.pipelines.datasets.planted_world import draw_world
 from tfmtl.schema import SPLITS, BinaryTask, Problem, SequenceFeature
 from tfmtl.schema.checks import check_count, check_number, check_one_of, check_positive_int, error_text
 
@@ -55,8 +46,6 @@ def planted_log(
     num_segments: int = 8,
     num_categories: int = 10,
     latent_dim: int = 4,
-    rule: str = "match",
-    narrow: int | None = None,
 ) -> pa.Table:
     """A log in order of time, with a column `probability_<task>` for every task.
 
@@ -65,8 +54,7 @@ def planted_log(
         conflict: float. Correlation of the weights of any two tasks: 1 the same up to their biases, 0 unrelated,
             -1 (two tasks) opposite. With K tasks at least -1 / (K - 1). Defaults to `0.0`.
         divergence: float in [0, 1]. How differently the tasks use the behaviors: 0 all tasks heed all histories
-            alike, 1 each task heeds the history of its own behavior alone. With `rule="readings"`, how differently a
-            task reads the behaviors: 0 all in one way, 1 unrelated. Defaults to `0.5`.
+            alike, 1 each task heeds the history of its own behavior alone. Defaults to `0.5`.
         num_users: int. Defaults to `2000`.
         num_steps: int. Impressions per user, six hours apart on average; the last tenth is the test split, the tenth
             before it the validation split. Defaults to `50`.
@@ -74,10 +62,7 @@ def planted_log(
         num_tasks: int. 1 to 4: like, buy, share, follow. Defaults to `2`.
         num_segments: int. Segments of users. Defaults to `8`.
         num_categories: int. Categories of items. Defaults to `10`.
-        latent_dim: int. Width of an item's hidden vector; with `rule="readings"` it is 2. Defaults to `4`.
-        rule: str. `"match"` or `"readings"`. Defaults to `"match"`.
-        narrow: int or None. For `rule="readings"`: adds columns `narrow_<task>`, probabilities after the nearest
-            readings that averaged vectors of this width can hold. Defaults to `None`.
+        latent_dim: int. Width of an item's hidden vector. Defaults to `4`.
 
     Raises:
         TypeError: an argument is not a number of its kind.
@@ -86,20 +71,10 @@ def planted_log(
     check_count("planted_log", "seed", seed)
     sizes = {"num_users": num_users, "num_steps": num_steps, "num_items": num_items, "num_segments": num_segments}
     sizes |= {"num_categories": num_categories, "num_tasks": num_tasks, "latent_dim": latent_dim}
-    check_one_of("planted_log", "rule", rule, ("match", "readings"))
-    if narrow is not None:
-        check_positive_int("planted_log", "narrow", narrow)
-    _check(conflict, divergence, **(sizes if rule == "match" else {**sizes, "latent_dim": num_tasks}))
+    _check(conflict, divergence, **sizes)
     world_rng, user_rng, step_rng = np.random.default_rng(seed).spawn(3)
     del sizes["num_users"], sizes["num_steps"]
-    world: PlantedWorld | ReadingWorld
-    narrow_world = None
-    if rule == "match":
-        world = draw_world(world_rng, conflict=conflict, divergence=divergence, **sizes)
-    else:
-        del sizes["latent_dim"]
-        world = draw_reading_world(world_rng, conflict=conflict, divergence=divergence, **sizes)
-        narrow_world = world.narrowed(narrow) if narrow else None
+    world = draw_world(world_rng, conflict=conflict, divergence=divergence, **sizes)
     segments = user_rng.integers(num_segments, size=num_users)
     recent = np.full((num_users, num_tasks + 1, world.history), num_items)  # items, the newest first; none so far
     parts = []
@@ -111,7 +86,7 @@ def planted_log(
         labels = step_rng.random(probabilities.shape) < probabilities
         happened = np.concatenate([np.ones((1, num_users), bool), labels]).T[:, :, None]
         moved = np.concatenate([np.broadcast_to(items[:, None, None], (*recent.shape[:2], 1)), recent[:, :, :-1]], 2)
-        before, recent = recent, np.where(happened, moved, recent)
+        recent = np.where(happened, moved, recent)
         columns = {
             "user_id": np.arange(num_users),
             "item_id": items,
@@ -122,9 +97,6 @@ def planted_log(
         }
         for task, label, probability in zip(PLANTED_TASKS, labels, probabilities, strict=False):
             columns |= {task: label.astype(np.int8), f"probability_{task}": probability}
-        if narrow_world:
-            narrowed = 1.0 / (1.0 + np.exp(-narrow_world.logits(segments, items, hours, before)))
-            columns |= {f"narrow_{task}": value for task, value in zip(PLANTED_TASKS, narrowed, strict=False)}
         split = pa.array([_split(step, num_steps)] * num_users)
         parts.append(pa.table(columns).append_column("split", split))
     return pa.concat_tables(parts).sort_by([("timestamp", "ascending"), ("user_id", "ascending")])
@@ -153,18 +125,17 @@ def planted_problem(num_tasks: int = 2, max_length: int = 20, dim: int = 16) -> 
     return replace(problem, features=features, tasks=tasks, sequences=(viewed, *sequences))
 
 
-def best_auc(log: pa.Table, split: str = "test", column: str = "probability") -> dict[str, float]:
+def best_auc(log: pa.Table, split: str = "test") -> dict[str, float]:
     """Task -> AUC of the true probabilities on a split.
 
     Args:
         log: from `planted_log`.
         split: train, valid or test. Defaults to `"test"`.
-        column: `"probability"`, or `"narrow"` where the log has these. Defaults to `"probability"`.
     """
     check_one_of("best_auc", "split", split, SPLITS)
     rows = log.filter(pc.equal(log["split"], split))
     tasks = [task for task in PLANTED_TASKS if task in rows.column_names]
-    return {task: roc_auc(rows[task].to_numpy(), rows[f"{column}_{task}"].to_numpy()) for task in tasks}
+    return {task: roc_auc(rows[task].to_numpy(), rows[f"probability_{task}"].to_numpy()) for task in tasks}
 
 
 def _split(step: int, num_steps: int) -> str:

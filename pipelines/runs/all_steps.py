@@ -69,7 +69,7 @@ def run_all(
     step("Fit boosted trees and a linear model to the same training split, for comparison")
     try:
         add_trees(console, reports[chosen], data, "test", seed)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         console.print(f"Left out: {escape(str(error))}")
     for preset, report in reports.items():
         evaluation = TrainedRun(output / "runs" / preset).evaluation("test")

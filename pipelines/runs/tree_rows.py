@@ -22,7 +22,7 @@ def add_trees(
         seed: of the trees. Defaults to `0`.
 
     Raises:
-        ModuleNotFoundError: scikit-learn is not installed.
+        ImportError: scikit-learn is not installed.
     """
     with console.status("Fitting boosted trees ..."):
         found = plain_report(data, split, seed)

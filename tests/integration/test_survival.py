@@ -15,6 +15,7 @@ from tfmtl.data import PreparedData
 from tfmtl.export import ExportOptions, export
 from tfmtl.export.replay import replay
 from tfmtl.models import MultiTaskModel, load
+from tfmtl.report import run_report
 from tfmtl.schema import SurvivalTask
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
@@ -60,6 +61,13 @@ def test_the_manifest_says_what_was_fitted(lives: Lives) -> None:
     assert len(facts["risk"]["edges"]) == 4
     assert 0.2 < facts["why"]["censored_share"] < 0.5
     assert sum(facts["risk"]["events"]) == facts["risk"]["events_total"]
+
+
+def test_the_page_of_a_run_has_curves(lives: Lives, tmp_path: Path) -> None:
+    run_report(lives.run, lives.model, lives.data, tmp_path / "page.html", rows=40, resamples=2)
+    text = (tmp_path / "page.html").read_text()
+    assert text.count("Curves by risk group") >= 1
+    assert text.count('alt="Survival of four risk groups') == text.count("<h3>D-calibration</h3>")
 
 
 def test_models_beat_kaplan_meier(lives: Lives) -> None:

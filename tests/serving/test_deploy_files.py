@@ -189,8 +189,9 @@ def test_kubernetes_gives_the_servers_no_rights(written: Path) -> None:
         assert rule["from"] and {port["port"] for port in rule["ports"]} <= ports
 
 
-def test_the_image_of_dataflow_workers_has_no_rights() -> None:
-    text = (Path(__file__).parents[2] / "pipelines" / "dataflow" / "Dockerfile").read_text()
+@pytest.mark.parametrize("file", ["Dockerfile", "pipelines/dataflow/Dockerfile"])
+def test_our_images_have_no_rights(file: str) -> None:
+    text = (Path(__file__).parents[2] / file).read_text()
     users = re.findall(r"^USER (\d+)", text, re.MULTILINE)
     assert users and int(users[-1]) > 0
     assert "RUN" not in text[text.rindex("USER ") :], "what is installed later would be the worker's to change"

@@ -1,11 +1,13 @@
 """The two wheels: what is in them, and that what they declare is enough for what they promise."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -188,6 +190,30 @@ def test_all_is_every_extra_that_runs() -> None:
     extras = set(PROJECT["optional-dependencies"]) - {"all", "docs"}
     [every] = PROJECT["optional-dependencies"]["all"]
     assert Requirement(every).extras == extras
+
+
+def test_the_image_installs_what_the_package_declares() -> None:
+    """The command of the Dockerfile, run on the versions that it pins."""
+    [command] = re.findall(r"^RUN (sed .*) > installed.txt", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    pinned = {
+        requirement.name.lower(): requirement
+        for requirement in map(Requirement, _without_comments(result.stdout.splitlines()))
+    }
+    assert all(str(requirement.specifier).startswith("==") for requirement in pinned.values())
+    extras = PROJECT["optional-dependencies"]
+    left_out = {"all", "docs", "spark", "tune", "track"}
+    declared = [
+        *PROJECT["dependencies"],
+        *(text for extra in extras if extra not in left_out for text in extras[extra]),
+    ]
+    for requirement in map(Requirement, declared):
+        version = str(pinned[requirement.name.lower()].specifier).removeprefix("==")
+        assert requirement.specifier.contains(version, prereleases=True), requirement
+
+
+def _without_comments(lines: Sequence[str]) -> list[str]:
+    return [text for line in lines if (text := line.partition("#")[0].strip())]
 
 
 def test_the_serving_api_is_the_one_of_its_package() -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-
-from tfmtl.baselines.need_sklearn import need_sklearn
 
 # Tried one after the other; how many trees, early stopping decides.
 _TREES: tuple[dict[str, Any], ...] = (
@@ -53,7 +52,7 @@ def boosted_trees(train: Rows, valid: Rows, is_share: bool, categories: Sequence
         categories: places of the columns that hold categories.
         seed: int.
     """
-    ensemble = need_sklearn("ensemble")
+    ensemble = import_module("sklearn.ensemble")
     kind = ensemble.HistGradientBoostingClassifier if is_share else ensemble.HistGradientBoostingRegressor
     kept = (~np.isnan(train.inputs)).sum(axis=0) >= _FEWEST  # of an empty column scikit-learn finds no boundaries
     is_category = np.isin(np.arange(train.inputs.shape[1]), categories)[kept]
@@ -85,7 +84,7 @@ def linear_model(train: Rows, valid: Rows, is_share: bool) -> Predict:
         valid: `Rows`; chooses the strength of the penalty.
         is_share: bool. Whether labels are 0 and 1.
     """
-    linear = need_sklearn("linear_model")
+    linear = import_module("sklearn.linear_model")
     design = _Design(train.inputs)
     inputs, tried = design(train.inputs), []
     validates = _can_validate(valid, is_share)

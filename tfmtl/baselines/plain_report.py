@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from tfmtl.baselines.id_columns import IdColumns, known_rates
-from tfmtl.baselines.need_sklearn import need_sklearn
 from tfmtl.baselines.plain_models import Predict, Rows, boosted_trees, linear_model
 from tfmtl.baselines.split_columns import SplitColumns
 from tfmtl.core.label_parts import label_parts
 from tfmtl.core.row_weights import metric_weights, row_weights
 from tfmtl.data import PreparedData
 from tfmtl.schema import TaskRecord
+from tfmtl.schema.extras import need_extra
 from tfmtl.tasks import behavior_of
 
 TREES = "boosted trees"
@@ -53,7 +53,7 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
         most_rows: int. Training rows to read at most. Defaults to `1_000_000`.
 
     Raises:
-        ModuleNotFoundError: scikit-learn is not installed.
+        ImportError: scikit-learn is not installed.
         DataError: a file of the data is damaged.
 
     Example:
@@ -61,7 +61,7 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
     >>> plain_report(PreparedData("data")).tasks["click"]["boosted trees"]["auc"]  # doctest: +SKIP
     0.7331
     """
-    need_sklearn("ensemble")
+    need_extra("boosted trees", "trees", "sklearn")
     train = SplitColumns.of(data, "train", most_rows)
     parts = {name: SplitColumns.of(data, name, most_rows if name == "valid" else None) for name in {"valid", split}}
     groups = parts[split].groups if data.problem.group_column is not None else None

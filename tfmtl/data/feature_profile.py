@@ -24,8 +24,8 @@ class ColumnProfile:
         kind: str. `"ids"`: missing, out of vocabulary, chosen ids, all others; `"numbers"`: between edges; or
             `"lengths"`: 0, 1, 2, 3-4, 5-8, ...
         bins: tuple of numbers. The chosen ids, or the edges; empty for lengths.
-        counts: tuple of int. Values in each bin.
-        rows: int. Rows that the values come from; less than the values for lists and sequences.
+        counts: tuple of int. Number of values in each bin.
+        rows: int. Number of rows that the values come from. Lists and sequences have several values per row.
         mean: float or None. Of lengths. Defaults to None.
     """
 
@@ -49,10 +49,10 @@ class ColumnDrift:
 
     Args:
         name: str.
-        rows: int. Rows compared.
+        rows: int. Number of rows compared.
         psi: float. Population stability index; NaN where either side has no value.
-        chance: float. What the index is on average where nothing drifts.
-        chance_limit: float. What it exceeds about once in a thousand times then.
+        chance: float. Mean of the index if nothing has drifted.
+        chance_limit: float. Value that the index exceeds about once in a thousand times if nothing has drifted.
         missing: pair of float or None. Share of missing values in the profile and now, for ids.
         out_of_vocabulary: pair of float or None. Likewise.
         length: pair of float or None. Mean length in the profile and now, for lengths.

@@ -174,10 +174,10 @@ class PreparedData(Displayed, PreparedFolder):
         examples before it are read but not parsed.
 
         Args:
-            batch_size: int. An epoch's last batch may be smaller.
+            batch_size: int. Examples per batch; the last batch of an epoch may be smaller.
             seed: int. Defaults to `0`.
             epoch: int. First epoch, counted from 0. Defaults to `0`.
-            step: int. Batches of the first epoch to leave out. Defaults to `0`.
+            step: int. Number of batches of the first epoch to skip, for a run that resumes. Defaults to `0`.
         """
         self._check("train", batch_size)
         first = epoch

@@ -25,9 +25,9 @@ class RawTransform(tf.Module):
 
     Args:
         problem: `Problem`.
-        directory: str or Path. Where `TransformStatistics.save` wrote.
-        vocabularies: Path or None. Folder of the vocabularies, where it is another than `save` chose: an export has
-            them among its assets. Defaults to `None`.
+        directory: str or Path. Folder that `TransformStatistics.save` wrote.
+        vocabularies: Path or None. Folder of the vocabularies if they lie elsewhere: an export has them among its
+            assets. Defaults to `None`: below `directory`.
     """
 
     def __init__(self, problem: Problem, directory: str | Path, vocabularies: Path | None = None) -> None:

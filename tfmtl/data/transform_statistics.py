@@ -17,12 +17,12 @@ class TransformStatistics:
     """Vocabularies, bucket boundaries and moments, all from the training split.
 
     Args:
-        vocabularies: table -> its values, most frequent first (ties in text order); in an extended one the older ones
-            first.
-        vocabulary_counts: table -> how often each of them occurred in the log that it came in with.
-        boundaries: numeric feature -> inner bucket boundaries, rising.
-        means: scaled numeric feature -> mean after its logarithm, if any.
-        deviations: scaled numeric feature -> standard deviation, likewise.
+        vocabularies: dict of table to its values, most frequent first, equally frequent ones in text order. If the
+            vocabulary was extended, the older values come first.
+        vocabulary_counts: dict of table to how often each value occurred, in the log in which it was first seen.
+        boundaries: dict of numeric feature to the boundaries between its buckets, increasing.
+        means: dict of scaled numeric feature to its mean, after the logarithm if it has one.
+        deviations: dict of scaled numeric feature to its standard deviation, after the logarithm likewise.
         label_means: task -> mean of the labels.
         label_deviations: task -> standard deviation of the labels.
         task_state: task -> what its kind has fitted to the training labels. Defaults to nothing.
@@ -31,8 +31,8 @@ class TransformStatistics:
         states: feature -> plain values that the behavior of its kind keeps. Defaults to none.
         training: feature -> plain values that only examples of the training split are written with. No part of the
             digest, and not exported. Defaults to none.
-        notes: what is suspicious about the numbers, for the manifest of the log they come from: no part of what was
-            learned, and not saved. Defaults to none.
+        notes: warnings about the numbers, for the manifest of the log that they come from. They are not part of what
+            was learned, and are not saved. Defaults to none.
     """
 
     vocabularies: Mapping[str, tuple[str, ...]]

@@ -10,10 +10,11 @@ class ExportOptions:
 
     Args:
         tasks: tuple of str or None. Tasks to answer; `()` for scores alone. Defaults to `None`: all.
-        scores: mapping of an output's name to an expression over the tasks, as `Score` reads it, such as
-            `{"value": "click*0.3 + click*buy*5"}`. It sees every task of the model, calibrated. Defaults to none.
-        calibrate: mapping of a binary task to `"platt"`, `"isotonic"` or `"negatives:<share kept>"`; what is fitted is
-            fitted on the validation split. Defaults to none.
+        scores: dict of output name to expression. Further outputs computed from the tasks, such as
+            `{"value": "click*0.3 + click*buy*5"}`; see `Score`. An expression may name every task of the model,
+            also one that is not answered, and reads calibrated predictions. Defaults to none.
+        calibrate: dict of binary task to method. `"platt"` and `"isotonic"` are fitted on the validation split;
+            `"negatives:0.1"` corrects for a log that kept a tenth of its negatives. Defaults to none.
     """
 
     tasks: tuple[str, ...] | None = None

@@ -58,11 +58,11 @@ def export(
     Args:
         model: a trained `MultiTaskModel`.
         data: the `PreparedData` it was trained on.
-        directory: base directory of the model's versions.
-        version: int. Defaults to one above the newest, 1 at first.
-        check: called with the complete folder before it gets its name, such as `verify`; what it raises keeps the
-            version from appearing. Defaults to no check.
-        options: `ExportOptions`. Defaults to `None`: all tasks as the model predicts them.
+        directory: str or Path. Folder of the model's versions; each version is a folder in it, named by its number.
+        version: int or None. The number. Defaults to `None`: one above the newest, 1 at first.
+        check: callable or None. Called with the complete folder before it gets its name, such as `verify`; if it
+            raises, the version does not appear. Defaults to `None`: no check.
+        options: `ExportOptions` or None. Defaults to `None`: all tasks, as the model predicts them.
 
     Raises:
         ValueError: the model was trained on other data, the version is not positive or exists, the directory is

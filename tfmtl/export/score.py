@@ -36,8 +36,8 @@ class Score:
         tasks: names that may occur in it.
 
     Raises:
-        ValueError: the text is no such expression, names an unknown task or none at all, or divides by a zero that
-            stands there; where there is a place, the error names it.
+        ValueError: the text is not such an expression, names an unknown task or no task, or divides by a literal 0.
+            The error names the place in the text where there is one.
     """
 
     def __init__(self, text: str, tasks: Sequence[str]) -> None:

@@ -19,9 +19,9 @@ class TaskRequest:
     """One request.
 
     Args:
-        signature: str. Whom it is for.
-        tensors: its inputs.
-        known: output of the signature -> the output of `serving_default` that the answer equals.
+        signature: str. The signature that it is for.
+        tensors: dict of input name to tensor. The inputs.
+        known: dict of the signature's output to the output of `serving_default` that it must equal.
     """
 
     signature: str

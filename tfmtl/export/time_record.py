@@ -17,8 +17,8 @@ class TimeRecord:
     Args:
         time: str. The input that says when a request is made.
         events: tuple of str. The inputs that say when the events of a sequence happened.
-        last: int. The last time of a training example, in the log's unit, exact to a day; where the log's times are
-            no times of our years, the last of the real requests that the data folder holds.
+        last: int. The last time of a training example, in the log's unit, exact to a day. If the log's times do not
+            count from 1970, it is the last time among the real requests in the data folder.
     """
 
     time: str

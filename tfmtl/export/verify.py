@@ -21,9 +21,9 @@ class Verification:
     """The result of `verify`.
 
     Args:
-        requests: int. Golden requests replayed.
-        differences: signature -> largest difference over all outputs and requests, absolute for values up to 1 and
-            relative above.
+        requests: int. Number of stored real requests that were asked again.
+        differences: dict of signature to float. Largest difference over all outputs and requests: absolute for values
+            up to 1, relative above.
     """
 
     requests: int
@@ -43,8 +43,8 @@ def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
     The process has TensorFlow and the files, none of tfmtl's models and layers: what answers is what a server loads.
 
     Args:
-        version: `<directory>/<version>` as `export` returned it.
-        tolerance: largest difference allowed, absolute for values up to 1, relative above. Defaults to `1e-5`.
+        version: str or Path. The folder of the version, `<directory>/<version>`, as `export` returned it.
+        tolerance: float. Largest difference allowed: absolute for values up to 1, relative above. Defaults to `1e-5`.
 
     Raises:
         VerificationError: no version there, it does not load, or a difference above `tolerance`.

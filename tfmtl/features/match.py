@@ -27,7 +27,8 @@ class MatchBehavior(FeatureBehavior):
         found: dict[str, tf.Tensor] = {}
         for column in self.record.on:
             own = view.own[column][:, tf.newaxis]
-            hits = (view.columns[of][column] == own) & (own != 0) & view.present[of]  # (N, n)
+            # Events that are missing or not there have the fingerprint 0, which is then nobody's.
+            hits = view.columns[of][column] == tf.where(own == 0, tf.constant(-1, tf.int64), own)  # (N, n)
             count = total(hits)
             field = f"{self.name}_{column}"
             found |= count_twice(f"{field}_count", count, tf.zeros_like(count, tf.bool))

@@ -14,6 +14,7 @@ from tfmtl.metrics.directions import direction
 from tfmtl.models import MultiTaskModel
 from tfmtl.report import run_facts, run_figures
 from tfmtl.report.page import write_page
+from tfmtl.report.survival_section import survival_section
 from tfmtl.training.evaluate import metrics_of, predict
 from tfmtl.training.intervals import RESAMPLES, metric_intervals
 from tfmtl.training.permutation_importance import ROWS, permutation_importance
@@ -40,7 +41,8 @@ def run_report(
     """Writes the page and returns what it shows, as plain values.
 
     Learning curves; metrics of a split with 95 % intervals beside a constant; calibration before and after Platt's
-    scaling; importance of features by permutation; conflicts of tasks, where the run looked for them; gates; slices.
+    scaling; curves of survival tasks; importance of features by permutation; conflicts of tasks, where the run looked
+    for them; gates; slices.
 
     Args:
         run: str or Path. Its folder.
@@ -84,7 +86,9 @@ def run_report(
         "rows": min(rows, data.num_examples(split)),
         "slices": slice_report(data, split, predicted, slices, resamples, seed),
     }
-    write_page(path, "run_report.html", facts, _pictures(model, facts, conflicts, use, curves))
+    survival = survival_section(data, predicted, report)
+    pictures = _pictures(model, facts, conflicts, use, curves) | survival.pictures
+    write_page(path, "run_report.html", {**facts, "survival": survival}, pictures)
     return facts
 
 

@@ -26,9 +26,10 @@ def calibrate(
 
     Args:
         problem: `Problem`.
-        methods: task -> `"platt"`, `"isotonic"` or `"negatives:<share of negatives kept>"`, which fits nothing.
-        labels: of the validation split, task -> `(N,)`, NaN where missing.
-        predictions: likewise, the model's probabilities.
+        methods: dict of task to `"platt"`, `"isotonic"` or `"negatives:<share of negatives kept>"`; the last fits
+            nothing.
+        labels: dict of task to array `(N,)`. Labels of the validation split, NaN where missing.
+        predictions: dict of task to array `(N,)`. The model's probabilities for the same rows.
 
     Raises:
         ValueError: a task is unknown or its score no probability, a method unknown, the split has not both labels, or

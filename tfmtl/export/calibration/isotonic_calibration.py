@@ -20,8 +20,8 @@ class IsotonicCalibration:
     tie afterwards, so a list is better sorted by what is not calibrated this way.
 
     Args:
-        inputs: tuple of float. Probabilities of the knots, rising.
-        outputs: tuple of float. Their calibrated probabilities, not falling.
+        inputs: tuple of float. Predicted probabilities at the knots, strictly increasing.
+        outputs: tuple of float. The calibrated probability at each knot, not decreasing; linear in between.
 
     Reference:
         Zadrozny and Elkan 2002, "Transforming classifier scores into accurate multiclass probability estimates"; the

@@ -21,8 +21,8 @@ class PlattScaling:
     few hundred labels suffice.
 
     Args:
-        slope: float.
-        intercept: float.
+        slope: float. Factor of the logit.
+        intercept: float. Added to it.
 
     Reference:
         Platt 1999, "Probabilistic outputs for support vector machines", with its smoothed targets; Newton's method

@@ -28,9 +28,10 @@ def hashed_warnings(own: Forms, earlier: Forms, folder: str | None) -> list[str]
     """A warning for every hashed column with one value in two spellings, in the log or only beside an earlier one.
 
     Args:
-        own: `hashed_spellings` of this log.
-        earlier: those of the log whose transformation is used again; empty if there is none, or it tells none.
-        folder: str or None. Where that log's output lies.
+        own: what `hashed_spellings` returned for this log.
+        earlier: the same for the log whose transformation is reused; empty if there is no such log, or if its output
+            does not say.
+        folder: str or None. Output folder of that log.
     """
     warnings = []
     for column, forms in own.items():

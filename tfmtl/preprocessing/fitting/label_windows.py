@@ -35,7 +35,7 @@ def known_until(problem: Problem, newest: pa.Table | None, cuts: TimeCuts) -> Kn
     Args:
         problem: `Problem`.
         newest: merged tables of `newest_time`, `None` without rows.
-        cuts: the first times of validation and test; they matter to a split by time only.
+        cuts: pair of int. First times of validation and test; used in a split by time only.
     """
     end = int(pc.max(newest["time"]).as_py() or 0) if newest is not None else 0
     if problem.split.by != "time":

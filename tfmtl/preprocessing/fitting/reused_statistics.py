@@ -73,7 +73,7 @@ def extend_statistics(
 
     Args:
         problem: `Problem`.
-        statistics: what the ids are taken from.
+        statistics: the earlier statistics, whose ids are kept.
         counts: merged counts of the new log's training rows.
     """
     found = joined_states(behavior.extend(statistics, counts) for behavior in fitting(problem) if behavior.extends)

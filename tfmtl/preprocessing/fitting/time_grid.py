@@ -27,7 +27,7 @@ def merge_time_counts(tables: Iterable[pa.Table], most_times: int = MOST_TIMES) 
 
     Args:
         tables: as `count_times` or this function returns them, one at least.
-        most_times: int. Different times that may be left.
+        most_times: int. Largest number of different times in the result.
     """
     whole = pa.concat_tables(list(tables))
     step = int(pc.max(whole["step"]).as_py() or 1)

@@ -23,12 +23,12 @@ class LineStream(io.RawIOBase):
 
     Args:
         stream: a binary file, open for reading.
-        most_bytes: int. Of one line, its break not counted.
-        block_bytes: int. Of what is read at once.
+        most_bytes: int. Largest length of a line, without its line break.
+        block_bytes: int. Number of bytes read at once.
 
     Attributes:
-        lines: int. Those that have passed and are not empty, `END` not counted.
-        has_marks: bool. Whether a quotation mark has passed.
+        lines: int. Number of lines so far that are not empty; `END` is not counted.
+        has_marks: bool. Whether a quotation mark has been read.
         has_cut_quotes: bool. Whether a line was replaced that holds an odd number of quotation marks.
     """
 

@@ -15,6 +15,7 @@ from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.distinct_times import distinct_times
 from tfmtl.preprocessing.fitting.log_counts import count_days, names_with_rates
 from tfmtl.preprocessing.writing.column_values import encode_column, encode_lists
+from tfmtl.preprocessing.writing.derivation import Derivation
 from tfmtl.preprocessing.writing.events import Events, event_tensors, row_events
 from tfmtl.preprocessing.writing.example_writer import (
     PackedRows,
@@ -121,7 +122,7 @@ class _ExampleEncoder:
         }
         self.events = _events(problem, table, self.encoded, examples)
         self._views = WindowViews(problem, table, examples, self.events)
-        self._derived = [transform.behaviors[feature.name] for feature in problem.features if not feature.inputs()]
+        self._derivation = Derivation.of(problem, transform)
         self._event_values = {
             sequence.column_key(key): pack_rows(values)
             for sequence in problem.sequences
@@ -154,7 +155,7 @@ class _ExampleEncoder:
         """Serialized examples; `chosen` are positions among the bucket's. For `as_served` see `WindowViews`."""
         rows = self._examples[chosen]
         parts = []
-        derived = self._derive(chosen, as_served)
+        derived = self._derivation.derive(self._views, chosen, as_served)
         for name, given, column in self._late:
             derived |= encode_column(self._transform, name, given, column.take(pa.array(rows)))
         for tensor in self._problem.field_tensors:
@@ -183,13 +184,6 @@ class _ExampleEncoder:
         if self._problem.group_column is not None:
             parts.append(bytes_column(GROUP_KEY, self._table[columns.GROUP].take(pa.array(rows)).combine_chunks()))
         return join_columns(parts)
-
-    def _derive(self, chosen: np.ndarray, as_served: bool) -> dict[str, np.ndarray]:
-        """What is derived from the other parts of the examples, encoded key -> `(rows,)`."""
-        if not self._derived:
-            return {}
-        view = self._views.of(chosen, as_served)
-        return {key: values.numpy() for behavior in self._derived for key, values in behavior.derive(view).items()}
 
 
 def _sorted(problem: Problem, table: pa.Table) -> pa.Table:

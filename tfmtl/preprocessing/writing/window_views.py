@@ -1,6 +1,6 @@
 """The view of examples for derived features, from windows over a bucket's rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -59,17 +59,25 @@ class WindowViews:
                     if given.dtype == "float32"
                 }
 
-    def of(self, chosen: np.ndarray, as_served: bool = False) -> RequestView:
+    def longest(self, chosen: np.ndarray, sequences: Collection[str]) -> np.ndarray:
+        """The longest window of each of these examples, int64 `(N,)`."""
+        windows = [self._events[name].windows for name in sequences]
+        lengths = [own.stops[chosen] - own.starts[chosen] for own in windows]
+        return np.asarray(np.max([np.zeros(len(chosen), np.int64), *lengths], axis=0))
+
+    def of(self, chosen: np.ndarray, sequences: Collection[str], as_served: bool = False) -> RequestView:
         """The view of examples.
 
         Args:
             chosen: int `(N,)`, their positions among all.
+            sequences: the sequences that are read.
             as_served: bool. Whether examples of the training split may know of all its labels, too, as a request does.
                 Defaults to `False`.
         """
         rows = self._examples[chosen]
         times, present, prints, numbers = {}, {}, {}, {}
-        for name, own in self._events.items():
+        for name in sequences:
+            own = self._events[name]
             starts, stops = own.windows.starts[chosen], own.windows.stops[chosen]
             places = np.arange((stops - starts).max(initial=0))
             is_event = places < (stops - starts)[:, np.newaxis]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
@@ -53,12 +53,12 @@ class SeriesFeature(FeatureRecord):
 
     name: str
     length: int
-    normalize: str = "z_score"
+    normalize: Annotated[str, SCALES] = "z_score"
     channels: int = 1
-    encoder: str = "gru"
+    encoder: Annotated[str, SERIES_ENCODERS] = "gru"
     separator: str = "|"
     dim: int = 16
-    side: str = "context"
+    side: Annotated[str, SIDES] = "context"
     column: str | None = None
     missing: tuple[str, ...] = ()
     large: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
 from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
@@ -62,8 +62,8 @@ class TextFeature(FeatureRecord):
     kind: ClassVar[str] = "text"
 
     name: str
-    tokens: str = "both"
-    encoder: str = "mean"
+    tokens: Annotated[str, TOKENS] = "both"
+    encoder: Annotated[str, ENCODERS] = "mean"
     max_length: int = 64
     min_count: int = 2
     max_size: int | None = 50000
@@ -74,7 +74,7 @@ class TextFeature(FeatureRecord):
     vectors: str | None = None
     train_vectors: bool = True
     dim: int = 16
-    side: str = "context"
+    side: Annotated[str, SIDES] = "context"
     column: str | None = None
     missing: tuple[str, ...] = ()
     dropout: float = 0.0
