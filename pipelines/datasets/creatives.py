@@ -39,12 +39,12 @@ _SPLIT_SHARES = (0.6, 0.2, 0.2)
 _LOG_DAYS = 400  # in which creatives begin
 
 
-def creatives_log(seed: int = 0, number: int = 8000, world_seed: int | None = None) -> pa.Table:
+def creatives_log(seed: int = 0, number: int = 12000, world_seed: int | None = None) -> pa.Table:
     """A log with a row a creative, and a column `expected_days`: the true expected lifetime within `HORIZON` days.
 
     Args:
         seed: int. Same arguments, same table. Defaults to `0`.
-        number: int. Creatives that still run after three days. Defaults to `8000`.
+        number: int. Creatives that still run after three days. Defaults to `12000`.
         world_seed: int or None. Of what words, shapes and genres stand for. Defaults to `None`: `seed`.
 
     Raises:

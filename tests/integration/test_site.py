@@ -53,6 +53,7 @@ def test_a_missing_entry_is_found(site: Path, tmp_path: Path) -> None:
 
 def test_the_search_knows_pages_and_names(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
+    assert (site / "search" / "search_index.js").is_file()  # for pages opened from the disk
     for text in ("tutorial.html", "reference/tfmtl.layers.html#tfmtl.layers.MMoE", "problem_file.html#a-label-window"):
         assert text in index
 

@@ -1,6 +1,7 @@
 """A problem with texts and series goes the whole way, from the log to what is answered to a request."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -224,7 +225,7 @@ def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     rows = [dict(each["features"]) for each in data.requests()[:4]]
     rows[1]["title"], rows[2]["ranks"], rows[3]["ranks"] = "", [], [float("nan"), 1.0, float("nan"), 2.0]
-    found = client.predict(rows)["click"]
+    found = client.predict(rows, timeout=120.0)["click"]
     expected = run[0](data.transform()(to_tensors(rows, raw_signature(data.problem))))["click"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -235,9 +236,9 @@ def test_a_bad_text_or_series_is_answered_with_the_feature(served: LocalServer, 
     with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as client:
         for bad in ({"title": b"caf\xe9"}, {"ranks": [1.0, float("inf"), 0.0, 0.0]}):
             with pytest.raises(ServingError) as caught:
-                client.predict([{**row, **bad}])
+                client.predict([{**row, **bad}], timeout=120.0)
             assert caught.value.code == "INVALID_ARGUMENT"
-            assert f"Feature '{next(iter(bad))}' must hold" in str(caught.value)
+            assert re.search(f"{next(iter(bad))}.* must hold", str(caught.value))
 
 
 # === Steps ===

@@ -1,6 +1,7 @@
 """Word vectors of the user's own: read from files, checked, and kept or trained."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ from tests.unit.models.random_batch import random_batch
 from tfmtl.features.word_vectors import read_word_vectors
 from tfmtl.optimizers import LazyAdam
 from tfmtl.schema import TextFeature
+from tfmtl.training import TrainOptions
+from tfmtl.training.initial_weights import check_trained_tables
 
 WORDS = ("red", "shoe", "blue")
 VECTORS = {"shoe": [1.0, -2.5], "red": [0.25, 3.0], "other": [9.0, 9.0]}
@@ -93,3 +96,11 @@ def test_kept_vectors_never_move_and_what_is_above_them_learns(tables: str | Non
     kept, moved = (changed[plan[name].start : plan[name].start + plan[name].count] for name in ("kept", "moved"))
     assert not kept.any()
     assert moved[1:6].all()
+
+
+def test_shrinking_rows_that_are_kept_is_refused() -> None:
+    kept = TextFeature("kept", "words", vectors="v.txt", train_vectors=False)
+    data: Any = SimpleNamespace(problem=tiny_problem(features=(kept,), sequences=()))
+    check_trained_tables(data, TrainOptions())
+    with pytest.raises(ValueError, match="fit: `embedding_l2` must be 0 where rows of a table"):
+        check_trained_tables(data, TrainOptions(embedding_l2=1e-3))
