@@ -43,7 +43,7 @@ def evaluate(
         ),
     ] = None,
     with_trees: Annotated[
-        bool, typer.Option("--with-trees", help="Also measure boosted trees and a linear model. Needs tfmtl[trees].")
+        bool, typer.Option("--with-trees", help="Also measure boosted trees and a linear model. Needs the extra trees.")
     ] = False,
     resamples: Resamples = 200,
     seed: Seed = 0,

@@ -9,6 +9,7 @@ from tfmtl.schema.reserved import RESERVED_IDS
 ODDS_SCALE = 2.0
 """A rate's number is the difference of log odds divided by this."""
 
+_GRID = 2.0**20  # of log odds
 _LEAST = 1e-6  # of a rate, before its log odds
 
 
@@ -71,6 +72,8 @@ def odds_twice(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) ->
     boundaries = 1.0 / (1.0 + np.exp(-(middle_odds + np.array(ODDS))))
     places = tf.searchsorted(tf.constant(boundaries, tf.float64), rates, side="right")
     odds = tf.math.log(rates) - tf.math.log1p(-rates) - middle_odds
+    # A graph may sum in another order than single operations do: what differs by that is below the grid.
+    odds = tf.round(odds * _GRID) / _GRID
     return _both(field, places, odds / ODDS_SCALE, is_none)
 
 

@@ -26,8 +26,10 @@ from tfmtl.proposal.guess_rates import guess_rates
 from tfmtl.schema import (
     BinaryTask,
     CategoricalFeature,
+    HistoryFeature,
     Keys,
     LabelWindow,
+    MatchFeature,
     NumericFeature,
     Problem,
     ProblemError,
@@ -180,6 +182,19 @@ def test_without_times_a_row_reads_the_other_folds(tmp_path: Path) -> None:
     records = tf.constant([each["record"] for each in requests])
     for key, values in parse_encoded_examples(problem, records)[0].items():
         np.testing.assert_array_equal(values, encoded[key], err_msg=key)
+
+
+def test_a_graph_and_single_operations_write_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = _problem(
+        RateFeature("item", "click"), HistoryFeature("seen", mean=("price",)), MatchFeature("seen", ("item",)),
+        sequences=(SequenceFeature("seen", ("item", "price"), max_length=3),),
+    )  # fmt: skip
+    written = []
+    for name, few in (("single", 1 << 30), ("graph", 0)):
+        monkeypatch.setattr("tfmtl.preprocessing.writing.derivation._FEW", few)
+        data = _prepared(tmp_path / name, problem, _log(500, _coins))
+        written.append([path.read_bytes() for path in sorted(data.directory.glob("*/part*"))])
+    assert written[0] == written[1] and any(written[0])
 
 
 def test_another_day_adds_its_labels(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tfmtl.features import FeatureBehavior, RequestView
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import Problem
 
+_FEW = 1024  # examples, for which tracing a graph costs more than it saves
 _WIDTHS = (17, 65)  # of windows, between which examples are derived apart
 
 
@@ -49,9 +50,10 @@ class Derivation:
             # Padding all windows to the longest one would cost as much as everything else.
             longest = views.longest(chosen, sequences)
             order = np.argsort(longest, kind="stable")
-            ends = [0, *np.searchsorted(longest[order], _WIDTHS), len(chosen)]
+            few = len(chosen) < _FEW
+            ends = [0, *([] if few else np.searchsorted(longest[order], _WIDTHS)), len(chosen)]
             parts = [
-                self._derived(sequences, views.of(chosen[order[start:end]], sequences, as_served))
+                self._derived(sequences, views.of(chosen[order[start:end]], sequences, as_served), few)
                 for start, end in pairwise(ends)
                 if end > start or not len(chosen)
             ]
@@ -59,11 +61,13 @@ class Derivation:
             found |= {key: np.concatenate([part[key] for part in parts])[back] for key in parts[0]}
         return found
 
-    def _derived(self, sequences: frozenset[str], view: RequestView) -> Mapping[str, np.ndarray]:
+    def _derived(self, sequences: frozenset[str], view: RequestView, few: bool) -> Mapping[str, np.ndarray]:
+        behaviors = self._behaviors[sequences]
+        if few:
+            return {key: values.numpy() for own in behaviors for key, values in own.derive(view).items()}
         given = {name: part for name, part in vars(view).items() if part is not None}
         key = sequences, "as_of" in given  # another graph for examples as they are served
         if key not in self._graphs:
-            behaviors = self._behaviors[sequences]
 
             @tf.function(autograph=False, reduce_retracing=True)
             def graph(given: dict[str, Any]) -> dict[str, tf.Tensor]:
