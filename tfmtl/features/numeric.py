@@ -108,4 +108,4 @@ def log_distance(x: tf.Tensor, mean: Any) -> tf.Tensor:
     """
     logarithm = tf.sign(x) * tf.math.log1p(tf.abs(x))
     distance = logarithm - mean
-    return tf.where(tf.abs(distance) <= _ROUNDING * tf.abs(logarithm), tf.zeros_like(distance), distance)
+    return tf.where(tf.abs(distance) < _ROUNDING * tf.abs(logarithm), tf.zeros_like(distance), distance)

@@ -15,7 +15,7 @@ def test_a_number_at_the_mean_is_at_the_mean_wherever_it_stands() -> None:
 
 
 def test_it_is_the_distance_of_the_logarithm() -> None:
-    numbers = np.array([-50.0, -1e-3, 0.0, 1e-30, 0.5, 3e38])
+    numbers = np.array([-np.inf, -50.0, -1e-3, 0.0, 1e-30, 0.5, 3e38, np.inf])
     expected = np.sign(numbers) * np.log1p(np.abs(numbers)) - 0.25
     np.testing.assert_allclose(log_distance(tf.constant(numbers), 0.25).numpy(), expected, rtol=1e-14)
     near = np.log1p(50.0) * (1.0 + 1e-12)  # what is not rounding stays
