@@ -79,6 +79,7 @@ def evaluate(
     calibrators: dict[str, Any] = {}
     with console.status(f"Scoring the {split} split ..."):
         splits = {split, FITTED_ON} if methods else {split}
+        prepared.check_fitted_for("evaluate", model.inputs)
         predicted = {each: predict(model, prepared, each) for each in sorted(splits)}
         report = metrics_of(prepared, predicted[split])
         if methods:

@@ -90,7 +90,7 @@ _INDEXES = {
 def print_two_stages(
     console: Console,
     record: Mapping[str, Any],
-    quality: Mapping[str, Any],
+    quality: Mapping[str, Any] | None,
     report: Mapping[str, Mapping[str, Any]],
     k: int,
     exclude_seen: bool,
@@ -100,7 +100,7 @@ def print_two_stages(
     Args:
         console: where to print.
         record: `retrieval.json` of the index.
-        quality: as `tfmtl.retrieval.two_stage_quality` returns it.
+        quality: as `tfmtl.retrieval.two_stage_quality` returns it, or `None` where it was not measured.
         report: task -> metric -> value, of the ranking model.
         k: length of the lists.
         exclude_seen: whether what a user has seen is left out.
@@ -111,19 +111,27 @@ def print_two_stages(
         recalls = record["recall"]["test"][name + seen]
         table.add_row(_INDEXES[name], *[number(recalls[f"recall@{at}"]) for at in (10, 50, 100)])
     table.add_section()
-    for order, metrics in quality["orders"].items():
-        table.add_row(f"by {order}", number(metrics["recall"]), "", "", number(metrics["ndcg"]))
-    table.add_section()
+    if quality is not None:
+        for order, metrics in quality["orders"].items():
+            table.add_row(f"by {order}", number(metrics["recall"]), "", "", number(metrics["ndcg"]))
+        table.add_section()
     for task, metrics in report.items():
         if "auc" in metrics:
             table.add_row(task, "", "", "", "", number(metrics["auc"]), number(metrics["gauc"]))
     console.print(table)
     left_out = " What a user has seen is left out." if exclude_seen else ""
     positives = record["recall"]["test"]["popularity"]["positives"]
+    lists = (
+        ""
+        if quality is None
+        else (
+            f" By ..., lists: the same for {quality['queries']:,} of these rows and the {k} best of 100 candidates; by "
+            "retrieval is the first stage alone."
+        )
+    )
     console.print(
         f"Test split. First two rows, retrieval: R@k is the share of the {positives:,} rows with {record['task']} == 1 "
-        f"whose item is among the k best.{left_out} By ..., lists: the same for {quality['queries']:,} of these rows "
-        f"and the {k} best of 100 candidates; by retrieval is the first stage alone. Tasks, ranking: all rows."
+        f"whose item is among the k best.{left_out}{lists} Tasks, ranking: all rows."
     )
 
 

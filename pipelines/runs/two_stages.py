@@ -17,6 +17,7 @@ from tfmtl.pipelines.runs.retrieval_reports import prove_lists, read_record, say
 from tfmtl.pipelines.runs.steps import Steps
 from tfmtl.pipelines.runs.training_items import training_items
 from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, two_stage_quality
+from tfmtl.retrieval.sides import pair_features
 from tfmtl.schema import Problem
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
@@ -70,17 +71,34 @@ def run_two_stage(
     console.print(f"{time.monotonic() - begun:.0f} s")
     step("Export it, and verify it in a fresh process")
     ranking = export(model, data, output / "ranking", check=verify)
-    orders = ["retrieval", task, f"{task}*retrieval"]
-    step(f"Choose on the validation split what orders the list, then look at the test split: {', '.join(orders)}")
-    begun = time.monotonic()
-    quality = {
-        split: two_stage_quality(
-            model, data, retrieval, orders, split=split, k=_K, exclude_seen=exclude_seen, queries=_QUERIES, seed=seed
+    quality = None
+    order_by = f"{task}*retrieval"
+    if pairs := pair_features(data.problem):
+        step(f"The list is ordered by {order_by}")
+        console.print(
+            f"Other orders are not tried: {pairs[0].name} and other features of a user and an item together are known "
+            "for raw requests only."
         )
-        for split in ("valid", "test")
-    }
-    order_by = max(orders[1:], key=lambda order: quality["valid"]["orders"][order]["ndcg"])
-    console.print(f"{order_by} has the higher NDCG on validation; {time.monotonic() - begun:.0f} s")
+    else:
+        orders = ["retrieval", task, order_by]
+        step(f"Choose on the validation split what orders the list, then look at the test split: {', '.join(orders)}")
+        begun = time.monotonic()
+        quality = {
+            split: two_stage_quality(
+                model,
+                data,
+                retrieval,
+                orders,
+                split=split,
+                k=_K,
+                exclude_seen=exclude_seen,
+                queries=_QUERIES,
+                seed=seed,
+            )
+            for split in ("valid", "test")
+        }
+        order_by = max(orders[1:], key=lambda order: quality["valid"]["orders"][order]["ndcg"])
+        console.print(f"{order_by} has the higher NDCG on validation; {time.monotonic() - begun:.0f} s")
     step("Join both into one SavedModel, and verify it in a fresh process")
     joined = ComposeOptions(order_by, exclude_seen=exclude_seen)
     version = compose(retrieval, ranking, output / "two_stage", options=joined, check=prove_lists)
@@ -90,7 +108,7 @@ def run_two_stage(
     record = read_record(retrieval)
     results = {"recall": record["recall"]["test"], "quality": quality, "ranking": report, "chosen": order_by}
     (output / "two_stage_results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print_two_stages(console, record, quality["test"], report, _K, exclude_seen)
+    print_two_stages(console, record, quality["test"] if quality else None, report, _K, exclude_seen)
     console.print(f"Everything lies in {output}: retrieval, ranking and two_stage hold exported versions.")
     console.print(f"Serve the joined one with: tfmtl serve {output / 'two_stage'}")
 

@@ -122,7 +122,7 @@ def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tupl
 def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     seen: list[Any] = []
 
-    def fit(data: Any, output: Path, options: Any, verbose: int, fresh: bool) -> None:
+    def fit(data: Any, output: Path, options: Any, callbacks: Any, verbose: int, fresh: bool) -> None:
         seen.append((options, fresh))
         warnings.warn("fit: look [here]", stacklevel=2)
 

@@ -183,6 +183,15 @@ def test_an_unknown_folder(tmp_path: Path, name: str, kind: str) -> None:
         "taobao_mb": "no events.csv.gz is there",
         "news_impressions": "no impressions.jsonl.gz is there",
         "planted": "it is drawn from a seed, not read. Leave --folder out",
+        "ads": "it is drawn from a seed, not read. Leave --folder out",
+        "complete_journey": "no baskets.csv.gz is there",
+        "complete_journey_lines": "no lines.csv.gz is there",
+        "tutor_algebra": "no steps.csv.gz is there",
+        "listing_lifetimes": "no entries.csv.gz is there",
+        "upworthy_headlines": "no packages.csv.gz is there",
+        "ira_ads": "no ads.csv.gz is there",
+        "chart_runs": "no runs.csv.gz is there",
+        "icon_lifetimes": "no icons.csv.gz is there",
     }
     text = f"datasets: '{name}' is not in folder '{folder}': {missing[name]}"
     with pytest.raises(FetchError, match=re.escape(text)):

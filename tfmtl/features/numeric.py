@@ -15,6 +15,7 @@ from tfmtl.features.number_counts import count_numbers
 from tfmtl.features.number_facts import NumberFacts
 from tfmtl.schema.reserved import MISSING_ID, RESERVED_IDS
 
+_ROUNDING = 1e-15  # a few units in the last place of float64
 CLIP = 10.0  # standard deviations; keeps infinities and outliers from dominating a batch
 
 
@@ -68,13 +69,10 @@ class NumericBehavior(FeatureBehavior):
         return tf.where(missing, 0, ids)
 
     def _scale(self, values: tf.Tensor) -> tf.Tensor:
-        # float64 inside: vectorized and scalar logarithms differ in the last float32 bit, so a value's result
-        # would depend on its place in the batch.
         x = tf.cast(values, tf.float64)
-        if self.record.transform == "log_z_score":
-            x = signed_log(x)
         factor = 1.0 / self._deviation if self._deviation > 0.0 else 1.0
-        scaled = tf.clip_by_value((x - self._mean) * factor, -CLIP, CLIP)
+        distance = log_distance(x, self._mean) if self.is_logarithmic else x - self._mean
+        scaled = tf.clip_by_value(distance * factor, -CLIP, CLIP)
         return tf.cast(tf.where(tf.math.is_nan(x), tf.zeros_like(x), scaled), tf.float32)
 
     @property
@@ -98,6 +96,16 @@ class NumericBehavior(FeatureBehavior):
         return {"size": f"{len(statistics.boundaries[self.name]) + 1} buckets", "values": None}
 
 
-def signed_log(x: tf.Tensor) -> tf.Tensor:
-    """`sign(x) * log(1 + |x|)`."""
-    return tf.sign(x) * tf.math.log1p(tf.abs(x))
+def log_distance(x: tf.Tensor, mean: Any) -> tf.Tensor:
+    """`sign(x) * log(1 + |x|) - mean`, the same bits wherever in a batch a number stands once it is a float32.
+
+    Vectorized and scalar logarithms differ in their last bits, so that a result would depend on its place. In float64
+    that is far below what float32 keeps, but for a number at the mean, of which nothing else would be left.
+
+    Args:
+        x: float64 tensor of any shape.
+        mean: number, or tensor that fits `x`.
+    """
+    logarithm = tf.sign(x) * tf.math.log1p(tf.abs(x))
+    distance = logarithm - mean
+    return tf.where(tf.abs(distance) < _ROUNDING * tf.abs(logarithm), tf.zeros_like(distance), distance)

@@ -8,7 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
-from tfmtl.features.numeric import signed_log
+from tfmtl.features.numeric import log_distance
 from tfmtl.features.request_view import plain_number
 from tfmtl.features.vector_moments import count_mantissas, moments_of
 from tfmtl.schema import View
@@ -70,8 +70,8 @@ class SeriesBehavior(FeatureBehavior):
         is_there = ~tf.math.is_nan(x)
         x = tf.where(is_there, x, tf.zeros_like(x))
         if record.normalize != "none":
-            scaled = signed_log(x) if self.is_logarithmic else x
-            x = tf.clip_by_value((scaled - self._mean) * self._factor, -CLIP, CLIP)
+            distance = log_distance(x, self._mean) if self.is_logarithmic else x - self._mean
+            x = tf.clip_by_value(distance * self._factor, -CLIP, CLIP)
         x = tf.cast(tf.where(is_there, x, tf.zeros_like(x)), tf.float32)
         return {self.name: plain_number(x), record.present_key: tf.cast(is_there, tf.float32)}
 

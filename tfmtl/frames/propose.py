@@ -50,7 +50,7 @@ def propose(
     >>> log = pa.table({"item": [f"i{n % 7}" for n in range(60)], "click": [n % 3 // 2 for n in range(60)]})
     >>> proposed = tfmtl.propose(log, labels="click", item="item")
     >>> [feature.name for feature in proposed.problem.features]
-    ['item']
+    ['item', 'item_click_rate']
     """
     wanted = [labels] if isinstance(labels, str) else list(labels)
     if not all(isinstance(label, str) for label in wanted):

@@ -16,3 +16,9 @@ def user_features(problem: Problem) -> list[FeatureRecord]:
         for feature in problem.features
         if feature not in of_item and not any(each.side == "item" for each in feature.tensors(problem))
     ]
+
+
+def pair_features(problem: Problem) -> list[FeatureRecord]:
+    """Those of a user and an item together, such as whether the item is in the user's history."""
+    of_one = [*item_features(problem), *user_features(problem)]
+    return [feature for feature in problem.features if feature not in of_one]

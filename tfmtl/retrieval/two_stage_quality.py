@@ -17,7 +17,7 @@ from tfmtl.folders import ExportedVersion
 from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.recall import positives
 from tfmtl.retrieval.retrieval_module import SCORE
-from tfmtl.retrieval.sides import item_features
+from tfmtl.retrieval.sides import item_features, pair_features
 from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.schema.reserved import RESERVED_IDS
 
@@ -61,8 +61,14 @@ def two_stage_quality(
         `recall`, the share whose item is among the k first, and `ndcg`, the mean of `1 / log2(1 + place)` of these.
 
     Raises:
-        ValueError: the split has no positive row, an expression cannot be read, or a number is not positive.
+        ValueError: the split has no positive row, an expression cannot be read, a number is not positive, or the
+            problem has features of a user and an item together (`match`), which encoded features of each alone
+            do not tell.
     """
+    if pairs := [feature.name for feature in pair_features(data.problem)]:
+        rule = "have no feature of a user and an item together"
+        advice = "Such features are computed from raw requests: ask the joined SavedModel, or train without them."
+        raise ValueError(error_text("two_stage_quality", "data", rule, pairs, advice))
     for argument, value in (("candidates", candidates), ("k", k), ("queries", queries)):
         check_positive_int("two_stage_quality", argument, value)
     index = ExportedVersion(retrieval)

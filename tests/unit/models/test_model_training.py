@@ -112,7 +112,8 @@ def test_compile_without_arguments_and_fit(tiny_data: PreparedData, preset: str)
     model = tiny_model(tiny_data.inputs, preset, hidden_units=(64, 32), **towers)
     model.compile()
     assert isinstance(model.optimizer, Split)
-    history = model.fit(tiny_data.train(20), epochs=8, verbose=0).history
+    epochs = 14 if preset == "creative" else 8  # slower, since it drops .3 of its hidden units
+    history = model.fit(tiny_data.train(20), epochs=epochs, verbose=0).history
     for name in ("loss", "click/loss", "buy/loss", "watch/loss"):
         assert history[name][-1] < 0.97 * history[name][0], name
 

@@ -133,7 +133,9 @@ def test_interactions(tiny_data: PreparedData, kind: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_data_are_no_inputs(tiny_data: PreparedData, preset: str) -> None:
-    with pytest.raises(TypeError, match=f"^{preset}: `inputs` must be a ModelInputs. Received: .*PreparedData object"):
+    with pytest.raises(
+        TypeError, match=f"^{preset}: `inputs` must be a ModelInputs. Received: .*Prepared data of tiny"
+    ):
         PRESETS[preset](tiny_data)
 
 

@@ -97,7 +97,8 @@ def test_every_kind_of_the_package_passes(name: str) -> None:
 
 
 def test_no_kind_is_left_out() -> None:
-    assert set(FEATURES.names) - {"toy_words"} <= {each.kind for each in PROBLEM.features}
+    # A rate is made of labels: in training a row's record is not what its request gives.
+    assert set(FEATURES.names) - {"toy_words", "rate"} <= {each.kind for each in PROBLEM.features}
 
 
 # === Wrong ones ===
