@@ -41,7 +41,7 @@ demo-two-stage: install
 	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 check: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not long and not process and not slow"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not process and not slow"
 
 # A name may be there and not start: pyenv has one for every version that any of its interpreters has.
 check-interpreters:
@@ -50,7 +50,7 @@ check-interpreters:
 	  else echo "== $$each is not here"; fi; done
 
 test: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal --durations=50
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations=50
 
 lint: install
 	@$(BIN)/ruff check .
