@@ -124,7 +124,7 @@ def test_train_options_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
 
     def fit(data: Any, output: Path, options: Any, callbacks: Any, verbose: int, fresh: bool) -> None:
         seen.append((options, fresh))
-        warnings.warn("fit: look [here]", stacklevel=2)
+        warnings.warn("fit: look [here]", stacklevel=1)
 
     monkeypatch.setattr("tfmtl.data.PreparedData", lambda folder: folder)
     monkeypatch.setattr("tfmtl.training.fit", fit)
