@@ -8,15 +8,13 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
-from tfmtl.features.numeric import log_distance
+from tfmtl.features.numeric import CLIP, log_distance
 from tfmtl.features.request_view import plain_number
 from tfmtl.features.vector_moments import count_mantissas, moments_of
 from tfmtl.schema import View
 
 if TYPE_CHECKING:
     from tfmtl.features.field_layer import FieldLayer
-
-CLIP = 10.0  # standard deviations, as of numbers
 
 
 class SeriesBehavior(FeatureBehavior):
