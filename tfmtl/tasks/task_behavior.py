@@ -191,6 +191,19 @@ class TaskBehavior(ABC, Generic[Record]):
             weights: `(N,)` or None. How much a row counts.
         """
 
+    def metric_ends(
+        self,
+        labels: Mapping[str, Floats],
+        outputs: Mapping[str, Floats],
+        groups: npt.NDArray[Any] | None = None,
+        weights: Floats | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Metric of `exact_metrics` -> lower and upper end of its 95 % interval, for kinds that know it by themselves.
+
+        Called once an evaluation, never for rows that are drawn anew or for a constant. Defaults to none.
+        """
+        return {}
+
     @abstractmethod
     def constant(self, inputs: ModelInputs) -> dict[str, Any]:
         """Suffix -> what a constant would answer that knows the training labels alone, of shape `inner`."""

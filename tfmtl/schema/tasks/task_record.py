@@ -62,6 +62,7 @@ class TaskRecord:
             (`after_training`).
         correlates: bool. Whether the primary part is the whole label, so that its correlation with others means what
             it says.
+        has_curve: bool. Whether it answers with a survival curve, and its fitted state says what that is compared with.
     """
 
     kind: ClassVar[str] = ""
@@ -74,6 +75,7 @@ class TaskRecord:
     compares_rows: ClassVar[bool] = False
     reads_training_split: ClassVar[bool] = False
     correlates: ClassVar[bool] = True
+    has_curve: ClassVar[bool] = False
 
     name: str
     label: str | None = None
