@@ -22,7 +22,8 @@ class SeriesBehavior(FeatureBehavior):
 
     def read(self, raw: RawColumns) -> dict[str, pa.Array]:
         record = self.record
-        return {self.name: raw.vectors(record.column_name, record.size, record.separator, has_gaps=True)}
+        layout = record.size, record.separator
+        return {self.name: raw.vectors(record.column_name, *layout, has_gaps=True, channels=record.channels)}
 
     @property
     def is_logarithmic(self) -> bool:  # type: ignore[override]
