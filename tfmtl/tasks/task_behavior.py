@@ -255,9 +255,18 @@ class TaskBehavior(ABC, Generic[Record]):
     """From which value of it a feature is suspicious."""
 
     def leak_index(self, labels: Mapping[str, Floats], scores: Floats) -> float | None:
-        """How well the scores of rows order their labels, 0.5 not at all and 1 or 0 in full; for kinds without an AUC.
+        """How well a feature's scores order the labels: 0.5 not at all, 1 in full, 0 in full the wrong way round.
 
-        Defaults to `None`: the AUC of `leak_target` is measured.
+        What the leak check compares with `leak_threshold`, for kinds whose label is more than the event of
+        `leak_target`: name what it is in `leak_measure`. Defaults to `None`; it is not asked while that is `"AUC"`.
+
+        Args:
+            labels: part -> `(N,)`, NaN where missing; half of a sample of the training split.
+            scores: float64 `(N,)`. The feature's numbers, whose better direction counts; of ids, the share of events
+                among the rows of the other half with that id.
+
+        Returns:
+            float in [0, 1]; None where no two labels can be compared.
         """
         return None
 
