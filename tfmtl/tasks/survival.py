@@ -91,16 +91,19 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
 
     def disagreement(self, head: Any, raw: Tensor, other: Any, other_head: Any, other_raw: Tensor) -> Tensor | None:
         """Squared difference of the two survivals at the end of the shorter horizon, of tasks with the same columns."""
+        from tfmtl.losses.survival.consistency import squared_difference
+
         label = self.record.time, self.record.event
         if not isinstance(other, SurvivalBehavior) or (other.record.time, other.record.event) != label:
             return None
         end = min(head.edges[-1], other_head.edges[-1])
         pair = ((head, raw), (other_head, other_raw))
-        one, two = (
-            of.survival_at(some, tf.fill([tf.shape(some)[0], 1], end), tf.zeros(tf.shape(some)[:1]))[:, 0]
-            for of, some in pair
+        return squared_difference(
+            *(
+                of.survival_at(some, tf.fill([tf.shape(some)[0], 1], end), tf.zeros(tf.shape(some)[:1]))
+                for of, some in pair
+            )
         )
-        return tf.square(one - two)
 
     def signatures(self) -> dict[str, Signature]:
         return survival_signatures(self.record)
