@@ -45,9 +45,9 @@ def served(version: Path) -> Iterator[LocalServer]:
 
 @pytest.fixture(params=["grpc", "rest"])
 def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]:
-    """A client of either protocol."""
+    """A client of either protocol, patient with a busy machine."""
     if request.param == "rest":
-        yield RestClient(f"127.0.0.1:{served.rest_port}", "tiny")
+        yield RestClient(f"127.0.0.1:{served.rest_port}", "tiny", timeout=120.0)
     else:
-        with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as opened:
+        with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny", timeout=120.0) as opened:
             yield opened

@@ -142,7 +142,7 @@ def test_a_broken_picture_is_answered_with_the_feature(client: Any, data: Prepar
 @pytest.mark.process
 def test_broken_pictures_fail_no_other_request(served: LocalServer, data: PreparedData) -> None:
     row = dict(data.requests()[0]["features"])
-    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as client:
+    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny", timeout=120.0) as client:
         expected = client.predict([row])["click"]
 
         def ask(number: int) -> Any:

@@ -201,7 +201,7 @@ def test_another_day_appends_words_and_the_grown_model_answers_as_before(
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     rows = [dict(each["features"]) for each in data.requests()[:4]]
     rows[1]["title"], rows[2]["ranks"], rows[3]["ranks"] = "", [], [float("nan"), 1.0, float("nan"), 2.0]
-    found = client.predict(rows, timeout=120.0)["click"]
+    found = client.predict(rows)["click"]
     expected = run[0](data.transform()(to_tensors(rows, raw_signature(data.problem))))["click"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -209,10 +209,10 @@ def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data
 @pytest.mark.process
 def test_a_bad_text_or_series_is_answered_with_the_feature(served: LocalServer, data: PreparedData) -> None:
     row = data.requests()[0]["features"]
-    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as client:
+    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny", timeout=120.0) as client:
         for bad in ({"title": b"caf\xe9"}, {"ranks": [1.0, float("inf"), 0.0, 0.0]}):
             with pytest.raises(ServingError) as caught:
-                client.predict([{**row, **bad}], timeout=120.0)
+                client.predict([{**row, **bad}])
             assert caught.value.code == "INVALID_ARGUMENT"
             assert re.search(f"{next(iter(bad))}.* must hold", str(caught.value))
 

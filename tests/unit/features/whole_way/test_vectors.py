@@ -146,8 +146,8 @@ sys.meta_path.insert(0, Blocked())
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.rest_client import RestClient
 grpc_port, rest_port, rows = json.loads(sys.argv[1])
-rest = RestClient(f"127.0.0.1:{rest_port}", "tiny")
-with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny") as grpc:
+rest = RestClient(f"127.0.0.1:{rest_port}", "tiny", timeout=120.0)
+with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny", timeout=120.0) as grpc:
     answers = [client.predict(rows)["click"].tolist() for client in (grpc, rest)]
 try:
     import tensorflow
