@@ -22,7 +22,7 @@ help:
 	@echo "make notebooks  run the notebooks and store their outputs"
 	@echo "make docs     the documentation as a site, in build/site"
 	@echo "make wheels   dist/: the package, and its client without TensorFlow"
-	@echo "make clean    remove the demo's output and the virtual environment"
+	@echo "make clean    remove the virtual environment $(VENV), the demo's output and what was built"
 
 install: $(INSTALLED)
 
@@ -46,7 +46,7 @@ check: install
 # A name may be there and not start: pyenv has one for every version that any of its interpreters has.
 check-interpreters:
 	@for each in $(INTERPRETERS); do \
-	  if $$each --version >/dev/null 2>&1; then echo "== $$each" && $(MAKE) check PYTHON=$$each VENV=.venv-$$each || exit 1; \
+	  if $$each --version >/dev/null 2>&1; then echo "== $$each" && $(MAKE) check PYTHON=$$each VENV=.venv-$${each#python} || exit 1; \
 	  else echo "== $$each is not here"; fi; done
 
 test: install
@@ -76,4 +76,4 @@ wheels: install
 	@ls dist
 
 clean:
-	rm -rf .venv demo
+	rm -rf $(VENV) demo build client/build dist

@@ -47,17 +47,17 @@ _FUNCTIONS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FUNCTIONS:
-        return getattr(importlib.import_module(f"tfmtl.{_FUNCTIONS[name]}"), name)
-    if name in __all__:
-        try:
-            return importlib.import_module(f"tfmtl.{name}")
-        except ModuleNotFoundError as error:
-            if error.name == f"tfmtl.{name}":
-                text = f"tfmtl: `{name}` is not part of tfmtl-client. Install the whole package: pip install tfmtl."
-                raise ImportError(text, name=error.name) from error
+    if name not in __all__:
+        raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")
+    module = f"tfmtl.{_FUNCTIONS.get(name, name)}"
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):  # another package is missing
             raise
-    raise AttributeError(f"module 'tfmtl' has no attribute {name!r}. It has: {__all__}.")
+        text = f"tfmtl: `{name}` is not part of tfmtl-client. Install the whole package: pip install tfmtl."
+        raise ImportError(text, name=error.name) from error
+    return getattr(found, name) if name in _FUNCTIONS else found
 
 
 tell_keras()

@@ -66,7 +66,7 @@ def evaluate(
     from tfmtl.pipelines.runs.tree_rows import add_trees
     from tfmtl.schema.extras import need_extra
     from tfmtl.training import predict
-    from tfmtl.training.evaluate import metrics_of
+    from tfmtl.training.evaluate import add_ends, metrics_of
     from tfmtl.training.slice_report import read_slices, slice_report
 
     if with_trees:
@@ -82,6 +82,7 @@ def evaluate(
         prepared.check_fitted_for("evaluate", model.inputs)
         predicted = {each: predict(model, prepared, each) for each in sorted(splits)}
         report = metrics_of(prepared, predicted[split])
+        add_ends(report, prepared, predicted[split])
         if methods:
             figure = TrainedRun(run).reliability(split)
             calibrators = add_calibration(report, prepared, split, predicted, methods, figure)

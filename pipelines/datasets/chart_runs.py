@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "runs.csv.gz"
 _WHERE = (
@@ -24,9 +23,9 @@ _TEXTS = ("entered", "title", "artist", "history")
 _NUMBERS = ("time", "entry_rank", "artist_songs_before", "weeks_since_artist_last_entry")
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
+def _to_rows(content: bytes) -> pa.Table:
     types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64())
-    songs = read_csv_gz(_FILE, files[_FILE], types | dict.fromkeys(("event", "featured"), pa.int8()))
+    songs = read_csv_gz(_FILE, content, types | dict.fromkeys(("event", "featured"), pa.int8()))
     songs = songs.filter(pc.and_(pc.greater_equal(songs["entered"], _FROM), pc.greater(songs["time"], _LANDMARK)))
     ranks = np.array([_ranks(text) for text in songs["history"].to_pylist()], np.float32).reshape(-1, _LANDMARK)
     columns = {name: songs[name] for name in ("event", "title", "artist", "featured", *_NUMBERS[1:])}
@@ -48,10 +47,10 @@ def _ranks(history: str) -> list[float]:
     return ranks
 
 
-CHART_RUNS = Dataset(
+CHART_RUNS = local_dataset(
     name="chart_runs",
     summary="Weekly charts, songs alive in week 4 (your copy): weeks left, from the ranks of four weeks",
-    fetch=not_fetched("chart_runs", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "baskets.csv.gz"
 WHERE = (
@@ -60,8 +59,8 @@ def before(users: np.ndarray, times: np.ndarray, values: np.ndarray) -> tuple[np
     return means, lasts
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     rows = rows.append_column("time", pa.array(seconds(rows["timestamp"])))
     rows = rows.sort_by([(key, "ascending") for key in ("household_id", "time", "store_id", "spend")])
     spend = rows["spend"].to_numpy()
@@ -81,10 +80,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return found.sort_by([(key, "ascending") for key in ("time", "household_id", "store_id", "spend")])
 
 
-COMPLETE_JOURNEY = Dataset(
+COMPLETE_JOURNEY = local_dataset(
     name="complete_journey",
     summary="The Complete Journey, 155,848 trips to a grocery (your copy): coupon, amount, next trip within a week",
-    fetch=not_fetched("complete_journey", WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

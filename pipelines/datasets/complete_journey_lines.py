@@ -14,8 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.pipelines.datasets.complete_journey import WHERE, seconds
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "lines.csv.gz"
 _NAMES = ("household_id", "store_id", "product_id")
@@ -28,8 +27,8 @@ _TYPES = {
 }
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     rows = rows.filter(pc.not_equal(pc.fill_null(rows["department"], ""), "FUEL"))
     rows = rows.append_column("time", pa.array(seconds(rows["timestamp"])))
     rows = rows.sort_by([(key, "ascending") for key in ("time", "household_id", "product_id", "store_id")])
@@ -39,10 +38,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return pa.table(found)
 
 
-COMPLETE_JOURNEY_LINES = Dataset(
+COMPLETE_JOURNEY_LINES = local_dataset(
     name="complete_journey_lines",
     summary="The Complete Journey, 258,042 product lines (your copy): bought again within 30 days, discount, amount",
-    fetch=not_fetched("complete_journey_lines", WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -27,7 +27,7 @@ from tfmtl.metrics.survival import harrell_index
 from tfmtl.pipelines.datasets.creative_pictures import SHAPES, draw_pictures
 from tfmtl.pipelines.datasets.creative_titles import PAIRS, draw_titles
 from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.runs.running_ads import which_stop_soon
+from tfmtl.pipelines.datasets.running_ads import which_stop_soon
 from tfmtl.schema import SPLITS
 from tfmtl.schema.checks import check_count, check_one_of, check_positive_int
 

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "icons.csv.gz"
 _WHERE = (
@@ -35,8 +34,8 @@ _COLORS = ("red", "green", "blue")
 _COLOR = re.compile("[0-9A-Fa-f]{6}")
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    icons = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    icons = read_csv_gz(_FILE, content, _TYPES)
     host, title = icons["source_host"].combine_chunks(), icons["title"].combine_chunks()
     has_host = pc.fill_null(pc.greater(pc.utf8_length(host), 0), False)
     colors = _colors(icons["hex"].to_pylist())
@@ -73,11 +72,11 @@ def _picture(text: str | None) -> bytes | None:
         raise ValueError(f"datasets: '{_FILE}' cannot be read: a picture is not base64: {error}") from error
 
 
-ICON_LIFETIMES = Dataset(
+ICON_LIFETIMES = local_dataset(
     name="icon_lifetimes",
     summary="simple-icons, 3,830 icons (your copy): time until removal, from title, host, color and picture",
-    fetch=not_fetched("icon_lifetimes", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
     presets=("creative", "mmoe"),
     training={"batch_size": 128},

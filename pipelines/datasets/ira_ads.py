@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "ads.csv.gz"
 _WHERE = (
@@ -23,9 +22,9 @@ _TEXTS = ("created", "text", "age", "gender", "location", "placements", "people_
 _NUMBERS = ("time", "impressions", "clicks")
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
+def _to_rows(content: bytes) -> pa.Table:
     types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.float64()) | {"event": pa.int8()}
-    ads = read_csv_gz(_FILE, files[_FILE], types)
+    ads = read_csv_gz(_FILE, content, types)
     started = pc.cast(pc.utf8_slice_codeunits(ads["created"], 0, 19), pa.timestamp("s"))
     views, clicks = (pc.fill_null(ads[name], 0.0).to_numpy() for name in ("impressions", "clicks"))
     columns = {name: ads[name] for name in ("time", "event", *_TEXTS[1:])}
@@ -36,10 +35,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return pa.table(columns)
 
 
-IRA_ADS = Dataset(
+IRA_ADS = local_dataset(
     name="ira_ads",
     summary="Facebook ads, 2,154 (your copy): days until an ad ends, from text and targeting, weighted by CTR",
-    fetch=not_fetched("ira_ads", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -2,7 +2,7 @@
 
 The rows are those of all `log_*.csv` of the folder: the standard policy's impressions and, if the file is there, the
 randomly exposed ones (`is_rand`, a feature). Rows that repeat another's user, video and time are kept: finding them
-needs all rows at once. For hour, duration and watch time see `kuairand_explicit`; play time decides the long view, so
+needs all rows at once. For duration and watch time see `kuairand_explicit`; play time decides the long view, so
 it is a label and never a feature.
 """
 

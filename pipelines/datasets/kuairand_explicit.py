@@ -5,8 +5,8 @@ a task (its rate was made by the selection, and a hate is its opposite) but a fa
 histories are a user's explicit feedback, not everything watched.
 
 - 124 rows repeat another one's user, video and time; they are dropped.
-- The hour is that of `time_ms` in Beijing. The file's `hourmin` is often an hour later, more often where the
-  video was watched for longer: it knows the label.
+- The hour is taken from `time_ms`. The file's `hourmin` is often an hour later, more often where the video was
+  watched for longer: it knows the label.
 - `duration_ms` is 0 for 19 % of the rows; that is a missing duration.
 - `watch_seconds` is the play time, at most 180 s: 1 % of the rows play longer, up to ten minutes, and would rule a
   squared error. Play time decides the long view, so it is a label and never a feature.
@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "kuairand27k_like_or_hate_kcore15.csv.gz"
 _WHERE = (
@@ -39,21 +38,19 @@ _LABELS = {
 _PAST_ONLY = ("is_like", "is_hate")
 _NUMBERS = ("user_id", "video_id", "time_ms", "play_time_ms", "duration_ms")
 _TYPES = dict.fromkeys(_NUMBERS, pa.int64()) | dict.fromkeys((*_LABELS, *_PAST_ONLY), pa.int8())
-_BEIJING_MS = 8 * 3_600_000
 _MOST_WATCHED_SECONDS = 180.0
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = _without_repeats(read_csv_gz(_FILE, files[_FILE], _TYPES))
+def _to_rows(content: bytes) -> pa.Table:
+    rows = _without_repeats(read_csv_gz(_FILE, content, _TYPES))
     return pa.table(video_columns(rows, _LABELS) | {name: rows[name] for name in _PAST_ONLY})
 
 
 def video_columns(rows: pa.Table | pa.RecordBatch, labels: Mapping[str, str]) -> dict[str, Any]:
-    """Keys, hour, duration, labels and watch time of KuaiRand's rows; `labels`: raw column -> label."""
+    """Keys, duration, labels and watch time of KuaiRand's rows; `labels`: raw column -> label."""
     duration = rows["duration_ms"].to_numpy()
     watched = np.minimum(rows["play_time_ms"].to_numpy() / 1000.0, _MOST_WATCHED_SECONDS)
     columns = {name: rows[name] for name in ("user_id", "video_id", "time_ms")}
-    columns["hour"] = pa.array((rows["time_ms"].to_numpy() + _BEIJING_MS) // 3_600_000 % 24)
     columns["duration_seconds"] = pa.array((duration / 1000.0).astype(np.float32), mask=duration <= 0)
     columns |= {label: rows[column] for column, label in labels.items()}
     columns["watch_seconds"] = pa.array(watched.astype(np.float32))
@@ -69,10 +66,10 @@ def _without_repeats(rows: pa.Table) -> pa.Table:
     return rows.filter(pa.array(is_new))
 
 
-KUAIRAND_EXPLICIT = Dataset(
+KUAIRAND_EXPLICIT = local_dataset(
     name="kuairand_explicit",
     summary="KuaiRand-27K, liked or hated videos (your copy): click, long view, profile, comment, follow, watch time",
-    fetch=not_fetched("kuairand_explicit", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -8,8 +8,7 @@ answer. Removals come in lumps, when a keeper cleans up.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "entries.csv.gz"
 _WHERE = (
@@ -22,17 +21,17 @@ _TYPES = dict.fromkeys(("time", "list_size", "section_size"), pa.float64()) | {"
 _TYPES |= {"entered": pa.date32()} | dict.fromkeys(_TEXTS, pa.string())
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     entered = rows["entered"]
     columns = {name: rows[name] for name in ("time", "event", *_TEXTS, "list_size", "section_size")}
     return pa.table(columns | {"year": pc.add(pc.year(entered), pc.divide(pc.cast(pc.month(entered), "double"), 12.0))})
 
 
-LISTING_LIFETIMES = Dataset(
+LISTING_LIFETIMES = local_dataset(
     name="listing_lifetimes",
     summary="Public lists, 10,162 entries (your copy): days until an entry is removed, with its text",
-    fetch=not_fetched("listing_lifetimes", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -1,48 +1,48 @@
-"""Data sets that users download themselves: find and read named files in a folder."""
+"""Data sets that users download themselves: find and read a named file in a folder."""
 
 import gzip
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv as csv
 
+from tfmtl.pipelines.datasets.dataset import Dataset
 from tfmtl.pipelines.datasets.source import FetchError
 
 
-def not_fetched(name: str, where: str, files: Sequence[str]) -> Callable[[], dict[str, bytes]]:
-    """The `fetch` of a data set that is not fetched: it raises `FetchError` and says what to do.
+def local_dataset(
+    name: str, summary: str, where: str, file: str, to_rows: Callable[[bytes], pa.Table], **more: Any
+) -> Dataset:
+    """A data set of one file that is not fetched: to fetch it raises `FetchError` and says what to do.
+
+    The file is found by its name at any depth of the user's folder; two of one name are refused.
 
     Args:
-        name: the data set.
+        name: as given on the command line.
+        summary: one line for the list.
         where: where the data can be had.
-        files: what the folder must hold.
+        file: its name.
+        to_rows: the file's content -> canonical rows.
+        **more: further arguments of `Dataset`.
     """
 
     def fetch() -> dict[str, bytes]:
         raise FetchError(
             f"datasets: '{name}' cannot be downloaded automatically. {where} "
-            f"Put {' and '.join(files)} in a folder and give it with --folder."
+            f"Put {file} in a folder and give it with --folder."
         )
 
-    return fetch
-
-
-def finder(*names: str) -> Callable[[Path], dict[str, bytes]]:
-    """The `find` that picks files by their names, at any depth of a folder; two of one name are refused."""
-
     def find(folder: Path) -> dict[str, bytes]:
-        files = {}
-        for name in names:
-            found = sorted(path for path in folder.rglob(name) if path.is_file())
-            if len(found) != 1:
-                many = f"{len(found)} files are called {name}: {', '.join(map(str, found))}"
-                raise FileNotFoundError(many if found else f"no {name} is there")
-            files[name] = found[0].read_bytes()
-        return files
+        found = sorted(path for path in folder.rglob(file) if path.is_file())
+        if len(found) != 1:
+            many = f"{len(found)} files are called {file}: {', '.join(map(str, found))}"
+            raise FileNotFoundError(many if found else f"no {file} is there")
+        return {file: found[0].read_bytes()}
 
-    return find
+    return Dataset(name, summary, fetch, find, lambda files: to_rows(files[file]), **more)
 
 
 def read_csv_gz(name: str, content: bytes, types: Mapping[str, pa.DataType]) -> pa.Table:

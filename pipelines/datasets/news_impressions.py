@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched
+from tfmtl.pipelines.datasets.local_files import local_dataset
 
 _FILE = "impressions.jsonl.gz"
 _WHERE = (
@@ -27,8 +26,8 @@ _WHERE = (
 _PRIOR_VIEWS, _PRIOR_RATE = 20.0, 0.04
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    lists = _read(files[_FILE])
+def _to_rows(content: bytes) -> pa.Table:
+    lists = _read(content)
     sizes = np.array([len(each["candidates"]) for each in lists], np.int64)
     places = np.repeat(np.arange(len(lists)), sizes)
     times = np.array([each["time"] for each in lists], "datetime64[s]").astype(np.int64)[places]
@@ -82,10 +81,10 @@ def _earlier_lists(articles: np.ndarray, times: np.ndarray, clicks: np.ndarray) 
     return {name: values[back] for name, values in found.items()}
 
 
-NEWS_IMPRESSIONS = Dataset(
+NEWS_IMPRESSIONS = local_dataset(
     name="news_impressions",
     summary="MIND news, 189,359 candidates of 5,000 lists (your copy): click, with the history as logged",
-    fetch=not_fetched("news_impressions", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

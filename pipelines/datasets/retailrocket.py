@@ -5,16 +5,15 @@
 - Every view counts, those after a cart, too: unlike in `retailrocket_mb` repeats are there, each at its own time.
 - Carts and buys are no examples; they feed the histories. Times are cut to seconds.
 
-Of 1,407,580 visitors most have one event, so that users are no feature. Hour and weekday are in UTC; the shop's time
-zone is not published.
+Of 1,407,580 visitors most have one event, so that users are no feature. Times are in UTC; the shop's time zone is not
+published.
 """
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
-from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv
+from tfmtl.pipelines.datasets.event_times import DAY, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, local_dataset, read_csv
 from tfmtl.pipelines.datasets.outcomes import within_a_day
 
 _FILE = "events.csv"
@@ -22,8 +21,8 @@ _TYPES = {"timestamp": pa.int64(), "visitorid": pa.int64(), "event": pa.string()
 _BEHAVIORS = {"view": "view", "addtocart": "cart", "transaction": "buy"}
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    raw = read_csv(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    raw = read_csv(_FILE, content, _TYPES)
     check_values(_FILE, raw["event"], tuple(_BEHAVIORS))
     behaviors = pa.array(list(_BEHAVIORS.values()))
     rows = pa.table(
@@ -37,17 +36,16 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in rows.column_names}
-    columns |= calendar_columns(times)
     is_over = times + DAY <= (times.max() if len(times) else 0)
     is_example = pc.equal(rows["behavior"], "view").to_numpy() & is_over
     columns |= within_a_day(rows, ("cart", "buy"), is_example)
     return pa.table(columns)
 
 
-RETAILROCKET = Dataset(
+RETAILROCKET = local_dataset(
     name="retailrocket",
     summary="RetailRocket as published, 2.8 million views, carts and buys (your copy): cart and buy within a day",
-    fetch=not_fetched("retailrocket", "It is at kaggle.com/datasets/retailrocket/ecommerce-dataset.", [_FILE]),
-    find=finder(_FILE),
+    where="It is at kaggle.com/datasets/retailrocket/ecommerce-dataset.",
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -13,16 +13,15 @@ pairs that were viewed and bought show the view after the purchase. Nothing is d
 What the merging leaves, and no adapter can mend: a view that was repeated later is absent from the histories in
 between. Of each user the last purchased pair was taken out by the publisher with all its events (they are in
 `test_buy_pairs.csv.gz`, without times, and are not read). All users are buyers, so rates are far above the shop's.
-Hour and weekday are in UTC; the shop's time zone is not published.
+Times are in UTC; the shop's time zone is not published.
 """
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
-from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.event_times import DAY, in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, local_dataset, read_csv_gz
 from tfmtl.pipelines.datasets.outcomes import outcome
 
 _FILE = "events.csv.gz"
@@ -34,13 +33,12 @@ _WHERE = (
 _TYPES = {"user_id": pa.int64(), "item_id": pa.int64(), "behavior": pa.string(), "timestamp": pa.int64()}
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     check_values(_FILE, rows["behavior"], ("view", "cart", "buy"))
     rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in ("user_id", "item_id", "timestamp", "behavior")}
-    columns |= calendar_columns(times)
     is_view = pc.equal(rows["behavior"], "view").to_numpy()
     is_over = times + DAY <= (times.max() if len(times) else 0)
     carted_before, carts = outcome(rows, "cart")
@@ -53,10 +51,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return pa.table(columns)
 
 
-RETAILROCKET_MB = Dataset(
+RETAILROCKET_MB = local_dataset(
     name="retailrocket_mb",
     summary="RetailRocket, 97,381 views, carts and buys (your copy): cart and buy within a day of a view",
-    fetch=not_fetched("retailrocket_mb", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -5,7 +5,6 @@
 - An example is a view (`pv`). `fav`, `cart` and `buy` are 1 where the same user did so with the same item within a
   day from the view on. Views of the last day have no labels and are no examples: their day is not over.
 - Everything else feeds the histories, each at its own time.
-- Hour and weekday are those of Beijing.
 
 Rows are first sorted into 128 buckets of users on disk (about 2 GB), since a label needs all events of a user; memory
 holds one bucket, some 800,000 rows.
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tfmtl.pipelines.datasets.csv_batches import csv_batches
-from tfmtl.pipelines.datasets.event_times import DAY, calendar_columns, in_order_of_time
+from tfmtl.pipelines.datasets.event_times import DAY, in_order_of_time
 from tfmtl.pipelines.datasets.local_files import check_values
 from tfmtl.pipelines.datasets.outcomes import within_a_day
 from tfmtl.pipelines.datasets.row_buckets import RowBuckets
@@ -34,7 +33,6 @@ _TYPES = {
 }
 _BUCKETS = 128
 _BATCH_ROWS = 65_536
-_BEIJING = 8 * 3600
 _BEGIN = 1_511_539_200  # 2017-11-25 00:00 in Beijing
 _END = _BEGIN + 9 * DAY
 
@@ -54,7 +52,6 @@ def _labeled(rows: pa.Table) -> pa.Table:
     rows = in_order_of_time(rows)
     times = rows["timestamp"].to_numpy()
     columns = {name: rows[name] for name in rows.column_names}
-    columns |= calendar_columns(times + _BEIJING)
     is_example = pc.equal(rows["behavior"], "pv").to_numpy() & (times + DAY <= _END)
     columns |= within_a_day(rows, ("fav", "cart", "buy"), is_example)
     return pa.table(columns).combine_chunks()

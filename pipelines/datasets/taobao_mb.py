@@ -6,7 +6,6 @@ start from, and the question is another one: given that a user acts on this item
 - Every event is an example. `fav`, `cart` and `buy` say which behavior it is: exactly one is 1.
 - The behavior is a label and a fact of past events, never a feature of its own row.
 - Users are no feature (11 events each): the three histories say how a user tends to act.
-- Hour and weekday are those of Beijing.
 
 The log has one row for each (user, item, behavior), repeats merged. So an item in a user's cart is never carted
 again, which a model may learn from the history; 9 % of the pairs have both. Of 10,000 users the last purchased pair
@@ -16,9 +15,8 @@ was taken out by the publisher (it is in `test_buy_pairs.csv.gz`, without a time
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.event_times import calendar_columns, in_order_of_time
-from tfmtl.pipelines.datasets.local_files import check_values, finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.event_times import in_order_of_time
+from tfmtl.pipelines.datasets.local_files import check_values, local_dataset, read_csv_gz
 
 _FILE = "events.csv.gz"
 _WHERE = (
@@ -28,24 +26,22 @@ _WHERE = (
 )
 _TYPES = {"user_id": pa.int64(), "item_id": pa.int64(), "behavior": pa.string(), "timestamp": pa.int64()}
 _BEHAVIORS = ("fav", "cart", "buy")
-_BEIJING = 8 * 3600
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     check_values(_FILE, rows["behavior"], _BEHAVIORS)
     rows = in_order_of_time(rows)
     columns = {name: rows[name] for name in ("user_id", "item_id", "timestamp")}
-    columns |= calendar_columns(rows["timestamp"].to_numpy() + _BEIJING)
     for behavior in _BEHAVIORS:
         columns[behavior] = pc.cast(pc.equal(rows["behavior"], behavior), pa.int8())
     return pa.table(columns)
 
 
-TAOBAO_MB = Dataset(
+TAOBAO_MB = local_dataset(
     name="taobao_mb",
     summary="Taobao UserBehavior, 357,412 favorites, carts and buys (your copy): which behavior comes next",
-    fetch=not_fetched("taobao_mb", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

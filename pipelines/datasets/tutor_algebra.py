@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "steps.csv.gz"
 _WHERE = (
@@ -30,8 +29,8 @@ _TYPES = {
 _SITTING = 1_800.0  # seconds
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
-    rows = read_csv_gz(_FILE, files[_FILE], _TYPES)
+def _to_rows(content: bytes) -> pa.Table:
+    rows = read_csv_gz(_FILE, content, _TYPES)
     rows = rows.sort_by([(key, "ascending") for key in ("time_s", "user_id", "item_id")])
     gaps = pc.fill_null(rows["next_gap_s"], np.inf).to_numpy()
     within = gaps <= _SITTING
@@ -41,10 +40,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return pa.table(found)
 
 
-TUTOR_ALGEBRA = Dataset(
+TUTOR_ALGEBRA = local_dataset(
     name="tutor_algebra",
     summary="Algebra tutor, 129,998 steps with long histories (your copy): right or wrong, end of the session, pace",
-    fetch=not_fetched("tutor_algebra", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

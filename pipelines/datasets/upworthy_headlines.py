@@ -8,8 +8,7 @@ first_place) is no column. Tests are never cut: the newest weeks are the test sp
 import numpy as np
 import pyarrow as pa
 
-from tfmtl.pipelines.datasets.dataset import Dataset
-from tfmtl.pipelines.datasets.local_files import finder, not_fetched, read_csv_gz
+from tfmtl.pipelines.datasets.local_files import local_dataset, read_csv_gz
 
 _FILE = "packages.csv.gz"
 _WHERE = (
@@ -21,9 +20,9 @@ _NUMBERS = ("week", "impressions", "clicks")
 _VALID_FROM, _TEST_FROM = 201440, 201446
 
 
-def _to_rows(files: dict[str, bytes]) -> pa.Table:
+def _to_rows(content: bytes) -> pa.Table:
     types = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_NUMBERS, pa.int64())
-    packages = read_csv_gz(_FILE, files[_FILE], types)
+    packages = read_csv_gz(_FILE, content, types)
     views, clicks = (packages[name].to_numpy() for name in ("impressions", "clicks"))
     if (clicks > views).any() or (clicks < 0).any():
         place = int(np.argmax((clicks > views) | (clicks < 0)))
@@ -44,10 +43,10 @@ def _to_rows(files: dict[str, bytes]) -> pa.Table:
     return pa.table(columns | {"part": pa.array(part[rows]), "click": click, "count": counts[counts > 0]})
 
 
-UPWORTHY_HEADLINES = Dataset(
+UPWORTHY_HEADLINES = local_dataset(
     name="upworthy_headlines",
     summary="Upworthy tests, 22,666 headlines (your copy): click rate of 81 million views, from text",
-    fetch=not_fetched("upworthy_headlines", _WHERE, [_FILE]),
-    find=finder(_FILE),
+    where=_WHERE,
+    file=_FILE,
     to_rows=_to_rows,
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from tfmtl.pipelines.tables.copied_tables import copied_tables
+from tfmtl.pipelines.tables.copied_tables import copy_tables, is_table
 from tfmtl.preprocessing.job import run_job
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.schema import Problem
@@ -63,19 +63,19 @@ def preprocess(
     """
     check_one_of("preprocess", "engine", engine, list(ENGINES))
     run = _engine(engine, beam_options, spark_master, spark_conf or {})
-    with copied_tables(inputs, problem, output, beam_options) as patterns:
-        return run_job(
-            run,
-            problem,
-            patterns,
-            output,
-            seed=seed,
-            num_shards=num_shards,
-            compression=compression,
-            transform_from=transform_from,
-            extend_vocabularies=extend_vocabularies,
-            split_file=split_file,
-        )
+    return run_job(
+        run,
+        problem,
+        inputs,
+        output,
+        seed=seed,
+        num_shards=num_shards,
+        compression=compression,
+        transform_from=transform_from,
+        extend_vocabularies=extend_vocabularies,
+        split_file=split_file,
+        copy_inputs=partial(copy_tables, inputs, problem, beam_options) if any(map(is_table, inputs)) else None,
+    )
 
 
 def _engine(

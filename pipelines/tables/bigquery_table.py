@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tfmtl.pipelines.tables.table_columns import check_table_columns
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.input_error import InputError
+from tfmtl.preprocessing.reading.present_columns import RENAME_IN_VIEW, check_present
 from tfmtl.schema.checks import error_text
 from tfmtl.schema.extras import need_extra
 
@@ -70,7 +70,7 @@ def _fields(project: str, dataset: str, table: str) -> Sequence[Any]:
 
 def _query(name: str, fields: Sequence[Any], required: Mapping[str, str]) -> tuple[str, pa.Schema]:
     by_name = {field.name: field for field in fields}
-    check_table_columns(name, required, list(by_name))
+    check_present(f"table '{name}'", required, list(by_name), RENAME_IN_VIEW)
     selected, schema = [], []
     for column in required:
         field = by_name[column]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from pyarrow.dataset import write_dataset
 
-from tfmtl.pipelines.tables.table_columns import check_table_columns
+from tfmtl.preprocessing.reading.present_columns import RENAME_IN_VIEW, check_present
 from tfmtl.schema.checks import error_text
 from tfmtl.schema.extras import need_extra
 
@@ -42,6 +42,6 @@ def copy_iceberg(name: str, required: Mapping[str, str], folder: str, beam_optio
         advice = "See what `pyiceberg list` shows."
         raise ValueError(error_text("preprocess", "input", "be a table of the catalog", name, advice)) from error
     scan = table.scan(snapshot_id=int(parts["snapshot"]) if parts["snapshot"] else None)
-    check_table_columns(name, required, [field.name for field in scan.projection().fields])
+    check_present(f"table '{name}'", required, [field.name for field in scan.projection().fields], RENAME_IN_VIEW)
     with scan.select(*required).to_arrow_batch_reader() as batches:
         write_dataset(batches, folder, format="parquet", max_rows_per_file=_ROWS, max_rows_per_group=_ROWS_OF_GROUP)

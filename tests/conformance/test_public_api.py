@@ -4,6 +4,8 @@ import importlib
 
 import pytest
 
+import tfmtl
+
 PUBLIC = {
     "tfmtl": {
         "balancing",
@@ -326,3 +328,23 @@ def test_all_is_the_promised_list_and_every_name_is_there(module: str) -> None:
     assert set(package.__all__) == PUBLIC[module]
     for name in package.__all__:
         assert getattr(package, name) is not None
+
+
+@pytest.mark.parametrize("name", ["models", "evaluate", "register_bottom"])  # a package, and functions of packages
+def test_what_the_clients_package_lacks_is_said(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(module: str) -> None:
+        missing = ".".join(module.split(".")[:2])
+        raise ModuleNotFoundError(f"No module named '{missing}'", name=missing)
+
+    monkeypatch.setattr(importlib, "import_module", lacking)
+    with pytest.raises(ImportError, match=f"`{name}` is not part of tfmtl-client. Install the whole package"):
+        tfmtl.__getattr__(name)
+
+
+def test_another_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(module: str) -> None:
+        raise ModuleNotFoundError("No module named 'keras'", name="keras")
+
+    monkeypatch.setattr(importlib, "import_module", lacking)
+    with pytest.raises(ModuleNotFoundError, match="keras"):
+        tfmtl.__getattr__("models")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,6 +62,12 @@ def test_quickstart_has_five_lines_and_runs(
     exec(compile(code, "README.md", "exec"), {"frame": pd.DataFrame(_log())})
     assert "Verification(requests=" in capsys.readouterr().out
     assert (tmp_path / "model" / "1" / "saved_model.pb").is_file()
+
+
+def test_every_extra_is_listed() -> None:
+    extras = tomllib.loads(README.with_name("pyproject.toml").read_text())["project"]["optional-dependencies"]
+    listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "install.md").read_text(), flags=re.M)
+    assert sorted(listed) == sorted(set(extras) - {"all"})
 
 
 def test_problem_file_is_valid() -> None:

@@ -11,8 +11,8 @@ from tfmtl.metrics.survival import harrell_index
 from tfmtl.pipelines.datasets.creative_pictures import SHAPES, SIZE, draw_pictures
 from tfmtl.pipelines.datasets.creative_titles import PAIRS, draw_titles
 from tfmtl.pipelines.datasets.creatives import ADS, HORIZON, best_c, creatives_log
+from tfmtl.pipelines.datasets.running_ads import which_stop_soon
 from tfmtl.pipelines.runs.all_steps import presets_of
-from tfmtl.pipelines.runs.running_ads import which_stop_soon
 
 
 @pytest.fixture(scope="module")

@@ -111,6 +111,8 @@ def test_the_command_says_that_nothing_ran(tmp_path: Path) -> None:
     spaced = [word for option in DRY[:-1] for word in option.split("=")]
     assert tfmtl("preprocess", *spaced, "--dry_run", *where, "--shards", 3).out == done.out
     assert "`num_shards` must be given with --dry_run" in tfmtl("preprocess", *where, *DRY).err
+    table = ["bigquery://p.d.events", *where[1:], "--shards", 3, *DRY]
+    assert "the inputs must be files with --dry_run" in tfmtl("preprocess", *table).err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,9 @@ from tfmtl.report import survival_report
 from tfmtl.report.ablation import without_features
 from tfmtl.report.survival_section import survival_section
 from tfmtl.schema import BinaryTask, SurvivalTask
-from tfmtl.training.evaluate import evaluate, metrics_of, predict
+from tfmtl.tasks import survival_report as measured
+from tfmtl.training.evaluate import evaluate, metric_ends, metrics_of, predict
+from tfmtl.training.intervals import metric_intervals
 
 LONG = SurvivalTask("long", time="days", event="stopped", intervals=(3.0, 10.0, 30.0))
 SHORT = SurvivalTask("short", time="days", event="stopped", intervals=(1.0, 3.0, 10.0))
@@ -50,6 +52,25 @@ def test_the_page_has_everything_inside(model: MultiTaskModel, data: PreparedDat
     assert {row["feature"] for row in facts["ablation"]} == {"nothing", "genre", "quality"}
 
 
+def test_intervals_are_computed_once(
+    model: MultiTaskModel, data: PreparedData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    index_interval = measured.index_interval
+    monkeypatch.setattr(
+        measured, "index_interval", lambda *given, **more: calls.append(1) or index_interval(*given, **more)
+    )
+    predicted = predict(model, data, "test")
+    drawn = metric_intervals(data, predicted, 20)["long"]
+    assert not calls, "rows are drawn already"
+    report = evaluate(model, data)["long"]
+    assert len(calls) == 6, "harrell, antolini and ibs of two tasks, and not of the constant"
+    for metric in ("harrell", "antolini", "ibs"):
+        assert report[f"{metric}_low"] < report[metric] < report[f"{metric}_high"]
+        assert drawn[metric]["low"] < report[metric] < drawn[metric]["high"]
+    assert "harrell_low" not in report["baseline"] and "harrell_low" not in drawn
+
+
 def test_the_feature_that_tells_the_lifetime_is_missed(model: MultiTaskModel, data: PreparedData) -> None:
     predicted = predict(model, data, "test")
     whole = metrics_of(data, predicted)["long"]["harrell"]
@@ -61,7 +82,7 @@ def test_the_feature_that_tells_the_lifetime_is_missed(model: MultiTaskModel, da
 
 def test_terms_of_one_lifetime_are_compared_where_they_overlap(model: MultiTaskModel, data: PreparedData) -> None:
     predicted = predict(model, data, "test")
-    section = survival_section(data, predicted, metrics_of(data, predicted))
+    section = survival_section(data, predicted, metrics_of(data, predicted), metric_ends(data, predicted))
     [(one, other, time, apart)] = section.disagreements
     assert (one, other, time) == ("long", "short", 10.0)
     answers = predicted["predictions"]
@@ -72,7 +93,7 @@ def test_few_rows_have_no_pictures(data: PreparedData, model: MultiTaskModel, tm
     predicted = predict(model, data, "test")
     labels = {key: np.where(np.arange(len(values)) < 9, values, np.nan) for key, values in predicted["labels"].items()}
     few = {**predicted, "labels": labels}
-    section = survival_section(data, few, metrics_of(data, few))
+    section = survival_section(data, few, metrics_of(data, few), metric_ends(data, few))
     assert section.pictures == {}
     assert all("pictures" not in each for each in section.tasks)
     clicks = prepare_lives(tmp_path, survival_problem(tasks=(BinaryTask("click"),)))

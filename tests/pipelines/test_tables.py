@@ -1,6 +1,7 @@
 """Logs in tables: what a table of Iceberg, or of BigQuery behind a stand-in of Beam's source, is turned into."""
 
 import datetime
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.utils.config import Config
 
 from tests.support.small_log import SMALL_PROBLEM, contents, run, small_log
-from tfmtl.pipelines.tables import bigquery_table
+from tfmtl.pipelines.tables import bigquery_table, copied_tables
 from tfmtl.pipelines.tables.bigquery_table import copy_bigquery
+from tfmtl.pipelines.tables.iceberg_table import copy_iceberg
 from tfmtl.preprocessing.reading.input_error import InputError
 
 ROWS = small_log(120)
@@ -62,9 +64,39 @@ def test_an_iceberg_table_gives_what_a_file_gives(
     table.delete("user == 'gone'")
     assert _run(tmp_path, "iceberg://shop/logs.events")["rows_in"] == 120
     assert contents(tmp_path / "out") == expected
-    assert not (tmp_path / "out.tables").exists()
+    assert not (tmp_path / ".out.tfmtl").exists()
     assert more is not None
     assert _run(tmp_path, f"iceberg://shop/logs.events@{more.snapshot_id}")["rows_in"] == 130
+
+
+def test_copies_of_a_killed_job_are_not_read_again(
+    catalog: SqlCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected: dict[str, bytes]
+) -> None:
+    catalog.create_table("logs.events", schema=LOG.schema).append(LOG)
+    beside, killed = tmp_path / ".out.tfmtl", tmp_path / "killed"
+
+    def copy_and_keep(name: str, required: Any, folder: str, beam_options: Any) -> None:
+        copy_iceberg(name, required, folder, beam_options)
+        if not killed.exists():  # what lies there now is what a job killed now would leave
+            shutil.copytree(beside, killed)
+
+    monkeypatch.setitem(copied_tables._COPY, "iceberg://", copy_and_keep)
+    _run(tmp_path, "iceberg://shop/logs.events")
+    [copy] = killed.rglob("*.parquet")
+    copy.rename(copy.with_name("part-7.parquet"))  # of more files, so that none is written over
+    shutil.copytree(killed, beside)
+    assert _run(tmp_path, "iceberg://shop/logs.events")["rows_in"] == 120
+    assert contents(tmp_path / "out") == expected
+    assert not beside.exists()
+
+
+def test_a_folder_beside_the_output_that_is_not_the_jobs_stays(catalog: SqlCatalog, tmp_path: Path) -> None:
+    catalog.create_table("logs.events", schema=LOG.schema).append(LOG)
+    foreign = tmp_path / "out.tables" / "00"
+    foreign.mkdir(parents=True)
+    parquet.write_table(LOG, foreign / "mine.parquet")
+    assert _run(tmp_path, "iceberg://shop/logs.events")["rows_in"] == 120
+    assert parquet.read_table(foreign / "mine.parquet").num_rows == 120
 
 
 @pytest.mark.parametrize(
@@ -82,7 +114,7 @@ def test_a_wrong_iceberg_table_is_one_line(
     catalog.create_table("logs.lacking", schema=LOG.rename_columns(names).schema)
     with pytest.raises(error, match=text):
         _run(tmp_path, f"iceberg://{name}")
-    assert not (tmp_path / "out").exists() and not (tmp_path / "out.tables").exists()
+    assert not (tmp_path / "out").exists() and not (tmp_path / ".out.tfmtl").exists()
 
 
 class FakeSource(beam.PTransform):

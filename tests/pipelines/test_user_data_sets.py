@@ -91,12 +91,12 @@ def _rows(name: str, files: Mapping[str, bytes]) -> list[dict[str, Any]]:
 def test_videos() -> None:
     first, second, third = _rows("kuairand_explicit", VIDEOS)
     assert first == {
-        "user_id": 7, "video_id": 20, "time_ms": _LATE, "hour": 22, "duration_seconds": pytest.approx(14.233),
+        "user_id": 7, "video_id": 20, "time_ms": _LATE, "duration_seconds": pytest.approx(14.233),
         "click": 1, "long_view": 1, "profile_enter": 0, "comment": 1, "follow": 0,
         "watch_seconds": pytest.approx(43.454), "is_like": 1, "is_hate": 0,
     }  # fmt: skip
     assert (second["user_id"], second["watch_seconds"], second["follow"]) == (9, 180.0, 1)
-    assert (third["video_id"], third["hour"], third["duration_seconds"], third["is_hate"]) == (30, 23, None, 1)
+    assert (third["video_id"], third["duration_seconds"], third["is_hate"]) == (30, None, 1)
 
 
 def test_neither_play_time_nor_a_reaction_is_a_feature_of_its_own_video() -> None:
@@ -178,12 +178,9 @@ def test_views_that_were_not_merged() -> None:
     ]
 
 
-def test_shop_rows_in_order_with_hour_and_weekday() -> None:
+def test_shop_rows_in_order() -> None:
     rows = _rows("retailrocket_mb", _events((2, 5, "cart", NOON + 4 * DAY + 3600), (1, 6, "view", NOON)))
-    assert [(row["user_id"], row["behavior"], row["hour"], row["weekday"]) for row in rows] == [
-        (1, "view", 12, 2),
-        (2, "cart", 13, 6),
-    ]
+    assert [(row["user_id"], row["behavior"]) for row in rows] == [(1, "view"), (2, "cart")]
     assert rows[1] | {"cart": None, "buy": None, "is_example": 0} == rows[1]
 
 
@@ -210,19 +207,13 @@ def test_carts_and_buys_are_history_only_and_known_from_the_next_second_on(tmp_p
 
 
 def test_market_rows() -> None:
-    shown = ("user_id", "item_id", "timestamp", "hour", "weekday", "fav", "cart", "buy")
+    shown = ("user_id", "item_id", "timestamp", "fav", "cart", "buy")
     assert [tuple(row[name] for name in shown) for row in _rows("taobao_mb", MARKET)] == [
-        (2, 5, NOON - 1, 19, 2, 1, 0, 0),
-        (1, 5, NOON, 20, 2, 0, 1, 0),
-        (1, 6, NOON + 5, 20, 2, 0, 0, 1),
-        (1, 5, NOON + 3600, 21, 2, 0, 0, 1),
+        (2, 5, NOON - 1, 1, 0, 0),
+        (1, 5, NOON, 0, 1, 0),
+        (1, 6, NOON + 5, 0, 0, 1),
+        (1, 5, NOON + 3600, 0, 0, 1),
     ]
-
-
-def test_a_day_begins_at_midnight_in_beijing() -> None:
-    midnight = NOON + 4 * 3600
-    rows = _rows("taobao_mb", _events((1, 5, "buy", midnight - 1), (1, 6, "buy", midnight)))
-    assert [(row["hour"], row["weekday"]) for row in rows] == [(23, 2), (0, 3)]
 
 
 # === All ===

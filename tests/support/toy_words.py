@@ -68,8 +68,7 @@ class WordFields(FieldLayer):
     drop: ClassVar[float] = 0.0
 
     def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.records, self.dim = records, dim
+        super().__init__(records, dim, **kwargs)
         self.seed = keras.random.SeedGenerator(5)
         self.augmented = 0
         self.entered: list[dict[str, Any]] = []

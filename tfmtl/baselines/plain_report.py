@@ -19,7 +19,7 @@ from tfmtl.tasks import behavior_of
 TREES = "boosted trees"
 TREES_WITH_IDS = "boosted trees, with ids"
 MOST_ROWS = 1_000_000
-"""Training rows that are read at most."""
+"""Rows for training, and for choosing by validation, that are read at most."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
         data: `PreparedData`.
         split: the split to measure on. Defaults to `"test"`.
         seed: int. Of folds and trees. Defaults to `0`.
-        most_rows: int. Training rows to read at most. Defaults to `1_000_000`.
+        most_rows: int. Rows to read at most for training, and for choosing by validation. Defaults to `1_000_000`.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -63,12 +63,14 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
     """
     need_extra("boosted trees", "trees", "sklearn")
     train = SplitColumns.of(data, "train", most_rows)
-    parts = {name: SplitColumns.of(data, name, most_rows if name == "valid" else None) for name in {"valid", split}}
+    # What is measured is read whole, be it the validation split.
+    parts = {name: SplitColumns.of(data, name, None if name == split else most_rows) for name in {"valid", split}}
     groups = parts[split].groups if data.problem.group_column is not None else None
     weights = metric_weights(data.problem, parts[split].labels)
     measured, constants, notes = {}, {}, []
-    if len(train) < data.num_examples("train"):
-        notes.append(f"Trees and linear models read the first {len(train):,} training rows.")
+    for name, part in (("train", train), ("valid", parts["valid"])):
+        if len(part) < data.num_examples(name):
+            notes.append(f"Trees and linear models read the first {len(part):,} rows of the {name} split.")
     if train.left_out:
         notes.append(f"Trees and linear models read no column of {', '.join(train.left_out)}.")
     for task in data.problem.tasks:
@@ -87,7 +89,7 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
 
 def _not_plain(task: TaskRecord, train: SplitColumns) -> str | None:
     """Why no plain model predicts the task; `None` if one does."""
-    if not task.calibrates and task.monitor[0] != "rmse":
+    if not (task.calibrates or task.predicts_mean):
         return f"its kind, {task.kind}, is neither a yes/no event nor a mean"
     labels = train.labels[task.name]
     if len(np.unique(labels[~np.isnan(labels)])) < 2:

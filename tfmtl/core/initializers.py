@@ -1,10 +1,22 @@
-"""Initializers for tensors that stack several kernels."""
+"""Initializers of embeddings and fields, and for tensors that stack several kernels."""
 
 from typing import Any
 
 import keras
 
 from tfmtl.schema.checks import error_text
+
+SPREAD = 0.05
+"""Largest size of an entry of an embedding, or of a field, when training begins."""
+
+
+def small_uniform(spread: float = SPREAD) -> keras.initializers.Initializer:
+    """A new initializer with seed of its own: uniform in `[-spread, spread]`.
+
+    Args:
+        spread: float. Defaults to `SPREAD`, with which embeddings start.
+    """
+    return keras.initializers.RandomUniform(-spread, spread)
 
 
 def stacked_initializer(initializer: Any) -> Any:

@@ -32,8 +32,11 @@ class RawColumns(Protocol):
     def notice_spellings(self, name: str, texts: pa.Array) -> None:
         """Counts the forms in which texts of the column spell bools and numbers, where no vocabulary will show them."""
 
-    def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False) -> pa.Array:
-        """A column of lists of numbers, or of joined ones, as lists of `size` float32; NaN only with `has_gaps`."""
+    def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False, channels: int = 1) -> pa.Array:
+        """A column of lists of numbers, or of joined ones, as lists of `size` float32.
+
+        NaN, and lists of lists of `channels` numbers, only with `has_gaps`.
+        """
 
     def binary(self, name: str) -> pa.Array:
         """The column as bytes, whatever they hold."""

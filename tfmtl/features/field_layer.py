@@ -1,22 +1,13 @@
 """What a kind of feature has inside the model, where ids and scaled numbers do not do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfmtl.core.initializers import small_uniform
 from tfmtl.core.types import Tensor
-
-
-def with_missing(field: Tensor, is_missing: Tensor, vector: Tensor) -> Tensor:
-    """`field` where there is a value, and the learned `vector` of missing ones where there is none.
-
-    Args:
-        field: `(b, D)`, finite.
-        is_missing: `(b,)`, 1 where there is no value.
-        vector: `(D,)`.
-    """
-    return tf.where(is_missing[:, tf.newaxis] > 0, tf.cast(vector, field.dtype), field)
 
 
 class FieldLayer(keras.layers.Layer):
@@ -31,9 +22,15 @@ class FieldLayer(keras.layers.Layer):
     candidate have many: encoders run on the rows that are there, and nothing is joined between features. Where features
     are columns of a sequence it is called once more, with these alone: an event is a row then.
 
+    Args:
+        records: the features of the kind, in the order of the problem.
+        dim: int. D, the common width of fields.
+        **kwargs: passed to `keras.layers.Layer`.
+
     Attributes:
         copies: int. How many embeddings of every value lie side by side in D, such as one for each task; no part of a
             field may depend on another copy. Set before `build`.
+        missing: feature -> the learned vector `(D,)` of what has no value, as far as `add_missing` made one.
 
     Shapes: b rows, n ids of a tensor, D the common width of fields.
 
@@ -49,6 +46,30 @@ class FieldLayer(keras.layers.Layer):
     """
 
     copies = 1
+
+    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.records = tuple(records)
+        self.dim = dim
+        self.missing: dict[str, keras.Variable] = {}
+
+    def add_missing(self, name: str) -> None:
+        """Adds the learned vector that takes the place of a feature's field where it has no value; for `build`.
+
+        Args:
+            name: the feature's.
+        """
+        self.missing[name] = self.add_weight(name=f"{name}_missing", shape=(self.dim,), initializer=small_uniform())
+
+    def with_missing(self, name: str, field: Tensor, is_missing: Tensor) -> Tensor:
+        """`field` where there is a value, and the vector of `add_missing` where there is none.
+
+        Args:
+            name: the feature's.
+            field: `(b, D)`, finite.
+            is_missing: `(b,)`, above 0 where there is no value.
+        """
+        return tf.where(is_missing[:, tf.newaxis] > 0, tf.cast(self.missing[name], field.dtype), field)
 
     def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         """The encoded tensors of its features that are changed at random in training, such as ids left out.

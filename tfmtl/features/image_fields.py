@@ -1,18 +1,18 @@
 """The fields of pictures."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfmtl.core.initializers import small_uniform
 from tfmtl.core.types import Tensor
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.schema.checks import did_you_mean, error_text
 from tfmtl.schema.features.image import CONV
 
-_SPREAD = 0.05  # of a field at the start, as of an embedding
 _GROUPS = 8  # of channels that are normalized together
 
 
@@ -25,24 +25,17 @@ class ImageFields(FieldLayer):
         **kwargs: passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.records = tuple(records)
-        self.dim = dim
-
     def build(self, input_shape: Any = None) -> None:
-        self.bodies, self.projections, self.missing = {}, {}, {}
+        self.bodies, self.projections = {}, {}
         for record in self.records:
             make = _convolutions if record.encoder == CONV else _application
             body = make(record, self.dtype_policy)
             dense = keras.layers.Dense(
-                self.dim, kernel_initializer=_small(), dtype=self.dtype_policy, name=f"{record.name}_projection"
+                self.dim, kernel_initializer=small_uniform(), dtype=self.dtype_policy, name=f"{record.name}_projection"
             )
             dense.build(body.output_shape)
             self.bodies[record.name], self.projections[record.name] = body, dense
-            self.missing[record.name] = self.add_weight(
-                name=f"{record.name}_missing", shape=(self.dim,), initializer=_small()
-            )
+            self.add_missing(record.name)
         self.built = True
 
     def load_given_weights(self) -> None:
@@ -68,16 +61,11 @@ class ImageFields(FieldLayer):
         fields = {}
         for record in self.records:
             pixels = tf.cast(arrays[record.name], self.compute_dtype)  # (b, height, width, channels)
-            is_missing = tf.cast(arrays[record.missing_key], self.compute_dtype)[:, tf.newaxis] > 0
             # Never in training mode: statistics of a batch would run twice under SAM and differ by replica.
             channels = self.bodies[record.name](_scaled(record, pixels), training=False)
             field = self.projections[record.name](channels)  # (b, D)
-            fields[record.name] = tf.where(is_missing, tf.cast(self.missing[record.name], field.dtype), field)
+            fields[record.name] = self.with_missing(record.name, field, arrays[record.missing_key])
         return fields
-
-
-def _small() -> keras.initializers.Initializer:
-    return keras.initializers.RandomUniform(-_SPREAD, _SPREAD)
 
 
 def _scaled(record: Any, pixels: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, Fe
 from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice
 from tfmtl.features.rate_tables import RateCells
 from tfmtl.features.request_view import RequestView
-from tfmtl.features.time_zones import DAY, utc_offsets
+from tfmtl.features.time_zones import DAY, local_seconds, utc_offsets
 from tfmtl.schema.features.fixed_scales import id_key, number_key
 from tfmtl.schema.reserved import MISSING_ID
 
@@ -40,7 +40,7 @@ class RateBehavior(FeatureBehavior):
         labels = rows.labels[self.record.task]
         known = pc.is_valid(labels).to_numpy(zero_copy_only=False) & (values != 0)
         ones = pc.fill_null(labels, 0.0).to_numpy(zero_copy_only=False)[known] > 0.5
-        cells = rows.folds() if rows.times is None else _days(self.record.time_zone, rows.times // self._ticks)
+        cells = rows.folds() if rows.times is None else self._days(rows.times)
         table = pa.table({"value": values[known], "cell": cells[known], "sum_label": ones.astype(np.int64)})
         counted = table.group_by(["value", "cell"]).aggregate([([], "count_all"), ("sum_label", "sum")])
         return {self._column: counted.rename_columns(["value", "cell", "count", "sum_label"])}
@@ -76,15 +76,15 @@ class RateBehavior(FeatureBehavior):
             ones, labels = self._cells.all_but(own, view.as_of)
         else:
             # A day's labels are known when the days until then are over; of times in a graph, so that all are int64.
-            days = _graph_days(self.record.time_zone, view.as_of // self._ticks) - self.record.days_until_known
+            days = self._days(view.as_of) - self.record.days_until_known
             ones, labels = self._cells.before(own, days)
         prior = self.record.prior
         ones, labels = tf.cast(ones, tf.float64), tf.cast(labels, tf.float64)
         return odds_twice(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
 
-    @property
-    def _ticks(self) -> int:
-        return self.problem.keys.ticks_per_second
+    def _days(self, times: Any) -> Any:
+        """Days since 1970 on the clocks of the place, of an array or a tensor of times in the log's unit."""
+        return local_seconds(times // self.problem.keys.ticks_per_second, *_offsets(self.record.time_zone)) // DAY
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
         mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)
@@ -94,18 +94,5 @@ class RateBehavior(FeatureBehavior):
 
 
 @cache
-def _offsets(time_zone: str) -> tuple[np.ndarray, np.ndarray]:
-    starts, offsets = utc_offsets(time_zone)
-    return np.array(starts, np.int64), np.array(offsets, np.int64)
-
-
-def _days(time_zone: str, seconds: np.ndarray) -> np.ndarray:
-    """Days since 1970 on the clocks of a place, int64."""
-    starts, offsets = _offsets(time_zone)
-    return np.asarray((seconds + offsets[np.searchsorted(starts, seconds, side="right")]) // DAY)
-
-
-def _graph_days(time_zone: str, seconds: tf.Tensor) -> tf.Tensor:
-    starts, offsets = _offsets(time_zone)
-    place = tf.searchsorted(tf.constant(starts), seconds, side="right")
-    return (seconds + tf.gather(tf.constant(offsets), place)) // DAY
+def _offsets(time_zone: str) -> tuple[list[int], list[int]]:
+    return utc_offsets(time_zone)  # which takes long enough to be kept

@@ -8,7 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
-from tfmtl.features.numeric import log_distance
+from tfmtl.features.numeric import CLIP, log_distance
 from tfmtl.features.request_view import plain_number
 from tfmtl.features.vector_moments import count_mantissas, moments_of
 from tfmtl.schema import View
@@ -16,15 +16,14 @@ from tfmtl.schema import View
 if TYPE_CHECKING:
     from tfmtl.features.field_layer import FieldLayer
 
-CLIP = 10.0  # standard deviations, as of numbers
-
 
 class SeriesBehavior(FeatureBehavior):
     """Lists of `length` steps with one or more numbers each; see `SeriesFeature`."""
 
     def read(self, raw: RawColumns) -> dict[str, pa.Array]:
         record = self.record
-        return {self.name: raw.vectors(record.column_name, record.size, record.separator, has_gaps=True)}
+        layout = record.size, record.separator
+        return {self.name: raw.vectors(record.column_name, *layout, has_gaps=True, channels=record.channels)}
 
     @property
     def is_logarithmic(self) -> bool:  # type: ignore[override]

@@ -1,14 +1,13 @@
 """The fields of series."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
 from tfmtl.features.encoders import make_encoder
-from tfmtl.features.encoders.encoder import SPREAD, uniform
-from tfmtl.features.field_layer import FieldLayer, with_missing
+from tfmtl.features.field_layer import FieldLayer
 
 
 class SeriesFields(FieldLayer):
@@ -22,20 +21,13 @@ class SeriesFields(FieldLayer):
         **kwargs: passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.records = tuple(records)
-        self.dim = dim
-
     def build(self, input_shape: Any = None) -> None:
-        self.encoders, self.missing = [], []
+        self.encoders = []
         for each in self.records:
             names = [f"{each.name}_{each.encoder}_{copy}" for copy in range(self.copies)]
             sizes = self.dim // self.copies, each.length, 2 * each.channels
             self.encoders.append([make_encoder(each.encoder, *sizes, self.dtype_policy, name) for name in names])
-            self.missing.append(
-                self.add_weight(name=f"{each.name}_missing", shape=(self.dim,), initializer=uniform(SPREAD))
-            )
+            self.add_missing(each.name)
         self.built = True
 
     def call(
@@ -46,10 +38,10 @@ class SeriesFields(FieldLayer):
         training: bool = False,
     ) -> dict[str, Tensor]:
         fields = {}
-        for record, encoders, missing in zip(self.records, self.encoders, self.missing, strict=True):
+        for record, encoders in zip(self.records, self.encoders, strict=True):
             present = tf.cast(arrays[record.present_key], self.compute_dtype)  # (b, length, channels)
             steps = tf.concat([tf.cast(arrays[record.name], self.compute_dtype), present], axis=-1)
             mask = tf.reduce_max(present, axis=-1)
             field = tf.concat([encoder(steps, mask) for encoder in encoders], axis=-1)
-            fields[record.name] = with_missing(field, 1.0 - tf.reduce_max(mask, axis=1), missing)
+            fields[record.name] = self.with_missing(record.name, field, 1.0 - tf.reduce_max(mask, axis=1))
         return fields

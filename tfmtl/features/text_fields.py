@@ -1,14 +1,14 @@
 """The fields of texts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
+from tfmtl.core.masking import masked_mean
 from tfmtl.core.types import Tensor
 from tfmtl.features.encoders import make_encoder
-from tfmtl.features.encoders.encoder import SPREAD, masked_mean, uniform
-from tfmtl.features.field_layer import FieldLayer, with_missing
+from tfmtl.features.field_layer import FieldLayer
 
 
 class TextFields(FieldLayer):
@@ -23,13 +23,8 @@ class TextFields(FieldLayer):
         **kwargs: passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.records = tuple(records)
-        self.dim = dim
-
     def build(self, input_shape: Any = None) -> None:
-        self.encoders, self.missing = [], []
+        self.encoders = []
         width = self.dim // self.copies
         for record in self.records:
             length = record.max_length if record.has_words else record.max_ngrams
@@ -37,9 +32,7 @@ class TextFields(FieldLayer):
             names = [f"{record.name}_{record.encoder}_{copy}" for copy in range(copies)]
             made = [make_encoder(record.encoder, width, length, width, self.dtype_policy, name) for name in names]
             self.encoders.append(made)
-            self.missing.append(
-                self.add_weight(name=f"{record.name}_missing", shape=(self.dim,), initializer=uniform(SPREAD))
-            )
+            self.add_missing(record.name)
         self.built = True
 
     def call(
@@ -50,7 +43,7 @@ class TextFields(FieldLayer):
         training: bool = False,
     ) -> dict[str, Tensor]:
         fields = {}
-        for record, encoders, missing in zip(self.records, self.encoders, self.missing, strict=True):
+        for record, encoders in zip(self.records, self.encoders, strict=True):
             first = record.name if record.has_words else record.ngrams_key
             if first not in rows:  # no column of these events
                 continue
@@ -59,7 +52,8 @@ class TextFields(FieldLayer):
             field = tf.concat([each(part, mask) for each, part in zip(encoders, parts, strict=True)], axis=-1)
             is_there = tf.reduce_max(mask, axis=1)
             if record.has_words and record.has_ngrams:
-                field += masked_mean(rows[record.ngrams_key], masks[record.ngrams_key][:, :, 0])
-                is_there = tf.maximum(is_there, tf.reduce_max(masks[record.ngrams_key][:, :, 0], axis=1))
-            fields[record.name] = with_missing(field, 1.0 - is_there, missing)
+                runs = masks[record.ngrams_key][:, :, 0]
+                field += masked_mean(rows[record.ngrams_key], runs > 0)
+                is_there = tf.maximum(is_there, tf.reduce_max(runs, axis=1))
+            fields[record.name] = self.with_missing(record.name, field, 1.0 - is_there)
         return fields

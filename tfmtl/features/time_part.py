@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmtl.features.decoded import Decoded
 from tfmtl.features.feature_behavior import Column, FeatureBehavior, FeatureState, FittedState
 from tfmtl.features.request_view import RequestView
-from tfmtl.features.time_zones import DAY, utc_offsets
+from tfmtl.features.time_zones import DAY, local_seconds, utc_offsets
 from tfmtl.schema.reserved import RESERVED_IDS
 
 
@@ -29,8 +29,7 @@ class TimePartBehavior(FeatureBehavior):
         if view.now is None:
             raise ValueError("RequestView: `now` must be given to features that read times.")
         seconds = view.now // self.problem.keys.ticks_per_second
-        place = tf.searchsorted(tf.constant(self._starts, tf.int64), seconds, side="right")
-        local = seconds + tf.gather(tf.constant(self._offsets, tf.int64), place)
+        local = local_seconds(seconds, self._starts, self._offsets)
         days = local // DAY
         weekday = (days + 3) % 7  # the first day of 1970 was a Thursday
         parts = {

@@ -2,6 +2,10 @@
 
 import datetime
 import zoneinfo
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 DAY = 86_400
 _YEARS = (1970, 2100)  # whose changes of clocks are kept
@@ -27,3 +31,20 @@ def utc_offsets(time_zone: str) -> tuple[list[int], list[int]]:
         starts.append(high)
         offsets.append(offset(high))
     return starts, offsets
+
+
+def local_seconds(seconds: Any, starts: Any, offsets: Any) -> Any:
+    """Seconds since 1970 on the clocks of a place, of seconds since 1970 in UTC.
+
+    Args:
+        seconds: int64 `(N,)`, an array or a tensor.
+        starts: first seconds of the spans, as `utc_offsets` gives them.
+        offsets: likewise, the offsets.
+
+    Returns:
+        int64 `(N,)`, an array for an array and a tensor for a tensor.
+    """
+    if isinstance(seconds, np.ndarray):
+        return seconds + np.array(offsets, np.int64)[np.searchsorted(starts, seconds, side="right")]
+    place = tf.searchsorted(tf.constant(starts, tf.int64), seconds, side="right")
+    return seconds + tf.gather(tf.constant(offsets, tf.int64), place)

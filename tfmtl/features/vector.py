@@ -8,6 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
+from tfmtl.features.numeric import CLIP
 from tfmtl.features.request_view import plain_number
 from tfmtl.features.vector_moments import count_mantissas, moments_of
 from tfmtl.schema import View
@@ -15,7 +16,6 @@ from tfmtl.schema import View
 if TYPE_CHECKING:
     from tfmtl.features.field_layer import FieldLayer
 
-CLIP = 10.0  # standard deviations, as of numbers
 _SHORTEST = 1e-12
 
 

@@ -1,16 +1,15 @@
 """The fields of vectors."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfmtl.core.initializers import SPREAD, small_uniform
 from tfmtl.core.types import Tensor
 from tfmtl.features.field_layer import FieldLayer
-
-_SPREAD = 0.05  # of a field at the start, as of an embedding
 
 
 class VectorFields(FieldLayer):
@@ -22,19 +21,14 @@ class VectorFields(FieldLayer):
         **kwargs: passed to `keras.layers.Layer`.
     """
 
-    def __init__(self, records: Sequence[Any], dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.records = tuple(records)
-        self.dim = dim
-
     def build(self, input_shape: Any = None) -> None:
         self.kernels, self.biases = [], []
         for record in self.records:
             # So that fields start as large as embeddings, whatever the number of components.
             components = 1 if record.normalize == "l2" else record.size
-            kernel = (record.name, (record.size, self.dim), _uniform(_SPREAD / math.sqrt(components)))
+            kernel = (record.name, (record.size, self.dim), small_uniform(SPREAD / math.sqrt(components)))
             self.kernels.append(self._weight("kernel", *kernel))
-            self.biases.append(self._weight("bias", record.name, (2, self.dim), _uniform(_SPREAD)))  # b, m
+            self.biases.append(self._weight("bias", record.name, (2, self.dim), small_uniform()))  # b, m
         self.built = True
 
     def _weight(self, what: str, name: str, shape: tuple[int, ...], initializer: Any) -> keras.Variable:
@@ -55,7 +49,3 @@ class VectorFields(FieldLayer):
             is_missing = tf.cast(arrays[record.missing_key], self.compute_dtype)[:, tf.newaxis]
             fields[record.name] = tf.matmul(x, kernel) + bias[0] + is_missing * bias[1]  # (b, D)
         return fields
-
-
-def _uniform(spread: float) -> keras.initializers.Initializer:
-    return keras.initializers.RandomUniform(-spread, spread)

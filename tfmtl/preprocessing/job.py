@@ -9,11 +9,12 @@ from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.writing.kept_rejected import keep_rejected
-from tfmtl.preprocessing.writing.output_folder import OutputFolder
+from tfmtl.preprocessing.writing.output_folder import OutputFolder, scratch
 from tfmtl.schema import Problem
 
 _BYTES_PER_SHARD = 32 << 20
 _LEAST_SHARDS = 8
+_COPIES = "inputs"
 
 
 def run_job(
@@ -28,6 +29,7 @@ def run_job(
     transform_from: str | None = None,
     extend_vocabularies: bool = False,
     split_file: bool = False,
+    copy_inputs: Callable[[str], Sequence[str]] | None = None,
 ) -> dict[str, Any]:
     """Runs the job and returns the manifest it wrote.
 
@@ -42,6 +44,8 @@ def run_job(
         transform_from: an earlier output whose vocabularies and statistics are used. Defaults to `None`.
         extend_vocabularies: whether new values are appended to its vocabularies. Defaults to `False`.
         split_file: whether to write `split.parquet` as well. Defaults to `False`.
+        copy_inputs: function of a new folder, this job's own, which goes when the job has ended. Copies into it what of
+            `inputs` is no file, and returns the inputs with the copies in its place. Defaults to `None`: all are files.
 
     Raises:
         InputError: a file is missing, unreadable, cut off, or lacks a column, or no row is left for training.
@@ -59,12 +63,15 @@ def run_job(
         extend_vocabularies,
         split_file,
     )
-    found = plan.find_files(inputs)
-    plan = replace(plan, warnings=found.warnings)
-    if num_shards is None:
-        size = sum(files.size(path) for _, path in found.files)
-        plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
+    if copy_inputs is None:
+        found = plan.find_files(inputs)  # before anything is touched
     with folder:
+        if copy_inputs is not None:  # behind the lock, which removes what a killed job has copied
+            found = plan.find_files(copy_inputs(f"{scratch(plan.directory)}/{_COPIES}"))
+        plan = replace(plan, warnings=found.warnings)
+        if num_shards is None:
+            size = sum(files.size(path) for _, path in found.files)
+            plan = replace(plan, num_shards=max(_LEAST_SHARDS, -(-size // _BYTES_PER_SHARD)))
         try:
             run(plan, found.files)
         except InputError as error:

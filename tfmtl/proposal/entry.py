@@ -16,3 +16,18 @@ class Entry:
 
     values: Mapping[str, Any]
     why: str
+
+    @property
+    def name(self) -> str:
+        """The feature's, sequence's or task's name; that of a derived feature is in no line."""
+        return str(self.values["name"])
+
+    @property
+    def names_one(self) -> bool:
+        """Whether it is a feature that names one thing a row, so that rows with the same one can be told."""
+        return self.values["kind"] == "categorical" and not self.values.get("multi_valued")
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether it is a yes/no task."""
+        return bool(self.values["kind"] == "binary")

@@ -20,13 +20,9 @@ def guess_rates(
         names: of the user's and the item's feature.
         has_time: whether the problem has a time: then a label counts as known a day later.
     """
-    taken = {entry.values["name"] for entry in features}
-    single = {
-        entry.values["name"]
-        for entry in features
-        if entry.values["kind"] == "categorical" and not entry.values.get("multi_valued")
-    }
-    binary = [str(entry.values["name"]) for entry in tasks if entry.values["kind"] == "binary"]
+    taken = {entry.name for entry in features}
+    single = {entry.name for entry in features if entry.names_one}
+    binary = [entry.name for entry in tasks if entry.is_binary]
     found = []
     for name in dict.fromkeys(name for name in names if name in single):
         for task in binary[:_MOST_TASKS]:

@@ -253,7 +253,7 @@ def _is_parent(parent: ColumnProfile, child: ColumnProfile) -> bool:
 
 
 def _label_column(entry: Entry) -> str:
-    return str(entry.values.get("label", entry.values["name"]))
+    return str(entry.values.get("label", entry.name))
 
 
 # === Features ===
@@ -325,10 +325,8 @@ def _is_behavior(column: ColumnProfile) -> bool:
 def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], item: str) -> None:
     events = [item]
     for entry in proposal.features:
-        values = entry.values
-        is_single = values["kind"] == "categorical" and not values.get("multi_valued")
-        if is_single and values.get("side") == "item" and values["name"] not in ("time", "gap", item):
-            events.append(str(values["name"]))
+        if entry.names_one and entry.values.get("side") == "item" and entry.name not in ("time", "gap", item):
+            events.append(entry.name)
     events = events[:3]
     kinds = [column for column in columns.values() if _is_behavior(column)]
     if kinds:
@@ -341,10 +339,10 @@ def _guess_sequences(proposal: Proposal, columns: Mapping[str, ColumnProfile], i
     proposal.sequences.append(
         Entry(_sequence("history", events, None), "all of a user's rows before the example's time")
     )
-    binary = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.values["kind"] == "binary"]
+    binary = [entry for entry in (*proposal.tasks, *proposal.candidates) if entry.is_binary]
     for entry in binary[: _MOST_BEHAVIORS - 1]:
-        name, column = str(entry.values["name"]), _label_column(entry)
-        history = _sequence(f"past_{name.removeprefix('is_')}", events, f"{_quoted(column)} == 1")
+        column = _label_column(entry)
+        history = _sequence(f"past_{entry.name.removeprefix('is_')}", events, f"{_quoted(column)} == 1")
         proposal.histories.append(Entry(history, f"of these, the rows with {column}"))
 
 
@@ -353,29 +351,24 @@ def _take_row_sequences(
 ) -> bool:
     """Proposes the histories that rows hold themselves; their lists are no features then."""
     sources = {name: column for column, name in names.items()}
-    single = [
-        sources[entry.values["name"]]
-        for entry in proposal.features
-        if entry.values["kind"] == "categorical" and not entry.values.get("multi_valued")
-    ]
+    single = [sources[entry.name] for entry in proposal.features if entry.names_one]
     if item not in single:
         return False
     for entry, used in guess_row_sequences(columns, names, item, time, single):
         proposal.sequences.append(entry)
         taken = [names[column] for column in used]
-        proposal.features = [each for each in proposal.features if each.values["name"] not in taken]
-        proposal.left_out |= dict.fromkeys(used, f"is read by the sequence {entry.values['name']}")
+        proposal.features = [each for each in proposal.features if each.name not in taken]
+        proposal.left_out |= dict.fromkeys(used, f"is read by the sequence {entry.name}")
     return bool(proposal.sequences)
 
 
 def _derive(proposal: Proposal, is_calendar: bool) -> None:
     """Counts and matches of every sequence, and the hour and weekday of a time that counts from 1970."""
-    taken = {entry.values["name"] for entry in proposal.features}
+    taken = {entry.name for entry in proposal.features}
     for entry in proposal.sequences:
-        name = entry.values["name"]
-        own = {"name": f"{name}_history"} if name in taken else {}
-        history = {"kind": "history", "of": name, **own}
-        match = {"kind": "match", "of": name, "on": list(entry.values["columns"])}
+        own = {"name": f"{entry.name}_history"} if entry.name in taken else {}
+        history = {"kind": "history", "of": entry.name, **own}
+        match = {"kind": "match", "of": entry.name, "on": list(entry.values["columns"])}
         proposal.derived.append(Entry(history, "how many events, and how long ago"))
         proposal.derived.append(Entry(match, "events with the same value: how many, and how long ago"))
     if is_calendar:

@@ -15,6 +15,7 @@ from tfmtl.models import MultiTaskModel
 from tfmtl.report import run_facts, run_figures
 from tfmtl.report.page import write_page
 from tfmtl.report.survival_section import survival_section
+from tfmtl.schema import TaskRecord
 from tfmtl.training.evaluate import metrics_of, predict
 from tfmtl.training.intervals import RESAMPLES, metric_intervals
 from tfmtl.training.permutation_importance import ROWS, permutation_importance
@@ -75,7 +76,7 @@ def run_report(
         "kept": run_facts.kept_epoch(record, data),
         "groups": data.problem.group_column,
         "tasks": [
-            _task_rows(task.name, task.kind, report[task.name], intervals[task.name], (beside or {}).get(task.name, {}))
+            _task_rows(task, report[task.name], intervals[task.name], (beside or {}).get(task.name, {}))
             for task in data.problem.tasks
         ],
         "calibration": calibration,
@@ -86,25 +87,24 @@ def run_report(
         "rows": min(rows, data.num_examples(split)),
         "slices": slice_report(data, split, predicted, slices, resamples, seed),
     }
-    survival = survival_section(data, predicted, report)
+    survival = survival_section(data, predicted, report, intervals)
     pictures = _pictures(model, facts, conflicts, use, curves) | survival.pictures
     write_page(path, "run_report.html", {**facts, "survival": survival}, pictures)
     return facts
 
 
 def _task_rows(
-    task: str,
-    kind: str,
+    task: TaskRecord,
     metrics: Mapping[str, Any],
     intervals: Mapping[str, Mapping[str, float]],
     beside: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """A row a metric that has a better side: the model, its interval, a constant, other models."""
     baseline = metrics["baseline"]
-    names = [name for name, value in metrics.items() if direction(name) and not isinstance(value, Mapping)]
+    ways = {name: direction(name, task.monitor) for name, value in metrics.items() if not isinstance(value, Mapping)}
     return {
-        "name": task,
-        "kind": kind,
+        "name": task.name,
+        "kind": task.kind,
         "labels": metrics.get("examples", metrics.get("rows")),
         "mean_label": metrics.get("mean_label"),
         "mean_prediction": metrics.get("mean_prediction"),
@@ -112,15 +112,15 @@ def _task_rows(
         "metrics": [
             {
                 "name": name,
-                "way": "larger" if direction(name) > 0 else "smaller",
+                "way": "larger" if way > 0 else "smaller",
                 "value": metrics[name],
                 "interval": intervals.get(name),
                 "constant": baseline.get(name),
-                "beats": _beats(metrics[name], baseline.get(name), direction(name)),
+                "beats": _beats(metrics[name], baseline.get(name), way),
                 "others": [models.get(name) for models in beside.values()],
             }
-            for name in names
-            if not name.endswith(("_low", "_high"))
+            for name, way in ways.items()
+            if way
         ],
     }
 

@@ -7,9 +7,9 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
 from tfmtl.report.ablation import without_features
 from tfmtl.report.page import write_page
-from tfmtl.report.survival_section import has_curve, survival_section
+from tfmtl.report.survival_section import survival_section
 from tfmtl.schema.checks import error_text
-from tfmtl.training.evaluate import metrics_of, predict
+from tfmtl.training.evaluate import metric_ends, metrics_of, predict
 
 _SHOWN = ("harrell", "antolini", "ibs")
 
@@ -32,13 +32,13 @@ def survival_report(
     Raises:
         ValueError: the problem has no survival task, or the model was trained on other data.
     """
-    tasks = [task.name for task in data.problem.tasks if has_curve(task)]
+    tasks = [task.name for task in data.problem.tasks if task.has_curve]
     if not tasks:
         advice = "Use the data report, or the page of a run."
         raise ValueError(error_text("survival_report", "data", "have a survival task", data.problem.name, advice))
     predicted = predict(model, data, split)
     metrics = metrics_of(data, predicted)
-    section = survival_section(data, predicted, metrics)
+    section = survival_section(data, predicted, metrics, metric_ends(data, predicted))
     rows = []
     if ablation:
         found = {"nothing": metrics, **without_features(model, data, split, predicted)}

@@ -12,9 +12,8 @@ from tfmtl.core.label_parts import label_parts
 from tfmtl.data import PreparedData
 from tfmtl.metrics.survival import auc_at_times, brier_scores, d_calibration
 from tfmtl.report.survival_figures import d_calibration_figure, over_time_figure, risk_groups_figure
-from tfmtl.schema import TaskRecord
-from tfmtl.survival import StepFunction, SurvivalCurves, kaplan_meier
-from tfmtl.tasks import behavior_of
+from tfmtl.survival import SurvivalCurves, kaplan_meier
+from tfmtl.tasks.survival_curves import censoring_of, constant_curves, curves_of, time_grid, times_of
 
 _GRID = 50
 _GROUPS = 4
@@ -38,30 +37,34 @@ class SurvivalSection:
 
 
 def survival_section(
-    data: PreparedData, predicted: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]]
+    data: PreparedData,
+    predicted: Mapping[str, Any],
+    metrics: Mapping[str, Mapping[str, Any]],
+    intervals: Mapping[str, Mapping[str, Mapping[str, float]]],
 ) -> SurvivalSection:
     """Curves by risk group beside Kaplan-Meier, Brier score and AUC over time, D-calibration.
 
     Args:
         data: `PreparedData`.
         predicted: what `tfmtl.training.predict` returned of a split.
-        metrics: what `tfmtl.training.evaluate` returned of it.
+        metrics: what `tfmtl.training.evaluate.metrics_of` returned of it.
+        intervals: task -> metric -> `low` and `high`, as far as there are some.
     """
-    tasks = [task for task in data.problem.tasks if has_curve(task)]
+    tasks: list[Any] = [task for task in data.problem.tasks if task.has_curve]
     found = SurvivalSection([], [])
     curves = {}
     for task in tasks:
         state = data.inputs.task_state[task.name]
         labels = label_parts(task, predicted["labels"])
         known = ~np.isnan(labels[""])
-        curves[task.name] = _curves(task, state, predicted["predictions"][task.key("survival")])
+        curves[task.name] = curves_of(task, state, predicted["predictions"][task.key("survival")])
         own = {name: value for name, value in metrics[task.name].items() if not isinstance(value, Mapping)}
         facts = {
             "name": task.name,
             "rows": own.pop("rows", int(known.sum())),
             "events": own.pop("events", None),
-            "metrics": {name: value for name, value in own.items() if not name.endswith(("_low", "_high"))},
-            "intervals": {name: (own.get(f"{name}_low"), own.get(f"{name}_high")) for name in own},
+            "metrics": own,
+            "intervals": intervals[task.name],
             "constant": metrics[task.name].get("baseline", {}),
         }
         if known.sum() >= _FEWEST:
@@ -77,29 +80,17 @@ def survival_section(
     return found
 
 
-def has_curve(task: TaskRecord) -> bool:
-    """Whether a task answers with survival at several times."""
-    return {"survival", "hazard"} <= {output.suffix for output in task.outputs}
-
-
-def _curves(task: Any, state: Mapping[str, Any], survival: np.ndarray) -> SurvivalCurves:
-    falling = np.minimum.accumulate(np.clip(survival.astype(np.float64), 0.0, 1.0), axis=1)
-    return SurvivalCurves(np.asarray(state["edges"]), falling, task.interpolation)
-
-
 def _pictures(
     data: PreparedData, task: Any, labels: Mapping[str, np.ndarray], every: SurvivalCurves, known: np.ndarray
 ) -> dict[str, Figure]:
     state = data.inputs.task_state[task.name]
-    times, events = (labels[part][known].astype(np.float64) for part in ("", "event"))
+    times, events = times_of(labels, known)
     curves = every.rows(known)
-    grid = np.linspace(0.0, min(float(state["grid_end"]), float(state["edges"][-1])), _GRID + 1)[1:]
-    censoring = StepFunction(np.asarray(state["censoring"]["times"]), np.asarray(state["censoring"]["values"]), 1.0)
+    grid, censoring = time_grid(state, _GRID), censoring_of(state)
     survival = curves.at(grid)
     order = np.argsort(curves.expected_lifetime(), kind="stable")
     groups = np.array_split(order, _GROUPS)
-    constant = behavior_of(task).fitted(data.inputs).constant(data.inputs)["survival"]
-    plain = SurvivalCurves(curves.edges, np.broadcast_to(constant, curves.survival.shape), curves.interpolation)
+    plain = constant_curves(task, state, len(curves))
     return {
         "groups": risk_groups_figure(
             grid,

@@ -18,8 +18,9 @@ from tfmtl.schema.tasks.survival import UNITS, SurvivalTask
 from tfmtl.survival import breslow_baseline
 from tfmtl.tasks.label_columns import LabelColumns
 from tfmtl.tasks.signature import Signature
+from tfmtl.tasks.survival_curves import constant_survival, times_of
 from tfmtl.tasks.survival_labels import read_survival_labels, settle_survival_labels
-from tfmtl.tasks.survival_report import constant_survival, survival_report
+from tfmtl.tasks.survival_report import survival_ends, survival_report
 from tfmtl.tasks.survival_signatures import survival_signatures
 from tfmtl.tasks.survival_state import fit_survival_state, survival_warnings
 from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
@@ -90,16 +91,19 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
 
     def disagreement(self, head: Any, raw: Tensor, other: Any, other_head: Any, other_raw: Tensor) -> Tensor | None:
         """Squared difference of the two survivals at the end of the shorter horizon, of tasks with the same columns."""
+        from tfmtl.losses.survival.consistency import squared_difference
+
         label = self.record.time, self.record.event
         if not isinstance(other, SurvivalBehavior) or (other.record.time, other.record.event) != label:
             return None
         end = min(head.edges[-1], other_head.edges[-1])
         pair = ((head, raw), (other_head, other_raw))
-        one, two = (
-            of.survival_at(some, tf.fill([tf.shape(some)[0], 1], end), tf.zeros(tf.shape(some)[:1]))[:, 0]
-            for of, some in pair
+        return squared_difference(
+            *(
+                of.survival_at(some, tf.fill([tf.shape(some)[0], 1], end), tf.zeros(tf.shape(some)[:1]))
+                for of, some in pair
+            )
         )
-        return tf.square(one - two)
 
     def signatures(self) -> dict[str, Signature]:
         return survival_signatures(self.record)
@@ -149,6 +153,16 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
         assert self.state is not None
         return survival_report(self.record, self.state, labels, outputs)
 
+    def metric_ends(
+        self,
+        labels: Mapping[str, Floats],
+        outputs: Mapping[str, Floats],
+        groups: npt.NDArray[Any] | None = None,
+        weights: Floats | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        assert self.state is not None
+        return survival_ends(self.record, self.state, labels, outputs)
+
     def constant(self, inputs: ModelInputs) -> dict[str, Any]:
         return constant_survival(self.record, inputs.task_state[self.record.name])
 
@@ -167,7 +181,7 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
 
     def leak_index(self, labels: Mapping[str, Floats], scores: Floats) -> float | None:
         known = ~np.isnan(labels[""])
-        times, events = (labels[part][known].astype(np.float64) for part in ("", "event"))
+        times, events = times_of(labels, known)
         if len(np.unique(times[events == 1])) < 2:  # no pair to compare
             return None
         return float(harrell_index(times, events, -scores[known].astype(np.float64)))

@@ -1,11 +1,10 @@
-"""Exact metrics of a survival task."""
+"""Exact metrics of a survival task, and how far some of them could be off by chance."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from tfmtl.metrics.survival import (
     RowSums,
@@ -21,7 +20,7 @@ from tfmtl.metrics.survival import (
     uno_index,
 )
 from tfmtl.schema.tasks.survival import SurvivalTask
-from tfmtl.survival import StepFunction, SurvivalCurves
+from tfmtl.tasks.survival_curves import censoring_of, constant_curves, curves_of, time_grid, times_of
 from tfmtl.tasks.task_behavior import Floats, Report
 
 _GRID = 100
@@ -34,10 +33,10 @@ def survival_report(
     """Metric -> value, None where it is undefined.
 
     `harrell` (of minus the expected lifetime), `antolini` (of the curves; None above 20,000 rows, since it compares
-    every two) and `ibs` (integrated Brier score), each with the ends of its 95 % interval (`_low`, `_high`); `uno` up
-    to `grid_end`; `ibs_scaled`, one minus the ratio to the training rows' Kaplan-Meier; `auc_middle`, whether a row
-    ended by the middle of the grid; `nll`, in nats per row; `d_calibration_p`, the chance of so uneven a distribution
-    under a calibrated model; `calibration_error`, the mean gap to Kaplan-Meier in ten groups at the middle of the grid.
+    every two) and `ibs` (integrated Brier score); `uno` up to `grid_end`; `ibs_scaled`, one minus the ratio to the
+    training rows' Kaplan-Meier; `auc_middle`, whether a row ended by the middle of the grid; `nll`, in nats per row;
+    `d_calibration_p`, the chance of so uneven a distribution under a calibrated model; `calibration_error`, the mean
+    gap to Kaplan-Meier in ten groups at the middle of the grid.
     Of causes `harrell_<cause>` and `brier_<cause>` at the middle of the grid. Rows known only to end in an interval
     count as running at its start.
 
@@ -52,35 +51,21 @@ def survival_report(
     report: Report = {"rows": rows, "events": int((labels["event"][known] == 1).sum())}
     if not rows:
         return report
-    times, events = labels[""][known].astype(np.float64), labels["event"][known].astype(np.float64)
-    survival = np.minimum.accumulate(np.clip(outputs["survival"][known].astype(np.float64), 0.0, 1.0), axis=1)
-    curves = SurvivalCurves(np.asarray(state["edges"]), survival, task.interpolation)  # type: ignore[arg-type]
+    times, events = times_of(labels, known)
+    curves = curves_of(task, state, outputs["survival"][known])
     risks = -outputs[""][known].astype(np.float64)
-    censoring = StepFunction(np.asarray(state["censoring"]["times"]), np.asarray(state["censoring"]["values"]), 1.0)
-    end = min(float(state["grid_end"]), float(state["edges"][-1]))
-    grid = np.linspace(0.0, end, _GRID + 1)[1:]
+    censoring, grid = censoring_of(state), time_grid(state, _GRID)
     middle = float(grid[len(grid) // 2 - 1])
-
-    def add(name: str, index: Callable[[npt.NDArray[np.intp]], RowSums], resampled: bool = True) -> None:
-        found = index_interval(index, rows, most_resampled=_MOST_COMPARED if resampled else 0)
-        report.update({name: found.value, f"{name}_low": found.low, f"{name}_high": found.high})
-
-    add("harrell", lambda kept: harrell_rows(times[kept], events[kept], risks[kept]))
-    if rows <= _MOST_COMPARED:
-        add("antolini", lambda kept: antolini_rows(times[kept], events[kept], curves.rows(kept)), resampled=False)
-    else:
-        report["antolini"] = None
-    errors = integrated_brier_rows(times, events, curves, grid, censoring)
-    add("ibs", lambda kept: RowSums(errors.wins[kept], errors.pairs[kept]))
-    same = constant_survival(task, state)["survival"]
-    plain = SurvivalCurves(curves.edges, np.broadcast_to(same, survival.shape), curves.interpolation)
-    reference = integrated_brier_rows(times, events, plain, grid, censoring).value
-    report["ibs_scaled"] = 1.0 - errors.value / reference if reference > 0 else None
-    report["uno"] = uno_index(times, events, risks, censoring, end)
+    report["harrell"] = harrell_rows(times, events, risks).value
+    report["antolini"] = antolini_rows(times, events, curves).value if rows <= _MOST_COMPARED else None
+    report["ibs"] = error = integrated_brier_rows(times, events, curves, grid, censoring).value
+    reference = integrated_brier_rows(times, events, constant_curves(task, state, rows), grid, censoring).value
+    report["ibs_scaled"] = 1.0 - error / reference if reference > 0 else None
+    report["uno"] = uno_index(times, events, risks, censoring, float(grid[-1]))
     at_middle = curves.at([middle])[:, 0]
     report["auc_middle"] = float(auc_at_times(times, events, 1.0 - at_middle, [middle], censoring)[0])
     entries = np.nan_to_num(labels["entry"][known].astype(np.float64)) if "entry" in labels else np.zeros(rows)
-    report["nll"] = _nll(times, events, entries, survival, curves.edges)
+    report["nll"] = _nll(times, events, entries, curves.survival, curves.edges)
     report["d_calibration_p"] = d_calibration(times, events, curves).p_value
     groups = survival_calibration(times, events, at_middle, middle)
     report["calibration_error"] = sum(g.rows * abs(g.predicted - g.observed) for g in groups) / rows
@@ -96,21 +81,30 @@ def survival_report(
     return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in report.items()}
 
 
-def constant_survival(task: SurvivalTask, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Suffix -> the output of a model without features: the Kaplan-Meier curve of the training rows."""
-    hazards = np.asarray(state["hazards"], np.float64).reshape(len(state["edges"]), -1)
-    total = hazards.sum(axis=1)
-    survival = np.clip(np.cumprod(1.0 - total), 0.0, 1.0)
-    curve = SurvivalCurves(np.asarray(state["edges"]), survival[None], task.interpolation)  # type: ignore[arg-type]
-    before = np.append(1.0, survival[:-1])
-    incidence = np.cumsum(hazards * before[:, None], axis=0)
-    return {
-        "": float(curve.expected_lifetime()[0]),
-        "survival": survival,
-        "hazard": total,
-        "median": float(curve.median_lifetime()[0]),
-        **{f"cif_{cause}": incidence[:, number] for number, cause in enumerate(task.causes)},
+def survival_ends(
+    task: SurvivalTask, state: Mapping[str, Any], labels: Mapping[str, Floats], outputs: Mapping[str, Floats]
+) -> dict[str, tuple[float, float]]:
+    """Metric -> ends of its 95 % interval: of `harrell` and `ibs` over drawn rows, of `antolini` by the jackknife.
+
+    An index that no draw defines is left out. Arguments: see `survival_report`.
+    """
+    known = ~np.isnan(labels[""])
+    rows = int(known.sum())
+    if not rows:
+        return {}
+    times, events = times_of(labels, known)
+    risks = -outputs[""][known].astype(np.float64)
+    curves = curves_of(task, state, outputs["survival"][known])
+    errors = integrated_brier_rows(times, events, curves, time_grid(state, _GRID), censoring_of(state))
+    found = {
+        "harrell": index_interval(lambda kept: harrell_rows(times[kept], events[kept], risks[kept]), rows),
+        "ibs": index_interval(lambda kept: RowSums(errors.wins[kept], errors.pairs[kept]), rows),
     }
+    if rows <= _MOST_COMPARED:
+        found["antolini"] = index_interval(
+            lambda kept: antolini_rows(times[kept], events[kept], curves.rows(kept)), rows, most_resampled=0
+        )
+    return {name: (each.low, each.high) for name, each in found.items() if not math.isnan(each.low)}
 
 
 def _nll(times: Floats, events: Floats, entries: Floats, survival: Floats, edges: Floats) -> float:

@@ -191,6 +191,19 @@ class TaskBehavior(ABC, Generic[Record]):
             weights: `(N,)` or None. How much a row counts.
         """
 
+    def metric_ends(
+        self,
+        labels: Mapping[str, Floats],
+        outputs: Mapping[str, Floats],
+        groups: npt.NDArray[Any] | None = None,
+        weights: Floats | None = None,
+    ) -> dict[str, tuple[float, float]]:
+        """Metric of `exact_metrics` -> lower and upper end of its 95 % interval, for kinds that know it by themselves.
+
+        Called once an evaluation, never for rows that are drawn anew or for a constant. Defaults to none.
+        """
+        return {}
+
     @abstractmethod
     def constant(self, inputs: ModelInputs) -> dict[str, Any]:
         """Suffix -> what a constant would answer that knows the training labels alone, of shape `inner`."""
@@ -242,9 +255,18 @@ class TaskBehavior(ABC, Generic[Record]):
     """From which value of it a feature is suspicious."""
 
     def leak_index(self, labels: Mapping[str, Floats], scores: Floats) -> float | None:
-        """How well the scores of rows order their labels, 0.5 not at all and 1 or 0 in full; for kinds without an AUC.
+        """How well a feature's scores order the labels: 0.5 not at all, 1 in full, 0 in full the wrong way round.
 
-        Defaults to `None`: the AUC of `leak_target` is measured.
+        What the leak check compares with `leak_threshold`, for kinds whose label is more than the event of
+        `leak_target`: name what it is in `leak_measure`. Defaults to `None`; it is not asked while that is `"AUC"`.
+
+        Args:
+            labels: part -> `(N,)`, NaN where missing; half of a sample of the training split.
+            scores: float64 `(N,)`. The feature's numbers, whose better direction counts; of ids, the share of events
+                among the rows of the other half with that id.
+
+        Returns:
+            float in [0, 1]; None where no two labels can be compared.
         """
         return None
 

@@ -63,7 +63,9 @@ def check_task_kind(task: TaskRecord, inputs: ModelInputs, labels: Mapping[str, 
     report = behavior.exact_metrics(known, arrays)
     baseline = behavior.baseline(inputs, known)
     demand(set(report) == set(baseline), behavior, "`exact_metrics` of `constant` must have the metrics of any answer.")
-    json.dumps([report, baseline], allow_nan=False)
+    ends = behavior.metric_ends(known, arrays)
+    demand(set(ends) <= set(report), behavior, "`metric_ends` must be of metrics of `exact_metrics`.")
+    json.dumps([report, baseline, ends], allow_nan=False)
     name, direction = task.monitor
     demand(direction in ("max", "min"), behavior, '`monitor` must say "max" or "min".')
     metric = behavior.running_metric()

@@ -1,6 +1,6 @@
 """Exact metrics of a model on a split."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel
 from tfmtl.schema import Problem
 from tfmtl.tasks import behavior_of
+from tfmtl.tasks.task_behavior import TaskBehavior
 from tfmtl.training.evaluation import Evaluation
 
 _BATCH = 4096
@@ -54,7 +55,8 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
 
     Binary tasks: ROC AUC, AUC grouped by the problem's group (with what was skipped), log loss, normalized entropy,
     expected calibration error. Regression tasks: root mean squared and mean absolute error. Other kinds: see
-    docs/problem_file.md. A metric that is undefined, such as the AUC of one class, is `None`.
+    docs/problem_file.md. A metric that is undefined, such as the AUC of one class, is `None`. Where a kind knows the
+    95 % interval of a metric by itself, its ends are `<metric>_low` and `<metric>_high`.
 
     The entry `baseline` holds the same metrics of a constant prediction from the training labels, such as their
     mean. A model that does not beat it has learned nothing.
@@ -66,7 +68,9 @@ def evaluate(model: MultiTaskModel, data: PreparedData, split: str = "test") -> 
         ValueError: the model was trained on other data, or there is no such split.
     """
     data.check_fitted_for("evaluate", model.inputs)
-    report = metrics_of(data, predict(model, data, split))
+    predicted = predict(model, data, split)
+    report = metrics_of(data, predicted)
+    add_ends(report, data, predicted)
     return Evaluation(report, model.name, f"{data.problem.name}, {split} split")
 
 
@@ -78,17 +82,49 @@ def metrics_of(data: PreparedData, predicted: Mapping[str, Any], baselines: bool
         predicted: what `predict` returned, or some of its rows.
         baselines: bool. Whether a constant is measured, too. Defaults to `True`.
     """
-    groups = predicted["groups"] if data.problem.group_column is not None else None
     report: dict[str, dict[str, Any]] = {}
+    for task, behavior, (labels, outputs, groups, weights) in _measured(data, predicted):
+        report[task] = behavior.exact_metrics(labels, outputs, groups, weights)
+        if baselines:
+            report[task]["baseline"] = behavior.baseline(data.inputs, labels, groups, weights)
+    return report
+
+
+def metric_ends(data: PreparedData, predicted: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Task -> metric -> `low` and `high`, the ends of its 95 % interval, of kinds that know it by themselves.
+
+    For all metrics of all kinds, at the price of measuring drawn rows: `tfmtl.training.intervals.metric_intervals`.
+
+    Args:
+        data: `PreparedData`.
+        predicted: what `predict` returned.
+    """
+    return {
+        task: {metric: {"low": low, "high": high} for metric, (low, high) in behavior.metric_ends(*measured).items()}
+        for task, behavior, measured in _measured(data, predicted)
+    }
+
+
+def add_ends(report: dict[str, dict[str, Any]], data: PreparedData, predicted: Mapping[str, Any]) -> None:
+    """Adds `<metric>_low` and `<metric>_high` of `metric_ends` to what `metrics_of` returned.
+
+    Args:
+        report: task -> metric -> value, changed in place.
+        data: `PreparedData`.
+        predicted: what `predict` returned.
+    """
+    for task, ends in metric_ends(data, predicted).items():
+        report[task] |= {f"{metric}_{end}": value for metric, pair in ends.items() for end, value in pair.items()}
+
+
+def _measured(data: PreparedData, predicted: Mapping[str, Any]) -> Iterator[tuple[str, TaskBehavior[Any], Any]]:
+    """Task, its behavior, and what `exact_metrics` takes."""
+    groups = predicted["groups"] if data.problem.group_column is not None else None
     weights = metric_weights(data.problem, predicted["labels"])
     for task in data.problem.tasks:
-        behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, predicted["labels"])
         outputs = {output.suffix: predicted["predictions"][task.key(output.suffix)] for output in task.outputs}
-        report[task.name] = behavior.exact_metrics(labels, outputs, groups, weights[task.name])
-        if baselines:
-            constant = behavior.baseline(data.inputs, labels, groups, weights[task.name])
-            report[task.name]["baseline"] = constant
-    return report
+        labels = label_parts(task, predicted["labels"])
+        yield task.name, behavior_of(task).fitted(data.inputs), (labels, outputs, groups, weights[task.name])
 
 
 def _no_predictions(problem: Problem) -> dict[str, np.ndarray]:

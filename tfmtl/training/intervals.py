@@ -89,12 +89,12 @@ def compare(
     own, other = (metrics_of(data, each, baselines=False) for each in (predicted, baseline))
     found: Report = {}
     for task, metrics in _metrics(own).items():
-        ways = dict([data.problem.task(task).monitor])  # a kind of one's own may have a metric that only it knows
+        monitor = data.problem.task(task).monitor
         found[task] = {}
         for metric in metrics:
             pairs = [(new[task].get(metric), old[task].get(metric)) for new, old in drawn]
             interval = percentile_interval([None if a is None or b is None else a - b for a, b in pairs])
-            way = direction(metric) or {"max": 1, "min": -1}.get(ways.get(metric, ""), 0)
+            way = direction(metric, monitor)
             values = own[task][metric], other[task][metric]
             found[task][metric] = {
                 "value": values[0],
@@ -134,9 +134,7 @@ def _metrics(report: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         task: [
             name
             for name, value in metrics.items()
-            if (value is None or isinstance(value, float))
-            and name not in _NO_METRICS
-            and not name.endswith(("_low", "_high"))
+            if (value is None or isinstance(value, float)) and name not in _NO_METRICS
         ]
         for task, metrics in report.items()
     }

@@ -2,6 +2,7 @@
 
 import csv
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -29,7 +30,8 @@ class KeepState(keras.callbacks.Callback):
         steps: int. Steps of an epoch.
         every: int or None. Steps between two checkpoints inside an epoch; `None` means every five minutes, or less
             often if that took more than 5 % of the time. At the end of an epoch there always is one.
-        callbacks: all other callbacks; those with `get_state` and `set_state` (plain values) are kept too.
+        callbacks: all other callbacks; those with `get_state` and `set_state` (plain values) are kept too, under their
+            class and number within the class, so that others may come or go before the run goes on.
         within_epochs: bool. Whether there may be checkpoints inside an epoch. Defaults to `True`.
         writes: bool. Whether to write checkpoints at all, beside `history.csv`. Defaults to `True`.
     """
@@ -51,15 +53,18 @@ class KeepState(keras.callbacks.Callback):
         self._every = every
         self._within_epochs = within_epochs
         self._writes = writes
-        self._parts = {str(n): part for n, part in enumerate(callbacks) if hasattr(part, "set_state")}
+        self._parts = _by_class([part for part in callbacks if hasattr(part, "set_state")])
+        # Older checkpoints hold positions among all callbacks.
+        self._by_position = {str(n): part for n, part in enumerate(callbacks) if hasattr(part, "set_state")}
         self._resumes = bool(progress.epoch or progress.step)
         self._pause = _SECONDS
         self._before = progress.seconds
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._started = self._saved = time.monotonic()
-        for name in self._parts.keys() & self.progress.callbacks.keys():
-            self._parts[name].set_state(self.progress.callbacks[name])
+        readers = self._by_position | self._parts
+        for name in readers.keys() & self.progress.callbacks.keys():
+            readers[name].set_state(self.progress.callbacks[name])
         if self._resumes:
             self._write_history()
 
@@ -108,3 +113,14 @@ class KeepState(keras.callbacks.Callback):
             writer = csv.writer(file)
             writer.writerow(["epoch", *history])
             writer.writerows([epoch, *row] for epoch, row in enumerate(zip_longest(*history.values())))
+
+
+def _by_class(callbacks: Sequence[Any]) -> dict[str, Any]:
+    """`<class> <number within the class>` -> callback."""
+    numbers: Counter[str] = Counter()
+    found = {}
+    for callback in callbacks:
+        kind = type(callback).__name__
+        found[f"{kind} {numbers[kind]}"] = callback
+        numbers[kind] += 1
+    return found

@@ -46,7 +46,8 @@ def permutation_importance(
         for task, value in _main_metrics(data, model, shuffled, sampled).items():
             before = whole[task]
             if value is not None and before is not None:
-                found[task][name] = (before - value) * _way(data, task)
+                monitor = data.problem.task(task).monitor
+                found[task][name] = (before - value) * direction(monitor[0], monitor)
     return {task: dict(sorted(each.items(), key=lambda pair: -pair[1])) for task, each in found.items()}
 
 
@@ -88,8 +89,3 @@ def _main_metrics(
     predictions = model.predict(dict(features), batch_size=_BATCH, verbose=0)
     report = metrics_of(data, {**sampled, "predictions": predictions}, baselines=False)
     return {task.name: report[task.name].get(task.monitor[0]) for task in data.problem.tasks}
-
-
-def _way(data: PreparedData, task: str) -> int:
-    metric, way = data.problem.task(task).monitor
-    return direction(metric) or (1 if way == "max" else -1)

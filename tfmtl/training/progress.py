@@ -15,7 +15,8 @@ class Progress:
         seconds: float. Time spent training. Defaults to `0.0`.
         stopped: bool. Whether a callback has ended the run. Defaults to `False`.
         history: metric -> its value after every epoch that is done. Defaults to none.
-        callbacks: position among the callbacks -> what its `get_state` returned. Defaults to none.
+        callbacks: `<class> <number within the class>` of a callback -> what its `get_state` returned; in older files
+            its position among all callbacks. Defaults to none.
     """
 
     epoch: int = 0

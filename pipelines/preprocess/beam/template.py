@@ -8,6 +8,7 @@ import apache_beam as beam
 
 from tfmtl.pipelines.preprocess.beam.options import is_dataflow, new_pipeline, pipeline_options
 from tfmtl.pipelines.preprocess.beam.pipeline import build
+from tfmtl.pipelines.tables.copied_tables import is_table
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
 from tfmtl.schema import Problem
@@ -47,7 +48,7 @@ def translate(
         What Beam's runner returns; after a dry run `result.job.proto_pipeline` is the job.
 
     Raises:
-        ValueError: the runner is another one, `num_shards` is missing, or an option is wrong.
+        ValueError: the runner is another one, `num_shards` is missing, an input is a table, or an option is wrong.
     """
     options = pipeline_options(beam_options)
     if not is_dataflow(options):
@@ -59,6 +60,11 @@ def translate(
         raise ValueError(
             "preprocess: `num_shards` must be given with --dry_run or --template_location, which look at no input. "
             "Received: num_shards=None. Give --shards, one for each 32 MB of input and 8 at least."
+        )
+    if any(map(is_table, inputs)):
+        raise ValueError(
+            "preprocess: the inputs must be files with --dry_run or --template_location, which read no table. "
+            f"Received: {', '.join(inputs)}. Export the table to Parquet files and give those."
         )
     pipeline = new_pipeline(options)
     folder = OutputFolder(output)

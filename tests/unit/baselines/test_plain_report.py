@@ -109,3 +109,9 @@ def test_without_scikit_learn_one_line_names_the_extra(monkeypatch: pytest.Monke
     monkeypatch.setattr("tfmtl.schema.extras.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"boosted trees: needs sklearn. Install it: pip install 'tfmtl\[trees\]'"):
         plain_report(None)  # type: ignore[arg-type]
+
+
+def test_splits_that_are_read_in_part_are_said(tiny_data: PreparedData) -> None:
+    notes = plain_report(tiny_data, most_rows=100).notes
+    assert [note for note in notes if "100 rows of the train split" in note]
+    assert [note for note in notes if "100 rows of the valid split" in note]

@@ -67,6 +67,22 @@ def test_channels_are_lists_of_lists_or_one_after_another(nested: list[Any]) -> 
     np.testing.assert_array_equal(found, np.array([1.0, 2.0, 3.0, NAN], np.float32))
 
 
+@pytest.mark.parametrize(
+    "nested",
+    [
+        [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],  # a list for every channel, not for every step
+        [[1.0, 2.0], [3.0], [4.0, 5.0, 6.0]],
+        [[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]],
+    ],
+)
+def test_lists_of_lists_of_another_layout_are_rejected(nested: list[list[float]]) -> None:
+    feature = SeriesFeature("s", 3, channels=2)
+    made = behavior_of(feature, tiny_problem(features=(feature,), sequences=()))
+    rejections = Rejections(2)
+    made.read(RawColumns(pa.record_batch({"s": pa.array([[[1.0, 2.0]] * 3, nested])}), rejections))
+    assert rejections.reasons == [(1, "column 's' is not 3 lists of 2 numbers")]
+
+
 # === Encoded ===
 
 
@@ -142,7 +158,7 @@ def test_gaps_are_seen_and_a_missing_series_is_a_learned_vector(inputs: ModelInp
     gone = {**features, "a": tf.zeros_like(features["a"]), "a__present": tf.zeros_like(features["a__present"])}
     after = model.embedding(gone)["fields"].numpy()
     np.testing.assert_array_equal(before[:, 1:], after[:, 1:])
-    missing = model.embedding.field_layers["series"].missing[names.index("a")].numpy()
+    missing = model.embedding.field_layers["series"].missing["a"].numpy()
     np.testing.assert_allclose(after[:, 0], np.tile(missing, (16, 1)), rtol=1e-6)
     for place, name in enumerate(names):  # the mean is not a number that is missing
         zero = {**features, name: tf.zeros_like(features[name])}

@@ -1,6 +1,8 @@
 """The page of a run: what is planted shows, and it needs no network."""
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +59,15 @@ def page(
     """Model, facts and text of the good run's page."""
     path = tmp_path_factory.mktemp("page") / "page.html"
     model = load(tiny_runs[0] / "model.keras")
+    run = shutil.copytree(tiny_runs[0], path.parent / "run")
+    record = json.loads((run / "run.json").read_text())
+    record["label_leaks"] = [
+        {"feature": "views", "task": "click", "auc": 0.99},  # as runs wrote it that knew AUCs alone
+        {"feature": "age", "task": "watch", "auc": 0.9, "measure": "c-index", "threshold": 0.85},
+    ]
+    (run / "run.json").write_text(json.dumps(record))
     facts = run_report(
-        tiny_runs[0], model, tiny_data, path, slices=[RowSlice.read("topic")], rows=100, resamples=20,
+        run, model, tiny_data, path, slices=[RowSlice.read("topic")], rows=100, resamples=20,
         beside={"click": {"boosted trees": {"auc": 0.625}}},
     )  # fmt: skip
     return model, facts, path.read_text()
@@ -80,6 +89,8 @@ def test_the_page_shows_what_was_measured(
     np.testing.assert_allclose(np.sum(level, axis=1), 1.0, rtol=1e-5)
     assert set(facts["conflict"]["cosines"]) == {"click, buy", "click, watch", "buy, watch"}
     assert "t1" in facts["slices"]["topic"]["click"]
+    assert "views alone tells task click (AUC 0.990)" in text
+    assert "age alone tells task watch (c-index 0.900)" in text
     assert facts["options"]["set.tower_units"] == [8] and facts["options"]["learning_rate"] == 0.02
 
 

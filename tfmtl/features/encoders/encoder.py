@@ -4,11 +4,9 @@ import math
 from typing import Any
 
 import keras
-import tensorflow as tf
 
+from tfmtl.core.initializers import SPREAD, small_uniform
 from tfmtl.core.types import Tensor
-
-SPREAD = 0.05  # of a field at the start, as of an embedding
 
 
 class Encoder(keras.layers.Layer):
@@ -36,21 +34,10 @@ class Encoder(keras.layers.Layer):
 
     def small_dense(self, inputs: int, name: str) -> keras.layers.Dense:
         """A layer `inputs` -> D, whose outputs are as large as embeddings where its inputs are about 1."""
-        kernel = uniform(SPREAD / math.sqrt(inputs))
+        kernel = small_uniform(SPREAD / math.sqrt(inputs))
         dense = keras.layers.Dense(self.dim, kernel_initializer=kernel, dtype=self.dtype_policy, name=name)
         dense.build((None, inputs))
         return dense
 
     def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__}: `call` must be overridden.")
-
-
-def uniform(spread: float) -> keras.initializers.Initializer:
-    """Uniform in `[-spread, spread]`."""
-    return keras.initializers.RandomUniform(-spread, spread)
-
-
-def masked_mean(inputs: Tensor, mask: Tensor) -> Tensor:
-    """Mean `(b, W)` of the elements that there are; zero without any."""
-    weights = tf.cast(mask, inputs.dtype)[:, :, tf.newaxis]
-    return tf.math.divide_no_nan(tf.reduce_sum(inputs * weights, axis=1), tf.reduce_sum(weights, axis=1))

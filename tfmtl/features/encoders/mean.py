@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from tfmtl.core.masking import masked_mean
 from tfmtl.core.types import Tensor
-from tfmtl.features.encoders.encoder import Encoder, masked_mean
+from tfmtl.features.encoders.encoder import Encoder
 
 
 class MeanEncoder(Encoder):
@@ -13,4 +14,4 @@ class MeanEncoder(Encoder):
         self.built = True
 
     def call(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        return masked_mean(inputs, mask)
+        return masked_mean(inputs, mask > 0)

@@ -5,8 +5,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfmtl.core.initializers import small_uniform
+from tfmtl.core.masking import masked_mean
 from tfmtl.core.types import Tensor
-from tfmtl.features.encoders.encoder import SPREAD, Encoder, masked_mean, uniform
+from tfmtl.features.encoders.encoder import Encoder
 
 _BLOCKS = 2
 _WIDER = 2  # the hidden layer of a block
@@ -24,7 +26,7 @@ class TransformerEncoder(Encoder):
 
     def build(self, input_shape: Any) -> None:
         _, length, width = (int(size or 0) for size in input_shape)
-        self.places = self.add_weight(name="places", shape=(length, width), initializer=uniform(SPREAD))
+        self.places = self.add_weight(name="places", shape=(length, width), initializer=small_uniform())
         heads = next(count for count in (4, 2, 1) if width % count == 0)
         self.blocks = [
             _Block(heads, width, dtype=self.dtype_policy, name=f"block_{number}") for number in range(_BLOCKS)
@@ -40,7 +42,7 @@ class TransformerEncoder(Encoder):
         x = inputs + tf.cast(self.places, inputs.dtype)
         for block in self.blocks:
             x = block(x, mask)
-        return self.projection(masked_mean(self.norm(x), mask))
+        return self.projection(masked_mean(self.norm(x), mask > 0))
 
 
 class _Block(keras.layers.Layer):

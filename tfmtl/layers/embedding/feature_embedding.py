@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.core.initializers import small_uniform
 from tfmtl.core.rows import parts_of_equal_rows, with_equal_rows
 from tfmtl.core.tables import mark_table
 from tfmtl.core.types import Shape, Tensor
@@ -114,8 +115,8 @@ class FeatureEmbedding(keras.layers.Layer):
                 self.projections[str(width)] = dense
         if self.plan.numbers:
             shape = (len(self.plan.numbers), self.plan.dim)
-            self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
-            self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
+            self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=small_uniform())
+            self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=small_uniform())
         self.field_layers = {
             kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)
             for kind, records in self.plan.records(self.inputs).items()
@@ -369,16 +370,12 @@ def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInput
     return layer
 
 
-def _small() -> keras.initializers.Initializer:
-    return keras.initializers.RandomUniform(-0.05, 0.05)
-
-
 class _TableInitializer(keras.initializers.Initializer):
     """Small uniform values, zero in the given rows."""
 
     def __init__(self, zero_rows: list[int]) -> None:
         self._zero_rows = zero_rows
-        self._uniform = _small()
+        self._uniform = small_uniform()
 
     def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         table = self._uniform(shape, dtype)

@@ -37,5 +37,10 @@ def consistency_loss(one: Tensor, other: Tensor, weights: Tensor | None = None) 
         raise ValueError(error_text("consistency_loss", "one.shape", "be (B, M), as `other`", shapes, advice))
     row_weights = ops.ones_like(one[:, 0]) if weights is None else ops.cast(weights, "float32")
     counted = ops.not_equal(row_weights, 0.0)[:, None]
-    squares = ops.sum(ops.square(ops.where(counted, one - other, 0.0)), axis=1)
+    squares = squared_difference(ops.where(counted, one, 0.0), ops.where(counted, other, 0.0))
     return ops.divide_no_nan(ops.sum(row_weights * squares), ops.sum(row_weights))
+
+
+def squared_difference(one: Tensor, other: Tensor) -> Tensor:
+    """How far two predictions of survival at the same times are apart: `(B,)` of two `(B, M)`, summed over times."""
+    return ops.sum(ops.square(one - other), axis=1)

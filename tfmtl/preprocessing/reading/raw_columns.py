@@ -120,12 +120,12 @@ class RawColumns:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=self._batch.num_rows))])
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values.filter(pa.array(kept)))
 
-    def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False) -> pa.Array:
+    def vectors(self, name: str, size: int, separator: str, has_gaps: bool = False, channels: int = 1) -> pa.Array:
         """A column of lists of numbers, or of joined ones, as lists of `size` float32, null where missing.
 
-        With `has_gaps` single numbers may be missing, which are NaN then.
+        With `has_gaps` single numbers may be missing, which are NaN then, and there may be lists of `channels` numbers.
         """
-        return read_vectors(name, self._column(name), size, separator, self._bad_vectors, has_gaps)
+        return read_vectors(name, self._column(name), size, separator, self._bad_vectors, has_gaps, channels)
 
     def binary(self, name: str) -> pa.Array:
         """The column as bytes, whatever they hold, null where it is missing or empty."""

@@ -18,11 +18,10 @@ from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.reading.json_lines_file import JsonLinesFile
 from tfmtl.preprocessing.reading.long_values import bounded
 from tfmtl.preprocessing.reading.parquet_file import read_parquet
+from tfmtl.preprocessing.reading.present_columns import RENAME_IN_LOG, check_present
 from tfmtl.preprocessing.reading.raw_batch import RawBatch
 from tfmtl.preprocessing.reading.text_file import TextFile
 from tfmtl.schema import Dialect
-from tfmtl.schema.checks import did_you_mean
-from tfmtl.schema.shown import shown
 
 __all__ = ["InputError", "check_columns", "expand", "read_batches"]
 
@@ -58,16 +57,7 @@ def check_columns(
                 further = [key for key in partition_values(path) if key not in present]
         except _UNREADABLE as error:
             raise InputError(f"preprocess: file '{path}' is not readable: {error}.") from error
-        missing = [
-            f"'{column}' ({place}).{did_you_mean(column, present)}"
-            for column, place in required.items()
-            if column not in present and column not in further
-        ]
-        if missing:
-            raise InputError(
-                f"preprocess: file '{path}' must have every column that the problem file names. It lacks "
-                f"{' It lacks '.join(missing)} Received: {shown(present)}. Rename it in the log or in the problem file."
-            )
+        check_present(f"file '{path}'", required, [*present, *further], RENAME_IN_LOG)
         doubled = [column for column in required if present.count(column) > 1]
         if doubled:
             raise InputError(f"preprocess: file '{path}' has more than one column of {doubled}. Remove the others.")

@@ -10,7 +10,13 @@ from tfmtl.values.plain_arrow import is_list
 
 
 def read_vectors(
-    name: str, column: pa.Array, size: int, separator: str, rejections: Rejections, has_gaps: bool = False
+    name: str,
+    column: pa.Array,
+    size: int,
+    separator: str,
+    rejections: Rejections,
+    has_gaps: bool = False,
+    channels: int = 1,
 ) -> pa.Array:
     """Lists of `size` float32, null where the list is null, empty or NaN in every place; others are rejected.
 
@@ -22,14 +28,20 @@ def read_vectors(
         rejections: where rows of another length, or with something else than finite numbers, go.
         has_gaps: bool. Whether NaN and null are allowed in some places, where they stay NaN. Lists of lists are read
             as one then. Defaults to `False`.
+        channels: int. Numbers in each of the lists of a list, since one of another layout may hold as many in all.
+            Defaults to `1`.
     """
     if not is_list(column.type):
         text = pc.utf8_trim(pc.utf8_trim_whitespace(to_text(column)), "[]")
         column = pc.split_pattern(pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text), separator)
     values, rows = flatten(column)
     if has_gaps and is_list(values.type):
+        steps = rows
         values, inner = flatten(values)
-        rows = rows[inner]
+        rows = steps[inner]
+        is_other = np.bincount(inner, minlength=len(steps)) != channels
+        reason = f"column '{name}' is not {size // channels} lists of {channels} numbers"
+        rejections.add(np.isin(np.arange(len(column)), steps[is_other]), reason)
     numbers = to_numbers(values)
     if numbers is None:
         texts = pc.utf8_trim_whitespace(to_text(values))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
@@ -23,7 +24,7 @@ _HASH_FROM, _HASH_BUCKETS = 5_000_000, 1 << 20
 
 
 @dataclass(frozen=True)
-class CategoricalFeature(FeatureRecord):
+class CategoricalFeature(ColumnFeature):
     """A categorical column with one or several values per row, turned into ids.
 
     Ids: 0 missing or padding, 1 out of vocabulary, 2 and up known values (or
@@ -110,18 +111,9 @@ class CategoricalFeature(FeatureRecord):
         return Guess(options, seen + column.missing_text, rank=-1)
 
     @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
     def table_name(self) -> str:
         """The embedding table the ids index."""
         return self.table or self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def identifies(self) -> bool:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
@@ -22,7 +23,7 @@ _GUESSED_SIZE = 64
 
 
 @dataclass(frozen=True)
-class ImageFeature(FeatureRecord):
+class ImageFeature(ColumnFeature):
     """A column with a picture a row, PNG or JPEG, which a network of convolutions turns into one field.
 
     Pictures are decoded and resized to `height` x `width` when the data are prepared and, by the same TensorFlow code,
@@ -118,15 +119,6 @@ class ImageFeature(FeatureRecord):
             return None
         size = {"height": _GUESSED_SIZE, "width": _GUESSED_SIZE}
         return Guess(size, f"bytes of PNG or JPEG pictures{column.missing_text}", rank=1)
-
-    @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def missing_key(self) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.shown import shown_short
 from tfmtl.schema.strict import check_types
@@ -23,7 +24,7 @@ _MOST_SHOWN = 3
 
 
 @dataclass(frozen=True)
-class NumericFeature(FeatureRecord):
+class NumericFeature(ColumnFeature):
     """A numeric column, scaled or cut into buckets by training statistics.
 
     - `quantiles`: ids of `buckets` equally frequent buckets, 2 and up; 0 for a
@@ -96,18 +97,9 @@ class NumericFeature(FeatureRecord):
         return f"{self.name}__z" if self.is_bucketized else self.name
 
     @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
     def table_name(self) -> str:
         """The embedding table the bucket ids index."""
         return self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def not_in_events(self) -> str | None:

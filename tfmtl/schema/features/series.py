@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
@@ -24,7 +25,7 @@ _GOES_TOGETHER = 0.5  # correlation of neighboring numbers
 
 
 @dataclass(frozen=True)
-class SeriesFeature(FeatureRecord):
+class SeriesFeature(ColumnFeature):
     """A column with the numbers of `length` steps a row, oldest first, of which an encoder makes one field.
 
     Every row has all its steps: a length that depends on what came later would give it away. So cut histories at one
@@ -92,15 +93,6 @@ class SeriesFeature(FeatureRecord):
             return None
         large = {"large": True} if 2 * size * _FLOAT_BYTES > _MOST_BYTES else {}
         return Guess({"length": size, **large}, f"lists of {size} numbers, {why}{column.missing_text}", rank=1)
-
-    @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def size(self) -> int:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT, RESERVED_IDS
@@ -21,7 +22,7 @@ _MUST_AGREE = ("tokens", "dim", "min_count", "max_size", "ngrams", "buckets", "v
 
 
 @dataclass(frozen=True)
-class TextFeature(FeatureRecord):
+class TextFeature(ColumnFeature):
     """A column of text, of which an encoder makes one field.
 
     Text is cut into words: runs of letters, marks and digits in lower case; symbols such as emojis, and the characters
@@ -115,15 +116,6 @@ class TextFeature(FeatureRecord):
         if not column.is_prose:
             return None
         return Guess({}, f"free text, {column.distinct_text}{column.missing_text}", rank=1)
-
-    @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def has_words(self) -> bool:

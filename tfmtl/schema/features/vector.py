@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
-from tfmtl.schema.features.feature_record import SIDES, FeatureRecord, Guess
+from tfmtl.schema.features.column_feature import ColumnFeature
+from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
@@ -22,7 +23,7 @@ _FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
-class VectorFeature(FeatureRecord):
+class VectorFeature(ColumnFeature):
     """A column with `size` numbers a row, which a learned matrix projects to the width of all fields.
 
     - `none`: the numbers as they are.
@@ -81,15 +82,6 @@ class VectorFeature(FeatureRecord):
             return None
         large = {"large": True} if size * _FLOAT_BYTES > _MOST_BYTES else {}
         return Guess({"size": size, **large}, f"lists of {size} numbers{column.missing_text}")
-
-    @property
-    def column_name(self) -> str:
-        """The column of the log."""
-        return self.column or self.name
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (self.column_name,)
 
     @property
     def missing_key(self) -> str:

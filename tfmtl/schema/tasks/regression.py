@@ -13,3 +13,4 @@ class RegressionTask(TaskRecord):
     kind: ClassVar[str] = "regression"
     serving_method: ClassVar[str | None] = "regress"
     monitor: ClassVar[tuple[str, str]] = ("rmse", "min")
+    predicts_mean: ClassVar[bool] = True

@@ -61,6 +61,7 @@ class SurvivalTask(TaskRecord):
     monitor: ClassVar[tuple[str, str]] = ("nll", "min")
     needs_known_until: ClassVar[bool] = True
     correlates: ClassVar[bool] = False
+    has_curve: ClassVar[bool] = True
 
     time: str = field(kw_only=True)
     event: str = field(kw_only=True)

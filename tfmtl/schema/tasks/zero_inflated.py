@@ -17,6 +17,7 @@ class ZeroInflatedTask(TaskRecord):
     kind: ClassVar[str] = "zero_inflated"
     serving_method: ClassVar[str | None] = "regress"
     monitor: ClassVar[tuple[str, str]] = ("rmse", "min")
+    predicts_mean: ClassVar[bool] = True
 
     @property
     def outputs(self) -> tuple[Output, ...]:

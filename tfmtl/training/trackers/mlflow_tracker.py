@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from tfmtl.training.trackers.tracker import RunFacts, Tracker
 
+_MOST_PARAMS = 100  # that MLflow takes at once
+
 
 class MlflowTracker(Tracker):
     """Tells MLflow of a run: options as parameters, metrics of every epoch.
@@ -24,14 +26,17 @@ class MlflowTracker(Tracker):
         self._client = MlflowClient()
 
     def begin(self, run_id: str | None) -> str:
+        from mlflow.entities import Param
+
         if run_id is not None:
-            self._client.set_terminated(run_id, "RUNNING")
+            self._client.update_run(run_id, status="RUNNING")
             return run_id
         found = self._client.get_experiment_by_name(self.facts.project)
         experiment = found.experiment_id if found else self._client.create_experiment(self.facts.project)
         run = self._client.create_run(experiment, run_name=self.facts.name, tags=dict(self.facts.tags))
-        for name, value in self.facts.settings.items():
-            self._client.log_param(run.info.run_id, name, value)
+        settings = [Param(name, str(value)) for name, value in self.facts.settings.items()]
+        for start in range(0, len(settings), _MOST_PARAMS):
+            self._client.log_batch(run.info.run_id, params=settings[start : start + _MOST_PARAMS])
         return str(run.info.run_id)
 
     def tell(self, metrics: Mapping[str, float], epoch: int) -> None:

@@ -1,6 +1,6 @@
 """What all trackers do: begin a run or go on with it, and tell the metrics of every epoch."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class RunFacts:
     tags: Mapping[str, str]
 
 
-class Tracker(keras.callbacks.Callback):
+class Tracker(keras.callbacks.Callback, ABC):
     """A callback that tells a tracker of the run. A run that was killed goes on under its old number.
 
     Args:

@@ -3,11 +3,9 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +16,6 @@ from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.data.feature_profile import FeatureProfile
-from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
@@ -26,31 +23,17 @@ from tfmtl.pipelines.runs.score_requests import score_requests
 from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
 from tfmtl.report import data_report
 from tfmtl.serving.deployment.deploy_files import DeployOptions, write_deploy_files
-from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
 from tfmtl.serving.protocol.feature_error import FeatureError
-from tfmtl.serving.rest_client import RestClient
 from tfmtl.serving.server.request_log import RequestLog
 from tfmtl.serving.server.served_model import ServedModel
 from tfmtl.serving.serving_error import ServingError
-from tfmtl.training import TrainOptions, evaluate, fit
+from tfmtl.training import evaluate
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(tmp_path_factory.mktemp("vectors"), problem_of_vectors(), log=log_of_vectors())
-
-
-@pytest.fixture(scope="module")
-def run(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    folder = tmp_path_factory.mktemp("run")
-    small = {"hidden_units": (8,), "tower_units": (4,)}
-    return fit(data, folder, TrainOptions("mmoe", small, epochs=1, batch_size=128), verbose=0), folder
-
-
-@pytest.fixture(scope="module")
-def version(run: Any, data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(run[0], data, tmp_path_factory.mktemp("export") / "tiny")
 
 
 def test_rows_that_cannot_be_are_rejected_with_their_reason(data: PreparedData) -> None:
@@ -129,21 +112,6 @@ def test_an_example_of_another_length_is_refused(version: Path, data: PreparedDa
 # === Served ===
 
 
-@pytest.fixture(scope="module")
-def served(version: Path) -> Iterator[LocalServer]:
-    with LocalServer(version.parent, "tiny", grpc_port=0, rest_port=0) as server:
-        yield server
-
-
-@pytest.fixture(params=["grpc", "rest"])
-def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]:
-    if request.param == "rest":
-        yield RestClient(f"127.0.0.1:{served.rest_port}", "tiny")
-    else:
-        with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as opened:
-            yield opened
-
-
 @pytest.mark.process
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     kept = data.requests()[:5]
@@ -178,8 +146,8 @@ sys.meta_path.insert(0, Blocked())
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.rest_client import RestClient
 grpc_port, rest_port, rows = json.loads(sys.argv[1])
-rest = RestClient(f"127.0.0.1:{rest_port}", "tiny")
-with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny") as grpc:
+rest = RestClient(f"127.0.0.1:{rest_port}", "tiny", timeout=120.0)
+with GrpcClient(f"127.0.0.1:{grpc_port}", "tiny", timeout=120.0) as grpc:
     answers = [client.predict(rows)["click"].tolist() for client in (grpc, rest)]
 try:
     import tensorflow

@@ -2,12 +2,10 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,7 +16,6 @@ from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import prepare, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
-from tfmtl.export import export
 from tfmtl.export.raw_batch import to_examples, to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
@@ -27,26 +24,13 @@ from tfmtl.report import data_report
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
-from tfmtl.serving.rest_client import RestClient
 from tfmtl.serving.serving_error import ServingError
-from tfmtl.training import TrainOptions, evaluate, fit
+from tfmtl.training import evaluate
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return prepare(tmp_path_factory.mktemp("pictures"), problem_of_pictures(), log=log_of_pictures())
-
-
-@pytest.fixture(scope="module")
-def run(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    folder = tmp_path_factory.mktemp("run")
-    small = {"hidden_units": (8,), "tower_units": (4,)}
-    return fit(data, folder, TrainOptions("mmoe", small, epochs=1, batch_size=128), verbose=0), folder
-
-
-@pytest.fixture(scope="module")
-def version(run: Any, data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(run[0], data, tmp_path_factory.mktemp("export") / "tiny")
 
 
 def test_rows_with_broken_pictures_are_rejected_and_counted(data: PreparedData) -> None:
@@ -136,21 +120,6 @@ def _loaded(version: Path) -> Any:
 # === Served ===
 
 
-@pytest.fixture(scope="module")
-def served(version: Path) -> Iterator[LocalServer]:
-    with LocalServer(version.parent, "tiny", grpc_port=0, rest_port=0) as server:
-        yield server
-
-
-@pytest.fixture(params=["grpc", "rest"])
-def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]:
-    if request.param == "rest":
-        yield RestClient(f"127.0.0.1:{served.rest_port}", "tiny")
-    else:
-        with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as opened:
-            yield opened
-
-
 @pytest.mark.process
 def test_a_client_sends_files_as_they_are(client: Any, run: Any, data: PreparedData) -> None:
     rows = [dict(each["features"]) for each in data.requests()[:4]]
@@ -173,7 +142,7 @@ def test_a_broken_picture_is_answered_with_the_feature(client: Any, data: Prepar
 @pytest.mark.process
 def test_broken_pictures_fail_no_other_request(served: LocalServer, data: PreparedData) -> None:
     row = dict(data.requests()[0]["features"])
-    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as client:
+    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny", timeout=120.0) as client:
         expected = client.predict([row])["click"]
 
         def ask(number: int) -> Any:

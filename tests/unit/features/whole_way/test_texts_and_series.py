@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.data.feature_profile import FeatureProfile
-from tfmtl.export import export
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.export.replay import replay
 from tfmtl.models import load
@@ -39,12 +37,11 @@ from tfmtl.report import data_report
 from tfmtl.schema import ModelInputs, Problem, SequenceFeature, SeriesFeature, TextFeature
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
-from tfmtl.serving.rest_client import RestClient
 from tfmtl.serving.server.request_log import RequestLog
 from tfmtl.serving.server.served_model import ServedModel
 from tfmtl.serving.serving_error import ServingError
 from tfmtl.sharpness import SAM
-from tfmtl.training import TrainOptions, evaluate, fit
+from tfmtl.training import TrainOptions, evaluate
 
 SMALL: dict[str, Any] = {"max_length": 6, "max_ngrams": 12, "buckets": 64, "dim": 8}
 OWN = (
@@ -98,16 +95,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 
 @pytest.fixture(scope="module")
-def run(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    folder = tmp_path_factory.mktemp("run")
+def options() -> TrainOptions:
+    """At a tiny rate, so that words stay at the vectors from which they start."""
     small = {"hidden_units": (8,), "tower_units": (4,)}
-    options = TrainOptions("mmoe", small, epochs=1, batch_size=128, learning_rate=1e-5)
-    return fit(data, folder, options, verbose=0), folder
-
-
-@pytest.fixture(scope="module")
-def version(run: Any, data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export(run[0], data, tmp_path_factory.mktemp("export") / "tiny")
+    return TrainOptions("mmoe", small, epochs=1, batch_size=128, learning_rate=1e-5)
 
 
 def test_rows_that_cannot_be_are_rejected_with_their_reason(data: PreparedData) -> None:
@@ -206,26 +197,11 @@ def test_another_day_appends_words_and_the_grown_model_answers_as_before(
 # === Served ===
 
 
-@pytest.fixture(scope="module")
-def served(version: Path) -> Iterator[LocalServer]:
-    with LocalServer(version.parent, "tiny", grpc_port=0, rest_port=0) as server:
-        yield server
-
-
-@pytest.fixture(params=["grpc", "rest"])
-def client(request: pytest.FixtureRequest, served: LocalServer) -> Iterator[Any]:
-    if request.param == "rest":
-        yield RestClient(f"127.0.0.1:{served.rest_port}", "tiny")
-    else:
-        with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as opened:
-            yield opened
-
-
 @pytest.mark.process
 def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data: PreparedData) -> None:
     rows = [dict(each["features"]) for each in data.requests()[:4]]
     rows[1]["title"], rows[2]["ranks"], rows[3]["ranks"] = "", [], [float("nan"), 1.0, float("nan"), 2.0]
-    found = client.predict(rows, timeout=120.0)["click"]
+    found = client.predict(rows)["click"]
     expected = run[0](data.transform()(to_tensors(rows, raw_signature(data.problem))))["click"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
@@ -233,10 +209,10 @@ def test_both_protocols_answer_as_the_training_graph(client: Any, run: Any, data
 @pytest.mark.process
 def test_a_bad_text_or_series_is_answered_with_the_feature(served: LocalServer, data: PreparedData) -> None:
     row = data.requests()[0]["features"]
-    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny") as client:
+    with GrpcClient(f"127.0.0.1:{served.grpc_port}", "tiny", timeout=120.0) as client:
         for bad in ({"title": b"caf\xe9"}, {"ranks": [1.0, float("inf"), 0.0, 0.0]}):
             with pytest.raises(ServingError) as caught:
-                client.predict([{**row, **bad}], timeout=120.0)
+                client.predict([{**row, **bad}])
             assert caught.value.code == "INVALID_ARGUMENT"
             assert re.search(f"{next(iter(bad))}.* must hold", str(caught.value))
 
