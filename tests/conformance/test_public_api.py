@@ -70,6 +70,7 @@ PUBLIC = {
         "GeneratedFactors",
         "STEM",
         "STEMBottom",
+        "HashedAttention",
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",
