@@ -72,6 +72,7 @@ PUBLIC = {
         "GeneratedFactors",
         "STEM",
         "STEMBottom",
+        "HashedAttention",
         "HeterogeneousExperts",
         "PLE",
         "APEMBottom",

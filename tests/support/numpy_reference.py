@@ -123,6 +123,21 @@ def target_attention(events: Array, count: int, query: Array, weights: Weights, 
     return mixing @ events[:count]
 
 
+def hashed_attention(events: Array, count: int, query: Array, hyperplanes: Array, normalization: str) -> Array:
+    """SDIM's pooling of `(L, D)`; `hyperplanes` are `(bits, D, G)`."""
+    num_bits, width, num_hashes = hyperplanes.shape
+    sums, shared = [], 0
+    for g in range(num_hashes):
+        total = np.zeros(width)
+        for event in np.asarray(events[:count], np.float64):
+            if all((event @ hyperplanes[t, :, g] > 0) == (query @ hyperplanes[t, :, g] > 0) for t in range(num_bits)):
+                total += event
+                shared += 1
+        norm = np.linalg.norm(total)
+        sums.append(total / norm if normalization == "l2" and norm > 0.0 else total)
+    return np.sum(sums, axis=0) / (max(shared, 1) if normalization == "mean" else num_hashes)
+
+
 def refinement_weights(fields: Array, weights: Sequence[Weights], squeeze: str) -> Array:
     """Logits of DTRN's TRM, `(B, T, F)`, from the fields of each task, `(B, T, F, D)`.
 

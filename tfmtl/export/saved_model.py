@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from tfmtl.export.golden import write_golden
 from tfmtl.export.score import Score
 from tfmtl.export.serving_module import ServingModule
 from tfmtl.export.signature_files import write_signature_files
+from tfmtl.export.small_tables import small_tables, table_report
+from tfmtl.export.stored_table import StoredTable, check_form
 from tfmtl.export.task_warmup import write_task_warmup
 from tfmtl.export.time_record import TimeRecord
 from tfmtl.export.transform_record import TransformRecord
@@ -52,8 +55,10 @@ def export(
     `golden_rank.jsonl`, real requests with the answers of the training graph, for `verify`;
     `tf_serving_warmup_requests`; `signature.md`, `signature.json` and `requests/`, which say how to ask;
     `statistics.json` and `training_profile.json`, what the transformation was fitted to and how the training features
-    are distributed, for `tfmtl skew`; of a calibrated model `calibration.json` and `reliability.png`. Written under
-    another name and renamed, so that a server that watches the directory never sees half a version.
+    are distributed, for `tfmtl skew`; of a calibrated model `calibration.json` and `reliability.png`; of one with small
+    tables `tables.json`, what these save and cost, and then golden answers are the training graph's with the same small
+    tables. Written under another name and renamed, so that a server that watches the directory never sees half a
+    version.
 
     Args:
         model: a trained `MultiTaskModel`.
@@ -66,7 +71,7 @@ def export(
 
     Raises:
         ValueError: the model was trained on other data, the version is not positive or exists, the directory is
-            another step's output, or an option does not fit the problem.
+            another step's output, an option does not fit the problem, or small tables cost too much of an AUC.
         TypeError: the version is not an int, or the data something else.
         OSError: a file cannot be written; other versions are as they were.
     """
@@ -77,16 +82,23 @@ def export(
     options = options or ExportOptions()
     if options.calibrate:
         need_extra("export: the figure of `calibrate`", "report", "matplotlib")
+    if options.tables is not None:
+        check_form(options.tables)
     answers = _answers(data, options)
-    with new_version("export", Path(directory), version) as (written, final):
+    with (
+        new_version("export", Path(directory), version) as (written, final),
+        _tables(model, data, options.tables) as (tables, report_of_tables),
+    ):
         splits = _predictions(model, data) if options.calibrate else {}
         if options.calibrate:
             fitting = splits[FITTED_ON]
             calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
             answers = replace(answers, calibrators=calibrators)
-        module = ServingModule(model, data.transform(), data.problem, answers)
+        module = ServingModule(model, data.transform(), data.problem, answers, tables)
         tf.saved_model.save(module, str(written.path), signatures=module.signatures())
         written.extra.mkdir()
+        if tables:
+            written.tables.write_text(json.dumps(report_of_tables, indent=1) + "\n")
         data.problem.save(written.fitted.problem)
         TransformRecord.of(data).save(written.transform)
         times = TimeRecord.of(data)
@@ -108,6 +120,21 @@ def export(
         if check is not None:
             check(written.path)
     return final
+
+
+@contextmanager
+def _tables(
+    model: MultiTaskModel, data: PreparedData, form: str | None
+) -> Iterator[tuple[dict[str, StoredTable], dict[str, Any]]]:
+    """The tables in a form and what they save and cost; while it is open, the model answers as with them."""
+    if form is None:
+        yield {}, {}
+        return
+    from tfmtl.training.evaluate import predict  # loads the layers
+
+    before = predict(model, data, FITTED_ON)
+    with small_tables(model, form) as stored:
+        yield stored, table_report(form, stored, data, before, predict(model, data, FITTED_ON))
 
 
 def _answers(data: PreparedData, options: ExportOptions) -> Answers:

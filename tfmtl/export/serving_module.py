@@ -16,6 +16,7 @@ from tfmtl.data.example_spec import (
     raw_signature,
 )
 from tfmtl.export.answers import Answers
+from tfmtl.export.stored_table import StoredTable
 from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
 from tfmtl.tasks.signature import Signature
@@ -79,14 +80,26 @@ class ServingModule(tf.Module):
         transform: `RawTransform`.
         problem: `Problem`.
         answers: `Answers`.
+        tables: mapping of width, as text, to `StoredTable`, which are stored and read in place of the model's. Defaults
+            to `None`: the model's own.
     """
 
-    def __init__(self, model: MultiTaskModel, transform: RawTransform, problem: Problem, answers: Answers) -> None:
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        transform: RawTransform,
+        problem: Problem,
+        answers: Answers,
+        tables: Mapping[str, StoredTable] | None = None,
+    ) -> None:
         super().__init__(name="serving")
         self.transform = transform  # tracked: its vocabularies become assets
         # The model's weights are tracked, the model is not: a Keras object in a SavedModel drags its whole
         # training graph along, and the metrics' states with it.
-        self._weights = [weight.value for weight in model.weights]
+        self._tables = dict(tables or {})
+        replaced = {id(table) for width, table in model.embedding.tables.items() if width in self._tables}
+        self._weights = [weight.value for weight in model.weights if id(weight) not in replaced]
+        self._reading = model.embedding.reading  # the method alone, since the layer would be tracked
         self._problem = problem
         self._methods = method_signatures(problem, answers.tasks)
 
@@ -106,6 +119,12 @@ class ServingModule(tf.Module):
 
     def signatures(self) -> dict[str, Any]:
         """Signature name -> concrete function, for `tf.saved_model.save`."""
+        if not self._tables:
+            return self._traced()
+        with self._reading(lambda width, ids: self._tables[width].rows(ids)):
+            return self._traced()
+
+    def _traced(self) -> dict[str, Any]:
         candidates = candidate_tensors(self._problem)
         specs = signature_specs(self._problem)
 

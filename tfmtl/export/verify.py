@@ -38,7 +38,9 @@ class Verification:
 def verify(version: str | Path, tolerance: float = TOLERANCE) -> Verification:
     """Loads an exported version in a fresh process, replays its golden requests and compares.
 
-    The golden requests of an operator network are those recorded for its server's warm-up.
+    The golden requests of an operator network are those recorded for its server's warm-up. The golden answers of a
+    version with small tables (`ExportOptions.tables`) are the training graph's with the same tables, so that the
+    tolerance is the same; what the tables change is in its `tables.json`.
 
     The process has TensorFlow and the files, none of tfmtl's models and layers: what answers is what a server loads.
 

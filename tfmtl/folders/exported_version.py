@@ -34,6 +34,7 @@ class ExportedVersion:
         requests: Path. Folder of requests that are ready to send.
         calibration: Path. Of a calibrated model.
         reliability: Path. Its picture.
+        tables: Path. Of a model with small tables: their form, what it saves and costs.
         operator: Path. Of an operator network: inputs, outputs, ranges.
         retrieval: Path. Of an index: options, epochs, recall.
         items: Path. Its items with their raw features.
@@ -61,6 +62,7 @@ class ExportedVersion:
         self.requests = extra / "requests"
         self.calibration = extra / "calibration.json"
         self.reliability = extra / "reliability.png"
+        self.tables = extra / "tables.json"
         self.operator = extra / "operator.json"
         self.retrieval = extra / "retrieval.json"
         self.items = extra / "items.parquet"

@@ -41,6 +41,7 @@ from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTrans
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.generated_factors import GeneratedFactors
+from tfmtl.layers.sequence.hashed_attention import HashedAttention
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
@@ -79,6 +80,7 @@ __all__ = [
     "FieldInteractionExpert",
     "GeneratedFactors",
     "GroupTransformer",
+    "HashedAttention",
     "HeterogeneousExperts",
     "HyperSequenceEncoder",
     "InformationTransfer",

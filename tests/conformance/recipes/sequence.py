@@ -17,6 +17,7 @@ from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTrans
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.generated_factors import GeneratedFactors
+from tfmtl.layers.sequence.hashed_attention import HashedAttention
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
@@ -39,6 +40,9 @@ RECIPES = (
     LayerRecipe(MeanPooling, sequence_inputs()),
     LayerRecipe(CountedPooling, sequence_inputs()),
     LayerRecipe(CountedPooling, sequence_inputs(), {"pooling": "target"}),
+    # With a seed, so that a layer made twice hashes alike.
+    LayerRecipe(HashedAttention, sequence_inputs(), {"num_hashes": 4, "num_bits": 2, "seed": 0}),
+    LayerRecipe(HashedAttention, sequence_inputs(), {"num_hashes": 4, "normalization": "l2", "seed": 0}),
     LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8, 4)}),
     LayerRecipe(TargetAttention, sequence_inputs(), {"hidden_units": (8,), "use_softmax": False}),
     LayerRecipe(
@@ -105,6 +109,7 @@ ALTERNATIVES = {
     EventPositions: {"use_positions": False},
     TargetAttention: {"hidden_units": (8, 3), "activation": "gelu", "use_softmax": False},
     CountedPooling: {"pooling": "target"},
+    HashedAttention: {"num_hashes": 5, "num_bits": 4, "normalization": "l2", "seed": 1},
     GeneratedFactors: {"rank": 3, "sites": ((4, 5),), "use_bias": True},
     MaskedSelfAttention: {"num_heads": 1},
     BehaviorHypernetwork: {

@@ -42,6 +42,7 @@ def encoded_user_and_items(inputs: ModelInputs) -> tuple[dict[str, tf.Tensor], d
     [
         *[(preset, {}) for preset in PRESETS],
         *[(preset, {"pooling": "target"}) for preset in ("dtrn", "dephn", "apem", "ple")],
+        *[(preset, {"pooling": "sdim"}) for preset in ("dtrn", "stem", "ple")],
         *[("dtrn", {"encoder": encoder, "num_layers": 2}) for encoder in ("shared", "independent")],
         *[("interaction", {"kind": kind}) for kind in ("fm", "cin", "autoint", "senet", "fibinet")],
     ],

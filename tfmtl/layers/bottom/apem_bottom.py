@@ -35,14 +35,15 @@ class APEMBottom(BottomLayer):
             `True`.
         adaptive: bool. Whether a task's indicator depends on the example (an ablation). Defaults to `True`.
         selection: str. `"sigmoid"` or `"softmax"`, as in `PatternSelector`. Defaults to `"sigmoid"`.
-        pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
-            events there are (`CountedPooling`). Defaults to `"mean"`.
+        pooling: str. How a sequence becomes one vector: `"mean"` of its events, `"target"`, their `TargetAttention` by
+            the queries, or `"sdim"`, their `HashedAttention`, for histories of thousands. With `"mean_count"`,
+            `"target_count"` and `"sdim_count"` the vector also says how many events there are (`CountedPooling`).
+            Defaults to `"mean"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
         inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
-            `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `"event_mask"`, bool `(B, J, L)`, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, T, (F + J + 1) * D)`; J is 0 without behaviors.

@@ -32,8 +32,8 @@ class DTRNBottom(BottomLayer):
         num_layers: int. Number of Transformer layers. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"`, `"target"`, `"mean_count"` or `"target_count"`, as in `HyperSequenceEncoder`. Defaults
-            to `"mean"`.
+        pooling: str. `"mean"`, `"target"`, `"sdim"`, or one of them with `"_count"`, as in `HyperSequenceEncoder`.
+            Defaults to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork, `0` to leave it out. Defaults to `16`.
         behavior_dim: int. Width of a behavior's embedding in the hypernetwork, `0` to leave it out.
             Defaults to `16`.
@@ -55,8 +55,8 @@ class DTRNBottom(BottomLayer):
 
     Call arguments:
         inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
-            oldest first and padded at the end, `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`,
-            `"queries"`, float `(B, J, D)`.
+            oldest first and padded at the end, `"event_mask"`, bool `(B, J, L)`, and, unless the pooling is a
+            mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, T, (F + J) * D)`; J is 0 without behaviors.

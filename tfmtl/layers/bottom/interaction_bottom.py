@@ -42,16 +42,17 @@ class InteractionBottom(BottomLayer):
 
     Args:
         interaction: str. One of the names above. Defaults to `"dcn_v2"`.
-        pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
-            events there are (`CountedPooling`). Defaults to `"mean"`.
+        pooling: str. How a sequence becomes one vector: `"mean"` of its events, `"target"`, their `TargetAttention` by
+            the queries, or `"sdim"`, their `HashedAttention`, for histories of thousands. With `"mean_count"`,
+            `"target_count"` and `"sdim_count"` the vector also says how many events there are (`CountedPooling`).
+            Defaults to `"mean"`.
         num_layers: int. Number of layers of `"dcn_v2"`, `"cin"` and `"autoint"`; the others have one. Defaults to
             `2`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
         inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
-            `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `"event_mask"`, bool `(B, J, L)`, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, 1, H)`. With n = F + J, J 0 without behaviors, H is n D for `"dcn_v2"` and `"senet"`, n D + 1 for

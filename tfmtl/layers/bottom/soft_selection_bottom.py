@@ -26,9 +26,10 @@ class SoftSelectionBottom(BottomLayer):
     Args:
         num_tasks: int. Number of tasks T.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
-        pooling: str. How a sequence becomes one vector: `"mean"` of its events, or `"target"`, their
-            `TargetAttention` by the queries. With `"mean_count"` and `"target_count"` the vector also says how many
-            events there are (`CountedPooling`). Defaults to `"mean"`.
+        pooling: str. How a sequence becomes one vector: `"mean"` of its events, `"target"`, their `TargetAttention` by
+            the queries, or `"sdim"`, their `HashedAttention`, for histories of thousands. With `"mean_count"`,
+            `"target_count"` and `"sdim_count"` the vector also says how many events there are (`CountedPooling`).
+            Defaults to `"mean"`.
         private_attention: bool. Whether each group has an attention of its own; if not, one serves all.
             Defaults to `False`.
         public_representation: bool. Whether to append a representation of all tasks together, for sharing layers that
@@ -37,7 +38,7 @@ class SoftSelectionBottom(BottomLayer):
 
     Call arguments:
         inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
-            `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `"event_mask"`, bool `(B, J, L)`, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, S, (F + J) * D)`; J is 0 without behaviors.

@@ -32,7 +32,7 @@ class STEMBottom(BottomLayer):
 
     Call arguments:
         inputs: dict of `"fields"`, float `(B, F, D)`, and where there are behaviors `"events"`, float `(B, J, L, D)`,
-            `"event_mask"`, bool `(B, J, L)`, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `"event_mask"`, bool `(B, J, L)`, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, T + 1, (F + J) * d)`; J is 0 without behaviors.

@@ -1,6 +1,7 @@
 """All embedding lookups of a model in one gather per width."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -83,6 +84,7 @@ class FeatureEmbedding(keras.layers.Layer):
         self.dim = dim
         self.copies = copies
         self.plan = EmbeddingPlan(self.inputs, dim, copies)
+        self._rows: Callable[[str, Tensor], Tensor] | None = None
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -156,7 +158,17 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def lookup(self, row_ids: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The tables' rows as they stand, in the tables' precision: width, as text -> `(B, n, width)`."""
-        return {width: tf.gather(self.tables[width].value, ids) for width, ids in row_ids.items()}
+        rows = self._rows or (lambda width, ids: tf.gather(self.tables[width].value, ids))
+        return {width: rows(width, ids) for width, ids in row_ids.items()}
+
+    @contextmanager
+    def reading(self, rows: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
+        """While it is open, look-ups read `rows(width, ids)` in place of the tables, as an export with its own does."""
+        self._rows = rows
+        try:
+            yield
+        finally:
+            self._rows = None
 
     def augment(self, features: Mapping[str, Tensor], training: bool = False) -> dict[str, Tensor]:
         """The features with what the kinds' layers change at random in training."""

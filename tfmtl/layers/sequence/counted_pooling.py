@@ -6,11 +6,12 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
+from tfmtl.layers.sequence.hashed_attention import HashedAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
 from tfmtl.schema.checks import check_one_of
 
-_INNER = {"mean": MeanPooling, "target": TargetAttention}
+_INNER = {"mean": MeanPooling, "target": TargetAttention, "sdim": HashedAttention}
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -23,13 +24,13 @@ class CountedPooling(keras.layers.Layer):
     Shapes: B batch, J behaviors, L sequence length, D embedding width.
 
     Args:
-        pooling: str. What is added to: `"mean"` (`MeanPooling`) or `"target"` (`TargetAttention`). Defaults to
-            `"mean"`.
+        pooling: str. What is added to: `"mean"` (`MeanPooling`), `"target"` (`TargetAttention`) or `"sdim"`
+            (`HashedAttention`). Defaults to `"mean"`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
         inputs: dict of `"events"`, float `(B, J, L, D)`, `"event_mask"`, bool `(B, J, L)`, true at real events, and,
-            for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            unless the pooling is `"mean"`, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, J, D)`; zeros for an empty sequence.

@@ -13,7 +13,7 @@ from tfmtl.layers.sequence.conditional_transformer_block import DELTA_SITES, Con
 from tfmtl.layers.sequence.event_positions import EventPositions
 from tfmtl.layers.sequence.generated_factors import GeneratedFactors
 from tfmtl.layers.sequence.pair_products import adapter, low_rank_delta
-from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
+from tfmtl.layers.sequence.pooling import learns_queries, pair_pooling_layer, pool_pairs, reads_queries
 from tfmtl.layers.sequence.skip import SKIP_START, skip
 from tfmtl.schema.checks import check_bool
 
@@ -33,9 +33,9 @@ class HyperSequenceEncoder(keras.layers.Layer):
         num_layers: int. Number of Transformer layers. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"` of the encoded events, or `"target"`: their `TargetAttention` by the queries. With
-            `"mean_count"` and `"target_count"` the result also says how many events there are (`CountedPooling`).
-            Defaults to `"mean"`.
+        pooling: str. `"mean"` of the encoded events, `"target"`, their `TargetAttention` by the queries, or `"sdim"`,
+            their `HashedAttention`. With `"mean_count"`, `"target_count"` and `"sdim_count"` the result also says how
+            many events there are (`CountedPooling`). Defaults to `"mean"`.
         task_dim: int. Width of a task's embedding in the hypernetwork; with `0` it does not know the task, and all
             tasks have the same interests. Defaults to `16`.
         behavior_dim: int. Width of a behavior's embedding in the hypernetwork; with `0` it does not know the
@@ -57,7 +57,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
 
     Call arguments:
         inputs: dict of `"events"`, float `(B, J, L, D)`, oldest first and padded at the end, `"event_mask"`, bool
-            `(B, J, L)`, true at real events, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `(B, J, L)`, true at real events, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, T, J, D)`; zeros for an empty sequence.
@@ -172,7 +172,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
     def _sites(self, width: int) -> list[tuple[int, int]]:
         """Widths of what is generated besides norms: of the query, and of the adapter or of every block's products."""
         hidden = self.feed_forward_multiplier * width
-        query = [(width, width)] if reads_queries(self.pooling) else []
+        query = [(width, width)] if learns_queries(self.pooling) else []
         if self.conditioning == "adapter":
             return [*query, (width, width)]
         return [*query, *[(width, width), (width, width), (width, hidden), (hidden, width)] * self.num_layers]
@@ -182,7 +182,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
         encoded = events
         scale, shift = self.hypernetwork()
         factors = [] if self.factors is None else self.factors(self.hypernetwork.pairs())
-        if factors and reads_queries(self.pooling):
+        if factors and learns_queries(self.pooling):
             inputs = {**inputs, "queries": self._queries(inputs["queries"], factors)}
         for index, block in enumerate(self.blocks):
             sites = slice(2 * index, 2 * index + 2)

@@ -31,7 +31,7 @@ class PairSequenceEncoder(keras.layers.Layer):
         num_layers: int. Number of layers of each Transformer. Defaults to `1`.
         num_heads: int. Number of attention heads; it must divide D. Defaults to `2`.
         feed_forward_multiplier: int. Hidden width of the feed-forward parts in multiples of D. Defaults to `4`.
-        pooling: str. `"mean"`, `"target"`, `"mean_count"` or `"target_count"`, as in `HyperSequenceEncoder`.
+        pooling: str. `"mean"`, `"target"`, `"sdim"`, or one of them with `"_count"`, as in `HyperSequenceEncoder`.
             Defaults to `"mean"`.
         use_positions: bool. Whether events get a position embedding. Defaults to `True`.
         use_skip: bool. Whether events join what is pooled, as in `HyperSequenceEncoder`. Defaults to `False`.
@@ -40,7 +40,7 @@ class PairSequenceEncoder(keras.layers.Layer):
 
     Call arguments:
         inputs: dict of `"events"`, float `(B, J, L, D)`, oldest first and padded at the end, `"event_mask"`, bool
-            `(B, J, L)`, true at real events, and, for `pooling="target"`, `"queries"`, float `(B, J, D)`.
+            `(B, J, L)`, true at real events, and, unless the pooling is a mean, `"queries"`, float `(B, J, D)`.
 
     Returns:
         float `(B, T, J, D)`; zeros for an empty sequence.

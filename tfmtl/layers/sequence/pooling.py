@@ -8,17 +8,20 @@ from keras import ops
 
 from tfmtl.core.types import Shapes, Tensor, Tensors
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
+from tfmtl.layers.sequence.hashed_attention import HashedAttention
 from tfmtl.layers.sequence.mean_pooling import MeanPooling
 from tfmtl.layers.sequence.target_attention import TargetAttention
 from tfmtl.schema.checks import check_one_of
 
-Pooling = MeanPooling | TargetAttention | CountedPooling
+Pooling = MeanPooling | TargetAttention | HashedAttention | CountedPooling
 
 _POOLINGS: dict[str, Callable[..., Pooling]] = {
     "mean": MeanPooling,
     "target": TargetAttention,
+    "sdim": HashedAttention,
     "mean_count": partial(CountedPooling, "mean"),
     "target_count": partial(CountedPooling, "target"),
+    "sdim_count": partial(CountedPooling, "sdim"),
 }
 
 
@@ -29,6 +32,11 @@ def check_pooling(owner: str, pooling: str) -> None:
 
 def reads_queries(pooling: str) -> bool:
     """Whether a pooling weighs the events by their fit to a query."""
+    return pooling.startswith(("target", "sdim"))
+
+
+def learns_queries(pooling: str) -> bool:
+    """Whether what makes a query can be learned through a pooling; a hash value has no gradient."""
     return pooling.startswith("target")
 
 

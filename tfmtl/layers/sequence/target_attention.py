@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.masking import masked_softmax
@@ -11,13 +12,17 @@ from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.schema.checks import check_bool, check_positive_ints
 
+_BLOCK = 256
+
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class TargetAttention(keras.layers.Layer):
     """Weighs the events of every behavior sequence by their fit to a query, usually the candidate item.
 
     A small network, the activation unit, reads `[q, k, q - k, q * k]` for query q and event k and gives one score;
-    the result is the sum of events times weights. The network is shared by all behaviors.
+    the result is the sum of events times weights. The network is shared by all behaviors. Where one row of events
+    meets many queries (`rank`: one user, N candidates), a long history is read 256 events at a time, so that the
+    network's hidden layers take memory for so many and not for all.
 
     Shapes: B batch, J behaviors, L sequence length, D embedding width.
 
@@ -85,7 +90,10 @@ class TargetAttention(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         mask = inputs["event_mask"]
         events = ops.where(mask[..., None], inputs["events"], 0.0)
-        scores = self._scores(events, inputs["queries"][:, :, None])  # (B, J, L)
+        queries = inputs["queries"][:, :, None]
+        is_shared = events.shape[0] == 1 and queries.shape[0] != 1
+        score = self._scores_by_block if is_shared and events.shape[2] > _BLOCK else self._scores
+        scores = score(events, queries)  # (B, J, L)
         weights = masked_softmax(scores, mask) if self.use_softmax else ops.where(mask, scores, 0.0)
         return ops.matmul(weights[:, :, None], events)[:, :, 0]  # (B, J, D)
 
@@ -98,6 +106,20 @@ class TargetAttention(keras.layers.Layer):
         for dense in self.dense_layers:
             hidden = dense(hidden)
         return self.score(hidden)[..., 0]
+
+    def _scores_by_block(self, events: Tensor, queries: Tensor) -> Tensor:
+        """The same for events `(1, J, L, D)`, one block of them after the other."""
+        _, behaviors, length, width = events.shape
+        count = -(-length // _BLOCK)
+        padded = ops.pad(events, [[0, 0], [0, 0], [0, count * _BLOCK - length], [0, 0]])
+        blocks = ops.transpose(ops.reshape(padded, (1, behaviors, count, _BLOCK, width)), (2, 0, 1, 3, 4))
+        scores = tf.map_fn(
+            lambda block: self._scores(block, queries),
+            blocks,
+            parallel_iterations=1,  # or all blocks may be in memory at once
+            fn_output_signature=tf.as_dtype(self.compute_dtype),
+        )  # (count, N, J, 256)
+        return ops.reshape(ops.transpose(scores, (1, 2, 0, 3)), (-1, behaviors, count * _BLOCK))[:, :, :length]
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, behaviors, _, width = input_shape["events"]
