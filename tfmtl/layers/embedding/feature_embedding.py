@@ -356,14 +356,14 @@ class FeatureEmbedding(keras.layers.Layer):
 
 def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     """The ids of the columns side by side, `(B, n)`."""
-    ids = [tf.cast(features[column.key], tf.int32) for column in columns]
-    pairs = zip(ids, columns, strict=True)
-    return tf.concat([_flat(values, column) for values, column in pairs], axis=1)
+    parts = []
+    for is_list, run in groupby(columns, lambda column: column.is_list):
+        some = [(tf.cast(features[column.key], tf.int32), column) for column in run]
+        parts += [_flat(*each) for each in some] if is_list else [tf.stack([values for values, _ in some], axis=1)]
+    return tf.concat(parts, axis=1)
 
 
 def _flat(values: Tensor, column: IdColumn) -> Tensor:
-    if not column.is_list:
-        return values[:, tf.newaxis]
     return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
 
 
