@@ -1,6 +1,6 @@
 """Derived numbers before they are encoded, and their encoding, all numbers of one scale at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,11 @@ class Measure:
     other: Any = None
 
 
-_ENCODE = {"count": count_twice, "share": share_twice, "signed": lambda field, values, _: signed_twice(field, values)}
+_ENCODE: dict[str, Callable[..., dict[str, tf.Tensor]]] = {
+    "count": count_twice,
+    "share": share_twice,
+    "signed": lambda field, values, _: signed_twice(field, values),
+}
 
 
 def encode_measures(measures: Mapping[str, Measure]) -> dict[str, tf.Tensor]:

@@ -1,6 +1,6 @@
 """All embedding lookups of a model in one gather per width."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -182,9 +182,9 @@ class FeatureEmbedding(keras.layers.Layer):
         for each in self.plan.lists:
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
             found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
-        weights = (self.number_kernel, self.number_bias) if self.plan.numbers else (None, None)
-        numbers = lone_numbers(self.plan, features, *weights, self.compute_dtype)
-        summed = summed_numbers(self.plan, features, *weights, self.compute_dtype)
+        kernel, bias = (self.number_kernel, self.number_bias) if self.plan.numbers else (None, None)
+        numbers = lone_numbers(self.plan, features, kernel, bias, self.compute_dtype)
+        summed = summed_numbers(self.plan, features, kernel, bias, self.compute_dtype)
         others = self._other_fields(features, found, present, training)
         fields = self._fields(found, numbers, summed)
         fields += [each[:, tf.newaxis] for each in others.values()]
@@ -240,6 +240,7 @@ class FeatureEmbedding(keras.layers.Layer):
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         joined = self.plan.joined_ids
+        name: Callable[[IdColumn], str] = lambda column: joined.get(column.key, column.key)  # noqa: E731
         for width, columns in self.plan.columns_among(features).items():
             mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
@@ -249,7 +250,7 @@ class FeatureEmbedding(keras.layers.Layer):
             if str(width) in self.projections:
                 gathered = self._projected(width, gathered)
             gathered = gathered * mask
-            runs = [(key, list(run)) for key, run in groupby(columns, lambda c: joined.get(c.key, c.key))]
+            runs = [(key, list(run)) for key, run in groupby(columns, name)]
             sizes = [sum(c.length for c in run) for _, run in runs]
             for (key, run), part, part_mask in zip(
                 runs, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
