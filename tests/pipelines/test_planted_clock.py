@@ -73,7 +73,7 @@ def _auc(scores: list[float], labels: list[float]) -> float:
 
 def _examples(folder: Path, log: Path) -> list[dict[str, list[Any]]]:
     run(folder / "out", log, problem=PROBLEM)
-    found = [values(record) for record in records(folder / "out", "train")]
+    found = [values(record, PROBLEM) for record in records(folder / "out", "train")]
     return [example for example in found if example["key:group"] != [b"later"]]
 
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as parquet
 import tensorflow as tf
 
 from tests.support.slow_history import Row
+from tfmtl.data.example_spec import packed_tensors
 from tfmtl.pipelines.preprocess.job import preprocess
 from tfmtl.schema import (
     BinaryTask,
@@ -135,7 +136,10 @@ def records(folder: Path, split: str) -> list[bytes]:
     ]
 
 
-def values(record: bytes) -> dict[str, list[Any]]:
-    """What a serialized example holds."""
+def values(record: bytes, problem: Problem | None = None) -> dict[str, list[Any]]:
+    """What a serialized example holds; of a problem the derived numbers one by one."""
     features = tf.train.Example.FromString(record).features.feature
-    return {name: list(getattr(feature, feature.WhichOneof("kind")).value) for name, feature in features.items()}
+    found = {name: list(getattr(feature, feature.WhichOneof("kind")).value) for name, feature in features.items()}
+    for name, keys in ({} if problem is None else packed_tensors(problem)).items():
+        found |= {key: [value] for key, value in zip(keys, found.pop(name), strict=True)}
+    return found

@@ -1,5 +1,6 @@
 """Names, types and shapes of raw requests and of preprocessed records."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -9,6 +10,7 @@ from tfmtl.schema.reserved import MISSING
 
 LABEL_PREFIX = "label:"  # A colon occurs in no feature name, so keys never collide.
 GROUP_KEY = "key:group"
+DERIVED_IDS, DERIVED_NUMBERS = "derived:ids", "derived:numbers"
 
 
 def raw_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
@@ -86,10 +88,41 @@ def encoded_signature(problem: Problem) -> dict[str, tf.TensorSpec]:
     return {each.key: tf.TensorSpec((None, *each.inner), each.dtype, each.key) for each in problem.tensors}
 
 
+def packed_tensors(problem: Problem) -> dict[str, list[str]]:
+    """Feature of a record -> the keys of the derived ids or numbers that it holds side by side, in order.
+
+    There are dozens of them, and a record would otherwise be made of their names for the most part.
+    """
+    derived = [
+        each
+        for feature in problem.features
+        if not feature.inputs()
+        for each in feature.tensors(problem)
+        if each.role in ("id", "number")
+    ]
+    found = {
+        DERIVED_IDS: [each.key for each in derived if each.holds_ids],
+        DERIVED_NUMBERS: [each.key for each in derived if not each.holds_ids],
+    }
+    return {name: keys for name, keys in found.items() if keys}
+
+
+def are_packed(records: Iterable[bytes]) -> bool:
+    """Whether records hold derived numbers as `packed_tensors` says. The first that had any did not; see the first."""
+    first = next(iter(records), None)
+    return first is None or any(name.encode() in first for name in (DERIVED_IDS, DERIVED_NUMBERS))
+
+
 def parse_encoded_examples(
-    problem: Problem, serialized: tf.Tensor
+    problem: Problem, serialized: tf.Tensor, is_packed: bool = True
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
     """A batch of preprocessed records as `(features, labels, groups)`.
+
+    Args:
+        problem: `Problem`.
+        serialized: `(B,)`, the records.
+        is_packed: bool. Whether they hold derived numbers as `packed_tensors` says, or each under its own key; see
+            `are_packed`. Defaults to `True`.
 
     Labels are float32 `(B,)`, NaN where missing: one per task, and its further parts and weights as
     `TaskRecord.label_keys` calls them. Groups are strings `(B,)`,
@@ -97,12 +130,20 @@ def parse_encoded_examples(
     """
     tensors = {each.key: each for each in problem.tensors}
     lists = _list_keys(problem)
+    packed = packed_tensors(problem) if is_packed else {}
     spec: dict[str, Any] = {GROUP_KEY: tf.io.FixedLenFeature((), tf.string, "")}
+    for name, keys in packed.items():
+        dtype = tf.int64 if name == DERIVED_IDS else tf.float32
+        spec[name] = tf.io.FixedLenFeature((len(keys),), dtype)
+    inside = {key for keys in packed.values() for key in keys}
     for key, each in tensors.items():
-        spec[key] = _encoded_feature(each, key in lists)
+        if key not in inside:
+            spec[key] = _encoded_feature(each, key in lists)
     for key in problem.label_keys:
         spec[LABEL_PREFIX + key] = tf.io.FixedLenFeature((), tf.float32, float("nan"))
     parsed = tf.io.parse_example(serialized, spec)
+    for name, keys in packed.items():
+        parsed |= zip(keys, tf.unstack(parsed[name], axis=1), strict=True)
     features = {}
     for key, each in tensors.items():
         value = parsed[key]

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfmtl.data.example_spec import parse_encoded_examples
+from tfmtl.data.example_spec import are_packed, parse_encoded_examples
 from tfmtl.data.folder_files import check_files, damage_named
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.data.transform_statistics import TransformStatistics
@@ -229,7 +229,8 @@ class PreparedData(Displayed, PreparedFolder):
 
     def _parsed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """`(features, labels, groups)`. One parse of a whole batch is an order of magnitude cheaper than of each."""
-        parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch)  # noqa: E731
+        is_packed = are_packed(request["record"] for request in self.requests())
+        parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch, is_packed)  # noqa: E731
         examples = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         options = tf.data.Options()
         # Its thread may miss that the data have ended, and an epoch then takes up to a minute longer.

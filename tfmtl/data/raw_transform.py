@@ -9,6 +9,7 @@ from tfmtl.data.raw_view import raw_view
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import FeatureBehavior, behavior_of
 from tfmtl.features.feature_behavior import FittedState
+from tfmtl.features.measures import derive_together
 from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, NOT_FOUND, RESERVED_IDS
@@ -111,8 +112,7 @@ class RawTransform(tf.Module):
             encoded.update(self._encode_sequence(sequence, raw))
         if derived:  # last, when it is known that histories are of equal lengths
             view = raw_view(self._problem, raw, derived)
-            for feature in derived:
-                encoded.update(self.behaviors[feature.name].derive(view))
+            encoded.update(derive_together([self.behaviors[feature.name] for feature in derived], view))
         return encoded
 
     def _cut_lists(self, feature: FeatureRecord, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

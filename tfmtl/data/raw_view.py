@@ -38,10 +38,15 @@ class _Window:
 
     def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
         first = raw[sequence.column_key(sequence.columns[0])]
-        self._is_event = fingerprint(first) != 0
-        self._length = sequence.longest_window(problem)
-        self.present = self.read(self._is_event)
+        is_event = fingerprint(first) != 0
+        places = tf.broadcast_to(tf.range(tf.shape(first)[1]), tf.shape(first))
+        # Found once for all columns: a ragged tensor takes some thirty operations.
+        newest = tf.ragged.boolean_mask(places, is_event)[:, -sequence.longest_window(problem) :]
+        places = tf.ensure_shape(newest.to_tensor(-1), (first.shape[0], None))
+        self.present = places >= 0
+        self._places = tf.maximum(places, 0)
 
     def read(self, values: tf.Tensor) -> tf.Tensor:
         """`(b, n)` of all that the requests hold -> `(b, n')` of the window, filled up with 0."""
-        return tf.ragged.boolean_mask(values, self._is_event)[:, -self._length :].to_tensor()
+        found = tf.gather(values, self._places, axis=1, batch_dims=1)
+        return tf.where(self.present, found, tf.zeros_like(found))

@@ -11,7 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tfmtl.data.example_spec import candidate_features, candidate_tensors, parse_encoded_examples, raw_signature
+from tfmtl.data.example_spec import (
+    are_packed,
+    candidate_features,
+    candidate_tensors,
+    parse_encoded_examples,
+    raw_signature,
+)
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.export.answers import Answers
 from tfmtl.export.raw_batch import to_tensors
@@ -52,8 +58,8 @@ def write_golden(
         Signature -> what it has to answer to the requests, output name -> `(rows, *inner)`: to rank them, they are
         candidates of the first one's user.
     """
-    records = tf.constant([request["record"] for request in requests])
-    encoded, _, _ = parse_encoded_examples(problem, records)
+    records = [request["record"] for request in requests]
+    encoded, _, _ = parse_encoded_examples(problem, tf.constant(records), are_packed(records))
     raw = [dict(request["features"]) for request in requests]
     responses: Responses = answers.of_arrays(model.predict(encoded, verbose=0))
     lines = [

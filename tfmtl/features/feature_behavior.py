@@ -10,6 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.decoded import Decoded
+from tfmtl.features.measures import Measure, encode_measures
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
 
@@ -199,9 +200,23 @@ class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most 
         """
         raise NotImplementedError(f"{type(self).__name__} derives its tensors from other features.")
 
+    needs_windows: ClassVar[bool] = True
+    """Of a feature without inputs: whether it reads the padded events of a view. `False` where `RequestView.events`
+    tells what it needs of sequences, or it reads none: then no windows are padded when records are written."""
+
+    def measure(self, view: RequestView) -> dict[str, Measure]:
+        """Field -> number on a fixed scale, of a feature that has no input of its own; defaults to none.
+
+        A kind overrides this or `derive`. Numbers of all features are then encoded together.
+        """
+        return {}
+
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         """Encoded tensors of a feature that has no input of its own, from the other parts of a request."""
-        raise NotImplementedError(f"{type(self).__name__} encodes inputs of its own.")
+        measures = self.measure(view)
+        if not measures:
+            raise NotImplementedError(f"{type(self).__name__} encodes inputs of its own.")
+        return encode_measures(measures)
 
     # === Keras: in the model ===
 

@@ -18,12 +18,12 @@ def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, 
 
     Args:
         field: str. The number's name.
-        values: int64 `(N,)`; those below 0 count as 0.
-        is_none: bool `(N,)`, where there is no value: id and number are 0.
+        values: int64 `(..., N)`; those below 0 count as 0.
+        is_none: bool `(..., N)`, where there is no value: id and number are 0.
     """
     values = tf.maximum(values, 0)
     # Not Bucketize: its boundaries are float32, and large times are not.
-    places = tf.searchsorted(tf.constant(HALF_OCTAVES, tf.int64), values, side="right")
+    places = _places(tf.constant(HALF_OCTAVES, tf.int64), values)
     number = tf.math.log1p(tf.cast(values, tf.float64)) / LOG_SCALE
     return _both(field, places, number, is_none)
 
@@ -33,8 +33,8 @@ def share_twice(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.T
 
     Args:
         field: str. The number's name.
-        part: int64 `(N,)`.
-        whole: int64 `(N,)` or `(1,)`.
+        part: int64 `(..., N)`.
+        whole: int64 `(..., N)` or `(..., 1)`.
     """
     some = tf.maximum(whole, 1)
     part = tf.minimum(part, some)
@@ -46,12 +46,12 @@ def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
 
     Args:
         field: str. The number's name.
-        values: float64 `(N,)`, NaN where there is none.
+        values: float64 `(..., N)`, NaN where there is none.
     """
     is_none = tf.math.is_nan(values)
     values = tf.where(is_none, tf.zeros_like(values), values)
     size = tf.abs(values)
-    places = tf.searchsorted(tf.constant(MAGNITUDES, tf.float64), size, side="right")
+    places = _places(tf.constant(MAGNITUDES, tf.float64), size)
     places = tf.where(values < 0.0, len(MAGNITUDES) - places, len(MAGNITUDES) + 1 + places)
     return _both(field, places, tf.sign(values) * tf.math.log1p(size) / LOG_SCALE, is_none)
 
@@ -75,6 +75,12 @@ def odds_twice(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) ->
     # A graph may sum in another order than single operations do: what differs by that is below the grid.
     odds = tf.round(odds * _GRID) / _GRID
     return _both(field, places, odds / ODDS_SCALE, is_none)
+
+
+def _places(boundaries: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+    """How many boundaries are not above each value, whatever the shape of the values."""
+    flat = tf.searchsorted(boundaries, tf.reshape(values, [-1]), side="right")
+    return tf.reshape(flat, tf.shape(values))
 
 
 def _both(field: str, places: tf.Tensor, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -68,6 +68,8 @@ class RateBehavior(FeatureBehavior):
 
     # === Encoding ===
 
+    needs_windows = False
+
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         own = view.own[self.record.of]
         if view.as_of is None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import tensorflow as tf
 
-LARGEST = 2**63 - 1
+from tfmtl.features.event_facts import LARGEST, EventFacts, PaddedEvents
+
 EVERYTHING = 2**62
 """In `RequestView.as_of`: later than any time, and no fold."""
 
@@ -31,6 +32,8 @@ class RequestView:
         numbers: sequence -> column -> the events' numbers, float64 `(b, n)`, NaN where missing.
         as_of: int64 `(N,)`, what features made of labels may know: of an example of the training split its time, or its
             fold (`FOLDS`) in a log without times; of others `EVERYTHING`. Defaults to `None`: everything, as requests.
+        facts: sequence -> its facts, where something else than padded tensors tells them; `times`, `present`, `columns`
+            and `numbers` are empty then. Defaults to none.
     """
 
     now: tf.Tensor | None
@@ -40,6 +43,29 @@ class RequestView:
     own: Mapping[str, tf.Tensor] = field(default_factory=dict)
     numbers: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
     as_of: tf.Tensor | None = None
+    facts: Mapping[str, EventFacts] = field(default_factory=dict)
+
+    def events(self, sequence: str, ticks_per_second: int) -> EventFacts:
+        """Counts, ages and matches of a sequence's events.
+
+        Args:
+            sequence: its name.
+            ticks_per_second: int. The unit of the log's times, `problem.keys.ticks_per_second`.
+
+        Raises:
+            ValueError: the events have times, and `now` is not given.
+        """
+        if sequence in self.facts:
+            return self.facts[sequence]
+        ages = None
+        if sequence in self.times:
+            if self.now is None:
+                raise ValueError("RequestView: `now` must be given to features that read times.")
+            ages = self.now[:, tf.newaxis] - self.times[sequence]
+            ages = ages if ticks_per_second == 1 else ages // ticks_per_second
+        return PaddedEvents(
+            self.present[sequence], ages, self.columns.get(sequence, {}), self.numbers.get(sequence, {})
+        )
 
 
 def fingerprint(values: tf.Tensor) -> tf.Tensor:

@@ -25,6 +25,8 @@ class TimePartBehavior(FeatureBehavior):
         state = fitted.statistics.states[self.name]
         self._starts, self._offsets = state["starts"], state["offsets"]
 
+    needs_windows = False
+
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         if view.now is None:
             raise ValueError("RequestView: `now` must be given to features that read times.")

@@ -75,6 +75,8 @@ class EncodedTensor:
         is_bytes: bool. Whether an `own` tensor holds whole numbers from 0 to 255, such as pixels: one byte each in
             records, of which the writer makes a slice at a time. Defaults to `False`.
         is_trained: bool. Whether training changes the rows that its ids read. Defaults to `True`.
+        joins: str. The field of the network to which `field` is added together with others, of an `id` or `number`.
+            Defaults to `""`: it is a field of its own.
     """
 
     key: str
@@ -89,6 +91,7 @@ class EncodedTensor:
     missing: float = 0.0
     is_bytes: bool = False
     is_trained: bool = True
+    joins: str = ""
 
     @property
     def holds_ids(self) -> bool:

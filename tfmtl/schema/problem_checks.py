@@ -183,7 +183,12 @@ def _check_keys(problem: Problem) -> None:
     """No two tensors of a request, and no two of the model, may have one name."""
     _check_unique("request tensor", [each.key for each in problem.inputs])
     _check_unique("encoded tensor", [each.key for each in problem.tensors])
-    owners = {(each.field, feature.name) for feature in problem.features for each in feature.tensors(problem)}
+    owners = {
+        (field, feature.name)
+        for feature in problem.features
+        for each in feature.tensors(problem)
+        for field in {each.field, each.joins or each.field}
+    }
     _check_unique("field", sorted(field for field, _ in owners))
 
 

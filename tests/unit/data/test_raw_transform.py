@@ -37,7 +37,10 @@ from tfmtl.data.example_spec import (
     raw_signature,
 )
 from tfmtl.data.raw_transform import RawTransform
+from tfmtl.features.history import HistoryBehavior
+from tfmtl.features.match import MatchBehavior
 from tfmtl.preprocessing.writing.encode import encode_bucket
+from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, CategoricalFeature, Keys, Problem
 
 Tensors = Mapping[str, tf.Tensor]
@@ -182,6 +185,30 @@ def test_records_equal_requests(fitted: Fitted, log: list[Row], cuts: list[int])
 def test_records_equal_requests_whatever_was_learned(tmp_path_factory: pytest.TempPathFactory, log: list[Row]) -> None:
     transform = _fit(ODD_PROBLEM, tmp_path_factory.mktemp("own"), log)
     assert not any(_compare(ODD_PROBLEM, Fitted(transform, [transform]), log))
+
+
+def test_kinds_that_need_padded_windows_write_the_same_records(fitted: Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Padded slice by slice, as for a kind of one's own: the same bytes as from ranges in columns."""
+    batches = canonical(ODD_PROBLEM, _training_log()[:80])
+
+    def written() -> list[bytes]:
+        encoded = encode_bucket(ODD_PROBLEM, fitted.transform, pa.Table.from_batches(batches), (0, 0))
+        return [record for split in SPLITS for part in encoded.records(split) for record in part.to_pylist()]
+
+    expected = written()
+    padded: list[int] = []
+    for kind in (HistoryBehavior, MatchBehavior):
+        monkeypatch.setattr(kind, "needs_windows", True)
+    monkeypatch.setattr("tfmtl.preprocessing.writing.derivation._SLICE_EVENTS", 20)
+    monkeypatch.setattr(
+        WindowViews,
+        "of",
+        lambda self, chosen, sequences, as_served=False, of=WindowViews.of: (
+            padded.append(len(chosen)) or of(self, chosen, sequences, as_served)
+        ),
+    )
+    assert written() == expected
+    assert len(padded) > 10
 
 
 def test_milliseconds(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.features.measures import derive_together
 from tfmtl.features.rate_tables import RateCells
 from tfmtl.metrics import roc_auc
 from tfmtl.preprocessing import columns
@@ -190,8 +191,9 @@ def test_a_graph_and_single_operations_write_the_same_bytes(tmp_path: Path, monk
         sequences=(SequenceFeature("seen", ("item", "price"), max_length=3),),
     )  # fmt: skip
     written = []
-    for name, few in (("single", 1 << 30), ("graph", 0)):
-        monkeypatch.setattr("tfmtl.preprocessing.writing.derivation._FEW", few)
+    graph = lambda behaviors, view: tf.function(lambda: derive_together(behaviors, view), autograph=False)()  # noqa: E731
+    for name, derive in (("single", derive_together), ("graph", graph)):
+        monkeypatch.setattr("tfmtl.preprocessing.writing.derivation.derive_together", derive)
         data = _prepared(tmp_path / name, problem, _log(500, _coins))
         written.append([path.read_bytes() for path in sorted(data.directory.glob("*/part*"))])
     assert written[0] == written[1] and any(written[0])

@@ -41,7 +41,7 @@ class EmbeddingPlan:
     Attributes:
         scalars: tensors of role `id`, in the order of the problem.
         lists: those of role `ids`.
-        numbers: those of role `number`.
+        numbers: those of role `number`, those that are added to others last.
         others: kind -> its tensors of the roles `lookup` and `own`, which its layer reads.
         events: sequence -> the tensors of its events, the one that says where there is an event first.
         queries: sequence -> the keys of what the example itself has of the events' columns, if pooled.
@@ -60,7 +60,8 @@ class EmbeddingPlan:
         self.longest_sequence = max((sequence.max_length for sequence in problem.sequences), default=0)
         self.scalars = [each for each in tensors if each.role == "id"]
         self.lists = [each for each in tensors if each.role == "ids"]
-        self.numbers = [each for each in tensors if each.role == "number"]
+        numbers = [each for each in tensors if each.role == "number"]
+        self.numbers = sorted(numbers, key=lambda each: bool(each.joins))
         self.others = {
             kind: [each for feature in features for each in feature.tensors(problem) if not each.is_pooled]
             for kind, features in self.records(inputs).items()
@@ -121,7 +122,21 @@ class EmbeddingPlan:
     @property
     def pooled_names(self) -> tuple[str, ...]:
         """Fields with an id of their own first, then lists, then numbers; each once, whatever it is the sum of."""
-        return tuple(dict.fromkeys(each.field for each in (*self.scalars, *self.lists, *self.numbers)))
+        return tuple(dict.fromkeys(each.joins or each.field for each in (*self.scalars, *self.lists, *self.numbers)))
+
+    @property
+    def joined_ids(self) -> dict[str, str]:
+        """Key of an id that is added to others -> the field of all of them."""
+        return {each.key: each.joins for each in self.scalars if each.joins}
+
+    @property
+    def joined_numbers(self) -> dict[str, list[int]]:
+        """Field that numbers are added to -> their places in `numbers`."""
+        found: dict[str, list[int]] = {}
+        for place, each in enumerate(self.numbers):
+            if each.joins:
+                found.setdefault(each.joins, []).append(place)
+        return found
 
     @property
     def field_names(self) -> tuple[str, ...]:
@@ -132,7 +147,7 @@ class EmbeddingPlan:
     @property
     def lone_ids(self) -> dict[str, int]:
         """Key of an id that is all of a field -> the field's place."""
-        fields = [each.field for each in (*self.scalars, *self.lists, *self.numbers)]
+        fields = [each.joins or each.field for each in (*self.scalars, *self.lists, *self.numbers)]
         names = self.pooled_names
         return {each.key: names.index(each.field) for each in self.scalars if fields.count(each.field) == 1}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
+from tfmtl.layers.embedding.number_fields import lone_numbers, summed_numbers
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
 from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.schema.reserved import MISSING_ID
@@ -187,39 +189,44 @@ class FeatureEmbedding(keras.layers.Layer):
         for part in parts_of_equal_rows(features) if vectors is None else [features]:
             rows = self.lookup(self.row_ids(part)) if vectors is None else vectors
             part_found, part_present = self._columns(part, rows)
-            found.update(part_found)
+            for key, each in part_found.items():
+                found[key] = found[key] + each if key in found else each  # a field may be the sum of both parts
             present.update(part_present)
         for each in self.plan.lists:
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
             found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
-        numbers = self._numbers(features)
+        kernel, bias = (self.number_kernel, self.number_bias) if self.plan.numbers else (None, None)
+        numbers = lone_numbers(self.plan, features, kernel, bias, self.compute_dtype)
+        summed = summed_numbers(self.plan, features, kernel, bias, self.compute_dtype)
         others = self._other_fields(features, found, present, training)
-        fields = [*self._fields(found, numbers), *(each[:, tf.newaxis] for each in others.values())]
+        fields = self._fields(found, numbers, summed)
+        fields += [each[:, tf.newaxis] for each in others.values()]
         result = {"fields": tf.concat(with_equal_rows(fields), axis=1)}  # (B, F, D)
         if self.plan.sequences:
             result.update(self._events(features, found, present, training))
             result["queries"] = self._queries(found, numbers, others)
         return result
 
-    def _numbers(self, features: Mapping[str, Tensor]) -> Tensor | None:
-        """The scaled numbers of the examples, `(B, n, D)`."""
-        if not self.plan.numbers:
-            return None
-        numbers = with_equal_rows([features[each.key] for each in self.plan.numbers])
-        stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
-        return stacked * self.number_kernel + self.number_bias
-
-    def _fields(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> list[Tensor]:
+    def _fields(
+        self, found: Mapping[str, Tensor], numbers: Tensor | None, summed: Mapping[str, list[Tensor]]
+    ) -> list[Tensor]:
         """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
         parts: dict[str, list[Tensor]] = {name: [] for name in self.plan.pooled_names}
+        joined = self.plan.joined_ids
         for each in (*self.plan.scalars, *self.plan.lists):
-            parts[each.field].append(found[each.key])  # each (B, 1, D)
+            if each.key not in joined:
+                parts[each.field].append(found[each.key])  # each (B, 1, D)
+        for field in dict.fromkeys(joined.values()):
+            parts[field].append(found[field])
+        for field, some in summed.items():
+            parts[field] += some
         if numbers is None:
             return [sum(some[1:], some[0]) for some in parts.values()]
         alone = [name for name, some in parts.items() if not some]  # the last ones
-        if len(alone) == len(self.plan.numbers):
+        of_numbers = [each for each in self.plan.numbers if not each.joins]
+        if len(alone) == len(of_numbers):
             return [*(sum(some[1:], some[0]) for some in parts.values() if some), numbers]
-        for each, part in zip(self.plan.numbers, tf.split(numbers, len(self.plan.numbers), axis=1), strict=True):
+        for each, part in zip(of_numbers, tf.split(numbers, len(of_numbers), axis=1), strict=True):
             parts[each.field].append(part)
         return [sum(some[1:], some[0]) for some in parts.values()]
 
@@ -242,9 +249,11 @@ class FeatureEmbedding(keras.layers.Layer):
     def _columns(
         self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature."""
+        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature; of added ids the sum, under their field."""
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
+        joined = self.plan.joined_ids
+        name: Callable[[IdColumn], str] = lambda column: joined.get(column.key, column.key)  # noqa: E731
         for width, columns in self.plan.columns_among(features).items():
             mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
@@ -254,12 +263,16 @@ class FeatureEmbedding(keras.layers.Layer):
             if str(width) in self.projections:
                 gathered = self._projected(width, gathered)
             gathered = gathered * mask
-            sizes = [c.length for c in columns]
-            for column, part, part_mask in zip(
-                columns, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
+            runs = [(key, list(run)) for key, run in groupby(columns, name)]
+            sizes = [sum(c.length for c in run) for _, run in runs]
+            for (key, run), part, part_mask in zip(
+                runs, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
             ):
-                found[column.key] = part
-                present[column.key] = part_mask
+                if run[0].key in joined:
+                    part = tf.reduce_sum(part, axis=1, keepdims=True)
+                    found[key] = found[key] + part if key in found else part
+                else:
+                    found[key], present[key] = part, part_mask
         return found, present
 
     def _events(
@@ -357,14 +370,14 @@ class FeatureEmbedding(keras.layers.Layer):
 
 def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
     """The ids of the columns side by side, `(B, n)`."""
-    ids = [tf.cast(features[column.key], tf.int32) for column in columns]
-    pairs = zip(ids, columns, strict=True)
-    return tf.concat([_flat(values, column) for values, column in pairs], axis=1)
+    parts = []
+    for is_list, run in groupby(columns, lambda column: column.is_list):
+        some = [(tf.cast(features[column.key], tf.int32), column) for column in run]
+        parts += [_flat(*each) for each in some] if is_list else [tf.stack([values for values, _ in some], axis=1)]
+    return tf.concat(parts, axis=1)
 
 
 def _flat(values: Tensor, column: IdColumn) -> Tensor:
-    if not column.is_list:
-        return values[:, tf.newaxis]
     return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX
+from tfmtl.data.example_spec import GROUP_KEY, LABEL_PREFIX, packed_tensors
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.distinct_times import distinct_times
@@ -122,7 +122,10 @@ class _ExampleEncoder:
         }
         self.events = _events(problem, table, self.encoded, examples)
         self._views = WindowViews(problem, table, examples, self.events)
-        self._derivation = Derivation.of(problem, transform)
+        self._derivation = Derivation(problem, transform)
+        self._packed = packed_tensors(problem)
+        self._inside = {key for keys in self._packed.values() for key in keys}
+        self._derived = self._derive(np.arange(len(examples)), as_served=False)
         self._event_values = {
             sequence.column_key(key): pack_rows(values)
             for sequence in problem.sequences
@@ -144,21 +147,35 @@ class _ExampleEncoder:
         known = self.encoded if events.table is self._table else {}
         return event_tensors(self._problem, self._transform, self._problem.feature(column), events, known)
 
+    def _derive(self, chosen: np.ndarray, as_served: bool) -> dict[str, np.ndarray]:
+        """Derived tensors of examples, those that a record holds side by side put together."""
+        derived = self._derivation.derive(self._views, chosen, as_served)
+        return {key: values for key, values in derived.items() if key not in self._inside} | {
+            name: np.stack([derived[key] for key in keys], axis=1) for name, keys in self._packed.items()
+        }
+
     @property
     def slice_rows(self) -> int:
         """Examples to encode at once."""
-        windows = {name: events.windows for name, events in self.events.items()}
-        longest = [int((w.stops - w.starts).max(initial=0)) * self._widths[name] for name, w in windows.items()]
+        longest = [
+            min(int((w.stops - w.starts).max(initial=0)), sequence.max_length) * self._widths[sequence.name]
+            for sequence in self._problem.sequences
+            for w in (self.events[sequence.name].windows,)
+        ]
         return max(1, min(_SLICE_ROWS, _SLICE_VALUES // max([1, *longest]), _SLICE_BYTES // self._late_bytes))
 
     def encode(self, chosen: np.ndarray, as_served: bool = False) -> pa.BinaryArray:
         """Serialized examples; `chosen` are positions among the bucket's. For `as_served` see `WindowViews`."""
         rows = self._examples[chosen]
         parts = []
-        derived = self._derivation.derive(self._views, chosen, as_served)
+        derived = {key: values[chosen] for key, values in self._derived.items()}
+        if as_served and any(feature.reads_labels for feature in self._problem.features):
+            derived = self._derive(chosen, as_served=True)
         for name, given, column in self._late:
             derived |= encode_column(self._transform, name, given, column.take(pa.array(rows)))
         for tensor in self._problem.field_tensors:
+            if tensor.key in self._inside:
+                continue
             if tensor.key in self._lists:
                 ids, offsets = self._lists[tensor.key]
                 parts.append(list_column(tensor.key, ids, offsets[chosen], offsets[chosen + 1]))
@@ -166,6 +183,7 @@ class _ExampleEncoder:
                 parts.append(value_column(tensor.key, derived[tensor.key]))
             else:
                 parts.append(value_column(tensor.key, self.encoded[tensor.key][rows]))
+        parts += [value_column(name, derived[name]) for name in self._packed]
         for sequence in self._problem.sequences:
             own = self.events[sequence.name]
             stops = own.windows.stops[chosen]

@@ -31,10 +31,10 @@ class Events:
         """A canonical column of all rows."""
         return self.table[key].combine_chunks()
 
-    def value(self, given: RequestInput, event: int) -> Any:
-        """What a request says of an event."""
-        value = self.table[given.key][int(self.windows.rows[event])].as_py()
-        return given.missing if value is None else value
+    def values(self, given: RequestInput, start: int, stop: int) -> list[Any]:
+        """What a request says of the events from `start` to `stop`."""
+        found = self.table[given.key].take(pa.array(self.windows.rows[start:stop])).to_pylist()
+        return [given.missing if value is None else value for value in found]
 
 
 def row_events(problem: Problem, sequence: SequenceFeature, table: pa.Table, examples: np.ndarray) -> Events:

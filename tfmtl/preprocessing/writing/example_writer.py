@@ -52,6 +52,8 @@ def pack_ints(values: np.ndarray) -> PackedRows:
     """Varints of non-negative ints."""
     values = values.astype(np.uint64 if values.itemsize > 4 else np.uint32)
     width = max(1, -(-int(values.max(initial=0)).bit_length() // 7))
+    if width == 1:
+        return PackedRows(values.astype(np.uint8), np.arange(len(values) + 1))
     shifts = np.arange(width, dtype=values.dtype) * values.dtype.type(7)
     rest = values[:, np.newaxis] >> shifts  # (n, width)
     used = rest > 0

@@ -41,12 +41,12 @@ def raw_requests(
         features = {each.key: _value(table, each, row) for feature in problem.features for each in feature.inputs()}
         for sequence in problem.sequences:
             own = events[sequence.name]
-            seen = range(int(own.windows.starts[index]), int(own.windows.stops[index]))
+            start, stop = int(own.windows.starts[index]), int(own.windows.stops[index])
             for column in sequence.columns:
                 [given] = problem.feature(column).inputs()
-                features[sequence.column_key(column)] = [own.value(given, event) for event in seen]
+                features[sequence.column_key(column)] = own.values(given, start, stop)
             if sequence.needs_times(problem) and own.times is not None:
-                features[sequence.time_key] = [int(own.times[event]) for event in seen]
+                features[sequence.time_key] = own.times[start:stop].tolist()
         if problem.needs_time:
             features[str(problem.keys.time)] = table[columns.TIME][row].as_py()
         requests.append({"features": features, "record": base64.b64encode(record).decode()})

@@ -1,6 +1,7 @@
-"""The view of examples for derived features, from windows over a bucket's rows."""
+"""The views of examples for derived features, from windows over a bucket's rows."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +12,13 @@ from tfmtl.features.request_view import EVERYTHING, RequestView, plain_number
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.folds import folds
 from tfmtl.preprocessing.writing.column_values import plain_values
+from tfmtl.preprocessing.writing.event_ranges import EventRanges, SequenceColumns
 from tfmtl.preprocessing.writing.events import Events
 from tfmtl.schema import SPLITS, Problem, RequestInput
 
 
 class WindowViews:
-    """Makes a `RequestView` of some examples at a time: as a request would, with every window padded.
+    """Makes a `RequestView` of examples: of ranges in columns, or as a request would, with every window padded.
 
     A value's fingerprint is taken once, however many windows it is part of.
 
@@ -29,6 +31,7 @@ class WindowViews:
 
     def __init__(self, problem: Problem, table: pa.Table, examples: np.ndarray, events: Mapping[str, Events]) -> None:
         sources = {source for feature in problem.features for source in feature.sources}
+        self._problem = problem
         self._examples = examples
         self._events = {name: own for name, own in events.items() if name in sources}
         self._times = table[columns.TIME].to_numpy() if problem.needs_time else None
@@ -59,11 +62,29 @@ class WindowViews:
                     if given.dtype == "float32"
                 }
 
+        self._columns = {
+            name: SequenceColumns(
+                own.windows,
+                own.times,
+                {column: values[own.windows.rows] for column, values in self._prints[name].items()},
+                {column: values[own.windows.rows] for column, values in self._numbers[name].items()},
+            )
+            for name, own in self._events.items()
+        }
+
     def longest(self, chosen: np.ndarray, sequences: Collection[str]) -> np.ndarray:
         """The longest window of each of these examples, int64 `(N,)`."""
         windows = [self._events[name].windows for name in sequences]
         lengths = [own.stops[chosen] - own.starts[chosen] for own in windows]
         return np.asarray(np.max([np.zeros(len(chosen), np.int64), *lengths], axis=0))
+
+    def ranges(self, chosen: np.ndarray, as_served: bool = False) -> RequestView:
+        """The view of examples without windows; the arguments are those of `of`. All columns but those are tensors."""
+        view = self.of(chosen, (), as_served)
+        now = None if self._times is None else self._times[self._examples[chosen]]
+        ticks = self._problem.keys.ticks_per_second
+        facts = {name: EventRanges(own, chosen, now, ticks) for name, own in self._columns.items()}
+        return replace(view, facts=facts)
 
     def of(self, chosen: np.ndarray, sequences: Collection[str], as_served: bool = False) -> RequestView:
         """The view of examples.

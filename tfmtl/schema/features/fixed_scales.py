@@ -39,7 +39,7 @@ def number_key(field: str) -> str:
     return f"{field}__x"
 
 
-def twice(field: str, scale: str, dim: int, side: str) -> tuple[EncodedTensor, EncodedTensor]:
+def twice(field: str, scale: str, dim: int, side: str, joins: str = "") -> tuple[EncodedTensor, EncodedTensor]:
     """The two tensors of a derived number.
 
     Args:
@@ -48,9 +48,10 @@ def twice(field: str, scale: str, dim: int, side: str) -> tuple[EncodedTensor, E
             any number.
         dim: int. Width of the buckets' table.
         side: as of the tensor.
+        joins: as of the tensors. Defaults to `""`.
     """
     key = id_key(field)
     return (
-        EncodedTensor(key, "id", field, (), key, ROWS[scale], dim, True, side),
-        EncodedTensor(number_key(field), "number", field, dim=dim, side=side),
+        EncodedTensor(key, "id", field, (), key, ROWS[scale], dim, True, side, joins=joins),
+        EncodedTensor(number_key(field), "number", field, dim=dim, side=side, joins=joins),
     )

@@ -37,6 +37,8 @@ class HistoryFeature(FeatureRecord):
         share_of: str or None. Another sequence; gives the count of this sequence divided by the count of that one.
             Defaults to `None`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
+        summed: bool. Whether the network adds up the vectors of all these numbers, to one field `<name>_numbers`,
+            instead of reading a field for each: a fraction of the inputs of its first layer. Defaults to `False`.
     """
 
     kind: ClassVar[str] = "history"
@@ -46,12 +48,17 @@ class HistoryFeature(FeatureRecord):
     mean: tuple[str, ...] = ()
     share_of: str | None = None
     dim: int = 16
+    summed: bool = False
 
     def __post_init__(self) -> None:
         check_types("HistoryFeature", self)
         object.__setattr__(self, "name", self.name or self.of)
         check_derived_name(self)
         check_minimum(f"HistoryFeature '{self.name}'", "dim", self.dim, 1)
+
+    @property
+    def _joins(self) -> str:
+        return f"{self.name}_numbers" if self.summed else ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -72,7 +79,9 @@ class HistoryFeature(FeatureRecord):
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         return tuple(
-            each for field, scale in self.scales(problem).items() for each in twice(field, scale, self.dim, "user")
+            each
+            for field, scale in self.scales(problem).items()
+            for each in twice(field, scale, self.dim, "user", self._joins)
         )
 
     def check(self, problem: Problem) -> None:

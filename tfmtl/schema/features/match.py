@@ -32,6 +32,8 @@ class MatchFeature(FeatureRecord):
         on: tuple of str. Columns of the sequence that are features of the request, too.
         name: str. Defaults to `""`: the sequence's name with `_match`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
+        summed: bool. Whether the network adds up the vectors of all these numbers, to one field `<name>_numbers`,
+            instead of reading a field for each: a fraction of the inputs of its first layer. Defaults to `False`.
     """
 
     kind: ClassVar[str] = "match"
@@ -40,6 +42,7 @@ class MatchFeature(FeatureRecord):
     on: tuple[str, ...]
     name: str = ""
     dim: int = 16
+    summed: bool = False
 
     def __post_init__(self) -> None:
         check_types("MatchFeature", self)
@@ -50,6 +53,10 @@ class MatchFeature(FeatureRecord):
             raise ProblemError(
                 f"MatchFeature '{self.name}': `on` must name columns, each once. Received: on={self.on!r}."
             )
+
+    @property
+    def _joins(self) -> str:
+        return f"{self.name}_numbers" if self.summed else ""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -71,7 +78,9 @@ class MatchFeature(FeatureRecord):
             for column in self.on
             for part, scale in SCALES.items()
             if part != "newest" or has_times(problem, self.of)
-            for each in twice(f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"))
+            for each in twice(
+                f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"), self._joins
+            )
         )
 
     def check(self, problem: Problem) -> None:

@@ -1,0 +1,155 @@
+"""Facts of events in ranges of sorted columns, for all examples of a bucket at once."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfmtl.features.event_facts import EventFacts
+from tfmtl.preprocessing.writing.sequences import Windows
+from tfmtl.schema.features.history import STATISTICS
+
+
+class SequenceColumns:
+    """The events of a sequence as columns, in which the window of an example is a range; windows may overlap.
+
+    Args:
+        windows: `Windows` of all examples.
+        times: int64 `(e,)`, of the events; `None` where they have none.
+        prints: column -> fingerprints of the events, int64 `(e,)`, 0 where missing.
+        numbers: column -> float64 `(e,)`, NaN where missing.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        times: np.ndarray | None,
+        prints: Mapping[str, np.ndarray],
+        numbers: Mapping[str, np.ndarray],
+    ) -> None:
+        self.starts, self.stops = windows.starts, windows.stops
+        self.numbers = numbers
+        order = _in_time(windows, times)
+        self.times = times if times is None or order is None else times[order]
+        self._prints = prints if order is None else {name: values[order] for name, values in prints.items()}
+        self._by_value: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def by_value(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """The events sorted by their values, those of one value by time, int64 `(e,)`; and the values so sorted."""
+        if column not in self._by_value:
+            order = np.argsort(self._prints[column], kind="stable")
+            self._by_value[column] = order, self._prints[column][order]
+        return self._by_value[column]
+
+
+class EventRanges(EventFacts):
+    """Facts of ranges of events, in NumPy: the same integers and the same bits as `PaddedEvents` computes.
+
+    Windows in time are found by bisection, matches by bisection in the events of one value. So the cost is that of the
+    events and the examples, not that of their windows together.
+
+    Args:
+        columns: `SequenceColumns`.
+        chosen: int `(b,)`, positions of examples.
+        now: int64 `(b,)`, their times; `None` where they have none.
+        ticks_per_second: int. The unit of times.
+    """
+
+    def __init__(
+        self, columns: SequenceColumns, chosen: np.ndarray, now: np.ndarray | None, ticks_per_second: int
+    ) -> None:
+        self._columns = columns
+        self._starts, self._stops = columns.starts[chosen], columns.stops[chosen]
+        self._now = np.zeros(len(chosen), np.int64) if now is None else now
+        self._ticks = ticks_per_second
+
+    def count(self) -> np.ndarray:
+        return np.asarray(self._stops - self._starts)
+
+    def newest(self) -> np.ndarray:
+        return self._age(self._stops - 1)
+
+    def oldest(self) -> np.ndarray:
+        return self._age(self._starts)
+
+    def _age(self, events: np.ndarray) -> np.ndarray:
+        """Whole seconds since each of these events; of a place that is none since any."""
+        times = self._columns.times
+        if times is None or not len(times):
+            return np.zeros(len(events), np.int64)
+        return np.asarray((self._now - times.take(events, mode="clip")) // self._ticks)
+
+    def within(self, seconds: int) -> np.ndarray:
+        times = np.empty(0, np.int64) if self._columns.times is None else self._columns.times
+        # Whole seconds are at most so many: up to a tick less than one second more has passed.
+        after = self._now - (seconds + 1) * self._ticks + 1
+        return np.asarray(self._stops - first_not_below(times, self._starts, self._stops, after))
+
+    def matches(self, column: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        order, values = self._columns.by_value(column)
+        left = np.searchsorted(values, own)
+        right = np.where(own == 0, left, np.searchsorted(values, own, side="right"))
+        first = first_not_below(order, left, right, self._starts)
+        last = first_not_below(order, first, right, self._stops)
+        if self._columns.times is None:
+            return last - first, None
+        return last - first, self._age(order.take(last - 1, mode="clip") if len(order) else last)
+
+    def statistics(self, column: str) -> dict[str, np.ndarray]:
+        numbers = self._columns.numbers[column]
+        known = np.isfinite(numbers)
+        parts = np.where(known, numbers, 0.0), np.where(known, numbers, np.inf), np.where(known, numbers, -np.inf)
+        lengths = self._stops - self._starts
+        longest_first = np.argsort(-lengths, kind="stable")
+        starts, lengths = self._starts[longest_first], lengths[longest_first]
+        sums, count = np.zeros(len(starts)), np.zeros(len(starts))
+        least, most = np.full(len(starts), np.inf), np.full(len(starts), -np.inf)
+        # The first events of all windows, then the second ones: one after the other, as `PaddedEvents` adds them up.
+        for place in range(int(lengths.max(initial=0))):
+            some = int(np.searchsorted(-lengths, -place))  # the windows that are longer
+            events = starts[:some] + place
+            sums[:some] += parts[0][events]
+            count[:some] += known[events]
+            np.minimum(least[:some], parts[1][events], out=least[:some])
+            np.maximum(most[:some], parts[2][events], out=most[:some])
+        mean = np.divide(sums, count, out=np.zeros_like(sums), where=count > 0.0)
+        back = np.argsort(longest_first, kind="stable")
+        found = zip(STATISTICS, (mean, sums, least, most), strict=True)
+        return {name: np.where(count > 0.0, each, np.nan)[back] for name, each in found}
+
+
+def first_not_below(values: np.ndarray, starts: np.ndarray, stops: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """The first place in each range whose value is not below a bound, or the range's end.
+
+    Args:
+        values: `(e,)`, rising within every range.
+        starts: int `(b,)`, of the ranges.
+        stops: int `(b,)`.
+        least: `(b,)`, the bounds.
+
+    Returns:
+        int `(b,)`.
+    """
+    low, high = starts.copy(), stops.copy()
+    searched = np.flatnonzero(low < high)  # most windows are short: few are searched for long
+    while len(searched):
+        middle = (low[searched] + high[searched]) >> 1
+        is_below = values[middle] < least[searched]
+        low[searched[is_below]] = middle[is_below] + 1
+        high[searched[~is_below]] = middle[~is_below]
+        searched = searched[low[searched] < high[searched]]
+    return low
+
+
+def _in_time(windows: Windows, times: np.ndarray | None) -> np.ndarray | None:
+    """The order in which the events of every window rise in time; `None` where they do.
+
+    Rows of a log are sorted by time. A row's own lists need not be, but no event is part of two of them.
+    """
+    if times is None or not len(times):
+        return None
+    falls = np.concatenate([[0], np.cumsum(times[1:] < times[:-1])])
+    lengths = windows.stops - windows.starts
+    some = lengths > 0
+    if (falls[windows.starts[some]] == falls[windows.stops[some] - 1]).all():
+        return None
+    return np.lexsort((times, np.repeat(np.arange(len(lengths)), lengths)))
