@@ -20,7 +20,8 @@ SMALL = {
     "03_tasks_that_conflict": ("ROWS=1500", "EPOCHS=1"),
     "04_layers_in_keras": ("ROWS=1500", "EPOCHS=1"),
     "05_export_and_serve": ("ROWS=1500", "EPOCHS=1"),
-    "07_lifetimes": ("ROWS=1500", "EPOCHS=1"),
+    "06_two_stages": ("ROWS=1500", "EPOCHS=1", "RETRIEVAL_EPOCHS=1"),
+    "07_lifetimes": ("ROWS=1500", "EPOCHS=1", "ADS=400", "ADS_EPOCHS=1"),
 }
 
 

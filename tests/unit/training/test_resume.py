@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.forked_run import said
 from tests.support.fresh_process import run_fresh
+from tests.support.needs import needs
+from tests.support.wandb_rows import wandb_rows
 from tfmtl.data import PreparedData
 
 pytestmark = pytest.mark.process
@@ -24,7 +26,7 @@ def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) ->
 def test_every_attempt_but_the_last_was_killed(output: Path) -> None:
     ends = json.loads((output / "ends.json").read_text())
     assert ends["whole"] == [0], (output / "whole.txt").read_text()
-    assert ends["moments"] == [-signal.SIGKILL] * 7 + [0], (output / "moments.txt").read_text()
+    assert ends["moments"] == [-signal.SIGKILL] * 9 + [0], (output / "moments.txt").read_text()
     assert ends["times"][0] == -signal.SIGKILL
     assert ends["times"][-1] == 0, (output / "times.txt").read_text()
 
@@ -61,3 +63,26 @@ def test_the_run_is_one_that_shows_something(output: Path) -> None:
     record = json.loads((output / "whole" / "run.json").read_text())
     losses = record["history"]["val_loss"]
     assert 0 < int(np.argmin(losses)) < len(losses) - 1, "the best epoch is a memory by the end"
+
+
+@needs("mlflow")
+def test_mlflow_has_one_run_and_every_epoch_once(output: Path) -> None:
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{output / 'store.db'}")
+    [run] = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert run.info.status == "FINISHED"
+    history = json.loads((output / "moments" / "run.json").read_text())["history"]
+    for name, values in history.items():
+        told = client.get_metric_history(run.info.run_id, name)
+        assert sorted((each.step, each.value) for each in told) == list(enumerate(values)), name
+
+
+@needs("wandb")
+def test_wandb_has_one_run_and_every_epoch_once(output: Path) -> None:
+    """A process writes a file of its own; `wandb sync` joins those of one number."""
+    folders = list((output / "wandb").glob("offline-run-*"))
+    assert len({folder.name.rpartition("-")[2] for folder in folders}) == 1
+    losses = json.loads((output / "moments" / "run.json").read_text())["history"]["val_loss"]
+    told = [row for folder in folders for row in wandb_rows(next(folder.glob("*.wandb")))]
+    assert sorted((row["_step"], row["val_loss"]) for row in told) == list(enumerate(losses))
