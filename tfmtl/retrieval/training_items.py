@@ -58,7 +58,10 @@ def training_items(data: PreparedData, log: Any = None, *, item: str | None = No
 def _items(data: PreparedData, item: str, paths: Sequence[str]) -> pa.Table:
     problem = data.problem
     plan = Plan(problem, "", 1, data.manifest["seed"])
-    files = plan.find_files(paths).files
+    try:
+        files = plan.find_files(paths).files
+    except InputError as error:
+        raise InputError(f"{error} Give the log that was prepared.") from error
     cuts = _find_cuts(plan, files)
     names = list(dict.fromkeys([item, *candidate_features(problem)]))
     order = [columns.TIME] if problem.keys.time else []

@@ -1,6 +1,6 @@
 """A process that imports TensorFlow once and forks a process for every run. Arguments: data folder, output folder.
 
-Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. The one called `moments` also tells
+Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. The one called `tracked` also tells
 the trackers that are installed, with their stores in `<output>/store.db` and `<output>/wandb`. `<output>/<scenario>/`
 is the run's folder; beside it `<scenario>.npz` holds the weights and optimizer state of the model that the last attempt
 returned, `<scenario>.txt` what the attempts said and `<scenario>.json` how they ended.
@@ -120,6 +120,8 @@ def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None, t
 def main(data: PreparedData, output: Path) -> None:
     """Runs every scenario."""
     stores = {"MLFLOW_TRACKING_URI": f"sqlite:///{output / 'store.db'}", "WANDB_MODE": "offline"}
+    for name in TRACKERS:
+        importlib.import_module(name)  # once, not in every attempt
     os.environ |= {**stores, "WANDB_DIR": str(output), "WANDB_SILENT": "true"}
     started = time.monotonic()
     ends = {"whole": [attempt(data, output / "whole", None, [])]}
@@ -127,20 +129,22 @@ def main(data: PreparedData, output: Path) -> None:
     generator = random.Random(0)
     scenarios = {
         "moments": [
-            at_call(KeepState, "on_train_batch_end", 1),  # before the first checkpoint
             at_call(KeepState, "on_train_batch_end", generator.randint(3, 5)),
             inside_checkpoint(generator.randint(2, 3), generator.randint(2, 30)),
             at_call(KeepState, "on_test_begin", 1),
-            at_call(KeepState, "_write_history", 2),  # trackers were told of an epoch that is in no checkpoint
             at_call(keep_state, "save_state", 2, before=False),
             at_call(shutil, "copyfile", 1, before=False),
             at_call(Path, "write_text", 1),
             at_call(shutil, "rmtree", 1),
         ],
+        "tracked": [
+            at_call(KeepState, "on_train_batch_end", 1),  # before the first checkpoint
+            at_call(KeepState, "_write_history", 2),  # when they were told of an epoch that is in no checkpoint
+        ],
         "times": [after_checkpoint(seconds * generator.uniform(0.0, 0.3)) for _ in range(2)],
     }
     for name, kills in scenarios.items():
-        tracked = TRACKERS if name == "moments" else []
+        tracked = TRACKERS if name == "tracked" else []
         ends[name] = [attempt(data, output / name, kill, tracked) for kill in [*kills, None]]
     (output / "ends.json").write_text(json.dumps(ends))
 
