@@ -160,5 +160,5 @@ from tfmtl.training.permutation_importance import permutation_importance
 print(f"no model can expect a Harrell c above {best_c(ads):.3f} on the test split")
 lost = permutation_importance(model, data)["lifetime"]
 plt.barh(list(lost)[::-1], list(lost.values())[::-1])
-plt.xlabel("loss of Antolini's c when shuffled, test split")
+plt.xlabel("rise of the NLL where it is shuffled, test split")
 plt.show()

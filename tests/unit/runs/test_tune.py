@@ -70,7 +70,7 @@ def test_a_killed_search_ends_as_one_that_was_not(
     searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path, reports: int
 ) -> None:
     output = tmp_path / "out"
-    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, reports)
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, reports, "SIGKILL")
     assert process.wait() == -signal.SIGKILL
     said: list[str] = []
     again = toy_study(tiny_data.directory, output)
@@ -78,6 +78,19 @@ def test_a_killed_search_ends_as_one_that_was_not(
     assert len(running) == 1
     again.run(8, said.append)
     assert said[0] == f"Trial {running[0]} was stopped; it goes on."
+    assert facts_of(again) == facts_of(searched[0])
+
+
+def test_a_search_that_is_interrupted_goes_on(
+    searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, 4, "SIGINT")
+    assert process.wait() != 0
+    again = toy_study(tiny_data.directory, output)
+    states = [trial.state.name for trial in again.optuna.trials]
+    assert len(states) < 8 and "FAIL" not in states
+    again.run(8, lambda sentence: None)
     assert facts_of(again) == facts_of(searched[0])
 
 
