@@ -7,7 +7,9 @@ WORKERS ?= 2
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-INTERPRETERS := python3.11 python3.12 python3.13
+# A part of the tests for `make check`, as in TESTS=tests/unit/schema; all of them without.
+TESTS ?=
+INTERPRETERS ?= python3.11 python3.12 python3.13
 
 .PHONY: help install demo demo-two-stage check check-interpreters test lint format notebooks docs wheels clean
 
@@ -41,12 +43,14 @@ demo-two-stage: install
 	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 check: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not process and not slow"
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not process and not slow" $(TESTS)
 
-# A name may be there and not start: pyenv has one for every version that any of its interpreters has.
+# A name may be there and not start: pyenv has one for every version that any of its interpreters has, and they start from its folder.
 check-interpreters:
-	@for each in $(INTERPRETERS); do \
-	  if $$each --version >/dev/null 2>&1; then echo "== $$each" && $(MAKE) check PYTHON=$$each VENV=.venv-$${each#python} || exit 1; \
+	@for each in $(INTERPRETERS); do found=; \
+	  for path in $$each $${PYENV_ROOT:-$$HOME/.pyenv}/versions/*/bin/$$each; do \
+	    if $$path --version >/dev/null 2>&1; then found=$$path; break; fi; done; \
+	  if [ -n "$$found" ]; then echo "== $$found" && $(MAKE) check PYTHON=$$found VENV=.venv-$${each#python} TESTS="$(TESTS)" || exit 1; \
 	  else echo "== $$each is not here"; fi; done
 
 test: install

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # Export, rank, calibrate, serve
+# # Export, rank, calibrate, serve, C++
 #
 # A trained model becomes one SavedModel that takes raw features. It holds the whole transformation, scores computed from the
 # tasks, and calibrated probabilities; a server loads it as it is.
@@ -85,3 +85,33 @@ best = items.assign(**ranked).sort_values("value", ascending=False).head()
 client.close()
 server.stop()
 best
+
+# %% [markdown]
+# ## C++
+#
+# A service without Python loads the same folder: `replay.cc` (136 lines) calls `LoadSavedModel`, sends the requests that every export
+# records, and compares with the answers that the training graph gave. It needs a compiler; headers and libraries lie in the
+# tensorflow package. It prints, for each signature, the requests and the largest difference.
+
+# %%
+import shutil
+import subprocess
+
+import tensorflow as tf
+
+import tfmtl.serving
+
+source = Path(tfmtl.serving.__file__).parent / "cpp" / "replay.cc"
+package = Path(tf.__file__).parent
+libraries = ["libtensorflow_cc.so.2", "libtensorflow_framework.so.2"]
+missing = [name for name in libraries if not (package / name).exists()]
+missing += [] if shutil.which("g++") else ["g++"]
+if missing:
+    print("not tried, for this machine lacks", ", ".join(missing))
+else:
+    program = folder.parent / "replay"
+    build = ["g++", "-O0", "-w", source, "-o", program, *tf.sysconfig.get_compile_flags(), f"-L{package}"]
+    build += [f"-Wl,--no-as-needed,-rpath,{package}", *(f"-l:{name}" for name in libraries)]
+    subprocess.run(build, check=True)
+    ran = subprocess.run([program, version], capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3"})
+    print(ran.stdout, "exit code", ran.returncode)

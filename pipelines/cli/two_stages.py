@@ -26,13 +26,12 @@ def retrieve(
     """Train a TFRS two-tower model that finds items for users; writes an index of all training items."""
     from tfmtl.data import PreparedData
     from tfmtl.pipelines.cli.screen import print_recalls
-    from tfmtl.pipelines.runs.training_items import training_items
-    from tfmtl.retrieval import fit_retrieval
+    from tfmtl.retrieval import fit_retrieval, training_items
 
     prepared = PreparedData(data)
     options = options.resolved(prepared.problem)
     with console.status("Reading the items from the log ..."):
-        items = training_items(prepared, str(options.item), log)
+        items = training_items(prepared, log, item=options.item)
     path = fit_retrieval(prepared, items, output, options, version, say_epoch)
     print_recalls(console, read_record(path))
     console.print(f"Wrote {path}. Next: tfmtl compose {output} <exported model> -o <folder>")

@@ -15,8 +15,7 @@ from tfmtl.pipelines.cli.screen import print_two_stages
 from tfmtl.pipelines.runs.all_steps import log_of, preprocessed
 from tfmtl.pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
 from tfmtl.pipelines.runs.steps import Steps
-from tfmtl.pipelines.runs.training_items import training_items
-from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, two_stage_quality
+from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, training_items, two_stage_quality
 from tfmtl.retrieval.sides import pair_features
 from tfmtl.schema import Problem
 from tfmtl.serving.grpc_client import GrpcClient
@@ -61,7 +60,7 @@ def run_two_stage(
     task, item = str(chosen.task), str(chosen.item)
     step(f"Train the two towers of retrieval to find items with {task} == 1 (TFRS, in a process of its own)")
     begun = time.monotonic()
-    items = training_items(data, item, [str(raw)])
+    items = training_items(data, str(raw), item=item)
     retrieval = fit_retrieval(data, items, output / "retrieval", chosen, on_epoch=say_epoch)
     console.print(f"{items.num_rows:,} items in the index; {time.monotonic() - begun:.0f} s")
     step(f"Train {preset} for the ranking ({data.num_examples('train'):,} examples)")

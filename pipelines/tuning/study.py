@@ -128,6 +128,8 @@ class Study:
                 f"another {', '.join(changed)}. Give another folder."
             )
         self._lock = threading.Lock()
+        self._processes: set[subprocess.Popen[str]] = set()
+        self._is_stopped = False
 
     @property
     def best(self) -> FrozenTrial | None:
@@ -137,6 +139,8 @@ class Study:
 
     def run(self, trials: int, say: Callable[[str], None]) -> None:
         """Makes trials until there are as many; first goes on with those that were killed.
+
+        An interrupt (Ctrl-C) ends the trials that are under way at once, as a kill would: they are not failed.
 
         Args:
             trials: int. All of the search, those of before included.
@@ -151,6 +155,8 @@ class Study:
             def work() -> None:
                 while True:
                     with self._lock:
+                        if self._is_stopped:
+                            return
                         trial = waiting.pop(0) if waiting else self._ask(trials)
                         if trial is None:
                             return
@@ -159,9 +165,19 @@ class Study:
                     self._train(trial, values, say)
 
             with ThreadPoolExecutor(self._jobs) as pool:
-                for job in [pool.submit(work) for _ in range(self._jobs)]:
-                    job.result()
+                try:
+                    for job in [pool.submit(work) for _ in range(self._jobs)]:
+                        job.result()
+                except BaseException:
+                    self._stop()
+                    raise
             self._write_best()
+
+    def _stop(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+            for process in self._processes:
+                process.kill()
 
     def _ask(self, trials: int) -> Trial | None:
         number = len(self.optuna.trials)
@@ -181,6 +197,8 @@ class Study:
             history, pruned = self._ask_process(trial, options)
         except (ValueError, TypeError, ChildError) as error:
             with self._lock:
+                if self._is_stopped:
+                    return
                 trial.set_user_attr(_ERROR, str(error))
                 self.optuna.tell(trial, state=TrialState.FAIL)
             say(f"Trial {trial.number} ({shown}) failed: {error}")
@@ -208,7 +226,12 @@ class Study:
                 stderr=log,
                 env=self._environment(),
                 text=True,
+                start_new_session=True,  # Ctrl-C is for the search
             )
+        with self._lock:
+            self._processes.add(process)
+            if self._is_stopped:
+                process.kill()
         assert process.stdin is not None and process.stdout is not None
         try:
             process.stdin.write(json.dumps(job) + "\n")
@@ -232,6 +255,8 @@ class Study:
             process.stdout.close()
             process.kill()
             process.wait()
+            with self._lock:
+                self._processes.discard(process)
         if "history" in told:
             with self._lock:  # a run that was finished before a kill asks no more
                 return told["history"], pruned if asked else trial.should_prune()

@@ -253,6 +253,7 @@ PUBLIC = {
         "RetrievalOptions",
         "compose",
         "fit_retrieval",
+        "training_items",
         "two_stage_quality",
     },
     "tfmtl.schema": {

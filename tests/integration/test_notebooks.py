@@ -1,6 +1,7 @@
 """The notebooks run, and what is stored of them is what their text makes: every cell in order, with no error."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ SMALL = {
     "03_tasks_that_conflict": ("ROWS=1500", "EPOCHS=1"),
     "04_layers_in_keras": ("ROWS=1500", "EPOCHS=1"),
     "05_export_and_serve": ("ROWS=1500", "EPOCHS=1"),
-    "07_lifetimes": ("ROWS=1500", "EPOCHS=1"),
+    "06_two_stages": ("ROWS=1500", "EPOCHS=1", "RETRIEVAL_EPOCHS=1"),
+    "07_lifetimes": ("ROWS=1500", "EPOCHS=1", "ADS=400", "ADS_EPOCHS=1"),
 }
 
 
@@ -39,8 +41,11 @@ def test_what_is_stored_is_what_the_text_makes(source: Path) -> None:
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 
-def test_every_notebook_has_its_text() -> None:
-    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == {path.stem for path in SOURCES}
+def test_every_notebook_has_its_text_and_a_line_on_their_page() -> None:
+    names = {path.stem for path in SOURCES}
+    assert {path.stem for path in NOTEBOOKS.glob("*.ipynb")} == names
+    page = (NOTEBOOKS.parent / "docs" / "notebooks.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == names
 
 
 @pytest.mark.process

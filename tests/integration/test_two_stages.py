@@ -18,8 +18,7 @@ from tests.support.two_stages import ITEM, two_stage_log
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features, user_signature
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.pipelines.runs.training_items import training_items
-from tfmtl.retrieval import ComposeOptions, compose
+from tfmtl.retrieval import ComposeOptions, compose, training_items
 
 pytestmark = pytest.mark.slow
 
@@ -163,8 +162,8 @@ def test_seen_items_are_left_out(parts: dict[str, Any], data: PreparedData, user
 
 def test_log_that_is_another_one_is_refused(data: PreparedData, tmp_path: Path) -> None:
     parquet.write_table(two_stage_log().slice(50), tmp_path / "log.parquet")
-    with pytest.raises(ValueError, match="the log must be the one that was preprocessed, with 360 training examples"):
-        training_items(data, ITEM, [str(tmp_path / "log.parquet")])
+    with pytest.raises(ValueError, match="the log must be the one that was prepared, with 360 training examples"):
+        training_items(data, tmp_path / "log.parquet")
 
 
 # === The list ===

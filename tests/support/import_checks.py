@@ -32,7 +32,10 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "tfmtl.export": ("schema", "values", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training"),
     "tfmtl.baselines": ("schema", "core", "data", "tasks"),
     "tfmtl.report": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
-    "tfmtl.retrieval": ("schema", "folders", "core", "survival", *_FEATURES, *_KINDS, "models", "training", "export"),
+    "tfmtl.retrieval": (
+        *("schema", "folders", "core", "survival", *_FEATURES, *_KINDS),
+        *("preprocessing", "frames", "models", "training", "export"),
+    ),
     "tfmtl.operators": ("schema", "folders", "core", *_FEATURES, "export"),
 }
 """Each box of the library, and the boxes to its left."""

@@ -120,7 +120,7 @@ def test_the_package_has_everything_and_one_name(wheels: dict[str, Path]) -> Non
     assert set(wanted.values()) <= {name.replace("/licenses/", "/") for name in names}
     for folder, at in (("tfmtl", "tfmtl"), ("pipelines", "tfmtl/pipelines"), ("serving", "tfmtl/serving")):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".yaml", ".html", ".protoset", ".typed") or "templates" in path.parts:
+            if path.suffix in (".py", ".yaml", ".html", ".protoset", ".typed", ".cc") or "templates" in path.parts:
                 name = f"{at}/{path.relative_to(ROOT / folder).as_posix()}"
                 assert path.is_dir() or name in names, f"{name} is not in the wheel: see package-data in pyproject.toml"
     assert not [name for name in names if name.split("/")[0] in ("tests", "benchmarks") or "/tests/" in name]

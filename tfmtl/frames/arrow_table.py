@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as parquet
 
+from tfmtl.preprocessing.columns import raw_columns
+from tfmtl.schema import Problem
 from tfmtl.schema.checks import error_text
 from tfmtl.values.plain_arrow import is_coded, plain
 
@@ -111,6 +114,24 @@ def _named_twice(owner: str, table: pa.Table) -> pa.Table:
     if twice:
         raise ValueError(error_text(owner, "frame", "have no two columns of one name", twice, "Rename one of both."))
     return table
+
+
+def as_files(owner: str, frame: Any, problem: Problem, folder: Path) -> list[str]:
+    """The paths that are given, or that of a Parquet file in `folder` with what the problem reads of a frame.
+
+    A file has all that reading checks, and bounds its memory.
+
+    Args:
+        owner: the caller, the first word of an error.
+        frame: paths, or what `arrow_table` takes.
+        problem: `Problem`.
+        folder: an empty one.
+    """
+    if (paths := paths_of(frame)) is not None:
+        return paths
+    path = folder / f"{shown_name(frame)}.parquet"
+    parquet.write_table(storable(arrow_table(owner, frame), raw_columns(problem)), path, compression="lz4")
+    return [str(path)]
 
 
 def shown_name(frame: Any) -> str:

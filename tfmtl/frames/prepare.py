@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as parquet
-
 from tfmtl.data import PreparedData
 from tfmtl.folders import PreparedFolder
-from tfmtl.frames.arrow_table import arrow_table, paths_of, shown_name, storable
+from tfmtl.frames.arrow_table import as_files, paths_of, shown_name
 from tfmtl.frames.proposed_problem import ProposedProblem
 from tfmtl.preprocessing import in_process
-from tfmtl.preprocessing.columns import raw_columns
 from tfmtl.preprocessing.job import run_job
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import error_text
@@ -71,15 +68,9 @@ def prepare(
         "transform_from": None if taken is None else os.fspath(taken),
         "extend_vocabularies": extend_vocabularies,
     }
-    paths = paths_of(frame)
     with tempfile.TemporaryDirectory(prefix="tfmtl-frame-") as temporary:
-        names = {}
-        if paths is None:  # a file has all that the job checks, and bounds its memory
-            name = shown_name(frame)
-            path = str(Path(temporary, f"{name}.parquet"))
-            table = storable(arrow_table("prepare", frame), raw_columns(described))
-            parquet.write_table(table, path, compression="lz4")
-            paths, names = [path], {path: name}
+        paths = as_files("prepare", frame, described, Path(temporary))
+        names = {} if paths_of(frame) else {paths[0]: shown_name(frame)}
         run = partial(in_process.run, names=names)
         if folder is not None:
             run_job(run, described, paths, os.fspath(folder), **options)

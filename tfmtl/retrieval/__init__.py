@@ -7,6 +7,7 @@ from tfmtl.retrieval.compose import compose
 from tfmtl.retrieval.compose_options import ComposeOptions
 from tfmtl.retrieval.fit_retrieval import RetrievalError, fit_retrieval
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
+from tfmtl.retrieval.training_items import training_items
 from tfmtl.retrieval.two_stage_quality import two_stage_quality
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "RetrievalOptions",
     "compose",
     "fit_retrieval",
+    "training_items",
     "two_stage_quality",
 ]

@@ -14,8 +14,7 @@ from tests.unit.models.random_batch import random_batch
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import user_signature
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.pipelines.runs.training_items import training_items
-from tfmtl.retrieval import RetrievalOptions, fit_retrieval
+from tfmtl.retrieval import RetrievalOptions, fit_retrieval, training_items
 from tfmtl.schema import Problem, SequenceFeature, VectorFeature
 
 PICTURE, TASTE = VectorFeature("picture", 4, "z_score", side="item"), VectorFeature("taste", 3, side="user")
@@ -71,7 +70,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 @pytest.mark.slow
 def test_an_index_trained_with_vectors_answers_from_raw_ones(data: PreparedData, tmp_path: Path) -> None:
-    items = training_items(data, "item")
+    items = training_items(data)
     options = RetrievalOptions(epochs=1, hidden_units=(8,), dim=4)
     version = fit_retrieval(data, items, tmp_path / "retrieval", options)
     signatures = tf.saved_model.load(str(version)).signatures

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.command import tfmtl
 from tests.support.fresh_process import FreshProcess
 from tests.support.toy_study import SPACE, toy_study
 from tfmtl.data import PreparedData
+from tfmtl.models import load
 from tfmtl.pipelines.cli.run_file import read_run_file
 from tfmtl.pipelines.tuning.search_space import SearchSpace
 from tfmtl.pipelines.tuning.study_facts import study_facts
@@ -68,7 +70,7 @@ def test_a_killed_search_ends_as_one_that_was_not(
     searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path, reports: int
 ) -> None:
     output = tmp_path / "out"
-    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, reports)
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, reports, "SIGKILL")
     assert process.wait() == -signal.SIGKILL
     said: list[str] = []
     again = toy_study(tiny_data.directory, output)
@@ -76,6 +78,19 @@ def test_a_killed_search_ends_as_one_that_was_not(
     assert len(running) == 1
     again.run(8, said.append)
     assert said[0] == f"Trial {running[0]} was stopped; it goes on."
+    assert facts_of(again) == facts_of(searched[0])
+
+
+def test_a_search_that_is_interrupted_goes_on(
+    searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, 4, "SIGINT")
+    assert process.wait() != 0
+    again = toy_study(tiny_data.directory, output)
+    states = [trial.state.name for trial in again.optuna.trials]
+    assert len(states) < 8 and "FAIL" not in states
+    again.run(8, lambda sentence: None)
     assert facts_of(again) == facts_of(searched[0])
 
 
@@ -151,7 +166,9 @@ def test_options_of_a_preset_are_searched_where_it_has_them() -> None:
         assert space.options(space.suggest(trial)).preset_options == expected
 
 
-def test_the_command_searches_with_real_trials(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_the_command_searches_with_real_trials_and_the_best_is_repeated_to_the_bit(
+    tiny_data: PreparedData, tmp_path: Path
+) -> None:
     small = "--set hidden_units=[8] --set tower_units=[4] --epochs 1 --batch-size 512 --trials 1".split()
     space = ("--space", "learning_rate={low: 1e-3, high: 1e-2, log: true}")
     output = tmp_path / "out"
@@ -160,7 +177,14 @@ def test_the_command_searches_with_real_trials(tiny_data: PreparedData, tmp_path
     assert "Best: trial 0, val_mean_auc" in result.out
     record = json.loads((output / "trials/0000/run.json").read_text())
     assert record["options"]["learning_rate"] == pytest.approx(toy_params(output)["learning_rate"], rel=1e-12)
-    assert (output / "report.html").is_file() and (output / "best.yaml").is_file()
+    assert (output / "report.html").is_file()
+    result = tfmtl("train", "--config", output / "best.yaml", "-o", tmp_path / "again")
+    assert result.code == 0, result.err
+    again = json.loads((tmp_path / "again/run.json").read_text())
+    assert again["history"] == record["history"]
+    models = [load(run / "model.keras") for run in (tmp_path / "again", output / "trials/0000")]
+    for found, wanted in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted.numpy(), err_msg=wanted.path)
 
 
 def toy_params(output: Path) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """A process that imports TensorFlow once and forks a process for every run. Arguments: data folder, output folder.
 
-Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. `<output>/<scenario>/` is the run's
-folder; beside it `<scenario>.npz` holds the weights and optimizer state of the model that the last attempt returned,
-`<scenario>.txt` what the attempts said and `<scenario>.json` how they ended.
+Scenarios are rows of attempts at one command, each but the last killed by SIGKILL. The one called `tracked` also tells
+the trackers that are installed, with their stores in `<output>/store.db` and `<output>/wandb`. `<output>/<scenario>/`
+is the run's folder; beside it `<scenario>.npz` holds the weights and optimizer state of the model that the last attempt
+returned, `<scenario>.txt` what the attempts said and `<scenario>.json` how they ended.
 """
 
+import importlib.util
 import json
 import os
 import random
@@ -23,6 +25,7 @@ from tests.support.forked_run import forked
 from tfmtl.data import PreparedData
 from tfmtl.training import TrainOptions, fit, keep_state
 from tfmtl.training.keep_state import KeepState
+from tfmtl.training.trackers import make_trackers
 
 OPTIONS: dict[str, Any] = {
     "preset": "shared_bottom",
@@ -36,6 +39,9 @@ OPTIONS: dict[str, Any] = {
     "clip_norm": 5.0,
     "ema_momentum": 0.8,
 }
+
+
+TRACKERS = [name for name in ("mlflow", "wandb") if importlib.util.find_spec(name)]
 
 
 def die() -> None:
@@ -96,13 +102,15 @@ def after_checkpoint(seconds: float) -> Callable[[], None]:
     return arrange
 
 
-def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None) -> int:
+def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None, tracked: list[str]) -> int:
     """Exit status of a forked process that trains."""
 
     def train() -> None:
         if kill is not None:
             kill()
-        model = fit(data, folder, TrainOptions(**OPTIONS), verbose=2)
+        options = TrainOptions(**OPTIONS)
+        trackers = make_trackers(tracked, data, folder, options)
+        model = fit(data, folder, options, callbacks=trackers, verbose=2)
         values = [variable.numpy() for variable in (*model.weights, *model.optimizer.variables)]
         np.savez(folder.with_suffix(".npz"), *values)
 
@@ -111,8 +119,12 @@ def attempt(data: PreparedData, folder: Path, kill: Callable[[], None] | None) -
 
 def main(data: PreparedData, output: Path) -> None:
     """Runs every scenario."""
+    stores = {"MLFLOW_TRACKING_URI": f"sqlite:///{output / 'store.db'}", "WANDB_MODE": "offline"}
+    for name in TRACKERS:
+        importlib.import_module(name)  # once, not in every attempt
+    os.environ |= {**stores, "WANDB_DIR": str(output), "WANDB_SILENT": "true"}
     started = time.monotonic()
-    ends = {"whole": [attempt(data, output / "whole", None)]}
+    ends = {"whole": [attempt(data, output / "whole", None, [])]}
     seconds = time.monotonic() - started
     generator = random.Random(0)
     scenarios = {
@@ -125,10 +137,15 @@ def main(data: PreparedData, output: Path) -> None:
             at_call(Path, "write_text", 1),
             at_call(shutil, "rmtree", 1),
         ],
+        "tracked": [
+            at_call(KeepState, "on_train_batch_end", 1),  # before the first checkpoint
+            at_call(KeepState, "_write_history", 2),  # when they were told of an epoch that is in no checkpoint
+        ],
         "times": [after_checkpoint(seconds * generator.uniform(0.0, 0.3)) for _ in range(2)],
     }
     for name, kills in scenarios.items():
-        ends[name] = [attempt(data, output / name, kill) for kill in [*kills, None]]
+        tracked = TRACKERS if name == "tracked" else []
+        ends[name] = [attempt(data, output / name, kill, tracked) for kill in [*kills, None]]
     (output / "ends.json").write_text(json.dumps(ends))
 
 

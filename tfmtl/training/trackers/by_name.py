@@ -7,6 +7,7 @@ from pathlib import Path
 from tfmtl.data import PreparedData
 from tfmtl.schema.checks import check_one_of
 from tfmtl.schema.extras import need_extra
+from tfmtl.training.run_folder import RunFolder
 from tfmtl.training.trackers.tracker import RunFacts, Tracker
 from tfmtl.training.train_options import TrainOptions
 
@@ -22,11 +23,11 @@ def make_trackers(names: Sequence[str], data: PreparedData, output: str | Path, 
     Args:
         names: some of `TRACKERS`, each once.
         data: `PreparedData`.
-        output: str or Path. The run's folder.
-        options: `TrainOptions`.
+        output: str or Path. The run's folder, as for `fit`.
+        options: `TrainOptions`, as for `fit`.
 
     Raises:
-        ValueError: there is no tracker of a name.
+        ValueError: there is no tracker of a name, or the folder is none for a run.
         ImportError: its package is not installed.
     """
     for name in names:
@@ -37,8 +38,12 @@ def make_trackers(names: Sequence[str], data: PreparedData, output: str | Path, 
     settings = {name: value for name, value in options.to_dict().items() if name != "preset_options"}
     settings |= {f"set.{name}": value for name, value in options.preset_options.items()}
     tags = {"data": str(data.directory), "data_digest": data.digest, "fingerprint": data.problem.fingerprint}
-    facts = RunFacts(data.problem.name, Path(output).resolve().name, settings, tags)
-    return [_tracker(name)(facts) for name in asked]
+    folder = RunFolder(Path(output), options, data)
+    name = Path(output).resolve().name
+    return [
+        _tracker(each)(RunFacts(data.problem.name, name, settings, tags, folder.own.path / f"{each}.json"))
+        for each in asked
+    ]
 
 
 def _tracker(name: str) -> type[Tracker]:

@@ -30,6 +30,8 @@ class MlflowTracker(Tracker):
 
         if run_id is not None:
             self._client.update_run(run_id, status="RUNNING")
+            # A kill may have come between telling and remembering. An epoch's metrics are stored together.
+            self.told = max((each.step for each in self._client.get_metric_history(run_id, "loss")), default=-1)
             return run_id
         found = self._client.get_experiment_by_name(self.facts.project)
         experiment = found.experiment_id if found else self._client.create_experiment(self.facts.project)

@@ -1,13 +1,17 @@
 """What all trackers do: begin a run or go on with it, and tell the metrics of every epoch."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
 
-_ID, _TRACKER = "id", "tracker"
+from tfmtl.training.training_error import written
+
+_ID, _TOLD = "id", "told"
 
 
 @dataclass(frozen=True)
@@ -19,16 +23,22 @@ class RunFacts:
         name: str. The run's: its folder.
         settings: option -> value; of the preset's as `set.<option>`.
         tags: further facts as text, such as the data's digest.
+        memory: Path. A file that is there while the run is under way: its number, and the last epoch that was told.
     """
 
     project: str
     name: str
     settings: Mapping[str, Any]
     tags: Mapping[str, str]
+    memory: Path
 
 
 class Tracker(keras.callbacks.Callback, ABC):
     """A callback that tells a tracker of the run. A run that was killed goes on under its old number.
+
+    Its number is kept from the first step on, apart from the checkpoints: a run that is killed before the first one is
+    still the same run. An epoch that was told and then had to be trained again, since the kill came before its
+    checkpoint, has the same metrics, and is not told again.
 
     Args:
         facts: `RunFacts`.
@@ -38,32 +48,38 @@ class Tracker(keras.callbacks.Callback, ABC):
         super().__init__()
         self.facts = facts
         self.run_id: str | None = None
+        self.told = -1
         self._has_begun = False
-
-    def get_state(self) -> dict[str, Any]:
-        """What a later process needs to go on."""
-        return {_TRACKER: type(self).__name__, _ID: self.run_id}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on with the run of an earlier process."""
-        if state.get(_TRACKER) == type(self).__name__:  # else another one was asked for before
-            self.run_id = state[_ID]
+        if facts.memory.is_file():  # now, since `fit` may begin by emptying its folder
+            kept = json.loads(facts.memory.read_text())
+            self.run_id, self.told = kept[_ID], kept[_TOLD]
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        # Not when training begins: only then is it known whether the run goes on with another one.
         if not self._has_begun:
             self.run_id, self._has_begun = self.begin(self.run_id), True
+            self._remember()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self.tell({name: float(value) for name, value in (logs or {}).items()}, epoch)
+        if epoch > self.told:
+            self.tell({name: float(value) for name, value in (logs or {}).items()}, epoch)
+            self.told = epoch
+            self._remember()
 
     def on_train_end(self, logs: Mapping[str, Any] | None = None) -> None:
         if self._has_begun:
             self.end()
 
+    def _remember(self) -> None:
+        self.facts.memory.parent.mkdir(parents=True, exist_ok=True)
+        with written(self.facts.memory) as partial:
+            partial.write_text(json.dumps({_ID: self.run_id, _TOLD: self.told}))
+
     @abstractmethod
     def begin(self, run_id: str | None) -> str:
-        """Begins a run, or goes on with that of the number, and returns its number."""
+        """Begins a run, or goes on with that of the number, and returns its number.
+
+        Where the store can say it, `told` becomes the last epoch that it has.
+        """
 
     @abstractmethod
     def tell(self, metrics: Mapping[str, float], epoch: int) -> None:

@@ -27,7 +27,8 @@ class WandbTracker(Tracker):
         return str(self._run.id)
 
     def tell(self, metrics: Mapping[str, float], epoch: int) -> None:
-        self._run.log(dict(metrics), step=epoch)
+        # Committed at once: else it would wait for the next epoch in this process, and go down with it.
+        self._run.log(dict(metrics), step=epoch, commit=True)
 
     def end(self) -> None:
         self._run.finish()

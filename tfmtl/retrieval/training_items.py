@@ -1,6 +1,9 @@
 """The items of a log's training split, each with the features it had last."""
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,32 +11,57 @@ import pyarrow.compute as pc
 
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features
+from tfmtl.frames.arrow_table import as_files
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.plan import Cuts, Files, Key, Plan, worth_merging
 from tfmtl.preprocessing.reading.read import InputError
+from tfmtl.retrieval.retrieval_options import RetrievalOptions
 from tfmtl.schema import SPLITS, Problem, RequestInput
 
 
-def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None = None) -> pa.Table:
+def training_items(data: PreparedData, log: Any = None, *, item: str | None = None) -> pa.Table:
     """The raw features of side `item` of every item in the training split, in the order of their ids.
 
-    Records hold what the transformation made of a feature, which cannot be turned back, so the log is read again. Rows
-    that are no examples count too: vocabularies are made of them as well.
+    They are what `fit_retrieval` indexes. Prepared records hold what the transformation made of a feature, which cannot
+    be turned back, so the log is read again. Rows that are no examples count too: vocabularies are made of them, too.
 
     Args:
-        data: output of `preprocess`.
-        item: the feature that identifies an item; rows without it are none of an item.
-        inputs: where the log lies now. Defaults to where `preprocess` found it.
+        data: `PreparedData`.
+        log: the log that was prepared, as `tfmtl.prepare` took it: a DataFrame, an Arrow table, ..., or paths of files.
+            Defaults to `None`: the files that were prepared, where they lay then.
+        item: str. The feature that identifies an item; rows without it are none of an item. Defaults to `None`: the
+            first of side item that is single-valued and has a vocabulary.
 
     Returns:
-        A column per feature; `""`, `[]` or NaN where missing, as in a request.
+        A row per item and a column per feature; `""`, `[]` or NaN where missing, as in a request.
 
     Raises:
-        InputError: the log is not there, or not the one that was preprocessed.
+        InputError: the log is not there, or not the one that was prepared.
+        TypeError: the log is no table and no path.
+        ValueError: the problem has no such item, or no binary task for retrieval to learn.
+
+    Example:
+
+    >>> import pyarrow as pa, tfmtl
+    >>> items = [f"i{n % 7}" for n in range(60)]
+    >>> log = pa.table({"item": items, "click": [n % 3 // 2 for n in range(60)]})
+    >>> data = tfmtl.prepare(log, tfmtl.propose(log, labels="click", item="item"))
+    >>> tfmtl.retrieval.training_items(data, log).num_rows
+    7
     """
+    chosen = str(RetrievalOptions(item=item).resolved(data.problem).item)
+    with tempfile.TemporaryDirectory(prefix="tfmtl-frame-") as temporary:
+        paths = data.manifest["inputs"] if log is None else as_files("retrieve", log, data.problem, Path(temporary))
+        return _items(data, chosen, list(paths))
+
+
+def _items(data: PreparedData, item: str, paths: Sequence[str]) -> pa.Table:
     problem = data.problem
     plan = Plan(problem, "", 1, data.manifest["seed"])
-    files = plan.find_files(data.manifest["inputs"] if inputs is None else inputs).files
+    try:
+        files = plan.find_files(paths).files
+    except InputError as error:
+        raise InputError(f"{error} Give the log that was prepared.") from error
     cuts = _find_cuts(plan, files)
     names = list(dict.fromkeys([item, *candidate_features(problem)]))
     order = [columns.TIME] if problem.keys.time else []
@@ -51,9 +79,9 @@ def training_items(data: PreparedData, item: str, inputs: Sequence[str] | None =
                 held = [_latest(held, item, order)]
     if examples != data.num_examples("train"):
         raise InputError(
-            f"retrieve: the log must be the one that was preprocessed, with {data.num_examples('train')} training "
-            f"examples. Received: {examples} in {[path for _, path in files]}. Say where it lies with --log, or run "
-            "the preprocessing again."
+            f"retrieve: the log must be the one that was prepared, with {data.num_examples('train')} training "
+            f"examples. Received: {examples} in {[path for _, path in files]}. Give that log (--log: where it lies "
+            "now), or prepare the data again."
         )
     return _without_nulls(problem, _latest(held, item, order).select(names))
 
