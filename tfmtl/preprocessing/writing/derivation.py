@@ -1,6 +1,5 @@
 """Derive features of many examples at a time: of all of a bucket, and of the few that are kept as requests."""
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -51,7 +50,7 @@ class Derivation:
         return found
 
 
-def _arrays(behaviors: list[FeatureBehavior], view: RequestView) -> Mapping[str, np.ndarray]:
+def _arrays(behaviors: list[FeatureBehavior], view: RequestView) -> dict[str, np.ndarray]:
     return {key: np.asarray(values) for key, values in derive_together(behaviors, view).items()}
 
 

@@ -85,6 +85,7 @@ class EventRanges(EventFacts):
         return np.asarray(self._stops - first_not_below(times, self._starts, self._stops, after))
 
     def matches(self, column: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        own = np.asarray(own)  # not a tensor, whose comparisons may be part of a graph
         order, values = self._columns.by_value(column)
         left = np.searchsorted(values, own)
         right = np.where(own == 0, left, np.searchsorted(values, own, side="right"))
