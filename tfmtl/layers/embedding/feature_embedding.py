@@ -1,6 +1,6 @@
 """All embedding lookups of a model in one gather per width."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -13,10 +13,15 @@ from tfmtl.core.types import Shape, Tensor
 from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
+from tfmtl.layers.embedding._id_tensors import joined_ids, rows_of
+from tfmtl.layers.embedding._initial_tables import TableInitializer, small
+from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.layers.embedding.piecewise_numbers import PiecewiseNumbers
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
-from tfmtl.schema.checks import check_positive_int, error_text
+from tfmtl.schema.checks import check_count, check_positive_int, error_text
 from tfmtl.schema.reserved import MISSING_ID
+
+_ADAPTED_ROWS = 200_000
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -31,7 +36,8 @@ class FeatureEmbedding(keras.layers.Layer):
 
     A multi-valued feature is the mean of its present values. A scaled number
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
-    the mean, 0. An event is the sum of its columns' vectors, made as the features'
+    the mean, 0. With `number_bins` a piecewise linear function of `x` is added
+    (`PiecewiseNumbers`), whose knots `adapt` sets. An event is the sum of its columns' vectors, made as the features'
     own with the same weights, and of its time gap's; its query is the sum of the
     same columns of the example itself, the candidate of target attention. What is
     neither id nor number, a vector say, goes to the layer of its feature's kind
@@ -44,6 +50,8 @@ class FeatureEmbedding(keras.layers.Layer):
         dim: int or None. D, where there is one copy. Defaults to `None`: the widest feature's width.
         copies: int. Embeddings of every value, such as one for each task and one for all, side by side: D is so many
             times as wide, and no part of it depends on another. Defaults to `1`.
+        number_bins: int. Bins of the piecewise linear function that every scaled number has beside `x w + b`. Defaults
+            to `0`: none.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -72,15 +80,22 @@ class FeatureEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, copies: int = 1, **kwargs: Any
+        self,
+        inputs: ModelInputs | Mapping[str, Any],
+        dim: int | None = None,
+        copies: int = 1,
+        number_bins: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_positive_int("FeatureEmbedding", "copies", copies)
+        check_count("FeatureEmbedding", "number_bins", number_bins)
         if dim is not None:
             check_positive_int("FeatureEmbedding", "dim", dim)
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.dim = dim
         self.copies = copies
+        self.number_bins = number_bins
         self.plan = EmbeddingPlan(self.inputs, dim, copies)
 
     @property
@@ -93,7 +108,7 @@ class FeatureEmbedding(keras.layers.Layer):
             str(width): self.add_weight(
                 name=f"table_{width}",
                 shape=(rows, width),
-                initializer=_TableInitializer(self.plan.out_of_vocabulary_rows(width)),
+                initializer=TableInitializer(self.plan.out_of_vocabulary_rows(width)),
                 autocast=False,  # a cast would copy the whole table each step; the gathered rows are cast instead
             )
             for width, rows in self.plan.table_rows.items()
@@ -114,8 +129,12 @@ class FeatureEmbedding(keras.layers.Layer):
                 self.projections[str(width)] = dense
         if self.plan.numbers:
             shape = (len(self.plan.numbers), self.plan.dim)
-            self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=_small())
-            self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=_small())
+            self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=small())
+            self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=small())
+        self.pieces = None
+        if self.plan.numbers and self.number_bins:
+            self.pieces = PiecewiseNumbers(*shape, self.number_bins, dtype=self.dtype_policy, name="pieces")
+            self.pieces.build((None, len(self.plan.numbers)))
         self.field_layers = {
             kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)
             for kind, records in self.plan.records(self.inputs).items()
@@ -148,7 +167,7 @@ class FeatureEmbedding(keras.layers.Layer):
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
         return {
-            str(width): tf.cast(_ids(features, columns), tf.int32)
+            str(width): tf.cast(joined_ids(features, columns), tf.int32)
             + tf.constant(self.plan.row_offsets(columns), tf.int32)
             for width, columns in self.plan.columns_among(features).items()
         }
@@ -188,13 +207,35 @@ class FeatureEmbedding(keras.layers.Layer):
             result["queries"] = self._queries(found, numbers, others)
         return result
 
+    def adapt(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Puts the knots of the numbers' bins at quantiles of examples; without bins it reads nothing.
+
+        `tfmtl.training.fit` does so before it trains.
+
+        Args:
+            batches: features, as in the call; of one example at least. Reading ends at 200,000 examples.
+        """
+        if self.pieces is None:
+            return
+        parts, rows = [], 0
+        for features in batches:
+            parts.append(np.asarray(self.number_values(features)))
+            rows += len(parts[-1])
+            if rows >= _ADAPTED_ROWS:
+                break
+        self.pieces.adapt(np.concatenate(parts)[:_ADAPTED_ROWS])
+
     def _numbers(self, features: Mapping[str, Tensor]) -> Tensor | None:
         """The scaled numbers of the examples, `(B, n, D)`."""
         if not self.plan.numbers:
             return None
-        numbers = with_equal_rows([features[each.key] for each in self.plan.numbers])
-        stacked = tf.cast(tf.stack(numbers, axis=1)[:, :, tf.newaxis], self.compute_dtype)
-        return stacked * self.number_kernel + self.number_bias
+        values = self.number_values(features)
+        vectors = tf.cast(values[:, :, tf.newaxis], self.compute_dtype) * self.number_kernel + self.number_bias
+        return vectors if self.pieces is None else vectors + self.pieces(values)
+
+    def number_values(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The scaled numbers of the examples side by side, `(B, n)`."""
+        return tf.stack(with_equal_rows([features[each.key] for each in self.plan.numbers]), axis=1)
 
     def _fields(self, found: Mapping[str, Tensor], numbers: Tensor | None) -> list[Tensor]:
         """The fields `(B, n, D)`, one or several at once; what belongs to one field is added up."""
@@ -233,7 +274,7 @@ class FeatureEmbedding(keras.layers.Layer):
         found: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         for width, columns in self.plan.columns_among(features).items():
-            mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
+            mask = tf.cast(joined_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
             gathered = tf.cast(vectors[str(width)], self.compute_dtype)
             is_trained = np.repeat([c.is_trained for c in columns], [c.length for c in columns])
             if not is_trained.all():
@@ -285,13 +326,15 @@ class FeatureEmbedding(keras.layers.Layer):
             return found[tensor.key]
         if tensor.role == "ids":
             rows, mask = (  # (B, L, n, D), (B, L, n, 1)
-                tf.reshape(each[tensor.key], (_rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
+                tf.reshape(each[tensor.key], (rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
                 for each in (found, present)
             )
             return tf.math.divide_no_nan(tf.reduce_sum(rows, axis=2), tf.reduce_sum(mask, axis=2))
         place = self.plan.number_places[tensor.key]
-        values = tf.cast(features[tensor.key], self.compute_dtype)[:, :, tf.newaxis]
-        return (values * self.number_kernel[place] + self.number_bias[place]) * is_event
+        given = features[tensor.key]
+        values = tf.cast(given, self.compute_dtype)[:, :, tf.newaxis]
+        vectors = values * self.number_kernel[place] + self.number_bias[place]
+        return (vectors if self.pieces is None else vectors + self.pieces.one(place, given)) * is_event
 
     def _other_events(
         self,
@@ -312,7 +355,7 @@ class FeatureEmbedding(keras.layers.Layer):
             )
             arrays = {e.key: tf.reshape(features[keys[e.key]], (-1, *e.inner)) for e in tensors if not e.holds_ids}
             fields = self.field_layers[kind](rows, masks, arrays, training=training)
-            batch = _rows_of(features[keys[tensors[0].key]])
+            batch = rows_of(features[keys[tensors[0].key]])
             vectors += [tf.reshape(each, (batch, sequence.max_length, self.plan.dim)) for each in fields.values()]
         return vectors
 
@@ -339,25 +382,13 @@ class FeatureEmbedding(keras.layers.Layer):
         return shapes
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim, "copies": self.copies}
-
-
-def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
-    """The ids of the columns side by side, `(B, n)`."""
-    ids = [tf.cast(features[column.key], tf.int32) for column in columns]
-    pairs = zip(ids, columns, strict=True)
-    return tf.concat([_flat(values, column) for values, column in pairs], axis=1)
-
-
-def _flat(values: Tensor, column: IdColumn) -> Tensor:
-    if not column.is_list:
-        return values[:, tf.newaxis]
-    return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
-
-
-def _rows_of(values: Tensor) -> int:
-    """The rows as a shape names them; a static 1 holds for all rows of other tensors and must stay known."""
-    return -1 if values.shape[0] is None else int(values.shape[0])
+        return {
+            **super().get_config(),
+            "inputs": self.inputs.to_dict(),
+            "dim": self.dim,
+            "copies": self.copies,
+            "number_bins": self.number_bins,
+        }
 
 
 def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInputs, dim: int, policy: Any) -> FieldLayer:
@@ -367,20 +398,3 @@ def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInput
         advice = "Override `FeatureBehavior.layer` in the kind's behavior."
         raise ValueError(error_text("FeatureEmbedding", "inputs", rule, [each.name for each in records], advice))
     return layer
-
-
-def _small() -> keras.initializers.Initializer:
-    return keras.initializers.RandomUniform(-0.05, 0.05)
-
-
-class _TableInitializer(keras.initializers.Initializer):
-    """Small uniform values, zero in the given rows."""
-
-    def __init__(self, zero_rows: list[int]) -> None:
-        self._zero_rows = zero_rows
-        self._uniform = _small()
-
-    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        table = self._uniform(shape, dtype)
-        rows = tf.constant(self._zero_rows)[:, tf.newaxis]
-        return tf.tensor_scatter_nd_update(table, rows, tf.zeros((len(self._zero_rows), shape[1]), table.dtype))
