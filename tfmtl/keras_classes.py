@@ -13,10 +13,10 @@ MODULES = {
     ConditionalTransformerBlock ConversionChain CountedPooling CrossExpert CrossNetwork DTRNBottom EventPositions
     ExpertBank FactorizationMachine FeatureEmbedding FieldInteractionExpert GeneratedFactors GroupTransformer
     HeterogeneousExperts HyperSequenceEncoder InformationTransfer InteractingAttention InteractionBottom MMoE
-    MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector QuantileHead
-    RegressionHead STEM STEMBottom SetAttentionBlock SharedNetwork SingleTask SoftSelectionBottom SoftSelectionGate
-    SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead TargetAttention TaskRefinement TowerBank
-    VirtualGradientGate ZeroInflatedHead
+    MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder PatternSelector
+    PiecewiseNumbers QuantileHead RegressionHead STEM STEMBottom SetAttentionBlock SharedNetwork SingleTask
+    SoftSelectionBottom SoftSelectionGate SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead
+    TargetAttention TaskRefinement TowerBank VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """
     ASAM Adagrad AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG

@@ -101,6 +101,7 @@ PUBLIC = {
         "MeanPooling",
         "PairSequenceEncoder",
         "PatternSelector",
+        "PiecewiseNumbers",
         "RegressionHead",
         "SetAttentionBlock",
         "SharedNetwork",
