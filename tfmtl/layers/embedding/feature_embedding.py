@@ -133,7 +133,7 @@ class FeatureEmbedding(keras.layers.Layer):
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=small())
         self.pieces = None
         if self.plan.numbers and self.number_bins:
-            self.pieces = PiecewiseNumbers(*shape, self.number_bins, dtype=self.dtype_policy, name="pieces")
+            self.pieces = PiecewiseNumbers(self.plan.dim, self.number_bins, dtype=self.dtype_policy, name="pieces")
             self.pieces.build((None, len(self.plan.numbers)))
         self.field_layers = {
             kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)

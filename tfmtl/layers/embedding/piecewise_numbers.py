@@ -23,7 +23,6 @@ class PiecewiseNumbers(keras.layers.Layer):
     Shapes: B batch, n numbers, K bins, D width.
 
     Args:
-        num_numbers: int. How many numbers n.
         dim: int. D.
         num_bins: int. K. Defaults to `16`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
@@ -41,7 +40,7 @@ class PiecewiseNumbers(keras.layers.Layer):
     Example:
 
     >>> import keras, tfmtl
-    >>> tfmtl.layers.PiecewiseNumbers(num_numbers=3, dim=4)(keras.ops.ones((8, 3))).shape
+    >>> tfmtl.layers.PiecewiseNumbers(dim=4)(keras.ops.ones((8, 3))).shape
     TensorShape([8, 3, 4])
 
     Reference:
@@ -49,29 +48,27 @@ class PiecewiseNumbers(keras.layers.Layer):
         quantiles (3.2.1) and a linear layer behind; here the ends are clipped too.
     """
 
-    def __init__(self, num_numbers: int, dim: int, num_bins: int = 16, **kwargs: Any) -> None:
+    def __init__(self, dim: int, num_bins: int = 16, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         owner = type(self).__name__
-        check_positive_int(owner, "num_numbers", num_numbers)
         check_positive_int(owner, "dim", dim)
         check_positive_int(owner, "num_bins", num_bins)
-        self.num_numbers = num_numbers
         self.dim = dim
         self.num_bins = num_bins
 
-    def build(self, input_shape: Any = None) -> None:
-        if input_shape is not None:
-            check_shape(type(self).__name__, "inputs", input_shape, "B, n")
+    def build(self, input_shape: Shape) -> None:
+        check_shape(type(self).__name__, "inputs", input_shape, "B, n")
+        numbers = input_shape[1]
         self.knots = self.add_weight(
             name="knots",
-            shape=(self.num_numbers, self.num_bins + 1),
+            shape=(numbers, self.num_bins + 1),
             initializer=_evenly,
             trainable=False,
             autocast=False,
         )
         self.kernel = self.add_weight(
             name="kernel",
-            shape=(self.num_numbers, self.num_bins, self.dim),
+            shape=(numbers, self.num_bins, self.dim),
             initializer=keras.initializers.RandomUniform(-0.05, 0.05),
         )
         self.built = True
@@ -110,7 +107,6 @@ class PiecewiseNumbers(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "num_numbers": self.num_numbers,
             "dim": self.dim,
             "num_bins": self.num_bins,
         }

@@ -18,7 +18,7 @@ ROWS = np.stack(
 
 
 def adapted(num_bins: int = 5, dim: int = 4) -> PiecewiseNumbers:
-    layer = PiecewiseNumbers(3, dim, num_bins)
+    layer = PiecewiseNumbers(dim, num_bins)
     layer.build((None, 3))
     randomize_weights(layer)
     layer.adapt(ROWS)
@@ -68,7 +68,7 @@ def test_any_piecewise_linear_curve_can_be_said_and_close_numbers_are_alike() ->
 
 
 def test_a_frequent_value_is_told_from_those_on_both_sides() -> None:
-    layer = PiecewiseNumbers(1, 2, 4)
+    layer = PiecewiseNumbers(2, 4)
     layer.build((None, 1))
     layer.adapt(np.array([[0.0], [1.0], [1.0], [1.0], [1.0], [1.0], [2.0]]))
     around = layer.encode(tf.constant([[0.999], [1.0], [1.001]]), layer.knots).numpy()[:, 0]
@@ -100,7 +100,7 @@ def test_without_bins_an_embedding_is_as_it_was_and_bins_only_add() -> None:
         np.testing.assert_array_equal(value, pieced(features)[name])
 
 
-@pytest.mark.parametrize(("argument", "value"), [("num_bins", 0), ("dim", 0), ("num_numbers", -1)])
+@pytest.mark.parametrize(("argument", "value"), [("num_bins", 0), ("dim", 0), ("dim", -1)])
 def test_wrong_sizes_are_refused(argument: str, value: int) -> None:
     with pytest.raises(ValueError, match=argument):
-        PiecewiseNumbers(**{"num_numbers": 1, "dim": 1, "num_bins": 1, argument: value})
+        PiecewiseNumbers(**{"dim": 1, "num_bins": 1, argument: value})
