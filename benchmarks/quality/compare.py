@@ -28,13 +28,14 @@ def main(
     batch_size: int = DEFAULTS.batch_size,
     learning_rate: float = DEFAULTS.learning_rate,
     schedule: str = DEFAULTS.schedule,
+    ema_momentum: float | None = DEFAULTS.ema_momentum,
     processes: int = 2,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Preset option for all, name=value.")] = None,
     output: Annotated[Path, typer.Option(help="File of all runs; none is run again.")] = WORK / "compare.jsonl",
 ) -> None:
     """Trains every preset with every seed and prints the table."""
     options = option_values("compare", settings or [])
-    variants = [Variant(preset, preset, options) for preset in presets.split(",")]
+    variants = [Variant(preset, preset, options, ema_momentum) for preset in presets.split(",")]
     drawn = [int(seed) for seed in seeds.split(",")]
     records = measure(
         output,
