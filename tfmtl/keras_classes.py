@@ -14,7 +14,8 @@ MODULES = {
     ExpertBank FactorizationMachine FeatureEmbedding FieldInteractionExpert GeneratedFactors GroupTransformer
     HashedAttention HeterogeneousExperts HyperSequenceEncoder InformationTransfer InteractingAttention
     InteractionBottom MMoE MaskedSelfAttention MeanPooling MulticlassHead OrdinalHead PLE PairSequenceEncoder
-    PatternSelector QuantileHead RegressionHead STEM STEMBottom SetAttentionBlock SharedNetwork SingleTask
+    PatternSelector PiecewiseNumbers QuantileHead RegressionHead STEM STEMBottom SetAttentionBlock
+    SharedNetwork SingleTask
     SoftSelectionBottom SoftSelectionGate SoftmaxGate SqueezeExcitation StackedDense StackedMLP SurvivalHead
     TargetAttention TaskRefinement TowerBank VirtualGradientGate ZeroInflatedHead
     """,

@@ -46,7 +46,8 @@ class Job:
         epochs: int. At most; training stops after two epochs without a better validation metric.
         batch_size: int.
         budget: int or None. Number of parameters that the network's widths are scaled to.
-        decay: float. Factor of the learning rate from one epoch to the next; 1 leaves it constant.
+        decay: float. Factor of the learning rate from one epoch to the next; 1 leaves it to the schedule.
+        schedule: str. As in `TrainOptions`.
     """
 
     data: str
@@ -57,14 +58,17 @@ class Job:
     batch_size: int = 512
     budget: int | None = None
     decay: float = 1.0
+    schedule: str = "constant"
 
     @property
     def key(self) -> str:
         """What makes two runs the same, wherever the data lie."""
         described = {**asdict(self), "data": Path(self.data).name}
-        # Keys from before there was a decay or an average stay valid.
+        # Keys from before there was a decay, a schedule or an average stay valid.
         if self.decay == 1.0:
             del described["decay"]
+        if self.schedule == "constant":
+            del described["schedule"]
         if self.variant.ema_momentum is None:
             del described["variant"]["ema_momentum"]
         return json.dumps(described, sort_keys=True)
@@ -145,6 +149,7 @@ def _run(job: Job) -> dict[str, Any]:
         epochs=job.epochs,
         batch_size=job.batch_size,
         learning_rate=job.learning_rate,
+        schedule=job.schedule,
         ema_momentum=job.variant.ema_momentum,
         seed=job.seed,
     )
@@ -162,6 +167,7 @@ def _run(job: Job) -> dict[str, Any]:
         "learning_rate": job.learning_rate,
         "batch_size": job.batch_size,
         "decay": job.decay,
+        "schedule": job.schedule,
         "parameters": run["parameters"],
         "epochs": len(run["history"]["loss"]),
         "monitor": run["monitor"],

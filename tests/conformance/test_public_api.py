@@ -104,6 +104,7 @@ PUBLIC = {
         "MeanPooling",
         "PairSequenceEncoder",
         "PatternSelector",
+        "PiecewiseNumbers",
         "RegressionHead",
         "SetAttentionBlock",
         "SharedNetwork",

@@ -12,6 +12,7 @@ from tfmtl.layers.bottom.task_refinement import TaskRefinement
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.dense.stacked_mlp import StackedMLP
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
+from tfmtl.layers.embedding.piecewise_numbers import PiecewiseNumbers
 from tfmtl.layers.experts.cross_expert import CrossExpert
 from tfmtl.layers.experts.expert_bank import ExpertBank
 from tfmtl.layers.experts.field_interaction_expert import FieldInteractionExpert
@@ -93,6 +94,7 @@ __all__ = [
     "OrdinalHead",
     "PairSequenceEncoder",
     "PatternSelector",
+    "PiecewiseNumbers",
     "QuantileHead",
     "RegressionHead",
     "STEMBottom",

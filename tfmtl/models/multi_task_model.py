@@ -69,6 +69,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
         propensity_weight: float = 0.1,
         least_propensity: float = 0.01,
         consistency_weight: float = 0.0,
+        number_bins: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -84,6 +85,7 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
             propensity_weight,
             least_propensity,
             consistency_weight,
+            number_bins,
             **kwargs,
         )
 

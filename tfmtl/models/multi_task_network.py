@@ -58,6 +58,8 @@ class MultiTaskNetwork(keras.Model):
             variance and more bias. Defaults to `0.01`.
         consistency_weight: float, at least 0. Factor of the loss for survival tasks of one lifetime that disagree: the
             squared difference of their survivals at the end of the shorter horizon. Defaults to `0.0`.
+        number_bins: int. Bins of the piecewise linear function that every scaled number has, as in `FeatureEmbedding`;
+            `embedding.adapt` sets its knots, and so does `tfmtl.training.fit`. Defaults to `0`: none.
         **kwargs: Passed to `keras.Model` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -87,6 +89,7 @@ class MultiTaskNetwork(keras.Model):
         propensity_weight: float = 0.1,
         least_propensity: float = 0.01,
         consistency_weight: float = 0.0,
+        number_bins: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -111,6 +114,7 @@ class MultiTaskNetwork(keras.Model):
         self.propensity_weight = propensity_weight
         self.least_propensity = least_propensity
         self.consistency_weight = consistency_weight
+        self.number_bins = number_bins
         self.task_chain = TaskChain(self.inputs.problem, chain)
         check_nonnegative_number(type(self).__name__, "propensity_weight", propensity_weight)
         if not 0.0 < least_propensity <= 1.0:
@@ -125,7 +129,9 @@ class MultiTaskNetwork(keras.Model):
             raise ValueError(error_text(type(self).__name__, "sharing", rule, type(sharing).__name__, advice))
         policy = self.dtype_policy
         copies = bottom.embedding_copies
-        self.embedding = FeatureEmbedding(self.inputs, embedding_dim, copies, dtype=policy, name="embedding")
+        self.embedding = FeatureEmbedding(
+            self.inputs, embedding_dim, copies, number_bins, dtype=policy, name="embedding"
+        )
         self.towers = None
         if self.tower_units:
             self.towers = TowerBank(len(tasks), self.tower_units, dropout=dropout, dtype=policy, name="towers")
@@ -286,6 +292,7 @@ class MultiTaskNetwork(keras.Model):
             "propensity_weight": self.propensity_weight,
             "least_propensity": self.least_propensity,
             "consistency_weight": self.consistency_weight,
+            "number_bins": self.number_bins,
         }
 
     @classmethod

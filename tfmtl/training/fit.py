@@ -166,6 +166,7 @@ def _fit(
         folder.start_anew()
         for line in start_tables(model, data):
             _say(verbose, line)
+        model.embedding.adapt(features for features, _, _ in data.split("train", _EVAL_BATCH))
         if options.init_from is not None:
             start_from_run(model, data, options.init_from)
         else:

@@ -27,6 +27,8 @@ _DATA = "data_digest"
 _INITIAL = "initial_digest"
 _NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
 
+_FIRST_DEFAULTS = {"schedule": "constant"}
+
 
 class RunFolder(TrainedRun):
     """The folder of a run under way: which run it belongs to, and how a finished run replaces an old one.
@@ -112,7 +114,8 @@ class RunFolder(TrainedRun):
     def _differences(self, before: Mapping[str, Any] | None) -> list[str] | None:
         if before is None:
             return None
-        before = {**_plain(TrainOptions().to_dict()), **before}  # a run of before there was an option had its default
+        # A run of before there was an option had its default, or that of the time.
+        before = {**_plain(TrainOptions().to_dict()), **_FIRST_DEFAULTS, **before}
         return [
             _NAMES[name] if name in _NAMES else f"{name} ({shown(before.get(name))}, now {shown(value)})"
             for name, value in self._facts.items()

@@ -37,13 +37,13 @@ class TrainOptions:
     Args:
         preset: str. The model: a name in `tfmtl.models.PRESETS`, such as dtrn, mmoe or ple. Defaults to `"dtrn"`.
         preset_options: mapping. Options of the preset, such as num_experts=8. Defaults to none.
-        epochs: int. Largest number of passes over the training split. Defaults to `10`.
+        epochs: int. Largest number of passes over the training split. Defaults to `5`.
         batch_size: int. Examples per step, over all replicas together. Defaults to `512`.
-        learning_rate: float. Learning rate, the largest one where there is a schedule. Defaults to `1e-3`.
+        learning_rate: float. Learning rate, the largest one where there is a schedule. Defaults to `2e-3`.
         optimizer: str. Optimizer of the dense weights and of the tables: adam, adam_adagrad, adam_row_wise_adagrad,
             adagrad or sgd; with a name of two the tables have the second. Defaults to `"adam"`.
         schedule: str. How the learning rate falls over the run's largest number of steps: constant, exponential or
-            cosine. Defaults to `"constant"`.
+            cosine. Defaults to `"cosine"`.
         warm_up: int. Steps in which the learning rate rises to its value. Defaults to `0`.
         final_rate: float. Share of the learning rate that is left at the end of an exponential or cosine schedule.
             Defaults to `0.01`.
@@ -97,11 +97,11 @@ class TrainOptions:
 
     preset: str = "dtrn"
     preset_options: Mapping[str, Any] = field(default_factory=dict)
-    epochs: int = 10
+    epochs: int = 5
     batch_size: int = 512
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     optimizer: str = "adam"
-    schedule: str = "constant"
+    schedule: str = "cosine"
     warm_up: int = 0
     final_rate: float = 0.01
     weight_decay: float = 0.0

@@ -124,12 +124,14 @@ def test_a_copy_is_what_the_usual_bottom_makes_of_its_own_embeddings(pooling: st
 
 
 def test_copies_of_an_embedding_are_so_many_embeddings() -> None:
-    one, three = FeatureEmbedding(model_inputs()), FeatureEmbedding(model_inputs(), copies=3)
+    one, three = (FeatureEmbedding(model_inputs(), copies=copies, number_bins=3) for copies in (1, 3))
     features = {name: tf.constant(value) for name, value in encoded_features().items()}
     for embedding in (one, three):
         embedding.build()
         randomize_weights(embedding)
     assert three.plan.dim == 3 * one.plan.dim
+    assert one.pieces is not None and three.pieces is not None
+    one.pieces.knots.assign(three.pieces.knots)
     for copy in range(3):
         for width, table in one.tables.items():
             size = int(width)
@@ -140,6 +142,7 @@ def test_copies_of_an_embedding_are_so_many_embeddings() -> None:
         dim = slice(copy * one.plan.dim, (copy + 1) * one.plan.dim)
         one.number_kernel.assign(three.number_kernel[:, dim])
         one.number_bias.assign(three.number_bias[:, dim])
+        one.pieces.kernel.assign(three.pieces.kernel[:, :, dim])
         expected, found = one(features), three(features)
         for name in ("fields", "events", "queries"):
             np.testing.assert_allclose(found[name][..., dim], expected[name], rtol=1e-5, atol=1e-6, err_msg=name)

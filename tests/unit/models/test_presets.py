@@ -52,6 +52,7 @@ OTHER = {
     "num_public_experts": 2,
     "num_shared_experts": 3,
     "num_specific_experts": 3,
+    "number_bins": 4,
     "pooling": "target",
     "private_experts": "mlp",
     "propensity_weight": 0.7,

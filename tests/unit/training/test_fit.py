@@ -246,7 +246,7 @@ def test_other_options_train_anew_and_say_why(
     [old] = tmp_path.glob("unfinished_*")
     fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01, checkpoint_every=1), verbose=2)
     screen = capsys.readouterr().out
-    assert "Starting again, because of changes: epochs (2, now 1), learning_rate (0.001, now 0.01).\n" in screen
+    assert "Starting again, because of changes: epochs (2, now 1), learning_rate (0.002, now 0.01).\n" in screen
     assert not old.exists()
     before = (tmp_path / "model.keras").read_bytes()
     fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01), verbose=2, fresh=True)

@@ -10,7 +10,7 @@ from tfmtl.training import TrainOptions, get_strategy
 
 def test_defaults_and_json() -> None:
     options = TrainOptions(preset_options={"num_experts": 3})
-    assert (options.preset, options.epochs, options.monitor, options.strategy) == ("dtrn", 10, None, "one_device")
+    assert (options.preset, options.epochs, options.monitor, options.strategy) == ("dtrn", 5, None, "one_device")
     assert TrainOptions(**json.loads(json.dumps(options.to_dict()))) == options
 
 

@@ -1,8 +1,7 @@
 """All embedding lookups of a model in one gather per width."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 from typing import Any
 
 import keras
@@ -16,11 +15,15 @@ from tfmtl.core.types import Shape, Tensor
 from tfmtl.features import behavior_of
 from tfmtl.features.field_layer import FieldLayer
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan, IdColumn
-from tfmtl.layers.embedding.number_fields import lone_numbers, summed_numbers
+from tfmtl.layers.embedding._id_tensors import id_vectors, joined_ids, rows_of
+from tfmtl.layers.embedding._initial_tables import TableInitializer
+from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.layers.embedding.number_fields import NumberVectors
+from tfmtl.layers.embedding.piecewise_numbers import PiecewiseNumbers
 from tfmtl.schema import EncodedTensor, FeatureRecord, ModelInputs, SequenceFeature
-from tfmtl.schema.checks import check_positive_int, error_text
-from tfmtl.schema.reserved import MISSING_ID
+from tfmtl.schema.checks import check_count, check_positive_int, error_text
+
+_ADAPTED_ROWS = 200_000
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -35,7 +38,8 @@ class FeatureEmbedding(keras.layers.Layer):
 
     A multi-valued feature is the mean of its present values. A scaled number
     `x` is `x * w + b` with learned `w, b` of its own; a missing one is taken for
-    the mean, 0. An event is the sum of its columns' vectors, made as the features'
+    the mean, 0. With `number_bins` a piecewise linear function of `x` is added
+    (`PiecewiseNumbers`), whose knots `adapt` sets. An event is the sum of its columns' vectors, made as the features'
     own with the same weights, and of its time gap's; its query is the sum of the
     same columns of the example itself, the candidate of target attention. What is
     neither id nor number, a vector say, goes to the layer of its feature's kind
@@ -48,6 +52,8 @@ class FeatureEmbedding(keras.layers.Layer):
         dim: int or None. D, where there is one copy. Defaults to `None`: the widest feature's width.
         copies: int. Embeddings of every value, such as one for each task and one for all, side by side: D is so many
             times as wide, and no part of it depends on another. Defaults to `1`.
+        number_bins: int. Bins of the piecewise linear function that every scaled number has beside `x w + b`. Defaults
+            to `0`: none.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -76,15 +82,22 @@ class FeatureEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, inputs: ModelInputs | Mapping[str, Any], dim: int | None = None, copies: int = 1, **kwargs: Any
+        self,
+        inputs: ModelInputs | Mapping[str, Any],
+        dim: int | None = None,
+        copies: int = 1,
+        number_bins: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         check_positive_int("FeatureEmbedding", "copies", copies)
+        check_count("FeatureEmbedding", "number_bins", number_bins)
         if dim is not None:
             check_positive_int("FeatureEmbedding", "dim", dim)
         self.inputs = inputs if isinstance(inputs, ModelInputs) else ModelInputs.from_dict(inputs)
         self.dim = dim
         self.copies = copies
+        self.number_bins = number_bins
         self.plan = EmbeddingPlan(self.inputs, dim, copies)
         self._rows: Callable[[str, Tensor], Tensor] | None = None
 
@@ -98,7 +111,7 @@ class FeatureEmbedding(keras.layers.Layer):
             str(width): self.add_weight(
                 name=f"table_{width}",
                 shape=(rows, width),
-                initializer=_TableInitializer(self.plan.out_of_vocabulary_rows(width)),
+                initializer=TableInitializer(self.plan.out_of_vocabulary_rows(width)),
                 autocast=False,  # a cast would copy the whole table each step; the gathered rows are cast instead
             )
             for width, rows in self.plan.table_rows.items()
@@ -121,6 +134,10 @@ class FeatureEmbedding(keras.layers.Layer):
             shape = (len(self.plan.numbers), self.plan.dim)
             self.number_kernel = self.add_weight(name="number_kernel", shape=shape, initializer=small_uniform())
             self.number_bias = self.add_weight(name="number_bias", shape=shape, initializer=small_uniform())
+        self.pieces = None
+        if self.plan.numbers and self.number_bins:
+            self.pieces = PiecewiseNumbers(self.plan.dim, self.number_bins, dtype=self.dtype_policy, name="pieces")
+            self.pieces.build((None, len(self.plan.numbers)))
         self.field_layers = {
             kind: _field_layer(kind, records, self.inputs, self.plan.dim, self.dtype_policy)
             for kind, records in self.plan.records(self.inputs).items()
@@ -144,6 +161,8 @@ class FeatureEmbedding(keras.layers.Layer):
 
     def _projected(self, width: int, gathered: Tensor) -> Tensor:
         """`(B, n, width)` -> `(B, n, D)`."""
+        if width == self.plan.dim:
+            return gathered
         projection = self.projections[str(width)]
         if self.copies == 1:
             return projection(gathered)
@@ -153,7 +172,7 @@ class FeatureEmbedding(keras.layers.Layer):
     def row_ids(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The row of its width's fused table that every id reads: width, as text -> int `(B, n)`."""
         return {
-            str(width): tf.cast(_ids(features, columns), tf.int32)
+            str(width): tf.cast(joined_ids(features, columns), tf.int32)
             + tf.constant(self.plan.row_offsets(columns), tf.int32)
             for width, columns in self.plan.columns_among(features).items()
         }
@@ -188,16 +207,16 @@ class FeatureEmbedding(keras.layers.Layer):
         present: dict[str, Tensor] = {}
         for part in parts_of_equal_rows(features) if vectors is None else [features]:
             rows = self.lookup(self.row_ids(part)) if vectors is None else vectors
-            part_found, part_present = self._columns(part, rows)
+            part_found, part_present = id_vectors(self.plan, part, rows, self._projected, self.compute_dtype)
             for key, each in part_found.items():
                 found[key] = found[key] + each if key in found else each  # a field may be the sum of both parts
             present.update(part_present)
         for each in self.plan.lists:
             count = tf.reduce_sum(present[each.key], axis=1, keepdims=True)  # (B, 1, 1)
             found[each.key] = tf.math.divide_no_nan(tf.reduce_sum(found[each.key], axis=1, keepdims=True), count)
-        kernel, bias = (self.number_kernel, self.number_bias) if self.plan.numbers else (None, None)
-        numbers = lone_numbers(self.plan, features, kernel, bias, self.compute_dtype)
-        summed = summed_numbers(self.plan, features, kernel, bias, self.compute_dtype)
+        vectors_of = self._number_vectors() if self.plan.numbers else None
+        numbers = vectors_of.alone(features) if vectors_of else None
+        summed = vectors_of.sums(features) if vectors_of else {}
         others = self._other_fields(features, found, present, training)
         fields = self._fields(found, numbers, summed)
         fields += [each[:, tf.newaxis] for each in others.values()]
@@ -206,6 +225,31 @@ class FeatureEmbedding(keras.layers.Layer):
             result.update(self._events(features, found, present, training))
             result["queries"] = self._queries(found, numbers, others)
         return result
+
+    def adapt(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """Puts the knots of the numbers' bins at quantiles of examples; without bins it reads nothing.
+
+        `tfmtl.training.fit` does so before it trains.
+
+        Args:
+            batches: features, as in the call; of one example at least. Reading ends at 200,000 examples.
+        """
+        if self.pieces is None:
+            return
+        parts, rows = [], 0
+        for features in batches:
+            parts.append(np.asarray(self.number_values(features)))
+            rows += len(parts[-1])
+            if rows >= _ADAPTED_ROWS:
+                break
+        self.pieces.adapt(np.concatenate(parts)[:_ADAPTED_ROWS])
+
+    def number_values(self, features: Mapping[str, Tensor]) -> Tensor:
+        """The scaled numbers of the examples side by side, `(B, n)`."""
+        return self._number_vectors().values(features)
+
+    def _number_vectors(self) -> NumberVectors:
+        return NumberVectors(self.plan, self.number_kernel, self.number_bias, self.pieces, self.compute_dtype)
 
     def _fields(
         self, found: Mapping[str, Tensor], numbers: Tensor | None, summed: Mapping[str, list[Tensor]]
@@ -246,35 +290,6 @@ class FeatureEmbedding(keras.layers.Layer):
             fields.update(layer(rows, masks, arrays, training=training))
         return {name: fields[name] for name in self.field_names[len(self.plan.pooled_names) :]}
 
-    def _columns(
-        self, features: Mapping[str, Tensor], vectors: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Vectors `(B, n, D)` and presence `(B, n, 1)` of every id feature; of added ids the sum, under their field."""
-        found: dict[str, Tensor] = {}
-        present: dict[str, Tensor] = {}
-        joined = self.plan.joined_ids
-        name: Callable[[IdColumn], str] = lambda column: joined.get(column.key, column.key)  # noqa: E731
-        for width, columns in self.plan.columns_among(features).items():
-            mask = tf.cast(_ids(features, columns) != MISSING_ID, self.compute_dtype)[:, :, tf.newaxis]
-            gathered = tf.cast(vectors[str(width)], self.compute_dtype)
-            is_trained = np.repeat([c.is_trained for c in columns], [c.length for c in columns])
-            if not is_trained.all():
-                gathered = tf.where(is_trained[:, np.newaxis], gathered, tf.stop_gradient(gathered))
-            if str(width) in self.projections:
-                gathered = self._projected(width, gathered)
-            gathered = gathered * mask
-            runs = [(key, list(run)) for key, run in groupby(columns, name)]
-            sizes = [sum(c.length for c in run) for _, run in runs]
-            for (key, run), part, part_mask in zip(
-                runs, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True
-            ):
-                if run[0].key in joined:
-                    part = tf.reduce_sum(part, axis=1, keepdims=True)
-                    found[key] = found[key] + part if key in found else part
-                else:
-                    found[key], present[key] = part, part_mask
-        return found, present
-
     def _events(
         self,
         features: Mapping[str, Tensor],
@@ -311,13 +326,12 @@ class FeatureEmbedding(keras.layers.Layer):
             return found[tensor.key]
         if tensor.role == "ids":
             rows, mask = (  # (B, L, n, D), (B, L, n, 1)
-                tf.reshape(each[tensor.key], (_rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
+                tf.reshape(each[tensor.key], (rows_of(each[tensor.key]), *tensor.inner, each[tensor.key].shape[-1]))
                 for each in (found, present)
             )
             return tf.math.divide_no_nan(tf.reduce_sum(rows, axis=2), tf.reduce_sum(mask, axis=2))
         place = self.plan.number_places[tensor.key]
-        values = tf.cast(features[tensor.key], self.compute_dtype)[:, :, tf.newaxis]
-        return (values * self.number_kernel[place] + self.number_bias[place]) * is_event
+        return self._number_vectors().of_events(place, features[tensor.key]) * is_event
 
     def _other_events(
         self,
@@ -338,7 +352,7 @@ class FeatureEmbedding(keras.layers.Layer):
             )
             arrays = {e.key: tf.reshape(features[keys[e.key]], (-1, *e.inner)) for e in tensors if not e.holds_ids}
             fields = self.field_layers[kind](rows, masks, arrays, training=training)
-            batch = _rows_of(features[keys[tensors[0].key]])
+            batch = rows_of(features[keys[tensors[0].key]])
             vectors += [tf.reshape(each, (batch, sequence.max_length, self.plan.dim)) for each in fields.values()]
         return vectors
 
@@ -365,25 +379,13 @@ class FeatureEmbedding(keras.layers.Layer):
         return shapes
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "inputs": self.inputs.to_dict(), "dim": self.dim, "copies": self.copies}
-
-
-def _ids(features: Mapping[str, Tensor], columns: Sequence[IdColumn]) -> Tensor:
-    """The ids of the columns side by side, `(B, n)`."""
-    parts = []
-    for is_list, run in groupby(columns, lambda column: column.is_list):
-        some = [(tf.cast(features[column.key], tf.int32), column) for column in run]
-        parts += [_flat(*each) for each in some] if is_list else [tf.stack([values for values, _ in some], axis=1)]
-    return tf.concat(parts, axis=1)
-
-
-def _flat(values: Tensor, column: IdColumn) -> Tensor:
-    return values if len(values.shape) == 2 else tf.reshape(values, (_rows_of(values), column.length))
-
-
-def _rows_of(values: Tensor) -> int:
-    """The rows as a shape names them; a static 1 holds for all rows of other tensors and must stay known."""
-    return -1 if values.shape[0] is None else int(values.shape[0])
+        return {
+            **super().get_config(),
+            "inputs": self.inputs.to_dict(),
+            "dim": self.dim,
+            "copies": self.copies,
+            "number_bins": self.number_bins,
+        }
 
 
 def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInputs, dim: int, policy: Any) -> FieldLayer:
@@ -393,16 +395,3 @@ def _field_layer(kind: str, records: Sequence[FeatureRecord], inputs: ModelInput
         advice = "Override `FeatureBehavior.layer` in the kind's behavior."
         raise ValueError(error_text("FeatureEmbedding", "inputs", rule, [each.name for each in records], advice))
     return layer
-
-
-class _TableInitializer(keras.initializers.Initializer):
-    """Small uniform values, zero in the given rows."""
-
-    def __init__(self, zero_rows: list[int]) -> None:
-        self._zero_rows = zero_rows
-        self._uniform = small_uniform()
-
-    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
-        table = self._uniform(shape, dtype)
-        rows = tf.constant(self._zero_rows)[:, tf.newaxis]
-        return tf.tensor_scatter_nd_update(table, rows, tf.zeros((len(self._zero_rows), shape[1]), table.dtype))

@@ -16,6 +16,9 @@ from tfmtl.schema.checks import check_positive_int, error_text
 
 Widths = tuple[int, ...]
 
+NUMBER_BINS = 16
+"""Bins of piecewise linear numbers that presets have; 0 gives `x w + b` alone, as before there were any."""
+
 
 def count_tasks(owner: str, inputs: object) -> int:
     """The number of tasks.

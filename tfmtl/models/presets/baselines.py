@@ -10,7 +10,7 @@ from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.layers.sharing.single_task import SingleTask
 from tfmtl.layers.sharing.stem import STEM
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets._parts import Widths, bottom_layer, built, count_tasks, sharing_layer
+from tfmtl.models.presets._parts import NUMBER_BINS, Widths, bottom_layer, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import check_one_of
@@ -24,11 +24,14 @@ def single_task(
     pooling: str = "mean",
     bottom: str = "concatenation",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """A private network per task on shared embeddings; sequences are pooled (`"mean"` or `"target"`, as in DIN)."""
     sharing = SingleTask(count_tasks("single_task", inputs), hidden_units, dropout=dropout)
     below = bottom_layer("single_task", bottom, sharing.num_tasks, pooling, dropout)
-    return built("single_task", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
+    return built(
+        "single_task", inputs, below, sharing, tower_units=tower_units, dropout=dropout, number_bins=number_bins
+    )
 
 
 def shared_bottom(
@@ -39,11 +42,14 @@ def shared_bottom(
     pooling: str = "mean",
     bottom: str = "concatenation",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """One network for all tasks, a tower each (Caruana 1997)."""
     sharing = SharedNetwork(count_tasks("shared_bottom", inputs), hidden_units, dropout=dropout)
     below = bottom_layer("shared_bottom", bottom, sharing.num_tasks, pooling, dropout)
-    return built("shared_bottom", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
+    return built(
+        "shared_bottom", inputs, below, sharing, tower_units=tower_units, dropout=dropout, number_bins=number_bins
+    )
 
 
 def mmoe(
@@ -57,6 +63,7 @@ def mmoe(
     pooling: str = "mean",
     bottom: str = "concatenation",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """Experts shared through a gate per task (Ma et al., KDD 2018)."""
     sharing = MMoE(
@@ -68,7 +75,7 @@ def mmoe(
         load_balance_weight=load_balance_weight,
     )
     below = bottom_layer("mmoe", bottom, sharing.num_tasks, pooling, dropout)
-    return built("mmoe", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
+    return built("mmoe", inputs, below, sharing, tower_units=tower_units, dropout=dropout, number_bins=number_bins)
 
 
 def ple(
@@ -82,13 +89,14 @@ def ple(
     pooling: str = "mean",
     bottom: str = "concatenation",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """Experts of each task beside shared ones, in levels (Tang et al., RecSys 2020); with one level it is CGC."""
     sharing = PLE(
         count_tasks("ple", inputs), num_levels, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout
     )
     below = bottom_layer("ple", bottom, sharing.num_tasks, pooling, dropout)
-    return built("ple", inputs, below, sharing, tower_units=tower_units, dropout=dropout)
+    return built("ple", inputs, below, sharing, tower_units=tower_units, dropout=dropout, number_bins=number_bins)
 
 
 def stem(
@@ -100,6 +108,7 @@ def stem(
     tower_units: Widths = (64,),
     pooling: str = "mean",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """Embeddings and experts of each task beside shared ones, taught by their own task alone (Su et al., AAAI 2024).
 
@@ -107,7 +116,15 @@ def stem(
     """
     num_tasks = count_tasks("stem", inputs)
     sharing = STEM(num_tasks, num_specific_experts, num_shared_experts, hidden_units, dropout=dropout)
-    return built("stem", inputs, STEMBottom(num_tasks, pooling), sharing, tower_units=tower_units, dropout=dropout)
+    return built(
+        "stem",
+        inputs,
+        STEMBottom(num_tasks, pooling),
+        sharing,
+        tower_units=tower_units,
+        dropout=dropout,
+        number_bins=number_bins,
+    )
 
 
 def esmm(
@@ -120,6 +137,7 @@ def esmm(
     chain: str = "entire_space",
     propensity_weight: float = 0.1,
     least_propensity: float = 0.01,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """A private network per task; a task's prediction is the product along its parents (Ma et al., SIGIR 2018).
 
@@ -137,6 +155,7 @@ def esmm(
         chain=chain,
         propensity_weight=propensity_weight,
         least_propensity=least_propensity,
+        number_bins=number_bins,
     )
 
 
@@ -147,6 +166,7 @@ def aitm(
     pooling: str = "mean",
     dropout: float = 0.0,
     expectation_weight: float | None = None,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """Private towers that pass information to the next task (Xi et al., KDD 2021).
 
@@ -166,6 +186,7 @@ def aitm(
         tower_units=(),
         transfer=InformationTransfer(task_parents(inputs.problem) if has_parents else in_order, dropout),
         expectation_weight=expectation_weight,
+        number_bins=number_bins,
     )
 
 
@@ -180,6 +201,7 @@ def interaction(
     tower_units: Widths = (64,),
     pooling: str = "mean",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """A bottom that multiplies fields: `"dcn_v2"`, `"fm"`, `"cin"`, `"autoint"`, `"senet"` or `"fibinet"`.
 
@@ -193,4 +215,5 @@ def interaction(
         sharing_layer("interaction", sharing, count_tasks("interaction", inputs), num_experts, hidden_units, dropout),
         tower_units=tower_units,
         dropout=dropout,
+        number_bins=number_bins,
     )

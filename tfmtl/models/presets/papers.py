@@ -8,7 +8,7 @@ from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.layers.sharing.heterogeneous import HeterogeneousExperts
 from tfmtl.layers.sharing.shared_network import SharedNetwork
 from tfmtl.models.multi_task_model import MultiTaskModel
-from tfmtl.models.presets._parts import Widths, built, count_tasks, sharing_layer
+from tfmtl.models.presets._parts import NUMBER_BINS, Widths, built, count_tasks, sharing_layer
 from tfmtl.models.task_chain import task_parents
 from tfmtl.schema import ModelInputs
 
@@ -33,6 +33,7 @@ def dtrn(
     hidden_units: Widths = (128, 64),
     tower_units: Widths = (64,),
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """DTRN (Liu et al., CIKM 2023; our reading): a bottom representation per task, then any sharing.
 
@@ -59,7 +60,7 @@ def dtrn(
         dropout=dropout,
     )
     shared = sharing_layer("dtrn", sharing, num_tasks, num_experts, hidden_units, dropout)
-    return built("dtrn", inputs, bottom, shared, tower_units=tower_units, dropout=dropout)
+    return built("dtrn", inputs, bottom, shared, tower_units=tower_units, dropout=dropout, number_bins=number_bins)
 
 
 def dephn(
@@ -77,6 +78,7 @@ def dephn(
     num_heads: int = 2,
     pooling: str = "mean",
     dropout: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """DEPHN (Kong et al., IJCNN 2023): heterogeneous experts, explicit mappings, gates with a virtual gradient.
 
@@ -104,6 +106,7 @@ def dephn(
         SoftSelectionBottom(num_tasks, num_heads, pooling, public_representation=True),
         sharing,
         tower_units=(),
+        number_bins=number_bins,
     )
 
 
@@ -123,6 +126,7 @@ def apem(
     dropout: float = 0.0,
     chain: str | None = None,
     expectation_weight: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """APEM (Tao et al. 2023; our reading): group tokens and a pattern selector per task, then private towers.
 
@@ -153,6 +157,7 @@ def apem(
         tower_units=(),
         chain=chain,
         expectation_weight=expectation_weight,
+        number_bins=number_bins,
     )
 
 
@@ -164,6 +169,7 @@ def creative(
     pooling: str = "mean",
     dropout: float = 0.3,
     consistency_weight: float = 0.0,
+    number_bins: int = NUMBER_BINS,
 ) -> MultiTaskModel:
     """Discontinuation of ad creatives (Kitada et al. 2022; our reading): encoders, their fusion, a head for each term.
 
@@ -182,4 +188,5 @@ def creative(
         tower_units=tower_units,
         dropout=dropout,
         consistency_weight=consistency_weight,
+        number_bins=number_bins,
     )
