@@ -32,6 +32,11 @@ def reads_queries(pooling: str) -> bool:
     return pooling.startswith("target")
 
 
+def pools_by_query(layer: Pooling) -> bool:
+    """Whether a layer weighs the events by their fit to a query."""
+    return isinstance(layer, TargetAttention) or (isinstance(layer, CountedPooling) and layer.pooling == "target")
+
+
 def pooling_layer(pooling: str, dtype_policy: keras.DTypePolicy) -> Pooling:
     """Makes the layer a name stands for; every one takes the same dict of inputs."""
     return _POOLINGS[pooling](dtype=dtype_policy)
