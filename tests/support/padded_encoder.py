@@ -31,7 +31,8 @@ def transformer_layer(events: tf.Tensor, mask: tf.Tensor, heads: int, weights: d
 
     queries, keys, values = (split(dense(events, name)) for name in ("query", "key", "value"))
     scores = tf.einsum("btjlhx,btjmhx->btjhlm", queries, keys) / queries.shape[-1] ** 0.5
-    weight = tf.nn.softmax(tf.where(mask[:, None, :, None, None], scores, -1e9))
+    powers = tf.exp(tf.where(mask[:, None, :, None, None], scores - tf.reduce_max(scores, -1, keepdims=True), -1e9))
+    weight = tf.math.divide_no_nan(powers, tf.reduce_sum(powers, axis=-1, keepdims=True))
     attended = tf.reshape(tf.einsum("btjhlm,btjmhx->btjlhx", weight, values), tf.shape(events))
     (first, second), (first_shift, second_shift) = (tf.unstack(each, axis=2) for each in norms)
     hidden = layer_norm(events + dense(attended, "output"), first, first_shift)

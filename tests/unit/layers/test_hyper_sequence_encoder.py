@@ -202,9 +202,9 @@ def test_the_first_layers_attention_and_statistics_are_computed_once_for_all_tas
     attended, normalized = [], []
     attend, normalize = PackedRows.attend, transformer_module._unit_variance
 
-    def recording_attention(self, queries_keys, values):
-        attended.append(values.shape)
-        return attend(self, queries_keys, values)
+    def recording_attention(self, projected, *sizes):
+        attended.append(projected.shape)
+        return attend(self, projected, *sizes)
 
     def recording_norm(rows):
         normalized.append(rows.shape[1])
@@ -213,8 +213,7 @@ def test_the_first_layers_attention_and_statistics_are_computed_once_for_all_tas
     monkeypatch.setattr(PackedRows, "attend", recording_attention)
     monkeypatch.setattr(transformer_module, "_unit_variance", recording_norm)
     encoder(num_layers=2)(INPUTS)
-    events, heads = np.sum(COUNTS), 2
-    assert attended == [(events, 1, heads, WIDTH // heads), (events, TASKS, heads, WIDTH // heads)]
+    assert attended == [(np.sum(COUNTS), 3 * WIDTH), (np.sum(COUNTS), TASKS * 3 * WIDTH)]
     assert normalized == [*[1, TASKS] * BEHAVIORS, *[TASKS, TASKS] * BEHAVIORS]
 
 

@@ -66,11 +66,11 @@ class MaskedSelfAttention(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         events = inputs["events"]
         _, length, width = events.shape
-        head_width = width // self.num_heads
-        projected = self.projections(ops.reshape(events, (-1, 1, width)))  # (N * L, 3, D)
-        heads = ops.reshape(projected, (-1, length, 1, 3, self.num_heads, head_width))
-        attended = slot_attention(heads[:, :, :, :2], heads[:, :, :, 2], inputs["event_mask"])
-        return self.output_projection(ops.reshape(attended, (-1, length, width)))
+        queries, *others = ops.unstack(self.projections(ops.reshape(events, (-1, 1, width))), axis=1)  # (N * L, D)
+        queries = queries / (width // self.num_heads) ** 0.5
+        projected = ops.reshape(ops.concatenate([queries, *others], axis=1), (-1, length, 3 * width))
+        attended = slot_attention(projected, inputs["event_mask"], 1, self.num_heads, width)
+        return self.output_projection(attended)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         return tuple(input_shape["events"])

@@ -86,31 +86,26 @@ class PackedRows:
         count = tf.cast(self.counts[:, behavior, tf.newaxis], rows.dtype)
         return total / tf.maximum(count, 1.0)
 
-    def attend(self, queries_keys: Tensor, values: Tensor) -> Tensor:
+    def attend(self, projected: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
         """Attention within sequences.
 
         Args:
-            queries_keys: float `(R, S, 2, heads, d_h)`.
-            values: float `(R, S, heads, W)`.
+            projected: float `(R, W)`: queries, keys and values side by side, as in `slot_attention`.
+            streams: int. How many attentions are computed side by side.
+            num_heads: int.
+            width: int. Of a stream's queries, and of its keys.
 
         Returns:
-            float `(R, S, heads, W)`.
+            float `(R, V)`, V the values' width.
         """
-        flat = [tf.reshape(each, (-1, each.shape[1:].num_elements())) for each in (queries_keys, values)]
-        slots = _moved(tf.concat(flat, axis=1), self._slots, lambda rows: tf.gather(rows, self._slot_of_row))
+        slots = _moved(projected, self._slots, lambda rows: tf.gather(rows, self._slot_of_row))
         sizes = [tf.size(group.is_event) for group in self._groups]
         attended = []
         for group, part in zip(self._groups, tf.split(slots, sizes), strict=True):
-            both = tf.split(tf.reshape(part, (-1, group.length, part.shape[1])), [one.shape[1] for one in flat], axis=2)
-            shaped = [
-                tf.reshape(one, (-1, group.length, *each.shape[1:]))
-                for one, each in zip(both, (queries_keys, values), strict=True)
-            ]
-            result = slot_attention(*shaped, group.is_event)  # (n, l, S, heads, W)
-            attended.append(tf.reshape(result, (-1, flat[1].shape[1])))
-        joined = tf.concat(attended, axis=0)
-        rows = _moved(joined, self._slot_of_row, lambda gradient: self._to_slots(gradient))
-        return tf.reshape(rows, (-1, *values.shape[1:]))
+            sequences = tf.reshape(part, (-1, group.length, part.shape[1]))
+            result = slot_attention(sequences, group.is_event, streams, num_heads, width)
+            attended.append(tf.reshape(result, (-1, result.shape[2])))
+        return _moved(tf.concat(attended, axis=0), self._slot_of_row, self._to_slots)
 
     def _to_slots(self, rows: Tensor) -> Tensor:
         is_event = tf.concat([tf.reshape(group.is_event, (-1, 1)) for group in self._groups], axis=0)

@@ -46,8 +46,9 @@ class PaddedRows:
         count = tf.cast(self.counts[:, behavior, tf.newaxis], rows.dtype)
         return tf.reduce_sum(kept, axis=1) / tf.maximum(count, 1.0)
 
-    def attend(self, queries_keys: Tensor, values: Tensor) -> Tensor:
+    def attend(self, projected: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
         """Attention within sequences, as `PackedRows.attend`."""
-        sequences = [tf.reshape(each, (-1, self._length, *each.shape[1:])) for each in (queries_keys, values)]
-        attended = slot_attention(*sequences, tf.reshape(self._mask, (-1, self._length)))
-        return tf.reshape(attended, (-1, *values.shape[1:]))
+        sequences = tf.reshape(projected, (-1, self._length, projected.shape[1]))
+        is_event = tf.reshape(self._mask, (-1, self._length))
+        attended = slot_attention(sequences, is_event, streams, num_heads, width)
+        return tf.reshape(attended, (-1, attended.shape[2]))

@@ -9,27 +9,35 @@ from tfmtl.core.types import Tensor
 _LOWEST = -1e30
 
 
-def slot_attention(queries_keys: Tensor, values: Tensor, is_event: Tensor) -> Tensor:
+def slot_attention(projected: Tensor, is_event: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
     """Softmax attention of every event to the real events of its sequence.
 
-    Shapes: N sequences, l their length, S streams, W width of values.
+    Shapes: N sequences, l their length, S streams, D width of a stream's queries and keys, V width of all values.
 
     Args:
-        queries_keys: float `(N, l, S, 2, heads, d_h)`.
-        values: float `(N, l, S, heads, W)`.
+        projected: float `(N, l, S * D + S * D + V)`: queries, divided by the root of a head's width, keys, and values;
+            in each, heads stand side by side within streams.
         is_event: bool `(N, l)`.
+        streams: int. S, how many attentions are computed side by side.
+        num_heads: int. Of each.
+        width: int. D.
 
     Returns:
-        float `(N, l, S, heads, W)`; zeros in a sequence without events.
+        float `(N, l, V)`; zeros in a sequence without events.
     """
-    queries, keys = tf.unstack(tf.transpose(queries_keys, (3, 0, 2, 4, 1, 5)))  # (N, S, heads, l, d_h)
-    attended = _attention(
-        queries * tf.cast(queries.shape[-1] ** -0.5, queries.dtype),
-        keys,
-        tf.transpose(values, (0, 2, 3, 1, 4)),
-        is_event[:, tf.newaxis, tf.newaxis, tf.newaxis],
-    )
-    return tf.transpose(attended, (0, 3, 1, 2, 4))
+    _, length, total = projected.shape
+    of_values = total - 2 * streams * width
+    parts = tf.split(projected, [streams * width, streams * width, of_values], axis=2)
+    queries, keys, values = (_by_head(part, streams, num_heads) for part in parts)
+    attended = _attention(queries, keys, values, is_event[:, tf.newaxis, tf.newaxis, tf.newaxis])
+    return tf.reshape(tf.transpose(attended, (0, 3, 1, 2, 4)), (-1, length, of_values))
+
+
+def _by_head(values: Tensor, streams: int, num_heads: int) -> Tensor:
+    """`(N, l, S * heads * w)` -> `(N, S, heads, l, w)`."""
+    _, length, width = values.shape
+    by_event = tf.reshape(values, (-1, length, streams, num_heads, width // (streams * num_heads)))
+    return tf.transpose(by_event, (0, 2, 3, 1, 4))
 
 
 @tf.custom_gradient

@@ -114,23 +114,30 @@ def _of_behavior(weights: TransformerWeights, behavior: int) -> TransformerWeigh
 def _attended(events: Tensor, rows: EventRows, weights: TransformerWeights, num_heads: int) -> Tensor:
     """What attention gives every event, heads side by side: `(R, S, D)`, or `(R, T, D)` where values are the pair's."""
     width = events.shape[2]
-    head_width = width // num_heads
-    projected = _on_pairs(events, rows, weights.projections)  # (R, S, 3 D)
+    # The scores' division is done on the kernel, once for all events.
+    division = tf.repeat([(width // num_heads) ** -0.5, 1.0, 1.0], width)
+    kernel = tf.cast(weights.projections, tf.float32) * division
+    projected = _on_pairs(events, rows, kernel)  # (R, S, 3 D)
     streams = projected.shape[1]
-    queries_keys, values = projected[..., : 2 * width], projected[..., 2 * width :]
-    if weights.values is not None:
-        values = _on_pairs(events, rows, weights.values)
-    queries_keys = tf.reshape(queries_keys, (-1, streams, 2, num_heads, head_width))
-    tasks = values.shape[1]
-    copies = tasks // streams
-    if copies == 1:
-        heads = tf.reshape(values, (-1, streams, num_heads, head_width))
-        return tf.reshape(rows.attend(queries_keys, heads), (-1, tasks, width))
+    if weights.values is None:
+        parts = [projected] if streams == 1 else tf.split(projected, 3, axis=2)
+        return tf.reshape(rows.attend(_side_by_side(parts), streams, num_heads, width), (-1, streams, width))
+    values = _on_pairs(events, rows, weights.values)
+    tasks, head_width = values.shape[1], width // num_heads
     # Where all tasks look at the same events their values are one, wider.
-    values = tf.reshape(values, (-1, streams, copies, num_heads, head_width))
-    values = tf.reshape(tf.transpose(values, (0, 1, 3, 2, 4)), (-1, streams, num_heads, copies * head_width))
-    attended = tf.reshape(rows.attend(queries_keys, values), (-1, streams, num_heads, copies, head_width))
+    copies = tasks // streams
+    wide = tf.reshape(values, (-1, streams, copies, num_heads, head_width))
+    wide = tf.transpose(wide, (0, 1, 3, 2, 4))  # (R, S, heads, copies, d_h)
+    queries, keys, _ = tf.split(projected, 3, axis=2)
+    attended = rows.attend(_side_by_side([queries, keys, wide]), streams, num_heads, width)
+    attended = tf.reshape(attended, (-1, streams, num_heads, copies, head_width))
     return tf.reshape(tf.transpose(attended, (0, 1, 3, 2, 4)), (-1, tasks, width))
+
+
+def _side_by_side(parts: list[Tensor]) -> Tensor:
+    """`(R, ...)` each -> `(R, W)`."""
+    flat = [tf.reshape(part, (-1, part.shape[1:].num_elements())) for part in parts]
+    return flat[0] if len(flat) == 1 else tf.concat(flat, axis=1)
 
 
 def _on_pairs(events: Tensor, rows: EventRows, kernel: Tensor) -> Tensor:
