@@ -27,7 +27,7 @@ def main() -> None:
         step(2)
     print("ready", flush=True)
     for line in sys.stdin:
-        name, count = line.split()
+        name, count = line.rsplit(maxsplit=1)
         before = resource.getrusage(resource.RUSAGE_SELF)
         steps[name](int(count))
         after = resource.getrusage(resource.RUSAGE_SELF)

@@ -78,7 +78,7 @@ class PackedRows:
 
     def by_behavior(self, rows: Tensor) -> list[Tensor]:
         """`(R, ...)` -> the rows of every behavior."""
-        return tf.split(rows, self._sizes, num=self._shape[1])
+        return list(tf.split(rows, self._sizes, num=self._shape[1]))
 
     def mean(self, rows: Tensor, behavior: int) -> Tensor:
         """The mean of every sequence of a behavior: its rows `(R_j, W)` -> `(B, W)`; zeros for an empty sequence."""

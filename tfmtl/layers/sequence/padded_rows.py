@@ -37,7 +37,7 @@ class PaddedRows:
 
     def by_behavior(self, rows: Tensor) -> list[Tensor]:
         """`(R, ...)` -> the rows of every behavior."""
-        return tf.split(rows, self._behaviors)
+        return list(tf.split(rows, self._behaviors))
 
     def mean(self, rows: Tensor, behavior: int) -> Tensor:
         """The mean of every sequence of a behavior: its rows `(R_j, W)` -> `(B, W)`; zeros for an empty sequence."""
