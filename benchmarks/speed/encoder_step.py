@@ -50,7 +50,7 @@ def main(
         _print_times(found, list(chosen), len(checkouts))
     if long_batch:
         sizes = {"batch": long_batch, "tasks": 8, "behaviors": 8, "length": 200, "width": 16}
-        print(f"\nencoder alone, {json.dumps(sizes)}\n\n| | step | peak memory |\n|---|---:|---:|")
+        print(f"\nencoder alone, {json.dumps(sizes)}\n\n| | step | peak memory beyond the start |\n|---|---:|---:|")
         for index, checkout in enumerate(checkouts):
             found = _measured([checkout], {"sizes": sizes, "threads": threads}, ["long"], rounds, 1)
             side = "now" if index == len(checkouts) - 1 else "before"

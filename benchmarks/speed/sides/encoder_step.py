@@ -1,6 +1,7 @@
 """One side of `encoder_step`: makes steps when told to, and says what they cost.
 
-Standard input has a line a task, `<name> <steps>`; standard output answers with a line of JSON: processor seconds.
+Standard input has a line a task, `<name> <steps>`; standard output answers with a line of JSON: processor seconds a
+step, and by how many megabytes the process has grown since before its first step.
 """
 
 import json
@@ -23,6 +24,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(arguments["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(arguments["threads"])
     steps = _long_step(**arguments["sizes"]) if "sizes" in arguments else _model_steps(**arguments["models"])
+    started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for step in steps.values():
         step(2)
     print("ready", flush=True)
@@ -32,7 +34,7 @@ def main() -> None:
         steps[name](int(count))
         after = resource.getrusage(resource.RUSAGE_SELF)
         seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(json.dumps([seconds / int(count), after.ru_maxrss / 1024]), flush=True)
+        print(json.dumps([seconds / int(count), (after.ru_maxrss - started) / 1024]), flush=True)
 
 
 def _model_steps(folder: str, batch_size: int, models: dict[str, list[Any]]) -> dict[str, Callable[[int], None]]:

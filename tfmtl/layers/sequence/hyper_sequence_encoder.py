@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._conditioning import check_conditioning
@@ -194,7 +195,7 @@ class HyperSequenceEncoder(keras.layers.Layer):
             if factors and self.conditioning == "low_rank":
                 for site in DELTA_SITES:
                     conditions[f"{site}_down"], conditions[f"{site}_up"] = factors.pop(0), factors.pop(0)
-            read = encoded.all_events() if index else events[:, None]
+            read = encoded.all_events() if index else ops.expand_dims(events, 1)
             made = block.on_rows(read, rows, conditions)
             encoded = EncodedRows(events, made, conditions["scale"][:, :, 1], conditions["shift"][:, :, 1])
         encoded = replace(encoded, adapter=factors)

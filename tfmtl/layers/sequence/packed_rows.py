@@ -82,9 +82,16 @@ class PackedRows:
 
     def mean(self, rows: Tensor, behavior: int) -> Tensor:
         """The mean of every sequence of a behavior: its rows `(R_j, W)` -> `(B, W)`; zeros for an empty sequence."""
-        total = tf.math.unsorted_segment_sum(rows, self._examples[behavior], self.batch)
-        count = tf.cast(self.counts[:, behavior, tf.newaxis], rows.dtype)
-        return total / tf.maximum(count, 1.0)
+        examples = self._examples[behavior]
+        share = 1.0 / tf.cast(tf.maximum(self.counts[:, behavior, tf.newaxis], 1), rows.dtype)
+
+        @tf.custom_gradient
+        def averaged(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            total = tf.math.unsorted_segment_sum(values, examples, self.batch)
+            # TensorFlow's own gradient also looks for negative indices, which costs as much again.
+            return total * share, lambda gradient: tf.gather(gradient * share, examples)
+
+        return averaged(rows)
 
     def attend(self, projected: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
         """Attention within sequences.

@@ -132,7 +132,7 @@ class PairSequenceEncoder(keras.layers.Layer):
         dropouts = (self.dropout_layer, self.dropout_layer)
         for layer in range(self.num_layers):
             weights = self._weights(layer, inputs["event_mask"].shape[1])
-            read = encoded.all_events() if layer else events[:, None]
+            read = encoded.all_events() if layer else ops.expand_dims(events, 1)
             made = transformer_rows(read, rows, weights, self.num_heads, dropouts)
             encoded = EncodedRows(events, made, weights.scale[:, :, 1], weights.shift[:, :, 1])
         return pooled_rows(self.pool, encoded, rows, inputs, self.skip_scale if self.use_skip else None)
