@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from tests.support.layer_checks import randomize_weights
-from tests.support.numpy_reference import layer_norm, self_attention, transformer_layer
-from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
+from tests.support.numpy_reference import self_attention, transformer_layer
 from tfmtl.layers.sequence.conditional_transformer_block import ConditionalTransformerBlock
 from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
+from tfmtl.layers.sequence.transformer_rows import _unit_variance
 
 TASKS, BEHAVIORS, LENGTH, WIDTH, BATCH, HEADS = 3, 2, 4, 6, 3, 3
 RANDOM = np.random.default_rng(0)
@@ -44,37 +44,10 @@ def block_weights(block: ConditionalTransformerBlock) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("streams", [1, TASKS])
-def test_conditional_layer_normalization(streams: int) -> None:
-    inputs = normal(BATCH, streams, BEHAVIORS, LENGTH, WIDTH)
-    result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0]).numpy()
-    assert result.shape == (BATCH, TASKS, BEHAVIORS, LENGTH, WIDTH)
-    for b, k, j, position in np.ndindex(result.shape[:-1]):
-        expected = layer_norm(inputs[b, k % streams, j, position], SCALE[k, j, 0], SHIFT[k, j, 0])
-        np.testing.assert_allclose(result[b, k, j, position], expected, rtol=1e-4, atol=1e-5)
-
-
-def test_layer_normalization_of_a_constant_vector_is_the_shift() -> None:
-    inputs = np.full((1, 1, BEHAVIORS, 1, WIDTH), 1e4, "float32")
-    result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0])
-    np.testing.assert_allclose(result[0, :, :, 0], SHIFT[:, :, 0], rtol=1e-6)
-
-
-def test_epsilon_is_added_to_the_variance() -> None:
-    inputs = normal(1, 1, BEHAVIORS, 1, WIDTH)
-    result = conditional_layer_normalization(inputs, SCALE[:, :, 0], SHIFT[:, :, 0], epsilon=0.5)
-    expected = layer_norm(inputs[0, 0, 1, 0], SCALE[2, 1, 0], SHIFT[2, 1, 0], epsilon=0.5)
-    np.testing.assert_allclose(result[0, 2, 1, 0], expected, rtol=1e-4)
-
-
-def test_layer_normalization_computes_in_float32() -> None:
-    # Around 1000 bfloat16 has steps of 4; mean and variance of such values are still exact in float32.
-    inputs = tf.cast(1000.0 + 4.0 * tf.constant([[[[[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]]]]]), "bfloat16")
-    scale, shift = np.ones((1, 1, 6)), np.zeros((1, 1, 6))
-    result = conditional_layer_normalization(inputs, scale, shift)
-    assert result.dtype == tf.bfloat16
-    expected = layer_norm(np.arange(6.0), 1.0, 0.0)
-    np.testing.assert_allclose(tf.cast(result, "float32")[0, 0, 0, 0], expected, rtol=2**-8)
+def test_rows_are_divided_by_their_deviation_in_float32() -> None:
+    rows = np.array([[0.0, 0.0], [3.0, -3.0], [1e-3, -1e-3]], "float32")
+    expected = rows / np.sqrt(np.mean(rows**2, axis=-1, keepdims=True) + 1e-6)  # a constant vector stays defined
+    np.testing.assert_allclose(_unit_variance(rows), expected, rtol=1e-6)
 
 
 def test_masked_self_attention_equals_the_reference() -> None:

@@ -6,9 +6,10 @@ import keras
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
-from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
-from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention, merged_heads
-from tfmtl.layers.sequence.pair_products import low_rank_delta
+from tfmtl.layers.sequence.event_rows import EventRows, event_rows
+from tfmtl.layers.sequence.masked_self_attention import MaskedSelfAttention
+from tfmtl.layers.sequence.pooled_rows import unpacked
+from tfmtl.layers.sequence.transformer_rows import TransformerWeights, scaled, transformer_rows
 from tfmtl.schema.checks import check_axis, check_keys, check_positive_int, check_rate, check_shape
 
 DELTA_SITES = ("value", "output", "expansion", "contraction")
@@ -100,39 +101,49 @@ class ConditionalTransformerBlock(keras.layers.Layer):
 
     def call(self, inputs: Tensors) -> Tensor:
         events = ops.cast(inputs["events"], self.compute_dtype)
-        scale, shift = inputs["scale"], inputs["shift"]
-        attend = self._attend_by_pair if "value_down" in inputs else self._attend
-        attended = self.attention_dropout(attend(events, inputs))
-        hidden = conditional_layer_normalization(events + attended, scale[:, :, 0], shift[:, :, 0])
-        fed = self.feed_forward_dropout(self._feed_forward(hidden, inputs))  # (B, T, J, L, D)
-        return conditional_layer_normalization(hidden + fed, scale[:, :, 1], shift[:, :, 1])
-
-    def _attend(self, events: Tensor, inputs: Tensors) -> Tensor:
-        attended = self.attention({"events": _sequences(events), "event_mask": _masks(events, inputs)})
-        return ops.reshape(attended, (-1, *events.shape[1:]))
-
-    def _attend_by_pair(self, events: Tensor, inputs: Tensors) -> Tensor:
-        """Attention with values and an output projection of the pair's own, `(B, T, J, L, D)`."""
         _, streams, behaviors, length, width = events.shape
-        tasks, heads = inputs["value_down"].shape[0], self.attention.num_heads
-        queries, keys, values = self.attention.project(_sequences(events))
-        weights = self.attention.attention_weights(queries, keys, _masks(events, inputs))
-        weights = ops.reshape(weights, (-1, streams, behaviors, heads, length, length))
-        values = ops.reshape(merged_heads(values), (-1, streams, behaviors, length, width))
-        values = values + low_rank_delta(events, inputs["value_down"], inputs["value_up"])
-        values = ops.reshape(values, (-1, tasks, behaviors, length, heads, width // heads))
-        attended = ops.matmul(weights, ops.swapaxes(values, 3, 4))  # (B, T, J, heads, L, d_h)
-        attended = ops.reshape(merged_heads(attended), (-1, tasks, behaviors, length, width))
-        delta = low_rank_delta(attended, inputs["output_down"], inputs["output_up"])
-        return self.attention.output_projection(attended) + delta
+        rows = event_rows(inputs["event_mask"])
+        by_event = ops.transpose(events, (0, 2, 3, 1, 4))  # (B, J, L, S, D)
+        packed = rows.pack(ops.reshape(by_event, (-1, behaviors, length, streams * width)))
+        made = self.on_rows(ops.reshape(packed, (-1, streams, width)), rows, inputs)
+        norms = zip(made, *(ops.unstack(inputs[each][:, :, 1], axis=1) for each in ("scale", "shift")), strict=True)
+        encoded = ops.concatenate([scaled(*each) for each in norms], axis=0)  # (R, T, D)
+        return unpacked(ops.cast(encoded, self.compute_dtype), rows)
 
-    def _feed_forward(self, hidden: Tensor, inputs: Tensors) -> Tensor:
-        if "expansion_down" not in inputs:
-            return self.contraction(ops.relu(self.expansion(hidden)))
-        delta = low_rank_delta(hidden, inputs["expansion_down"], inputs["expansion_up"])
-        expanded = ops.relu(self.expansion(hidden) + delta)
-        return self.contraction(expanded) + low_rank_delta(
-            expanded, inputs["contraction_down"], inputs["contraction_up"]
+    def on_rows(self, events: Tensor, rows: EventRows, conditions: Tensors) -> list[Tensor]:
+        """The layer on rows, up to the last norm's scale and shift: `(R, S, D)` -> `(R_j, T, D)` for every behavior.
+
+        Args:
+            events: float `(R, S, D)`.
+            rows: what the rows are.
+            conditions: the inputs but for events and mask.
+        """
+        dropouts = (self.attention_dropout, self.feed_forward_dropout)
+        return transformer_rows(events, rows, self._weights(conditions), self.attention.num_heads, dropouts)
+
+    def _weights(self, conditions: Tensors) -> TransformerWeights:
+        projections, output = self.attention.projections.joined_kernel(), self.attention.output_projection
+        kernels = {
+            "value": projections[:, -output.kernel.shape[0] :],
+            "output": output.kernel,
+            "expansion": self.expansion.kernel,
+            "contraction": self.contraction.kernel,
+        }
+        if "value_down" in conditions:
+            for site in DELTA_SITES:
+                down, up = (ops.cast(conditions[f"{site}_{part}"], "float32") for part in ("down", "up"))
+                kernels[site] = ops.cast(kernels[site], "float32") + ops.matmul(down, up)
+        return TransformerWeights(
+            projections=projections,
+            values=kernels["value"] if "value_down" in conditions else None,
+            output=ops.convert_to_tensor(kernels["output"]),
+            output_bias=ops.convert_to_tensor(output.bias),
+            expansion=ops.convert_to_tensor(kernels["expansion"]),
+            expansion_bias=ops.convert_to_tensor(self.expansion.bias),
+            contraction=ops.convert_to_tensor(kernels["contraction"]),
+            contraction_bias=ops.convert_to_tensor(self.contraction.bias),
+            scale=ops.convert_to_tensor(conditions["scale"]),
+            shift=ops.convert_to_tensor(conditions["shift"]),
         )
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
@@ -146,14 +157,3 @@ class ConditionalTransformerBlock(keras.layers.Layer):
             "feed_forward_multiplier": self.feed_forward_multiplier,
             "dropout": self.dropout,
         }
-
-
-def _sequences(events: Tensor) -> Tensor:
-    """`(B, S, J, L, D)` -> `(B * S * J, L, D)`."""
-    return ops.reshape(events, (-1, *events.shape[3:]))
-
-
-def _masks(events: Tensor, inputs: Tensors) -> Tensor:
-    """The mask of `_sequences`, `(B * S * J, L)`."""
-    masks = ops.repeat(inputs["event_mask"][:, None], events.shape[1], axis=1)  # (B, S, J, L)
-    return ops.reshape(masks, (-1, events.shape[3]))

@@ -58,8 +58,12 @@ class CountedPooling(keras.layers.Layer):
         self.count_kernel = self.add_weight(name="count_kernel", shape=(width,), initializer="zeros")
 
     def call(self, inputs: Tensors) -> Tensor:
-        count = ops.sum(ops.cast(inputs["event_mask"], "float32"), axis=-1, keepdims=True)  # (B, J, 1)
-        return self.inner(inputs) + ops.cast(ops.log1p(count), self.compute_dtype) * self.count_kernel
+        return self.inner(inputs) + self.count_vector(inputs["event_mask"])
+
+    def count_vector(self, event_mask: Tensor) -> Tensor:
+        """What is added for the number of events, `(B, J, D)`."""
+        count = ops.sum(ops.cast(event_mask, "float32"), axis=-1, keepdims=True)  # (B, J, 1)
+        return ops.cast(ops.log1p(count), self.compute_dtype) * self.count_kernel
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         batch, behaviors, _, width = input_shape["events"]

@@ -3,10 +3,12 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.layers.sequence.event_rows import EventRows
 from tfmtl.schema.checks import check_bool
 
 
@@ -63,6 +65,14 @@ class EventPositions(keras.layers.Layer):
             events = events + ops.take(self.position_embeddings, later, axis=0)
         # Zeroed, so that not even a NaN in the padding gets into the products.
         return ops.where(mask[..., None], events, 0.0)
+
+    def on_rows(self, inputs: Tensors, rows: EventRows) -> Tensor:
+        """The same for real events alone, as rows: float `(R, D)`."""
+        events = rows.pack(tf.cast(inputs["events"], self.compute_dtype))
+        if self.use_positions:
+            table = tf.cast(tf.convert_to_tensor(self.position_embeddings), self.compute_dtype)
+            events = events + tf.gather(table, rows.later)
+        return events
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         return tuple(input_shape["events"])

@@ -1,8 +1,10 @@
 """DTRN's Task-specific Interest Module (TIM)."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
+from keras import ops
 
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._conditioning import check_conditioning
@@ -11,10 +13,12 @@ from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.behavior_hypernetwork import BehaviorHypernetwork, check_condition_dims
 from tfmtl.layers.sequence.conditional_transformer_block import DELTA_SITES, ConditionalTransformerBlock
 from tfmtl.layers.sequence.event_positions import EventPositions
+from tfmtl.layers.sequence.event_rows import event_rows
 from tfmtl.layers.sequence.generated_factors import GeneratedFactors
 from tfmtl.layers.sequence.pair_products import adapter, low_rank_delta
-from tfmtl.layers.sequence.pooling import learns_queries, pair_pooling_layer, pool_pairs, reads_queries
-from tfmtl.layers.sequence.skip import SKIP_START, skip
+from tfmtl.layers.sequence.pooled_rows import EncodedRows, pooled_rows
+from tfmtl.layers.sequence.pooling import learns_queries, pair_pooling_layer, reads_queries
+from tfmtl.layers.sequence.skip import SKIP_START
 from tfmtl.schema.checks import check_bool
 
 
@@ -178,32 +182,24 @@ class HyperSequenceEncoder(keras.layers.Layer):
         return [*query, *[(width, width), (width, width), (width, hidden), (hidden, width)] * self.num_layers]
 
     def call(self, inputs: Tensors) -> Tensor:
-        events = self.positions(inputs)[:, None]  # (B, 1, J, L, D)
-        encoded = events
+        rows = event_rows(inputs["event_mask"])
+        events = self.positions.on_rows(inputs, rows)  # (R, D)
         scale, shift = self.hypernetwork()
         factors = [] if self.factors is None else self.factors(self.hypernetwork.pairs())
         if factors and learns_queries(self.pooling):
             inputs = {**inputs, "queries": self._queries(inputs["queries"], factors)}
+        encoded = EncodedRows(events, [], scale, shift)
         for index, block in enumerate(self.blocks):
             sites = slice(2 * index, 2 * index + 2)
-            deltas = {}
+            conditions = {"scale": scale[:, :, sites], "shift": shift[:, :, sites]}
             if factors and self.conditioning == "low_rank":
-                names = [f"{site}_{part}" for site in DELTA_SITES for part in ("down", "up")]
-                deltas = {name: factors.pop(0) for name in names}
-            encoded = block(
-                {
-                    "events": encoded,
-                    "event_mask": inputs["event_mask"],
-                    "scale": scale[:, :, sites],
-                    "shift": shift[:, :, sites],
-                    **deltas,
-                }
-            )  # (B, T, J, L, D)
-        if factors:
-            encoded = adapter(encoded, *factors)
-        if self.use_skip:
-            encoded = skip(events, encoded, self.skip_scale)
-        return pool_pairs(self.pool, encoded, inputs)
+                for site in DELTA_SITES:
+                    conditions[f"{site}_down"], conditions[f"{site}_up"] = factors.pop(0), factors.pop(0)
+            read = encoded.all_events() if index else ops.expand_dims(events, 1)
+            made = block.on_rows(read, rows, conditions)
+            encoded = EncodedRows(events, made, conditions["scale"][:, :, 1], conditions["shift"][:, :, 1])
+        encoded = replace(encoded, adapter=factors)
+        return pooled_rows(self.pool, encoded, rows, inputs, self.skip_scale if self.use_skip else None)
 
     def _queries(self, queries: Tensor, factors: list[Tensor]) -> Tensor:
         """The query of every pair, `(B, T, J, D)`; takes what it uses from `factors`."""

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.dense.stacked_dense import StackedDense
+from tfmtl.layers.sequence.slot_attention import slot_attention
 from tfmtl.schema.checks import check_heads, check_keys, check_positive_int, check_shape
 
 
@@ -64,32 +64,16 @@ class MaskedSelfAttention(keras.layers.Layer):
         self.output_projection.build((None, length, width))
 
     def call(self, inputs: Tensors) -> Tensor:
-        queries, keys, values = self.project(inputs["events"])
-        attended = ops.matmul(self.attention_weights(queries, keys, inputs["event_mask"]), values)
-        return self.output_projection(merged_heads(attended))
-
-    def project(self, events: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of `(N, L, D)`, each `(N, heads, L, d_h)`."""
+        events = inputs["events"]
         _, length, width = events.shape
-        projected = self.projections(ops.reshape(events, (-1, 1, width)))  # (N * L, 3, D)
-        heads = ops.reshape(projected, (-1, length, 3, self.num_heads, width // self.num_heads))
-        queries, keys, values = ops.unstack(ops.transpose(heads, (2, 0, 3, 1, 4)), axis=0)
-        return queries, keys, values
-
-    def attention_weights(self, queries: Tensor, keys: Tensor, event_mask: Tensor) -> Tensor:
-        """How much every event looks at every other, `(N, heads, L, L)`."""
-        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / queries.shape[-1] ** 0.5
-        return masked_softmax(scores, event_mask[:, None, None])
+        queries, *others = ops.unstack(self.projections(ops.reshape(events, (-1, 1, width))), axis=1)  # (N * L, D)
+        queries = queries / (width // self.num_heads) ** 0.5
+        projected = ops.reshape(ops.concatenate([queries, *others], axis=1), (-1, length, 3 * width))
+        attended = slot_attention(projected, inputs["event_mask"], 1, self.num_heads, width)
+        return self.output_projection(attended)
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:
         return tuple(input_shape["events"])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_heads": self.num_heads}
-
-
-def merged_heads(values: Tensor) -> Tensor:
-    """Puts the heads of `(..., heads, L, d_h)` side by side: `(N, L, D)`, N all axes before the heads."""
-    heads, length, head_width = values.shape[-3:]
-    by_event = ops.transpose(ops.reshape(values, (-1, heads, length, head_width)), (0, 2, 1, 3))
-    return ops.reshape(by_event, (-1, length, heads * head_width))

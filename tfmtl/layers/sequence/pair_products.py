@@ -5,7 +5,7 @@ from keras import ops
 from tfmtl.core.types import Tensor
 
 # How much of an adapter's output joins its input. The output starts at zero, so this is the size of its steps.
-_ADAPTER_SHARE = 0.3
+ADAPTER_SHARE = 0.3
 
 
 def pair_product(values: Tensor, matrices: Tensor) -> Tensor:
@@ -53,4 +53,4 @@ def adapter(values: Tensor, down: Tensor, up: Tensor, bias: Tensor) -> Tensor:
         float `(B, T, J, L, D)`.
     """
     hidden = ops.relu(pair_product(values, down) + ops.cast(bias, values.dtype)[:, :, None])
-    return values + _ADAPTER_SHARE * pair_product(hidden, up)
+    return values + ADAPTER_SHARE * pair_product(hidden, up)

@@ -5,15 +5,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.layers.sequence._encoder_arguments import check_encoder_arguments
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
-from tfmtl.layers.sequence.conditional_layer_normalization import conditional_layer_normalization
 from tfmtl.layers.sequence.event_positions import EventPositions
-from tfmtl.layers.sequence.pooling import pair_pooling_layer, pool_pairs, reads_queries
-from tfmtl.layers.sequence.skip import SKIP_START, skip
+from tfmtl.layers.sequence.event_rows import event_rows
+from tfmtl.layers.sequence.pooled_rows import EncodedRows, pooled_rows
+from tfmtl.layers.sequence.pooling import pair_pooling_layer, reads_queries
+from tfmtl.layers.sequence.skip import SKIP_START
+from tfmtl.layers.sequence.transformer_rows import TransformerWeights, transformer_rows
 from tfmtl.schema.checks import check_bool, check_heads
 
 
@@ -125,33 +126,36 @@ class PairSequenceEncoder(keras.layers.Layer):
         return stacks
 
     def call(self, inputs: Tensors) -> Tensor:
-        mask = inputs["event_mask"]
-        events = self.positions(inputs)
-        encoded = ops.repeat(events[:, None], self.num_tasks, axis=1)  # (B, T, J, L, D)
+        rows = event_rows(inputs["event_mask"])
+        events = self.positions.on_rows(inputs, rows)  # (R, D)
+        encoded = EncodedRows(events, [], self.scale, self.shift)
+        dropouts = (self.dropout_layer, self.dropout_layer)
         for layer in range(self.num_layers):
-            attended = self.dropout_layer(self._attend(encoded, mask, layer))
-            encoded = self._norm(encoded + attended, 2 * layer)
-            hidden = self.expansions[layer](_rows(encoded))  # (B * L, N, H)
-            fed = self.dropout_layer(_pairs(self.contractions[layer](hidden), encoded.shape))
-            encoded = self._norm(encoded + fed, 2 * layer + 1)
-        if self.use_skip:
-            encoded = skip(events[:, None], encoded, self.skip_scale)
-        return pool_pairs(self.pool, encoded, inputs)
+            weights = self._weights(layer, inputs["event_mask"].shape[1])
+            read = encoded.all_events() if layer else ops.expand_dims(events, 1)
+            made = transformer_rows(read, rows, weights, self.num_heads, dropouts)
+            encoded = EncodedRows(events, made, weights.scale[:, :, 1], weights.shift[:, :, 1])
+        return pooled_rows(self.pool, encoded, rows, inputs, self.skip_scale if self.use_skip else None)
 
-    def _attend(self, encoded: Tensor, mask: Tensor, layer: int) -> Tensor:
-        _, tasks, behaviors, length, width = encoded.shape
-        head_width = width // self.num_heads
-        projected = self.projections[layer](_rows(encoded))  # (B * L, N, 3 D)
-        heads = ops.reshape(projected, (-1, length, tasks * behaviors, 3, self.num_heads, head_width))
-        queries, keys, values = ops.unstack(ops.transpose(heads, (3, 0, 2, 4, 1, 5)), axis=0)
-        scores = ops.matmul(queries, ops.swapaxes(keys, -1, -2)) / head_width**0.5  # (B, N, heads, L, L)
-        pair_mask = ops.tile(mask, (1, tasks, 1))[:, :, None, None]
-        attended = ops.matmul(masked_softmax(scores, pair_mask), values)
-        rows = ops.reshape(ops.transpose(attended, (0, 3, 1, 2, 4)), (-1, tasks * behaviors, width))
-        return _pairs(self.output_projections[layer](rows), encoded.shape)
+    def _weights(self, layer: int, behaviors: int) -> TransformerWeights:
+        def of_pairs(weight: keras.Variable) -> Tensor:
+            return ops.reshape(weight, (self.num_tasks, behaviors, *weight.shape[1:]))
 
-    def _norm(self, values: Tensor, site: int) -> Tensor:
-        return conditional_layer_normalization(values, self.scale[:, :, site], self.shift[:, :, site])
+        sites = slice(2 * layer, 2 * layer + 2)
+        output, expansion, contraction = (
+            stacks[layer] for stacks in (self.output_projections, self.expansions, self.contractions)
+        )
+        return TransformerWeights(
+            projections=of_pairs(self.projections[layer].kernel),
+            output=of_pairs(output.kernel),
+            output_bias=of_pairs(output.bias),
+            expansion=of_pairs(expansion.kernel),
+            expansion_bias=of_pairs(expansion.bias),
+            contraction=of_pairs(contraction.kernel),
+            contraction_bias=of_pairs(contraction.bias),
+            scale=self.scale[:, :, sites],
+            shift=self.shift[:, :, sites],
+        )
 
     @property
     def private_weights(self) -> list[keras.Variable]:
@@ -175,15 +179,3 @@ class PairSequenceEncoder(keras.layers.Layer):
             "use_skip": self.use_skip,
             "dropout": self.dropout,
         }
-
-
-def _rows(encoded: Tensor) -> Tensor:
-    """`(B, T, J, L, D)` -> `(B * L, N, D)`: an event is to its pair's dense layers what an example is."""
-    _, tasks, behaviors, _, width = encoded.shape
-    return ops.reshape(ops.transpose(encoded, (0, 3, 1, 2, 4)), (-1, tasks * behaviors, width))
-
-
-def _pairs(rows: Tensor, shape: Shape) -> Tensor:
-    """`(B * L, N, D)` -> `(B, T, J, L, D)`."""
-    _, tasks, behaviors, length, width = shape
-    return ops.transpose(ops.reshape(rows, (-1, length, tasks, behaviors, width)), (0, 2, 3, 1, 4))

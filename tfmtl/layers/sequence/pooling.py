@@ -40,6 +40,11 @@ def learns_queries(pooling: str) -> bool:
     return pooling.startswith("target")
 
 
+def pools_by_query(layer: Pooling) -> bool:
+    """Whether a layer weighs the events by their fit to a query."""
+    return reads_queries(layer.pooling) if isinstance(layer, CountedPooling) else not isinstance(layer, MeanPooling)
+
+
 def pooling_layer(pooling: str, dtype_policy: keras.DTypePolicy) -> Pooling:
     """Makes the layer a name stands for; every one takes the same dict of inputs."""
     return _POOLINGS[pooling](dtype=dtype_policy)

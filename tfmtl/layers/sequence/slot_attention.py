@@ -1,0 +1,71 @@
+"""Attention within sequences of one length."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from tfmtl.core.types import Tensor
+
+_LOWEST = -1e30
+
+
+def slot_attention(projected: Tensor, is_event: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
+    """Softmax attention of every event to the real events of its sequence.
+
+    Shapes: N sequences, l their length, S streams, D width of a stream's queries and keys, V width of all values.
+
+    Args:
+        projected: float `(N, l, S * D + S * D + V)`: queries, divided by the root of a head's width, keys, and values;
+            in each, heads stand side by side within streams.
+        is_event: bool `(N, l)`.
+        streams: int. S, how many attentions are computed side by side.
+        num_heads: int. Of each.
+        width: int. D.
+
+    Returns:
+        float `(N, l, V)`; zeros in a sequence without events.
+    """
+    _, length, total = projected.shape
+    of_values = total - 2 * streams * width
+    parts = tf.split(projected, [streams * width, streams * width, of_values], axis=2)
+    queries, keys, values = (_by_head(part, streams, num_heads) for part in parts)
+    attended = _attention(queries, keys, values, is_event[:, tf.newaxis, tf.newaxis, tf.newaxis])
+    return tf.reshape(tf.transpose(attended, (0, 3, 1, 2, 4)), (-1, length, of_values))
+
+
+def _by_head(values: Tensor, streams: int, num_heads: int) -> Tensor:
+    """`(N, l, S * heads * w)` -> `(N, S, heads, l, w)`."""
+    _, length, width = values.shape
+    by_event = tf.reshape(values, (-1, length, streams, num_heads, width // (streams * num_heads)))
+    return tf.transpose(by_event, (0, 2, 3, 1, 4))
+
+
+@tf.custom_gradient
+def _attention(
+    queries: Tensor, keys: Tensor, values: Tensor, is_event: Tensor
+) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:
+    """Keeps one tensor of every pair of events; the product's own gradients, and a softmax's, would keep four.
+
+    The division of a softmax is done on its product with the values, which is far smaller. Exponentials and their
+    sums are float32.
+    """
+    scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32) + tf.where(is_event, 0.0, _LOWEST)
+    powers = tf.exp(scores - tf.reduce_max(scores, axis=-1, keepdims=True))
+    # A row without events has all its powers 1, and must have none.
+    some = tf.cast(tf.reduce_any(is_event, axis=-1, keepdims=True), tf.float32)
+    share = some / tf.reduce_sum(powers, axis=-1, keepdims=True)
+    powers = tf.cast(powers, values.dtype)
+    attended = tf.matmul(powers, values) * tf.cast(share, values.dtype)
+
+    def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        shared = upstream * tf.cast(share, upstream.dtype)
+        mean = tf.reduce_sum(shared * attended, axis=-1, keepdims=True)
+        of_scores = powers * (tf.matmul(shared, values, transpose_b=True) - mean)
+        return (
+            tf.matmul(of_scores, keys),
+            tf.matmul(of_scores, queries, transpose_a=True),
+            tf.matmul(powers, shared, transpose_a=True),
+            None,
+        )
+
+    return attended, gradient
