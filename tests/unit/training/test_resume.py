@@ -81,7 +81,7 @@ def test_mlflow_has_one_run_and_every_epoch_once(output: Path) -> None:
 
 @needs("wandb")
 def test_wandb_has_one_run_and_no_epoch_twice(output: Path) -> None:
-    """A process writes a file of its own, of one number; what it was told seconds before a kill may not be in it yet."""
+    """Each process writes a file, of the same number; what was told seconds before a kill may not be in it yet."""
     folders = list((output / "wandb").glob("offline-run-*"))
     assert len({folder.name.rpartition("-")[2] for folder in folders}) == 1
     losses = json.loads((output / "tracked" / "run.json").read_text())["history"]["val_loss"]
