@@ -27,7 +27,7 @@ class WandbTracker(Tracker):
         return str(self._run.id)
 
     def tell(self, metrics: Mapping[str, float], epoch: int) -> None:
-        # Committed at once: else it would wait for the next epoch in this process, and go down with it.
+        # Committed at once: else it would wait for the next epoch.
         self._run.log(dict(metrics), step=epoch, commit=True)
 
     def end(self) -> None:
