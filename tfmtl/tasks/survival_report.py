@@ -53,13 +53,11 @@ def survival_report(
     if not rows:
         return report
     times, events = labels[""][known].astype(np.float64), labels["event"][known].astype(np.float64)
-    survival = np.minimum.accumulate(np.clip(outputs["survival"][known].astype(np.float64), 0.0, 1.0), axis=1)
-    curves = SurvivalCurves(np.asarray(state["edges"]), survival, task.interpolation)  # type: ignore[arg-type]
+    curves = _curves(task, state, outputs["survival"][known])
+    survival = curves.survival
     risks = -outputs[""][known].astype(np.float64)
-    censoring = StepFunction(np.asarray(state["censoring"]["times"]), np.asarray(state["censoring"]["values"]), 1.0)
-    end = min(float(state["grid_end"]), float(state["edges"][-1]))
-    grid = np.linspace(0.0, end, _GRID + 1)[1:]
-    middle = float(grid[len(grid) // 2 - 1])
+    censoring, grid = _censoring(state), _grid(state)
+    end, middle = float(grid[-1]), _middle(grid)
 
     def add(name: str, index: Callable[[npt.NDArray[np.intp]], RowSums], resampled: bool = True) -> None:
         found = index_interval(index, rows, most_resampled=_MOST_COMPARED if resampled else 0)
@@ -79,11 +77,8 @@ def survival_report(
     report["uno"] = uno_index(times, events, risks, censoring, end)
     at_middle = curves.at([middle])[:, 0]
     report["auc_middle"] = float(auc_at_times(times, events, 1.0 - at_middle, [middle], censoring)[0])
-    entries = np.nan_to_num(labels["entry"][known].astype(np.float64)) if "entry" in labels else np.zeros(rows)
-    report["nll"] = _nll(times, events, entries, survival, curves.edges)
-    report["d_calibration_p"] = d_calibration(times, events, curves).p_value
-    groups = survival_calibration(times, events, at_middle, middle)
-    report["calibration_error"] = sum(g.rows * abs(g.predicted - g.observed) for g in groups) / rows
+    measured = probability_measures(task, state, labels, outputs)
+    report.update({name: measured[name] for name in ("nll", "d_calibration_p", "calibration_error")})
     for number, cause in enumerate(task.causes):
         incidence = outputs[f"cif_{cause}"][known].astype(np.float64)
         causes = labels["cause"][known]
@@ -94,6 +89,25 @@ def survival_report(
         scores = brier_scores_of_cause(times, events, causes, by_middle, [middle], censoring, number)
         report[f"brier_{cause}"] = float(scores[0])
     return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in report.items()}
+
+
+def probability_measures(
+    task: SurvivalTask, state: Mapping[str, Any], labels: Mapping[str, Floats], outputs: Mapping[str, Floats]
+) -> dict[str, float]:
+    """What `survival_report` says of the probabilities: `ibs`, `nll`, `d_calibration_p` and `calibration_error`."""
+    known = ~np.isnan(labels[""])
+    rows = int(known.sum())
+    times, events = labels[""][known].astype(np.float64), labels["event"][known].astype(np.float64)
+    curves, grid = _curves(task, state, outputs["survival"][known]), _grid(state)
+    entries = np.nan_to_num(labels["entry"][known].astype(np.float64)) if "entry" in labels else np.zeros(rows)
+    middle = _middle(grid)
+    groups = survival_calibration(times, events, curves.at([middle])[:, 0], middle)
+    return {
+        "ibs": integrated_brier_rows(times, events, curves, grid, _censoring(state)).value,
+        "nll": _nll(times, events, entries, curves.survival, curves.edges),
+        "d_calibration_p": d_calibration(times, events, curves).p_value,
+        "calibration_error": sum(group.rows * abs(group.predicted - group.observed) for group in groups) / rows,
+    }
 
 
 def constant_survival(task: SurvivalTask, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,3 +137,21 @@ def _nll(times: Floats, events: Floats, entries: Floats, survival: Floats, edges
     likelihood = np.where((events == 1) & (interval < len(edges)), ended, lived)
     seen = padded[row, np.searchsorted(edges, entries, side="right")]
     return float(np.mean(np.log(np.maximum(seen, 1e-30)) - np.log(np.maximum(likelihood, 1e-30))))
+
+
+def _curves(task: SurvivalTask, state: Mapping[str, Any], survival: Floats) -> SurvivalCurves:
+    falling = np.minimum.accumulate(np.clip(survival.astype(np.float64), 0.0, 1.0), axis=1)
+    return SurvivalCurves(np.asarray(state["edges"]), falling, task.interpolation)  # type: ignore[arg-type]
+
+
+def _censoring(state: Mapping[str, Any]) -> StepFunction:
+    return StepFunction(np.asarray(state["censoring"]["times"]), np.asarray(state["censoring"]["values"]), 1.0)
+
+
+def _grid(state: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """The times over which the Brier score is integrated."""
+    return np.linspace(0.0, min(float(state["grid_end"]), float(state["edges"][-1])), _GRID + 1)[1:]
+
+
+def _middle(grid: npt.NDArray[np.float64]) -> float:
+    return float(grid[len(grid) // 2 - 1])

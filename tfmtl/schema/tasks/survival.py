@@ -160,6 +160,11 @@ class SurvivalTask(TaskRecord):
         return self.model == "cox"
 
     @property
+    def calibrators(self) -> tuple[str, ...]:
+        """Kaplan-Meier curves of groups, which need exact times."""
+        return ("km",)
+
+    @property
     def label_column(self) -> str | None:
         """The column of the time."""
         return self.time
