@@ -107,7 +107,7 @@ class SeriesBehavior(FeatureBehavior):
         count = there.sum(axis=1)
         mean = np.where(there, numbers, 0.0).sum(axis=1) / np.maximum(count, 1)
         return {
-            self.name: decode_given(is_there.any(axis=(1, 2))),
+            self.name: decode_given(np.asarray(is_there.any(axis=(1, 2)))),
             f"{self.name} last": Decoded(pa.array(rounded(numbers[:, -1]), mask=~there[:, -1])),
             f"{self.name} mean": Decoded(pa.array(rounded(mean), mask=count == 0)),
         }

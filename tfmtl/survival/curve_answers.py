@@ -44,14 +44,29 @@ def curve_answers(xp: Any, log_survival: Any, edges: Any, interpolation: Interpo
 
 
 def survival_at_age(xp: Any, log_survival: Any, edges: Any, times: Any, ages: Any, interpolation: Interpolation) -> Any:
-    """Returns the chance to live another `times` `(B, M)` at the ages `(B,)`, `S(age + t) / S(age)`: `(B, M)`."""
+    """Returns the chance to live another `times` `(B, M)` at the ages `(B,)`, `S(age + t) / S(age)`: `(B, M)`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> logs, times, ages = np.log([[0.5, 0.25]]), np.array([[2.0]]), np.array([2.0])
+    >>> survival_at_age(np, logs, [2.0, 4.0], times, ages, "constant_density").round(3).tolist()
+    [[0.5]]
+    """
     at = xp.concatenate([ages[:, None], ages[:, None] + times], axis=1)
     found = log_survival_at(xp, bounded(xp, log_survival), edges, at, interpolation)
     return xp.exp(found[:, 1:] - found[:, :1])
 
 
 def remaining_life(xp: Any, log_survival: Any, edges: Any, ages: Any, interpolation: Interpolation) -> Any:
-    """Returns the expected rest of life within the horizon at the ages `(B,)`, `(B,)`; 0 beyond it."""
+    """Returns the expected rest of life within the horizon at the ages `(B,)`, `(B,)`; 0 beyond it.
+
+    Example:
+
+    >>> import numpy as np
+    >>> remaining_life(np, np.log([[0.5, 0.25]]), [2.0, 4.0], np.array([2.0]), "constant_density").round(3).tolist()
+    [1.5]
+    """
     logs, ages = bounded(xp, log_survival), ages[:, None]
     at = xp.concatenate([ages, xp.ones_like(ages) * edges[-1]], axis=1)
     area = lifetime_until(xp, logs, edges, at, interpolation)
