@@ -91,7 +91,10 @@ def run_jobs(jobs: Iterable[Job], done: Path, processes: int = 2) -> list[dict[s
     if missing:
         where = facts()
         context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-        with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool, done.open("a") as log:
+        with (
+            ProcessPoolExecutor(processes, mp_context=context, initializer=use_one_thread) as pool,
+            done.open("a") as log,
+        ):
             for count, future in enumerate(as_completed([pool.submit(_run, job) for job in missing]), 1):
                 record = {**future.result(), **where}
                 records[record["key"]] = record
@@ -121,7 +124,7 @@ def _one_line(record: dict[str, Any]) -> str:
     return f"{what}: {record['seconds']:.0f} s, {record['epochs']} epochs, validation AUC {', '.join(aucs)}"
 
 
-def _one_thread() -> None:
+def use_one_thread() -> None:
     """One thread a run: two runs side by side on two cores are faster than each on both, one after the other."""
     os.environ["OMP_NUM_THREADS"] = "1"
     from tfmtl.pipelines.cli.quiet_start import start_tensorflow

@@ -39,7 +39,7 @@ def quality_table(records: Sequence[Record], baselines: Sequence[str] = ()) -> s
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for task in records[0]["test"]:
         for variant in variants:
-            cells = [_mean(values(records, variant, task, metric)) for metric in shown]
+            cells = [mean_and_deviation(values(records, variant, task, metric)) for metric in shown]
             row = [task, variant, *cells, f"{parameters[variant]:,}", f"{rates[variant]:g}"]
             if baselines:
                 row.append("" if variant in baselines else _against(records, variant, task, baselines))
@@ -66,7 +66,8 @@ def _against(records: Sequence[Record], variant: str, task: str, baselines: Sequ
     return f"{difference:+.4f}, p {p:.3f} ({best}): {verdict}"
 
 
-def _mean(numbers: np.ndarray) -> str:
+def mean_and_deviation(numbers: np.ndarray) -> str:
+    """A cell: mean ± standard deviation; empty of no numbers."""
     if not len(numbers):
         return ""
     deviation = f" ± {np.std(numbers, ddof=1):.4f}" if len(numbers) > 1 else ""  # one run says nothing about it

@@ -14,8 +14,8 @@ OtherData = Annotated[
 Calibrate = Annotated[
     list[str] | None,
     typer.Option(
-        help="Calibrate probabilities: platt, isotonic or negatives:<share kept>; for one task, task=platt. Fitted on "
-        "the validation split. May be given several times."
+        help="Calibrate probabilities: platt, isotonic or negatives:<share kept> of yes/no tasks, km of lifetimes; for "
+        "one task, task=platt. Fitted on the validation split. May be given several times."
     ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed of every random number of this step.")]

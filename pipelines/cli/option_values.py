@@ -61,17 +61,26 @@ def named_texts(owner: str, option: str, settings: Sequence[str]) -> dict[str, s
 
 
 def task_methods(owner: str, problem: Problem, settings: Sequence[str]) -> dict[str, str]:
-    """Task -> method of `--calibrate`: `task=method`, or a method alone for all other tasks that have one.
+    """Task -> method of `--calibrate`: `task=method`, or a method alone for all other tasks that can have it.
 
     Raises:
-        ValueError: a task, or what is for all, is given twice.
+        ValueError: a task, or what is for all of a kind, is given twice, or a method alone is for no task.
     """
     own = named_texts(owner, "--calibrate", [setting for setting in settings if "=" in setting])
     common = [setting.strip() for setting in settings if "=" not in setting]
-    if len(common) > 1:
-        raise ValueError(f"{owner}: `--calibrate` must name one method for all tasks. Received: {common}.")
-    calibrated = [task.name for task in problem.tasks if task.calibrates]
-    return {task: method for method in common for task in calibrated} | own
+    found: dict[str, str] = {}
+    for method in common:
+        tasks = [task.name for task in problem.tasks if method.partition(":")[0] in task.calibrators]
+        if not tasks:
+            able = {task.name: list(task.calibrators) for task in problem.tasks if task.calibrators}
+            raise ValueError(
+                f"{owner}: `--calibrate` must name a method of some task. Received: {method!r}. Tasks and their "
+                f"methods: {able}."
+            )
+        if found.keys() & set(tasks):
+            raise ValueError(f"{owner}: `--calibrate` must name one method for all tasks. Received: {common}.")
+        found |= dict.fromkeys(tasks, method)
+    return found | own
 
 
 def names(text: str) -> tuple[str, ...]:

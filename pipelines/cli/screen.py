@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tfmtl.display import Page
 from tfmtl.display.manifest_page import manifest_page, share
-from tfmtl.display.metrics_page import metrics_page, number
+from tfmtl.display.metrics_page import HEADINGS, metrics_page, number
 
 console = Console(soft_wrap=True, highlight=False)
 
@@ -28,18 +28,19 @@ def print_metrics(console: Console, reports: Mapping[str, Mapping[str, Mapping[s
 
 
 def print_calibration(console: Console, report: Mapping[str, Mapping[str, Any]]) -> None:
-    """Prints the effect of calibration: a row per task and split.
+    """Prints the effect of calibration: a row per task, split and measure.
 
     Args:
         console: where to print.
         report: as `tfmtl.export.calibration.calibrate.calibration_report` returns it.
     """
-    table = Table("task", "method", "split", "ECE before", "after", "log loss before", "after")
+    table = Table("task", "method", "split", "measure", "before", "after")
     for task, facts in report.items():
         for split in ("valid", "test"):
-            if split in facts:
-                names = ("ece", "ece_calibrated", "log_loss", "log_loss_calibrated")
-                table.add_row(task, facts["method"], split, *[number(facts[split][name]) for name in names])
+            found = facts.get(split, {})
+            for name in [name for name in found if f"{name}_calibrated" in found]:
+                values = (number(found[name]), number(found[f"{name}_calibrated"]))
+                table.add_row(task, facts["method"], split, HEADINGS.get(name, name), *values)
     console.print(table)
 
 

@@ -18,7 +18,7 @@ def add_calibration(
     methods: Mapping[str, str],
     figure: Path,
 ) -> dict[str, Calibrator]:
-    """Adds `calibration`, `ece_calibrated` and `log_loss_calibrated` to the tasks' metrics, and draws the figure.
+    """Adds `calibration` and what it changes, such as `log_loss_calibrated`, to the tasks' metrics; draws the figure.
 
     Args:
         report: task -> metric -> value, as `tfmtl.training.evaluate` returns it for the split.
@@ -33,7 +33,7 @@ def add_calibration(
         dict: task -> `Calibrator`.
     """
     valid, scored = predicted[FITTED_ON], {split: predicted[split]}
-    calibrators = calibrate(data.problem, methods, valid["labels"], valid["predictions"])
+    calibrators = calibrate(data.problem, methods, valid["labels"], valid["predictions"], data.inputs.task_state)
     for task, facts in calibration_report(calibrators, scored).items():
         changed = {name: value for name, value in facts.get(split, {}).items() if name.endswith("_calibrated")}
         report[task] |= {"calibration": facts["method"], **changed}

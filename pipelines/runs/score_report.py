@@ -8,6 +8,7 @@ import numpy as np
 
 from tfmtl.core.row_weights import metric_weights
 from tfmtl.data import PreparedData
+from tfmtl.export.calibration.calibrate import calibrated
 from tfmtl.export.calibration.calibrator import Calibrator
 from tfmtl.export.score import Score
 from tfmtl.metrics import grouped_auc, roc_auc
@@ -50,10 +51,8 @@ def add_scores(
         scores: as `read_scores` returned them.
         calibrators: task -> what calibrates it before the formulas are computed, as in an export.
     """
-    predictions = {
-        name: calibrators[name].of_array(np.asarray(values, np.float64)) if name in calibrators else values
-        for name, values in predicted["predictions"].items()
-    }
+    columns = {name: np.asarray(values, np.float64) for name, values in predicted["predictions"].items()}
+    predictions = calibrated(calibrators, columns, in_graph=False)
     weights = metric_weights(data.problem, predicted["labels"])
     for task in _yes_no(data.problem):
         labels, own = predicted["labels"][task.name], weights[task.name]

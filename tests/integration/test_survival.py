@@ -98,6 +98,35 @@ def test_the_export_answers_as_the_training_graph(lives: Lives) -> None:
     assert max(differences.values()) <= 1e-5
 
 
+def test_a_calibrated_export_answers_with_calibrated_curves_alone(lives: Lives, tmp_path: Path) -> None:
+    """All outputs and signatures follow from one curve, in the graph as in NumPy."""
+    options = ExportOptions(tasks=("risk", "why"), calibrate={"risk": "km", "why": "km"})
+    version = export(lives.model, lives.data, tmp_path, options=options)
+    differences = replay(version).differences
+    assert {"survival_at_risk", "remaining_life_why"} <= set(differences)
+    assert max(differences.values()) <= 1e-5
+    columns = {"genre": tf.constant(["g0", "g2", ""]), "quality": tf.constant([0.5, -1.0, math.nan])}
+    loaded, plain = (tf.saved_model.load(str(each)).signatures for each in (version, lives.version))
+    answers, before = loaded["serving_default"](**columns), plain["serving_default"](**columns)
+    ages, times = tf.constant([0.0, 1.0, 4.0]), tf.constant([[0.5, 2.0]] * 3)
+    for task in ("risk", "why"):
+        survival = answers[f"{task}__survival"].numpy().astype(np.float64)
+        assert np.abs(survival - before[f"{task}__survival"].numpy()).max() > 0.01
+        curves = SurvivalCurves(np.array(lives.model.heads[task].edges), survival)
+        np.testing.assert_allclose(answers[task], curves.expected_lifetime(), rtol=1e-4)
+        np.testing.assert_allclose(answers[f"{task}__median"], curves.median_lifetime(), rtol=1e-3)
+        at_age = loaded[f"survival_at_{task}"](**columns, times=times, age=ages)[f"{task}__survival"]
+        np.testing.assert_allclose(at_age, curves.at_age(times[0], ages), rtol=1e-4)
+        rest = loaded[f"remaining_life_{task}"](**columns, age=ages)[task]
+        np.testing.assert_allclose(rest, curves.remaining_life(ages), rtol=1e-4)
+    ended = answers["why__cif_cut_out"] + answers["why__cif_wear_out"]
+    np.testing.assert_allclose(ended + answers["why__survival"], 1.0, atol=1e-5)
+    extra = version / "assets.extra"
+    assert "expected lifetime up to the last interval's end, calibrated (km)" in (extra / "signature.md").read_text()
+    report = json.loads((extra / "calibration.json").read_text())
+    assert report["risk"]["valid"]["nll_calibrated"] < report["risk"]["valid"]["nll"]
+
+
 def test_signature_files_and_warm_up_know_all_signatures(lives: Lives) -> None:
     extra = lives.version / "assets.extra"
     page = (extra / "signature.md").read_text()

@@ -81,7 +81,7 @@ def test_score_formulas_are_measured_as_exports_answer_them(calibrated: bool) ->
     result = {"groups": groups, "labels": labels, "predictions": predictions}
     report: dict = {name: {} for name in labels}
     scores = score_report.read_scores(problem, {"value": "click*buy + 0.1*watch"})
-    calibrators = {"buy": SimpleNamespace(of_array=lambda values: values**3)} if calibrated else {}
+    calibrators = {"buy": SimpleNamespace(of_arrays=lambda outputs: {"": outputs[""] ** 3})} if calibrated else {}
     score_report.add_scores(report, SimpleNamespace(problem=problem), result, scores, calibrators)
     buy = predictions["buy"].astype(np.float64) ** (3 if calibrated else 1)
     values = predictions["click"] * buy + 0.1 * predictions["watch"]

@@ -7,7 +7,7 @@ from tfmtl.display.page import DisplayTable, Page
 from tfmtl.display.small_classes import small_class_note
 
 # Metric -> heading; in the order of the columns.
-_HEADINGS = {
+HEADINGS = {
     "auc": "AUC",
     "gauc": "GAUC",
     "log_loss": "log loss",
@@ -24,8 +24,10 @@ _HEADINGS = {
     "antolini": "Antolini c",
     "uno": "Uno c",
     "ibs": "IBS",
+    "ibs_calibrated": "IBS calibrated",
     "nll": "NLL",
     "d_calibration_p": "D-calibration p",
+    "d_calibration_p_calibrated": "D-calibration p calibrated",
 }
 
 
@@ -39,10 +41,10 @@ def metrics_page(reports: Mapping[str, Mapping[str, Mapping[str, Any]]], title: 
     tasks = next(iter(reports.values()))
     kinds: dict[tuple[str, ...], list[str]] = {}
     for task, metrics in tasks.items():
-        kinds.setdefault(tuple(name for name in _HEADINGS if name in metrics), []).append(task)
+        kinds.setdefault(tuple(name for name in HEADINGS if name in metrics), []).append(task)
     parts: list[DisplayTable | str] = [
         DisplayTable(
-            ("task", "model", *(_HEADINGS[name] for name in shown)), [_rows(reports, task, shown) for task in members]
+            ("task", "model", *(HEADINGS[name] for name in shown)), [_rows(reports, task, shown) for task in members]
         )
         for shown, members in kinds.items()
     ]

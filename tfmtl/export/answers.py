@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tfmtl.export.calibration.calibrate import calibrated
 from tfmtl.export.calibration.calibrator import Calibrator
 from tfmtl.export.score import Score
 from tfmtl.schema import Output, TaskRecord
+from tfmtl.schema.reserved import JOINT
 
 
 @dataclass(frozen=True)
@@ -48,21 +50,23 @@ class Answers:
         """An output's shape behind the batch axis; `()` of a score."""
         return self.outputs[name].inner if name in self.outputs else ()
 
+    def calibrated_by(self, name: str) -> str | None:
+        """The method that calibrates an output, None if nothing does."""
+        calibrator = self.calibrators.get(name.partition(JOINT)[0])
+        return calibrator.method if calibrator is not None and name in self.outputs else None
+
+    def calibrated_tensors(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The predictions of all tasks of the model, calibrated."""
+        return calibrated(self.calibrators, predictions, in_graph=True)
+
     def of_tensors(self, predictions: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Output name -> float32 `(B, *inner)`, of the predictions of all tasks of the model."""
-        calibrated = {
-            task: self.calibrators[task].of_tensor(values) if task in self.calibrators else values
-            for task, values in predictions.items()
-        }
-        return self._chosen(calibrated)
+        return self._chosen(self.calibrated_tensors(predictions))
 
     def of_arrays(self, predictions: Mapping[str, npt.ArrayLike]) -> dict[str, npt.NDArray[np.float64]]:
         """The same in NumPy and float64."""
-        calibrated = {}
-        for task, values in predictions.items():
-            column = np.asarray(values, np.float64)
-            calibrated[task] = self.calibrators[task].of_array(column) if task in self.calibrators else column
-        return self._chosen(calibrated)
+        columns = {name: np.asarray(values, np.float64) for name, values in predictions.items()}
+        return self._chosen(calibrated(self.calibrators, columns, in_graph=False))
 
     def _chosen(self, values: Mapping[str, Any]) -> dict[str, Any]:
         answered = {name: values[name] for name in self.outputs}

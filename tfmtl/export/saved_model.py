@@ -92,7 +92,8 @@ def export(
         splits = _predictions(model, data) if options.calibrate else {}
         if options.calibrate:
             fitting = splits[FITTED_ON]
-            calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"])
+            states = data.inputs.task_state
+            calibrators = calibrate(data.problem, options.calibrate, fitting["labels"], fitting["predictions"], states)
             answers = replace(answers, calibrators=calibrators)
         module = ServingModule(model, data.transform(), data.problem, answers, tables)
         tf.saved_model.save(module, str(written.path), signatures=module.signatures())

@@ -16,6 +16,7 @@ from tfmtl.data.example_spec import (
     raw_signature,
 )
 from tfmtl.export.answers import Answers
+from tfmtl.export.calibration.calibrator import outputs_of
 from tfmtl.export.stored_table import StoredTable
 from tfmtl.schema import Problem, TaskRecord
 from tfmtl.tasks import behavior_of
@@ -109,8 +110,8 @@ class ServingModule(tf.Module):
         def answer(
             task: str, signature: Signature, features: Mapping[str, tf.Tensor], given: Mapping[str, tf.Tensor]
         ) -> Mapping[str, tf.Tensor]:
-            raw = model.task_chain.marginals(model.raw_outputs(features))[task]
-            found: Mapping[str, tf.Tensor] = signature.answer(model.heads[task], raw, given)
+            outputs = outputs_of(task, answers.calibrated_tensors(model(features, training=False)))
+            found: Mapping[str, tf.Tensor] = signature.answer(model.heads[task], outputs, given)
             return found
 
         self._predict = predict

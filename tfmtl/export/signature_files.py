@@ -189,7 +189,8 @@ def _output_text(answers: Answers, name: str) -> str:
     if name in answers.scores:
         return f"score: `{answers.scores[name].text}`"
     text = answers.outputs[name].text
-    return f"{text}, calibrated ({answers.calibrators[name].method})" if name in answers.calibrators else text
+    method = answers.calibrated_by(name)
+    return text if method is None else f"{text}, calibrated ({method})"
 
 
 def input_text(problem: Problem, key: str) -> str:

@@ -12,6 +12,7 @@ from tfmtl.schema.reserved import MISSING_ID, RESERVED_IDS
 
 _DIGITS = 6
 UNKNOWN = "<out of vocabulary>"
+GIVEN = "given"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ def decode_scaled(scaled: npt.NDArray[np.float32], mean: float, deviation: float
     """
     values = scaled.astype(np.float64) * (deviation or 1.0) + mean
     return Decoded(pa.array(rounded(np.sign(values) * np.expm1(np.abs(values)) if logarithmic else values)))
+
+
+def decode_given(is_given: npt.NDArray[np.bool_]) -> Decoded:
+    """The text `given`, or nothing: of values that records do not tell.
+
+    Args:
+        is_given: `(N,)`.
+    """
+    return Decoded(pa.array(np.where(is_given, GIVEN, ""), pa.string(), mask=~is_given), (GIVEN,))
 
 
 def decode_fixed(encoded: Mapping[str, np.ndarray], field: str, scale: str, zero_if_none: bool = False) -> Decoded:

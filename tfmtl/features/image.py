@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_given
 from tfmtl.features.feature_behavior import FeatureBehavior, RawColumns
 from tfmtl.features.image_decoding import FINE, NO_PICTURE, decoder, header_fault
 from tfmtl.schema import View
@@ -126,6 +127,10 @@ class ImageBehavior(FeatureBehavior):
             self.name: View("numbers", np.where(is_missing, np.float32(np.nan), brightness)),
             f"{self.name} given": View("lists", (~is_missing).astype(np.int32)[:, np.newaxis]),
         }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Whether there is one."""
+        return {self.name: decode_given(encoded[self.record.missing_key] == 0.0)}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         height, width, channels = self.record.shape

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_given, rounded
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.numeric import CLIP, log_distance
 from tfmtl.features.request_view import plain_number
@@ -91,6 +92,23 @@ class SeriesBehavior(FeatureBehavior):
             self.name: View("numbers", mean),
             f"{self.name} last": View("numbers", last),
             f"{self.name} given": View("lists", present.reshape(len(present), self.record.size).astype(np.int32)),
+        }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Whether there is a number, and of the first number of a step its last value and its mean over the steps."""
+        is_there = encoded[self.record.present_key] > 0.0
+        numbers, there = encoded[self.name][..., 0].astype(np.float64), is_there[..., 0]
+        if self.record.normalize != "none":
+            state = statistics.states[self.name]
+            numbers = numbers * (state["deviation"][0] or 1.0) + state["mean"][0]
+        if self.is_logarithmic:
+            numbers = np.sign(numbers) * np.expm1(np.abs(numbers))
+        count = there.sum(axis=1)
+        mean = np.where(there, numbers, 0.0).sum(axis=1) / np.maximum(count, 1)
+        return {
+            self.name: decode_given(np.asarray(is_there.any(axis=(1, 2)))),
+            f"{self.name} last": Decoded(pa.array(rounded(numbers[:, -1]), mask=~there[:, -1])),
+            f"{self.name} mean": Decoded(pa.array(rounded(mean), mask=count == 0)),
         }
 
     def describe(self, statistics: Any) -> dict[str, Any]:

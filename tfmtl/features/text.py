@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_given
 from tfmtl.features.feature_behavior import TABLE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.tokens import is_utf8, ngrams_of, words_of
 from tfmtl.features.vocabulary import count_table, extended, ranked, vocabulary_state
@@ -109,6 +110,20 @@ class TextBehavior(FeatureBehavior):
         record = self.record
         key, table = (self.name, record.table_name) if record.has_words else (record.ngrams_key, record.ngrams_table)
         return {self.name: View("lists", encoded[key], table)}
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Whether there is a text that holds anything, and of how many words, `max_length` at most."""
+        record = self.record
+        lengths = {
+            key: (encoded[key] != MISSING_ID).sum(axis=-1)
+            for key, has in ((self.name, record.has_words), (record.ngrams_key, record.has_ngrams))
+            if has
+        }
+        found = {self.name: decode_given(sum(lengths.values()) > 0)}
+        if record.has_words:
+            words = lengths[self.name].astype(np.float64)
+            found[f"{self.name} words"] = Decoded(pa.array(words, mask=words == 0))
+        return found
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         runs = f"character runs in {self.record.buckets:,} buckets"

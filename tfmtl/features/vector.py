@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+from tfmtl.features.decoded import Decoded, decode_given
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.numeric import CLIP
 from tfmtl.features.request_view import plain_number
@@ -77,6 +78,10 @@ class VectorBehavior(FeatureBehavior):
             self.name: View("numbers", np.where(is_missing, np.float32(np.nan), lengths)),
             f"{self.name} given": View("lists", (~is_missing).astype(np.int32)[:, np.newaxis]),
         }
+
+    def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
+        """Whether there is one."""
+        return {self.name: decode_given(encoded[self.record.missing_key] == 0.0)}
 
     def describe(self, statistics: Any) -> dict[str, Any]:
         normalized = "" if self.record.normalize == "none" else f", {self.record.normalize}"

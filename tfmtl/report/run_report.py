@@ -137,7 +137,9 @@ def _calibration(
 ) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     """Numbers a task, and what the picture shows; tasks without both classes in the validation split are left out."""
     tasks = [
-        task.name for task in data.problem.tasks if task.calibrates and data.has_both_classes(FITTED_ON, task.name)
+        task.name
+        for task in data.problem.tasks
+        if _METHOD in task.calibrators and data.has_both_classes(FITTED_ON, task.name)
     ]
     curves: dict[str, dict[str, np.ndarray]] = {"labels": {}, "before": {}, "after": {}}
     if not tasks:
@@ -156,7 +158,7 @@ def _calibration(
         found[task] = facts
         before = np.asarray(predicted["predictions"][task], np.float64)
         curves["labels"][task], curves["before"][task] = predicted["labels"][task], before
-        curves["after"][task] = calibrators[task].of_array(before)
+        curves["after"][task] = calibrators[task].of_arrays({"": before})[""]
     return found, curves
 
 

@@ -19,7 +19,8 @@ class Signature:
         texts: name -> meaning of the input, for the page about the signatures.
         outputs: name -> meaning of the output, float32.
         text: purpose of the signature.
-        answer: `(head, raw output, given inputs) -> output name -> tensor`, row by row.
+        answer: `(head, the task's outputs by suffix, calibrated if they are, given inputs) -> output name -> tensor`,
+            row by row.
         example: `(fitted state, rows) -> inputs`, of which the answer is known.
         known: output name -> the suffix of the output that the answer to `example` has to equal.
     """
@@ -28,6 +29,6 @@ class Signature:
     texts: Mapping[str, str]
     outputs: Mapping[str, str]
     text: str
-    answer: Callable[[Any, Tensor, Mapping[str, Tensor]], dict[str, Tensor]]
+    answer: Callable[[Any, Mapping[str, Tensor], Mapping[str, Tensor]], dict[str, Tensor]]
     example: Callable[[Mapping[str, Any], int], dict[str, npt.NDArray[Any]]]
     known: Mapping[str, str]

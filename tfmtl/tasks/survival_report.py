@@ -55,20 +55,17 @@ def survival_report(
     curves = curves_of(task, state, outputs["survival"][known])
     risks = -outputs[""][known].astype(np.float64)
     censoring, grid = censoring_of(state), time_grid(state, _GRID)
-    middle = float(grid[len(grid) // 2 - 1])
+    measured = probability_measures(task, state, labels, outputs)
     report["harrell"] = harrell_rows(times, events, risks).value
     report["antolini"] = antolini_rows(times, events, curves).value if rows <= _MOST_COMPARED else None
-    report["ibs"] = error = integrated_brier_rows(times, events, curves, grid, censoring).value
+    report["ibs"] = measured["ibs"]
     reference = integrated_brier_rows(times, events, constant_curves(task, state, rows), grid, censoring).value
-    report["ibs_scaled"] = 1.0 - error / reference if reference > 0 else None
+    report["ibs_scaled"] = 1.0 - measured["ibs"] / reference if reference > 0 else None
     report["uno"] = uno_index(times, events, risks, censoring, float(grid[-1]))
+    middle = _middle(grid)
     at_middle = curves.at([middle])[:, 0]
     report["auc_middle"] = float(auc_at_times(times, events, 1.0 - at_middle, [middle], censoring)[0])
-    entries = np.nan_to_num(labels["entry"][known].astype(np.float64)) if "entry" in labels else np.zeros(rows)
-    report["nll"] = _nll(times, events, entries, curves.survival, curves.edges)
-    report["d_calibration_p"] = d_calibration(times, events, curves).p_value
-    groups = survival_calibration(times, events, at_middle, middle)
-    report["calibration_error"] = sum(g.rows * abs(g.predicted - g.observed) for g in groups) / rows
+    report.update({name: measured[name] for name in ("nll", "d_calibration_p", "calibration_error")})
     for number, cause in enumerate(task.causes):
         incidence = outputs[f"cif_{cause}"][known].astype(np.float64)
         causes = labels["cause"][known]
@@ -79,6 +76,29 @@ def survival_report(
         scores = brier_scores_of_cause(times, events, causes, by_middle, [middle], censoring, number)
         report[f"brier_{cause}"] = float(scores[0])
     return {name: None if isinstance(v, float) and math.isnan(v) else v for name, v in report.items()}
+
+
+def probability_measures(
+    task: SurvivalTask, state: Mapping[str, Any], labels: Mapping[str, Floats], outputs: Mapping[str, Floats]
+) -> dict[str, float]:
+    """What `survival_report` says of the probabilities: `ibs`, `nll`, `d_calibration_p` and `calibration_error`."""
+    known = ~np.isnan(labels[""])
+    rows = int(known.sum())
+    times, events = times_of(labels, known)
+    curves, grid = curves_of(task, state, outputs["survival"][known]), time_grid(state, _GRID)
+    entries = np.nan_to_num(labels["entry"][known].astype(np.float64)) if "entry" in labels else np.zeros(rows)
+    middle = _middle(grid)
+    groups = survival_calibration(times, events, curves.at([middle])[:, 0], middle)
+    return {
+        "ibs": integrated_brier_rows(times, events, curves, grid, censoring_of(state)).value,
+        "nll": _nll(times, events, entries, curves.survival, curves.edges),
+        "d_calibration_p": d_calibration(times, events, curves).p_value,
+        "calibration_error": sum(group.rows * abs(group.predicted - group.observed) for group in groups) / rows,
+    }
+
+
+def _middle(grid: Floats) -> float:
+    return float(grid[len(grid) // 2 - 1])
 
 
 def survival_ends(

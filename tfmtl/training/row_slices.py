@@ -78,7 +78,8 @@ def slice_rows(
 
     A condition has one part. A column has one for each of its most frequent values and one for all others; a number has
     four ranges. Columns are known as far as records tell them: texts of the vocabulary, numbers at six digits (one that
-    is only scaled counts as the mean where it is missing), of a number in buckets the bucket.
+    is only scaled counts as the mean where it is missing), of a number in buckets the bucket, of texts, pictures,
+    series and vectors whether they are given.
 
     Args:
         data: `PreparedData`.
@@ -170,7 +171,7 @@ def _decode(data: PreparedData, features: Mapping[str, np.ndarray], wanted: Sequ
         if name in hidden:
             raise ValueError(
                 f"{_OWNER}: `--slice` must name columns whose values the records tell. Received: '{name}', which is "
-                f"hashed, a list or a vector. Columns: {list(found)}."
+                f"hashed or a list. Columns: {list(found)}."
             )
         if name not in found:
             raise ValueError(

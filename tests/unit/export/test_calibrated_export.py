@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tests.support.tiny_problem import tiny_problem
 from tfmtl.export.calibration.calibrate import calibrate, calibration_report
-from tfmtl.export.calibration.calibrator import Calibrator
+from tfmtl.export.calibration.calibrator import ScoreCalibrator
 from tfmtl.export.calibration.isotonic_calibration import IsotonicCalibration
 from tfmtl.export.calibration.negative_sampling import NegativeSampling
 from tfmtl.export.calibration.platt_scaling import PlattScaling
@@ -45,7 +45,7 @@ CALIBRATORS = [
 
 
 @pytest.mark.parametrize("calibrator", CALIBRATORS, ids=lambda calibrator: calibrator.method)
-def test_graph_computes_what_numpy_does(calibrator: Calibrator) -> None:
+def test_graph_computes_what_numpy_does(calibrator: ScoreCalibrator) -> None:
     edges = [0.0, 1e-9, 1e-7, 0.1, 0.3, 0.3000005, 0.300001, 0.4, 0.9, 1.0 - 1e-6, 1.0]
     probabilities = np.concatenate([edges, np.random.default_rng(0).random(500)]).astype(np.float32)
     function = tf.function(calibrator.of_tensor, input_signature=[tf.TensorSpec((None,), tf.float32)])
@@ -114,7 +114,10 @@ def test_calibration_gets_better_on_rows_that_were_not_seen(wrong: tuple, method
     calibrators = calibrate(tiny_problem(), {"click": method}, valid, scores)
     before, after = (
         expected_calibration_error(labels[half:], values)
-        for values in (probabilities[half:], calibrators["click"].of_array(probabilities[half:].astype(np.float64)))
+        for values in (
+            probabilities[half:],
+            calibrators["click"].of_arrays({"": probabilities[half:].astype(np.float64)})[""],
+        )
     )
     assert before > 0.1
     assert after < 0.5 * before
@@ -144,7 +147,7 @@ def test_figure(wrong: tuple, tmp_path: Path) -> None:
     [
         ("clik", "platt", "`task` must be one of ['click', 'buy', 'watch']. Received: task='clik'. Use one of these. "
                           "Did you mean 'click'?"),
-        ("watch", "platt", "`task` must be a task whose score is a probability, which kind 'regression' has not. "
+        ("watch", "platt", "`task` must be a task that can be calibrated, which kind 'regression' cannot. "
                            "Received: task='watch'. Tasks to calibrate: ['click', 'buy']."),
         ("click", "plat", "`method` must be one of ['platt', 'isotonic', 'negatives']. Received: method='plat'."),
         ("click", "platt:2", "`method` must have nothing after its name. Received: method='platt:2'."),
@@ -178,7 +181,7 @@ def test_a_model_that_is_the_wrong_way_round_is_refused(method: str, reason: str
         calibrate(tiny_problem(), {"click": method}, {"click": labels}, {"click": scores})
     assert str(caught.value).startswith(f"calibrate: task 'click' cannot be calibrated by '{method}'. {reason}")
     right = calibrate(tiny_problem(), {"click": method}, {"click": 1.0 - labels}, {"click": scores})
-    assert np.ptp(right["click"].of_array(scores)) > 0.1
+    assert np.ptp(right["click"].of_arrays({"": scores})[""]) > 0.1
 
 
 def test_equal_probabilities_are_shifted_alone() -> None:

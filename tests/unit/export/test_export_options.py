@@ -91,7 +91,7 @@ def test_page_says_what_outputs_are(chosen: Path) -> None:
         ),
         ({"scores": {"a b": "click"}}, "`scores` must have a name of letters"),
         ({"scores": {"value": "click*bye"}}, "no task is called 'bye' at character 7 of 'click*bye'."),
-        ({"calibrate": {"watch": "platt"}}, "`task` must be a task whose score is a probability, which"),
+        ({"calibrate": {"watch": "platt"}}, "`task` must be a task that can be calibrated, which"),
     ],
 )
 def test_errors(

@@ -74,8 +74,8 @@ def test_a_column_is_cut_into_its_values(tiny_data: PreparedData) -> None:
     [
         ("contry", "must name columns of the problem. Received: 'contry'."),
         ("topik == 't1'", "Did you mean 'topic'?"),
-        ("device == 'd1'", "'device', which is hashed, a list or a vector"),
-        ("tags", "'tags', which is hashed, a list or a vector"),
+        ("device == 'd1'", "'device', which is hashed or a list"),
+        ("tags", "'tags', which is hashed or a list"),
     ],
 )
 def test_columns_that_are_not_there(tiny_data: PreparedData, text: str, message: str) -> None:

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.export.calibration.calibrator import Floats
+from tfmtl.export.calibration.calibrator import Floats, ScoreCalibrator
 from tfmtl.schema.checks import error_text
 
 
 @dataclass(frozen=True)
-class IsotonicCalibration:
+class IsotonicCalibration(ScoreCalibrator):
     """Least squares among all non-decreasing functions, straight between its knots and constant outside.
 
     With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`.

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.export.calibration.calibrator import Floats
+from tfmtl.export.calibration.calibrator import Floats, ScoreCalibrator
 from tfmtl.schema.checks import check_number, error_text
 
 
 @dataclass(frozen=True)
-class NegativeSampling:
+class NegativeSampling(ScoreCalibrator):
     """`p * kept / (p * kept + 1 - p)`: the probability before all but a share of the negatives were left out.
 
     Nothing is fitted. The labels of a sampled log are sampled too: on them the corrected probabilities look too low.

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.export.calibration.calibrator import Floats
+from tfmtl.export.calibration.calibrator import Floats, ScoreCalibrator
 from tfmtl.schema.checks import error_text
 
 _SMALLEST = 1e-7  # about what float32 can tell from 1
@@ -14,7 +14,7 @@ _STEPS = 100
 
 
 @dataclass(frozen=True)
-class PlattScaling:
+class PlattScaling(ScoreCalibrator):
     """`sigmoid(slope * logit(p) + intercept)`.
 
     Smooth, strictly increasing for a positive slope, so that the order of the candidates stays; two numbers, so a

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfmtl.export.calibration.calibrator import Calibrator, Floats
-from tfmtl.metrics import expected_calibration_error, reliability_table
+from tfmtl.export.calibration.calibrator import Calibrator, Floats, Reliability, outputs_of
 from tfmtl.schema.extras import need_extra
 
 _BLUE, _ORANGE, _GREY = "#4477aa", "#cc6633", "#999999"
@@ -36,15 +35,19 @@ def save_reliability_figure(
     for row, (split, result) in zip(rows, splits.items(), strict=True):
         for axes, (task, calibrator) in zip(row, calibrators.items(), strict=True):
             axes.set(title=f"{task}, {split} split", xlabel="mean predicted probability", ylabel="observed rate")
-            before = np.asarray(result["predictions"][task], np.float64)
-            _draw_panel(axes, result["labels"][task], before, calibrator)
+            before = {
+                suffix: np.asarray(values, np.float64)
+                for suffix, values in outputs_of(task, result["predictions"]).items()
+            }
+            _draw_panel(axes, outputs_of(task, result["labels"]), before, calibrator)
     figure.savefig(path)
 
 
-def _draw_panel(axes: Any, labels: Floats, before: Floats, calibrator: Calibrator) -> None:
+def _draw_panel(axes: Any, labels: Mapping[str, Floats], before: Mapping[str, Floats], calibrator: Calibrator) -> None:
+    after = calibrator.of_arrays(before)
     ends = [
-        _draw_side(axes, labels, before, "model", _BLUE, "o"),
-        _draw_side(axes, labels, calibrator.of_array(before), calibrator.method, _ORANGE, "s"),
+        _draw_side(axes, calibrator.reliability(labels, before), "model", _BLUE, "o"),
+        _draw_side(axes, calibrator.reliability(labels, after), calibrator.method, _ORANGE, "s"),
     ]
     limit = max(ends)
     axes.plot([0.0, limit], [0.0, limit], color=_GREY, linewidth=1.0, linestyle="--", zorder=1)
@@ -53,10 +56,7 @@ def _draw_panel(axes: Any, labels: Floats, before: Floats, calibrator: Calibrato
     axes.legend(loc="upper left", fontsize="small")
 
 
-def _draw_side(axes: Any, labels: Floats, probabilities: Floats, name: str, color: str, marker: str) -> float:
+def _draw_side(axes: Any, side: Reliability, name: str, color: str, marker: str) -> float:
     """Draws one side and returns where its axes should end."""
-    bins = reliability_table(labels, probabilities)
-    predicted, observed = [bin_.mean_predicted for bin_ in bins], [bin_.mean_observed for bin_ in bins]
-    error = expected_calibration_error(labels, probabilities)
-    axes.plot(predicted, observed, color=color, marker=marker, markersize=4, label=f"{name}: ECE {error:.4f}")
-    return min(1.0, 1.1 * max([*predicted, *observed, 0.01]))
+    axes.plot(side.predicted, side.observed, color=color, marker=marker, markersize=4, label=f"{name}: {side.error}")
+    return min(1.0, 1.1 * max([*side.predicted, *side.observed, 0.01]))

@@ -10,7 +10,8 @@ from keras import ops
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.schema.checks import check_one_of, check_positive_int, check_shape, error_text
-from tfmtl.survival.interpolation import INTERPOLATIONS, Interpolation, lifetime_until, log_survival_at, median_lifetime
+from tfmtl.survival.curve_answers import curve_answers, remaining_life, survival_at_age
+from tfmtl.survival.interpolation import INTERPOLATIONS, Interpolation, median_lifetime
 from tfmtl.survival.raw_curves import (
     DISTRIBUTIONS,
     Distribution,
@@ -24,7 +25,6 @@ from tfmtl.survival.raw_curves import (
 
 MODELS = ("hazard", "piecewise_hazard", "pmf", "mtlr", "deephit", "cox", "aft")
 _RARE = 1e-4
-_LEAST_LOG = -80.0
 _MOST_RISK = 60.0
 
 
@@ -151,34 +151,17 @@ class SurvivalHead(keras.layers.Layer):
         intervals, `(B, K)`; `"median"` is when survival reaches one half, the horizon where it does not, `(B,)`; of
         several causes `"incidence"` is the chance to have ended by each, `(B, K, C)`.
         """
-        exact = self.log_survival(raw)
-        before = ops.concatenate([ops.zeros_like(exact[:, :1]), exact[:, :-1]], axis=1)
-        logs = ops.maximum(exact, _LEAST_LOG)  # e^-80: smaller numbers underflow in float32
-        whole = ops.ones_like(logs[:, :1]) * self.edges[-1]
-        answers = {
-            "": lifetime_until(ops, logs, self.edges, whole, self.interpolation)[:, 0],
-            "survival": ops.exp(logs),
-            "hazard": -ops.expm1(exact - before),
-            "median": median_lifetime(ops, logs, self.edges, self.interpolation),
-        }
+        answers = curve_answers(ops, self.log_survival(raw), self.edges, self.interpolation)
         return {**answers, "incidence": cumulative_incidence(raw)} if self.num_causes > 1 else answers
 
     def survival_at(self, raw: Tensor, times: Tensor, ages: Tensor) -> Tensor:
         """Returns the chance to live another `times` `(B, M)` at the ages `(B,)`, `S(age + t) / S(age)`: `(B, M)`."""
-        logs = ops.maximum(self.log_survival(raw), _LEAST_LOG)
-        ages = ops.cast(ages, "float32")[:, None]
-        at = ops.concatenate([ages, ages + ops.cast(times, "float32")], axis=1)
-        found = log_survival_at(ops, logs, self.edges, at, self.interpolation)
-        return ops.exp(found[:, 1:] - found[:, :1])
+        times, ages = ops.cast(times, "float32"), ops.cast(ages, "float32")
+        return survival_at_age(ops, self.log_survival(raw), self.edges, times, ages, self.interpolation)
 
     def remaining_life(self, raw: Tensor, ages: Tensor) -> Tensor:
         """Returns the expected rest of life within the horizon at the ages `(B,)`, `(B,)`; 0 beyond it."""
-        logs = ops.maximum(self.log_survival(raw), _LEAST_LOG)
-        ages = ops.cast(ages, "float32")[:, None]
-        at = ops.concatenate([ages, ops.ones_like(ages) * self.edges[-1]], axis=1)
-        area = lifetime_until(ops, logs, self.edges, at, self.interpolation)
-        alive = log_survival_at(ops, logs, self.edges, ages, self.interpolation)[:, 0]
-        return ops.maximum(area[:, 1] - area[:, 0], 0.0) / ops.exp(alive)
+        return remaining_life(ops, self.log_survival(raw), self.edges, ops.cast(ages, "float32"), self.interpolation)
 
     def set_baseline(self, cumulative_hazard: Sequence[float]) -> None:
         """Takes the cumulative hazard at the edges of a row of log risk 0 (Cox alone)."""

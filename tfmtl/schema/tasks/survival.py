@@ -161,6 +161,11 @@ class SurvivalTask(TaskRecord):
         return self.model == "cox"
 
     @property
+    def calibrators(self) -> tuple[str, ...]:
+        """Kaplan-Meier curves of groups, which need exact times."""
+        return ("km",)
+
+    @property
     def label_column(self) -> str | None:
         """The column of the time."""
         return self.time

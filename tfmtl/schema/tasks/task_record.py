@@ -51,6 +51,8 @@ class TaskRecord:
         can_be_parent: bool. Whether the label is a yes/no event: it may be a parent, a step of a chain, what a
             retrieval looks for.
         calibrates: bool. Whether the score is a probability, and all that there is to calibrate.
+        calibrators: tuple of str. What may calibrate it: `platt`, `isotonic` and `negatives` where it `calibrates`,
+            `km` where it answers with survival curves.
         serving_method: str or None. `"classify"` or `"regress"`, which TensorFlow Serving has a call for, or neither.
         monitor: (str, str). Name of the metric that is shown while the model trains, and `"max"` or `"min"`: which way
             is better.
@@ -148,6 +150,11 @@ class TaskRecord:
     def outputs(self) -> tuple[Output, ...]:
         """What the task answers with, the score first."""
         return (Output(text="value"),)
+
+    @property
+    def calibrators(self) -> tuple[str, ...]:
+        """The methods of `--calibrate` for this kind."""
+        return ("platt", "isotonic", "negatives") if self.calibrates else ()
 
     @property
     def output_names(self) -> tuple[str, ...]:
