@@ -3,6 +3,8 @@ PYTHON ?= python3
 OUT ?= demo
 # Processes that run the tests, about 2 GB each.
 WORKERS ?= 2
+# A file's tests run in one process, files in the order of tests/conftest.py: the longest first.
+PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Another one beside it for another interpreter: make check PYTHON=python3.13 VENV=.venv-3.13
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -43,7 +45,7 @@ demo-two-stage: install
 	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 check: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not process and not slow" $(TESTS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not long and not process and not slow" $(TESTS)
 
 # A name may be there and not start: pyenv has one for every version that any of its interpreters has, and they start from its folder.
 check-interpreters:
@@ -54,7 +56,7 @@ check-interpreters:
 	  else echo "== $$each is not here"; fi; done
 
 test: install
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --durations=50
+	@$(BIN)/python -m pytest $(PARALLEL) --durations=50
 
 lint: install
 	@$(BIN)/ruff check .

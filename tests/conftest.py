@@ -5,6 +5,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -65,16 +66,34 @@ LONG = (
     "unit/training/test_weight_average.py",
 )
 
+# Files of a minute or more that have no slow test.
+LONGEST = (
+    "conformance/test_layers.py",
+    "unit/data/test_raw_transform.py",
+    "unit/models/test_model_training.py",
+    "unit/models/test_presets.py",
+    "unit/training/test_fit.py",
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks by fixture and folder; slow tests come first, so that no process has one left when the others are done."""
+    """Marks by fixture and folder; the longest files come first, so that no process has one left when others are done.
+
+    The file is what a process takes at a time (`--dist loadfile`), and `--no-loadscope-reorder` keeps this order.
+    """
     long = tuple(str(Path(__file__).parent / place) for place in LONG)
+    longest = tuple(str(Path(__file__).parent / place) for place in LONGEST)
+    stages: dict[Path, int] = {}
     for item in items:
         if STARTING.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("process")
         if str(item.path).startswith(long):
             item.add_marker("long")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        first = str(item.path).startswith(longest) or item.get_closest_marker("slow") is not None
+        stage = 0 if first else 1 if item.get_closest_marker("long") is not None else 2
+        stages[item.path] = min(stage, stages.get(item.path, stage))
+    numbers = Counter(item.path for item in items)
+    items.sort(key=lambda item: (stages[item.path], -numbers[item.path]))
 
 
 def pytest_collection_finish() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import LONG
+from tests.conftest import LONG, LONGEST
 from tests.support.no_starts import StartedSomething, nothing_started
 
 STARTS: dict[str, Callable[[], object]] = {
@@ -40,6 +40,6 @@ def test_it_lasts_as_long_as_the_block() -> None:
     assert subprocess.run([sys.executable, "-S", "-c", ""], check=False).returncode == 0
 
 
-@pytest.mark.parametrize("place", LONG)
-def test_what_the_daily_tests_leave_out_is_there(place: str) -> None:
-    assert (Path(__file__).parents[1] / place).exists(), "bring LONG of tests/conftest.py up to date"
+@pytest.mark.parametrize("place", (*LONG, *LONGEST))
+def test_files_that_are_named_are_there(place: str) -> None:
+    assert (Path(__file__).parents[1] / place).exists(), "bring LONG and LONGEST of tests/conftest.py up to date"
