@@ -63,6 +63,16 @@ def keyless_problem() -> Problem:
     )
 
 
+def plain_problem() -> Problem:
+    """Two features and two tasks of the same log, for tests of what is done with a model, not of what it computes."""
+    return tiny_problem(
+        name="plain",
+        features=(CategoricalFeature("item", dim=8), NumericFeature("age", transform="z_score", dim=8)),
+        sequences=(),
+        tasks=(tiny_problem().task("click"), tiny_problem().task("watch")),
+    )
+
+
 def tiny_log(seed: int = 0) -> pa.Table:
     """A log whose labels can be learnt, with missing features and labels."""
     generator = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.tiny_problem import next_day, prepare
+from tests.support.tiny_problem import next_day, plain_problem, prepare
 from tfmtl.data import PreparedData
 
 
@@ -10,6 +10,12 @@ from tfmtl.data import PreparedData
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """The preprocessed log of `tiny_problem`; not to be written to."""
     return prepare(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def plain_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """The preprocessed log of `plain_problem`: the same rows, and models that are traced in half the time."""
+    return prepare(tmp_path_factory.mktemp("plain"), plain_problem())
 
 
 @pytest.fixture(scope="session")

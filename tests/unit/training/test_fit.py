@@ -182,13 +182,13 @@ class Stumble(keras.callbacks.Callback):
             raise OSError("the disk is full")
 
 
-def test_an_older_model_survives_a_run_that_dies(tiny_data: PreparedData, tmp_path: Path) -> None:
-    fit(tiny_data, tmp_path, options(), verbose=0)
+def test_an_older_model_survives_a_run_that_dies(plain_data: PreparedData, tmp_path: Path) -> None:
+    fit(plain_data, tmp_path, options(), verbose=0)
     before = {name: (tmp_path / name).read_bytes() for name in ("model.keras", "run.json")}
     with pytest.raises(OSError, match="the disk is full"):
-        fit(tiny_data, tmp_path, options(epochs=3, seed=1), callbacks=[Stumble()], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=3, seed=1), callbacks=[Stumble()], verbose=0)
     assert {name: (tmp_path / name).read_bytes() for name in before} == before
-    fit(tiny_data, tmp_path, options(epochs=1, seed=1), verbose=0)
+    fit(plain_data, tmp_path, options(epochs=1, seed=1), verbose=0)
     assert (tmp_path / "model.keras").read_bytes() != before["model.keras"]
     assert not list(tmp_path.glob("*partial*"))
 
@@ -202,64 +202,64 @@ class Interrupt(keras.callbacks.Callback):
 
 
 def test_an_interrupted_run_leaves_no_half_model_and_goes_on(
-    tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    plain_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
     [unfinished] = tmp_path.glob("unfinished_*")
     assert {path.name for path in tmp_path.iterdir()} == {"history.csv", "tensorboard", unfinished.name}
     assert {path.name for path in unfinished.iterdir()} == {"facts.json", "best.keras", "state.zip"}
-    model = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
+    model = fit(plain_data, tmp_path, options(epochs=2), verbose=2)
     screen = capsys.readouterr().out
     assert "Resumed at epoch 2, step 0 of 3.\n" in screen
     values = json.loads((tmp_path / "run.json").read_text())["history"]["val_mean_auc"]
     best = values.index(max(values))
     assert f"Kept epoch {best + 1} of 2: val_mean_auc {values[best]:.4f} is the best.\n" in screen
     assert not unfinished.exists()
-    again = fit(tiny_data, tmp_path, options(epochs=2), verbose=2)
+    again = fit(plain_data, tmp_path, options(epochs=2), verbose=2)
     assert "Nothing to do: " in capsys.readouterr().out
     assert_same_weights(again, model)
 
 
-def test_two_runs_at_once_and_what_is_no_runs(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_two_runs_at_once_and_what_is_no_runs(plain_data: PreparedData, tmp_path: Path) -> None:
     with (
         locked_folder("fit", "output", tmp_path),
         pytest.raises(ValueError, match="fit: `output` must be a folder that no other job is writing to"),
     ):
-        fit(tiny_data, tmp_path, options(), verbose=0)
+        fit(plain_data, tmp_path, options(), verbose=0)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "unfinished_thesis").mkdir()
     (tmp_path / "model.keras").write_text("the user's")
     with pytest.raises(ValueError, match=r"but its model\.keras is no run's and would be lost"):
-        fit(tiny_data, tmp_path, options(), verbose=0)
+        fit(plain_data, tmp_path, options(), verbose=0)
     assert (tmp_path / "model.keras").read_text() == "the user's"
     (tmp_path / "model.keras").unlink()
-    fit(tiny_data, tmp_path, options(epochs=1), verbose=0)
+    fit(plain_data, tmp_path, options(epochs=1), verbose=0)
     assert (tmp_path / "unfinished_thesis").is_dir()
 
 
 def test_other_options_train_anew_and_say_why(
-    tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    plain_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
     [old] = tmp_path.glob("unfinished_*")
-    fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01, checkpoint_every=1), verbose=2)
+    fit(plain_data, tmp_path, options(epochs=1, learning_rate=0.01, checkpoint_every=1), verbose=2)
     screen = capsys.readouterr().out
     assert "Starting again, because of changes: epochs (2, now 1), learning_rate (0.002, now 0.01).\n" in screen
     assert not old.exists()
     before = (tmp_path / "model.keras").read_bytes()
-    fit(tiny_data, tmp_path, options(epochs=1, learning_rate=0.01), verbose=2, fresh=True)
+    fit(plain_data, tmp_path, options(epochs=1, learning_rate=0.01), verbose=2, fresh=True)
     assert "Nothing to do" not in capsys.readouterr().out
     assert (tmp_path / "model.keras").read_bytes() != before, "the archive holds the time of its writing"
 
 
-def test_a_used_folder_tells_of_the_new_run_only(tiny_data: PreparedData, tmp_path: Path) -> None:
-    fit(tiny_data, tmp_path, options(), verbose=0)
+def test_a_used_folder_tells_of_the_new_run_only(plain_data: PreparedData, tmp_path: Path) -> None:
+    fit(plain_data, tmp_path, options(), verbose=0)
     (tmp_path / "evaluation_test.json").write_text("of the first model")
     (tmp_path / "notes.txt").write_text("the user's")
     old = set(tmp_path.glob("tensorboard/*/*"))
-    fit(tiny_data, tmp_path, options(seed=1), verbose=0)
+    fit(plain_data, tmp_path, options(seed=1), verbose=0)
     assert len(old) == 2
     assert len(set(tmp_path.glob("tensorboard/*/*")) - old) == 2
     assert not old & set(tmp_path.glob("tensorboard/*/*"))
@@ -267,11 +267,11 @@ def test_a_used_folder_tells_of_the_new_run_only(tiny_data: PreparedData, tmp_pa
     assert (tmp_path / "notes.txt").exists()
 
 
-def test_a_run_that_dies_leaves_the_older_models_evaluation(tiny_data: PreparedData, tmp_path: Path) -> None:
-    fit(tiny_data, tmp_path, options(), verbose=0)
+def test_a_run_that_dies_leaves_the_older_models_evaluation(plain_data: PreparedData, tmp_path: Path) -> None:
+    fit(plain_data, tmp_path, options(), verbose=0)
     (tmp_path / "evaluation_test.json").write_text("of the first model")
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=2), callbacks=[Interrupt()], verbose=0)
     assert (tmp_path / "evaluation_test.json").exists()
 
 
@@ -287,22 +287,22 @@ def test_another_steps_folder_is_refused(tiny_data: PreparedData, tmp_path: Path
 
 
 def test_the_record_names_the_data_from_anywhere(
-    tiny_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tiny_data.directory.parent)
-    fit(PreparedData(tiny_data.directory.name), tmp_path, options(), verbose=0)
-    assert json.loads((tmp_path / "run.json").read_text())["data"] == str(tiny_data.directory)
+    monkeypatch.chdir(plain_data.directory.parent)
+    fit(PreparedData(plain_data.directory.name), tmp_path, options(), verbose=0)
+    assert json.loads((tmp_path / "run.json").read_text())["data"] == str(plain_data.directory)
 
 
-def test_divergence_is_an_error_that_names_tasks(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_divergence_is_an_error_that_names_tasks(plain_data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"fit: the loss of \[.*'watch'.*\] must be finite\. Received: .* at step"):
-        fit(tiny_data, tmp_path, options(learning_rate=1e30), verbose=0)
+        fit(plain_data, tmp_path, options(learning_rate=1e30), verbose=0)
     assert not (tmp_path / "model.keras").exists()
     assert not list(tmp_path.glob("unfinished_*/state.zip")), "no good step, no checkpoint"
 
 
 def test_the_value_at_fault_is_named_and_the_last_good_checkpoint_stays(
-    tiny_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plain_data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = PreparedData.train_epochs
 
@@ -316,7 +316,7 @@ def test_the_value_at_fault_is_named_and_the_last_good_checkpoint_stays(
 
     monkeypatch.setattr(PreparedData, "train_epochs", spoilt)
     with pytest.raises(TrainingError, match=r"at step 2 of epoch 2\. At fault: feature 'age' is inf in row 0 \(120 of"):
-        fit(tiny_data, tmp_path, options(epochs=3, checkpoint_every=1), verbose=0)
+        fit(plain_data, tmp_path, options(epochs=3, checkpoint_every=1), verbose=0)
     [state] = tmp_path.glob("unfinished_*/state.zip")
     assert (read_progress(state).epoch, read_progress(state).step) == (1, 1)
     good = load(state.with_name("best.keras"))
@@ -332,17 +332,17 @@ class Spoil(keras.callbacks.Callback):
             self.weight.assign(self.weight * np.nan)
 
 
-def test_weights_that_are_nan_are_no_checkpoint(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_weights_that_are_nan_are_no_checkpoint(plain_data: PreparedData, tmp_path: Path) -> None:
     spoil = Spoil()
     with pytest.raises(TrainingError) as caught:
-        fit(tiny_data, tmp_path, options(epochs=3), callbacks=[spoil], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=3), callbacks=[spoil], verbose=0)
     assert str(caught.value).startswith(f"fit: the weights '{spoil.weight.path}' must be finite. Received: NaN after")
     [state] = tmp_path.glob("unfinished_*/state.zip")
     assert read_progress(state).epoch == 1
 
 
-def test_gradients_are_clipped(tiny_data: PreparedData, tmp_path: Path) -> None:
-    model = fit(tiny_data, tmp_path, options(clip_norm=0.5), verbose=0)
+def test_gradients_are_clipped(plain_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(plain_data, tmp_path, options(clip_norm=0.5), verbose=0)
     for trained in (model, load(tmp_path / "model.keras")):
         assert (trained.optimizer.tables.global_clipnorm, trained.optimizer.rest.global_clipnorm) == (0.5, 0.5)
 
