@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import tensorflow as tf
@@ -55,8 +56,8 @@ def id_vectors(
         if not is_trained.all():
             gathered = tf.where(is_trained[:, np.newaxis], gathered, tf.stop_gradient(gathered))
         gathered = project(width, gathered) * mask
-        names = {c.key: joined.get(c.key, c.key) for c in columns}
-        runs = [(key, list(run)) for key, run in groupby(columns, lambda column: names[column.key])]
+        named = [(joined.get(column.key, column.key), column) for column in columns]
+        runs = [(key, [column for _, column in run]) for key, run in groupby(named, itemgetter(0))]
         sizes = [sum(c.length for c in run) for _, run in runs]
         parts = zip(runs, tf.split(gathered, sizes, axis=1), tf.split(mask, sizes, axis=1), strict=True)
         for (key, run), part, part_mask in parts:
