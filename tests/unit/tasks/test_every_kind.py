@@ -210,9 +210,9 @@ def test_deploy_files_are_written(version: Path, tmp_path: Path) -> None:
     [
         (
             {"calibrate": {"level": "platt"}},
-            "`task` must be a task whose score is a probability, which kind 'multiclass'",
+            "`task` must be a task that can be calibrated, which kind 'multiclass'",
         ),
-        ({"calibrate": {"spent": "isotonic"}}, "which kind 'zero_inflated' has not. Received: task='spent'."),
+        ({"calibrate": {"spent": "isotonic"}}, "which kind 'zero_inflated' cannot. Received: task='spent'."),
         ({"scores": {"level__probabilities": "click"}}, "`scores` must have a name of letters"),
         ({"scores": {"value": "level__probabilities"}}, "no task is called 'level__probabilities'"),
     ],
