@@ -21,7 +21,7 @@ _OUTCOMES = (
     "carted like liked love follow followed comment commented share shared forward forwarded hate dislike fav "
     "favorite favourite install event churn churned default event response view viewed install read finish finished"
 ).split()
-_AMOUNTS = "rating stars score watch watched play dwell stay revenue gmv spend spent".split()
+_AMOUNTS = "rating stars score watch watched listen listened play dwell stay revenue gmv spend spent".split()
 _ROW_NAMES = ("index", "row", "rowid", "rownum", "pid", "sample", "unnamed", "idx")
 _CATEGORIES = ("hour", "weekday", "day", "month", "dow", "level", "type", "tab", "group", "segment", "category", "cate")
 
