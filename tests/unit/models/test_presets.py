@@ -202,7 +202,7 @@ def test_unknown_option(option: str, hint: str) -> None:
         from_preset("mmoe", tiny_inputs(), **{option: 3})
     assert str(caught.value) == (
         "from_preset: `options` must be among ['num_experts', 'top_k', 'load_balance_weight', 'hidden_units', "
-        "'tower_units', 'pooling', 'bottom', 'dropout'] "
+        "'tower_units', 'pooling', 'bottom', 'dropout', 'number_bins'] "
         f"for preset 'mmoe'. Received: options={{'{option}': 3}}. Use these.{hint}"
     )
 
