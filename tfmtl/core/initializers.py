@@ -14,7 +14,7 @@ def small_uniform(spread: float = SPREAD) -> keras.initializers.Initializer:
     """A new initializer with seed of its own: uniform in `[-spread, spread]`.
 
     Args:
-        spread: float. Defaults to `SPREAD`, with which embeddings start.
+        spread: float. Largest size of an entry. Defaults to `0.05`, with which embeddings start.
     """
     return keras.initializers.RandomUniform(-spread, spread)
 

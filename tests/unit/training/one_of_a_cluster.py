@@ -19,10 +19,15 @@ from tfmtl.training import TrainOptions, evaluate, fit, get_strategy
 EPOCHS, BATCH = 8, 20
 OPTIONS = TrainOptions(
     "shared_bottom",
-    {"hidden_units": (16, 8), "tower_units": (8,)},
+    {
+        "hidden_units": (16, 8),
+        "tower_units": (8,),
+        "number_bins": 0,
+    },  # bins want smaller rates
     epochs=EPOCHS,
     batch_size=BATCH,
     learning_rate=0.01,
+    schedule="constant",
     patience=EPOCHS,
 )
 
@@ -52,7 +57,7 @@ def main(data: PreparedData, output: Path) -> None:
     strategy = get_strategy("parameter_server")
     with strategy.scope():
         taken = tf.Variable(0)  # counted on a server, where no two workers can count at a time
-        model = tiny_model(data.inputs, "shared_bottom")
+        model = tiny_model(data.inputs, "shared_bottom", number_bins=0)
         model.compile()
         model.build()
     train_step = MultiTaskModel.train_step
