@@ -31,12 +31,12 @@ def test_a_file_without_format_means_what_it_says() -> None:
 
 def test_every_sequence_brings_its_history_and_its_match_on_names() -> None:
     assert _added(format=2) == [
-        {"kind": "history", "of": "clicked", "name": "clicked"},
-        {"kind": "match", "of": "clicked", "on": ["item", "topic"], "name": "clicked_match"},
-        {"kind": "history", "of": "seen", "name": "seen"},
-        {"kind": "match", "of": "seen", "on": ["topic"], "name": "seen_match"},
-        {"kind": "history", "of": "bought", "name": "bought"},
-        {"kind": "match", "of": "bought", "on": ["item"], "name": "bought_match"},
+        {"kind": "history", "of": "clicked", "name": "clicked", "summed": True},
+        {"kind": "match", "of": "clicked", "on": ["item", "topic"], "name": "clicked_match", "summed": True},
+        {"kind": "history", "of": "seen", "name": "seen", "summed": True},
+        {"kind": "match", "of": "seen", "on": ["topic"], "name": "seen_match", "summed": True},
+        {"kind": "history", "of": "bought", "name": "bought", "summed": True},
+        {"kind": "match", "of": "bought", "on": ["item"], "name": "bought_match", "summed": True},
     ]
 
 
