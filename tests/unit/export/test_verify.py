@@ -75,7 +75,7 @@ def test_another_vocabulary_shows(copy: Path) -> None:
     first, second, *rest = path.read_text().splitlines()
     path.write_text("\n".join([second, first, *rest]) + "\n")
     differences = replay(copy).differences
-    assert min(differences.values()) > 1e-3
+    assert min(differences.values()) > 1e-4  # ten times what `verify` allows
 
 
 @pytest.mark.parametrize("task", ["click", "watch"])
