@@ -25,18 +25,19 @@ def model(exported):
 
 @pytest.fixture
 def calls(model, monkeypatch):
-    """The calls that reach the model: (signature, rows). They wait while `gate` is not set."""
-    made, gate = [], threading.Event()
+    """The calls that reach the model: (signature, rows). They set `entered`, and wait while `gate` is not set."""
+    made, gate, entered = [], threading.Event(), threading.Event()
     predict = ServedModel.predict
     gate.set()
 
     def record(self, name, inputs, output_filter=()):
+        entered.set()
         assert gate.wait(60)
         made.append((name, len(next(iter(inputs.values())))))
         return predict(self, name, inputs, output_filter)
 
     monkeypatch.setattr(ServedModel, "predict", record)
-    yield SimpleNamespace(made=made, gate=gate)
+    yield SimpleNamespace(made=made, gate=gate, entered=entered)
     gate.set()
 
 
@@ -57,10 +58,10 @@ def lone(*values):
 async def held(batcher, model, calls):
     """A request that keeps the one thread busy until the gate is set."""
     calls.gate.clear()
+    calls.entered.clear()
     first = asyncio.ensure_future(batcher.predict(model, "lone", lone(0.0)))
-    while len(batcher._waiting):  # until the thread has taken it
+    while not calls.entered.is_set():
         await asyncio.sleep(0.001)
-    await asyncio.sleep(0.001)
     return first
 
 
