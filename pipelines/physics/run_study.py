@@ -91,7 +91,9 @@ def run_study(
 def print_rows(console: Console, rows: Sequence[Row], tasks: Sequence[str], title: str) -> None:
     """A line per row, a column per task; of many tasks the mean alone."""
     many = len(tasks) > _MOST_COLUMNS
-    table = Table(Column("", no_wrap=True), *(["mean of the tasks"] if many else tasks), "worst", "steps", "seconds")
+    # On a narrow screen, or in a file, the names are broken, never the numbers.
+    numbers = (*(["mean of the tasks"] if many else tasks), "worst", "steps", "seconds")
+    table = Table("", *(Column(name, no_wrap=True, justify="right") for name in numbers))
     for row in rows:
         means = row.means()
         shown = [f"{means[task]:.4f}" if task in means else "-" for task in tasks]

@@ -9,10 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.unit.operators.small_problems import waves
-from tfmtl.pipelines.physics.run_study import run_study
+from tfmtl.pipelines.physics.run_study import print_rows, run_study
 from tfmtl.pipelines.physics.stored_problem import stored
 from tfmtl.pipelines.physics.studies import STUDIES
-from tfmtl.pipelines.physics.study import Setting, first_of_each, trivial_rows
+from tfmtl.pipelines.physics.study import Row, Setting, first_of_each, trivial_rows
 
 
 @pytest.mark.parametrize("problem", STUDIES)
@@ -63,3 +63,16 @@ def test_trivial_predictors_by_hand() -> None:
     np.testing.assert_allclose(mean.errors["a"], gap, rtol=1e-5)
     assert np.mean(trivial_rows(data, test)[1].errors["a"]) > 0.0
     assert np.bincount(first_of_each(data, 2).tasks).tolist() == [2, 2]
+
+
+def test_a_narrow_table_shows_every_number(tmp_path: Path) -> None:
+    """As in a file, where there are eighty columns."""
+    name = "to F3 with 50 samples, last branch layer by ridge regression"
+    errors = {
+        task: np.array([value]) for task, value in zip(("F1", "F2", "F3", "F4"), (0.01, 0.02, 0.03, 0.04), strict=True)
+    }
+    with (tmp_path / "table.txt").open("w") as file:
+        print_rows(Console(file=file, width=80), [Row(name, errors, 1234, 5.0)], list(errors), "Fisher")
+    text = (tmp_path / "table.txt").read_text()
+    assert all(number in text for number in ("0.0100", "0.0200", "0.0300", "0.0400", "0.040", "1,234", "5.0"))
+    assert all(word in text for word in name.split())
