@@ -72,10 +72,9 @@ def test_tolerance(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_another_vocabulary_shows(copy: Path) -> None:
     path = copy / "assets" / "item.txt"
-    first, second, *rest = path.read_text().splitlines()
-    path.write_text("\n".join([second, first, *rest]) + "\n")
+    path.write_text("\n".join(reversed(path.read_text().splitlines())) + "\n")
     differences = replay(copy).differences
-    assert min(differences.values()) > 1e-4  # ten times what `verify` allows
+    assert min(differences.values()) > 1e-3
 
 
 @pytest.mark.parametrize("task", ["click", "watch"])

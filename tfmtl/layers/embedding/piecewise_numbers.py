@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfmtl.core.initializers import small_uniform
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.schema.checks import check_positive_int, check_shape
 
@@ -70,7 +71,7 @@ class PiecewiseNumbers(keras.layers.Layer):
         self.kernel = self.add_weight(
             name="kernel",
             shape=(numbers, self.num_bins, self.dim),
-            initializer=keras.initializers.RandomUniform(-0.05, 0.05),
+            initializer=small_uniform(),
         )
         self.built = True
 
