@@ -3,13 +3,16 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tfmtl.features import behavior_of
 from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import ModelInputs, Problem
+
+_COUNTS = "vocabulary_counts"  # the last key of the file in order of names
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,11 @@ class TransformStatistics:
             rows[table] = behavior_of(features[0], problem).table_rows(self)[table]
         return ModelInputs(problem, rows, self.label_means, self.label_deviations, self.digest, self.task_state)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that change with any value or number fitted."""
-        fitted = {name: value for name, value in asdict(self).items() if name not in ("extends", "notes", "training")}
+        left_out = ("extends", "notes", "training")
+        fitted = {each.name: dict(getattr(self, each.name)) for each in fields(self) if each.name not in left_out}
         if not self.states:  # as before there were any: what was written then still fits
             del fitted["states"]
         if not self.task_state:
@@ -73,7 +77,6 @@ class TransformStatistics:
         for table, values in self.vocabularies.items():
             files.vocabulary(table).write_bytes("".join(f"{value}\n" for value in values).encode())
         numbers: dict[str, Any] = {
-            "vocabulary_counts": {table: list(counts) for table, counts in self.vocabulary_counts.items()},
             "boundaries": {name: list(values) for name, values in self.boundaries.items()},
             "means": dict(self.means),
             "deviations": dict(self.deviations),
@@ -86,7 +89,8 @@ class TransformStatistics:
             numbers["states"] = {name: dict(state) for name, state in self.states.items()}
         if self.training:
             files.training.write_text(json.dumps({name: dict(state) for name, state in self.training.items()}) + "\n")
-        files.statistics.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n")
+        text = json.dumps({**numbers, _COUNTS: {}}, indent=1, sort_keys=True)
+        files.statistics.write_text(text.removesuffix("{}\n}") + _counts_text(self.vocabulary_counts) + "\n}\n")
 
     @classmethod
     def load(cls, directory: str | Path, vocabularies: Path | None = None) -> "TransformStatistics":
@@ -106,7 +110,7 @@ class TransformStatistics:
                 f"TransformStatistics: no '{files.statistics}'. Give the output folder of `tfmtl preprocess`."
             )
         numbers = json.loads(files.statistics.read_text())
-        counts = {table: tuple(values) for table, values in numbers["vocabulary_counts"].items()}
+        counts = {table: tuple(values) for table, values in numbers[_COUNTS].items()}
         return cls(
             # Split at "\n" only: str.splitlines also splits at characters that occur inside values.
             vocabularies={
@@ -126,3 +130,12 @@ class TransformStatistics:
             states=numbers.get("states", {}),
             training=json.loads(files.training.read_text()) if files.training.is_file() else {},
         )
+
+
+def _counts_text(counts: Mapping[str, tuple[int, ...]]) -> str:
+    """The counts as `json.dumps` indents them; it would do so in Python, number by number, and there are millions."""
+    lines = [
+        f"  {json.dumps(table)}: " + ("[\n   " + ",\n   ".join(map(str, own)) + "\n  ]" if own else "[]")
+        for table, own in sorted(counts.items())
+    ]
+    return "{\n" + ",\n".join(lines) + "\n }" if lines else "{}"

@@ -26,9 +26,11 @@ from tfmtl.preprocessing.writing.example_writer import (
     pack_ints,
     pack_rows,
     value_column,
+    whole_list_column,
 )
 from tfmtl.preprocessing.writing.requests import raw_requests
 from tfmtl.preprocessing.writing.sequences import event_windows
+from tfmtl.preprocessing.writing.time_gaps import TimeGaps
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import SPLITS, Problem, RequestInput, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, OUT_OF_VOCABULARY
@@ -140,7 +142,12 @@ class _ExampleEncoder:
             sequence.name: max(math.prod(each.inner[1:]) for each in sequence.tensors(problem))
             for sequence in problem.sequences
         }
-        self._times = table[columns.TIME].to_numpy() if problem.keys.time else np.empty(0, np.int64)
+        times = table[columns.TIME].to_numpy() if problem.keys.time else np.empty(0, np.int64)
+        self._gaps = {
+            sequence.name: TimeGaps(sequence, problem.keys.ticks_per_second, times, own)
+            for sequence in problem.sequences
+            if sequence.time_gap_buckets and (own := self.events[sequence.name].times) is not None
+        }
 
     def _event_tensors(self, sequence: SequenceFeature, column: str) -> dict[str, np.ndarray]:
         events = self.events[sequence.name]
@@ -190,13 +197,9 @@ class _ExampleEncoder:
             starts = np.maximum(own.windows.starts[chosen], stops - sequence.max_length)
             for key in self._event_keys[sequence.name]:
                 parts.append(list_column(key, self._event_values[key], starts, stops))
-            if sequence.time_gap_buckets and own.times is not None:
-                lengths = stops - starts
-                ends = np.cumsum(lengths)
-                events = np.arange(lengths.sum()) + np.repeat(starts - ends + lengths, lengths)
-                gaps = np.repeat(self._times[rows], lengths) - own.times[events]
-                ids = pack_ints(self._transform.encode_gap(sequence, gaps).numpy())
-                parts.append(list_column(sequence.gap_key, ids, ends - lengths, ends))
+            if sequence.name in self._gaps:
+                ids = pack_ints(self._gaps[sequence.name].ids(rows, starts, stops))
+                parts.append(whole_list_column(sequence.gap_key, ids, stops - starts))
         for key, labels in self.labels.items():
             parts.append(float_column(LABEL_PREFIX + key, labels[chosen]))
         if self._problem.group_column is not None:

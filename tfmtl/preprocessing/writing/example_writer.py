@@ -74,6 +74,11 @@ def list_column(key: str, values: PackedRows, starts: np.ndarray, stops: np.ndar
     return _with_heads(key, values.kind, values.ranges(starts, stops))
 
 
+def whole_list_column(key: str, values: PackedRows, lengths: np.ndarray) -> list[pa.Array]:
+    """A list per record, of which none is part of two: the first `lengths[0]` rows of `values`, the next, and so on."""
+    return _with_heads(key, values.kind, _binary(values.data, values.ends[_offsets(lengths)]))
+
+
 def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
     """One value per row, or equally many: ids, floats or, of type uint8, bytes."""
     if values.dtype == np.uint8:
