@@ -31,24 +31,29 @@ _POLARS = "polars==2.1.0"
 
 @dataclass(frozen=True)
 class Job:
-    """One side: a script in `sides/`, what Beam is told, and what its own environment gets."""
+    """One side: a script in `sides/`, its processes, what Beam is told, and what its own environment gets."""
 
     name: str
     script: str
+    workers: int | None = None
     options: tuple[str, ...] = ()
+    is_held: bool = False  # to one core
     requirements: tuple[str, ...] = ()
     least: float | None = None  # how many times its rate ours has to be
 
 
 JOBS = (
     Job("tfmtl", "tfmtl_job.py"),
+    Job("tfmtl, held to one core", "tfmtl_job.py", is_held=True),
+    Job("tfmtl, 2 processes", "tfmtl_job.py", workers=2),
+    Job("tfmtl on Beam", "tfmtl_job.py", options=("--runner=FnApiRunner",)),
     Job(
-        "tfmtl, 2 processes",
+        "tfmtl on Beam, 2 processes",
         "tfmtl_job.py",
-        ("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
+        options=("--direct_running_mode=multi_processing", "--direct_num_workers=2"),
     ),
     Job("tensorflow-transform 1.21", "tft_job.py", requirements=("tensorflow-transform==1.21.0",), least=8.0),
-    Job("polars", "polars_job.py", least=0.4),
+    Job("polars", "polars_job.py", least=0.75),
 )
 
 
@@ -56,10 +61,10 @@ def main(
     rows: int = 1_000_000,
     tft_rows: int = 100_000,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
-    only: Annotated[str, typer.Option(help="Part of the names of the sides to run; all without it.")] = "",
+    only: Annotated[list[str] | None, typer.Option(help="Names of the sides to run; all without it.")] = None,
 ) -> None:
     """Runs all sides in turn and prints the medians."""
-    jobs = [job for job in JOBS if only in job.name]
+    jobs = [job for job in JOBS if not only or job.name in only]
     sizes = {job.name: tft_rows if job.script == "tft_job.py" else rows for job in jobs}
     logs = {size: write_log(WORK / f"log-{size}", size) for size in set(sizes.values())}
     runs: dict[str, list[dict[str, Any]]] = {job.name: [] for job in jobs}
@@ -93,6 +98,7 @@ def run_job(job: Job, files: list[Path], rows: int) -> dict[str, Any]:
         "files": list(map(str, files)),
         "output": str(output),
         "options": job.options,
+        "workers": job.workers,
         "rows": rows,
         "texts": ["user", *VALUES],
         "buckets": BUCKETS,
@@ -103,7 +109,7 @@ def run_job(job: Job, files: list[Path], rows: int) -> dict[str, Any]:
     script = Path(__file__).parent / "sides" / job.script
     path = [str(ROOT), str(_polars())] if job.script == "polars_job.py" else [str(ROOT)]
     done = subprocess.run(
-        [str(python), str(script), json.dumps(task)],
+        [*(["taskset", "--cpu-list", "0"] if job.is_held else []), str(python), str(script), json.dumps(task)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path), "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,

@@ -25,8 +25,17 @@ def preprocess(
     ] = None,
     compression: Annotated[str, typer.Option(help="Compression of the TFRecord files: none or gzip.")] = "none",
     engine: Annotated[
-        str, typer.Option(help="Engine that runs the job: beam or spark. The output is the same.")
-    ] = "beam",
+        str | None,
+        typer.Option(
+            help="What runs the job: local (this machine, without an engine), beam or spark. The output is the same. "
+            "Default: beam where an option of Beam is given, else local.",
+            show_default=False,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes of the local engine, as many as there are cores. Default: 1.", show_default=False),
+    ] = None,
     master: Annotated[
         str | None, typer.Option(help="Address of Spark's master. Default: spark-submit's, or local[*].")
     ] = None,
@@ -58,14 +67,10 @@ def preprocess(
     """
     from tfmtl.pipelines.cli.option_values import named_texts
     from tfmtl.pipelines.cli.screen import print_manifest
-    from tfmtl.pipelines.preprocess.beam.options import check_options, only_translates, split_options
-    from tfmtl.pipelines.preprocess.beam.template import translate
     from tfmtl.pipelines.preprocess.job import preprocess as run_job
     from tfmtl.schema.problem_file import read_problem_file
 
-    files, beam_options = split_options([*inputs, *context.args])
-    own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
-    check_options(beam_options, own_options)
+    files, beam_options = _split([*inputs, *context.args], context)
     if not files:
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
@@ -78,7 +83,9 @@ def preprocess(
         "extend_vocabularies": extend_vocabularies,
         "split_file": split_file,
     }
-    if engine == "beam" and only_translates(beam_options):
+    if engine in (None, "beam") and _only_translates(beam_options):
+        from tfmtl.pipelines.preprocess.beam.template import translate
+
         translate(description, files, output, beam_options=beam_options, **choices)
         console.print(
             "Translated the job for Dataflow. Nothing was read, run or written but the template, if asked for."
@@ -91,9 +98,30 @@ def preprocess(
             output,
             **choices,
             engine=engine,
+            workers=workers,
             beam_options=beam_options,
             spark_master=master,
             spark_conf=named_texts("preprocess", "--conf", conf or []),
         )
     print_manifest(console, manifest)
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
+
+
+def _split(items: list[str], context: typer.Context) -> tuple[list[str], list[str]]:
+    """Files and Beam's options; Beam is imported only where something looks like one."""
+    if not any(item.startswith("-") for item in items):
+        return items, []
+    from tfmtl.pipelines.preprocess.beam.options import check_options, split_options
+
+    files, options = split_options(items)
+    own_options = [name for option in context.command.params for name in option.opts if name.startswith("--")]
+    check_options(options, own_options)
+    return files, options
+
+
+def _only_translates(options: list[str]) -> bool:
+    if not options:
+        return False
+    from tfmtl.pipelines.preprocess.beam.options import only_translates
+
+    return only_translates(options)

@@ -1,4 +1,4 @@
-"""The preprocessing job on an engine: from raw logs to TFRecords."""
+"""The preprocessing job, on this machine or on an engine: from raw logs to TFRecords."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -6,12 +6,13 @@ from typing import Any
 
 from tfmtl.pipelines.tables.copied_tables import copy_tables, is_table
 from tfmtl.preprocessing.job import run_job
+from tfmtl.preprocessing.local.run import run as run_here
 from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.schema import Problem
-from tfmtl.schema.checks import check_one_of
+from tfmtl.schema.checks import check_one_of, check_positive_int
 from tfmtl.schema.extras import need_extra
 
-ENGINES = ("beam", "spark")
+ENGINES = ("local", "beam", "spark")
 
 
 def preprocess(
@@ -25,7 +26,8 @@ def preprocess(
     transform_from: str | None = None,
     extend_vocabularies: bool = False,
     split_file: bool = False,
-    engine: str = "beam",
+    engine: str | None = None,
+    workers: int | None = None,
     beam_options: Sequence[str] = (),
     spark_master: str | None = None,
     spark_conf: Mapping[str, str] | None = None,
@@ -48,8 +50,10 @@ def preprocess(
         extend_vocabularies: whether new values of this log's training split are appended to the vocabularies.
             Known ids stay. `min_count` is over this log; a vocabulary stops at `max_size`.
         split_file: whether to write `split.parquet` as well: file, number, user, time and split of every row.
-        engine: `"beam"` or `"spark"`.
-        beam_options: options for Beam, such as `--direct_running_mode=multi_processing`. The
+        engine: `"local"`, `"beam"` or `"spark"`. Defaults to `None`: Beam where there are options for it, else local,
+            this machine without an engine.
+        workers: processes of the local engine, this one included. Defaults to `None`: 1.
+        beam_options: options for Beam, such as `--runner=DataflowRunner`. The
             runner defaults to Beam's local `FnApiRunner`.
         spark_master: Spark's master. Defaults to that of this process's session, or `local[*]`.
         spark_conf: settings for Spark.
@@ -61,8 +65,10 @@ def preprocess(
             history whose condition reads a label that is not `known_at_event`, a parent that means nothing.
         ValueError: an argument is out of range or unknown to the engine, or `output` holds something else.
     """
+    if engine is None:
+        engine = "beam" if beam_options else "local"
     check_one_of("preprocess", "engine", engine, list(ENGINES))
-    run = _engine(engine, beam_options, spark_master, spark_conf or {})
+    run = _engine(engine, workers, beam_options, spark_master, spark_conf or {})
     return run_job(
         run,
         problem,
@@ -79,15 +85,28 @@ def preprocess(
 
 
 def _engine(
-    engine: str, beam_options: Sequence[str], spark_master: str | None, spark_conf: Mapping[str, str]
+    engine: str,
+    workers: int | None,
+    beam_options: Sequence[str],
+    spark_master: str | None,
+    spark_conf: Mapping[str, str],
 ) -> Callable[[Plan, Files], None]:
     """The function that runs a plan on the engine; only the chosen engine is imported."""
-    if engine == "spark":
-        if beam_options:
+    if engine != "beam" and beam_options:
+        shown = {"local": "local", "spark": "Spark"}[engine]
+        settings = " Spark's settings are written --conf name=value." if engine == "spark" else ""
+        raise ValueError(
+            f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is {shown}, not Beam."
+            f"{settings}"
+        )
+    if workers is not None:
+        check_positive_int("preprocess", "workers", workers, "Use 1, or as many as the machine has cores.")
+        if engine != "local":
             raise ValueError(
-                f"preprocess: option '{beam_options[0]}' is not an option of tfmtl, and the engine is Spark, not Beam. "
-                "Spark's settings are written --conf name=value."
+                f"preprocess: `workers` must be left out with the engine {engine!r}, which has its own setting for it. "
+                f"Received: workers={workers}."
             )
+    if engine == "spark":
         need_extra("preprocess: the engine 'spark'", "spark", "pyspark")
         from tfmtl.pipelines.preprocess.spark.job import run as run_on_spark
 
@@ -97,6 +116,8 @@ def _engine(
             "preprocess: `engine` must be 'spark' where Spark's master or settings are given. "
             f"Received: engine={engine!r}, master={spark_master!r}, settings={dict(spark_conf)}."
         )
+    if engine == "local":
+        return partial(run_here, workers=workers or 1)
     from tfmtl.pipelines.preprocess.beam.options import only_translates, pipeline_options
     from tfmtl.pipelines.preprocess.beam.pipeline import run as run_on_beam
 

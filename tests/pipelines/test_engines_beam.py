@@ -14,7 +14,7 @@ PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 @pytest.mark.slow
 def test_worker_processes(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log")
-    run(tmp_path / "memory", log)
+    run(tmp_path / "memory", log, engine="beam")
     run(tmp_path / "processes", log, beam_options=PROCESSES)
     assert whole(tmp_path / "processes") == whole(tmp_path / "memory")
     assert "rejected/file-00000.jsonl" in whole(tmp_path / "memory")
@@ -23,7 +23,7 @@ def test_worker_processes(tmp_path: Path) -> None:
 def test_a_plan_runs_without_an_engine(tmp_path: Path) -> None:
     """The order that the plan's description gives, in plain loops and with files and batches the wrong way round."""
     log = write_log(tmp_path / "log")
-    run(tmp_path / "beam", log)
+    run(tmp_path / "beam", log, engine="beam")
     (tmp_path / "plain").mkdir()
     plan = Plan(SMALL_PROBLEM, str(tmp_path / "plain"), num_shards=3)
     files = plan.find_files([str(log)]).files

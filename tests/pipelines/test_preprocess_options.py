@@ -31,13 +31,19 @@ def test_a_new_problem_is_held_to_the_rules_of_problem_files(tmp_path: Path) -> 
         ({"compression": "zip"}, r"`compression` must be one of \['none', 'gzip'\]. Received: compression='zip'"),
         ({"num_shards": 0}, "`num_shards` must be a positive int. Received: num_shards=0"),
         ({"seed": -1}, "`seed` must be an int of at least 0. Received: seed=-1"),
-        ({"engine": "flink"}, r"`engine` must be one of \['beam', 'spark'\]. Received: engine='flink'"),
+        ({"engine": "flink"}, r"`engine` must be one of \['local', 'beam', 'spark'\]. Received: engine='flink'"),
         ({"engine": "beam", "spark_master": "yarn"}, "`engine` must be 'spark' where Spark's master or settings are"),
         ({"engine": "beam", "spark_conf": {"a": "b"}}, "`engine` must be 'spark' where Spark's master or settings are"),
         (
             {"engine": "spark", "beam_options": ["--runner=x"]},
             "option '--runner=x' is not an option of tfmtl, and the engine is",
         ),
+        (
+            {"engine": "local", "beam_options": ["--runner=x"]},
+            "option '--runner=x' is not an option of tfmtl, and the engine is local, not Beam.$",
+        ),
+        ({"workers": 0}, "`workers` must be a positive int. Received: workers=0. Use 1, or as many as the machine has"),
+        ({"engine": "beam", "workers": 2}, "`workers` must be left out with the engine 'beam', which has its own"),
         ({"beam_options": ["--runner=DaskRunner"]}, "runner must not be DaskRunner: of several outputs it computes"),
         (
             {"beam_options": ["--runner", "apache_beam.runners.dask.dask_runner.DaskRunner"]},
@@ -90,7 +96,7 @@ def test_errors_of_workers_become_one_line(
 
     monkeypatch.setattr("tfmtl.pipelines.preprocess.beam.pipeline.build", fail)
     with pytest.raises(expected) as caught:
-        run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS))
+        run(tmp_path / "out", write_csv(tmp_path / "log.csv", ROWS), engine="beam")
     assert str(caught.value) == text
 
 

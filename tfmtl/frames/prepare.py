@@ -12,8 +12,8 @@ from tfmtl.data import PreparedData
 from tfmtl.folders import PreparedFolder
 from tfmtl.frames.arrow_table import as_files, paths_of, shown_name
 from tfmtl.frames.proposed_problem import ProposedProblem
-from tfmtl.preprocessing import in_process
 from tfmtl.preprocessing.job import run_job
+from tfmtl.preprocessing.local.run import run as run_here
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import error_text
 
@@ -71,7 +71,7 @@ def prepare(
     with tempfile.TemporaryDirectory(prefix="tfmtl-frame-") as temporary:
         paths = as_files("prepare", frame, described, Path(temporary))
         names = {} if paths_of(frame) else {paths[0]: shown_name(frame)}
-        run = partial(in_process.run, names=names)
+        run = partial(run_here, names=names)
         if folder is not None:
             run_job(run, described, paths, os.fspath(folder), **options)
             return PreparedData(folder)

@@ -10,4 +10,5 @@ from benchmarks.preprocess.click_log import PROBLEM  # noqa: E402
 from tfmtl.pipelines.preprocess.job import preprocess  # noqa: E402
 
 given = task()
-measured(lambda: preprocess(PROBLEM, given["files"], given["output"], beam_options=given["options"])["rows_written"])
+options = {"workers": given["workers"], "beam_options": given["options"]}
+measured(lambda: preprocess(PROBLEM, given["files"], given["output"], **options)["rows_written"])
