@@ -6,8 +6,8 @@ Two models: a small one (two tables, two dense layers), and the export. Each in 
 
 - one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
   ready tensors in this process: what is more is the server's and gRPC's;
-- 32 concurrent clients, one row per request, without batching and with, and servers that send every request back as it
-  came: one of the same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
+- 32 concurrent clients, one row per request, without batching, with, and with TensorFlow's own batch scheduler
+  (`tf.nondifferentiable_batch_function`) in its place, and servers that send every request back as it came: one of the same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
 - where a request's time goes on the way to the model, measured piece by piece in this process.
 
 A lone client is gRPC's own, in a process that sends ready bytes. The 32 are `LightClients` on two connections, which
@@ -163,9 +163,12 @@ def _export_inputs(version: Path, specs: Any) -> Callable[[int, int], Inputs]:
     lines = ExportedVersion(version).golden.read_text(encoding="utf-8").split("\n")[:-1]
     features = [json.loads(line)["features"] for line in lines]
 
+    # Lists as long as the longest of all: TensorFlow's scheduler puts requests of unequal lengths not together.
+    whole = {name: tensor.numpy() for name, tensor in to_tensors(features, specs).items()}
+
     def inputs(rows: int, number: int) -> Inputs:
-        chosen = [features[(number + row) % len(features)] for row in range(rows)]
-        return {name: tensor.numpy() for name, tensor in to_tensors(chosen, specs).items()}
+        chosen = [(number + row) % len(features) for row in range(rows)]
+        return {name: array[chosen] for name, array in whole.items()}
 
     return inputs
 
@@ -196,6 +199,8 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
     with (
         load_server("alone", base_dir) as alone,
         load_server("5000", base_dir) as batched,
+        load_server("tensorflow64", base_dir) as by_tensorflow,
+        load_server(f"tensorflow{_CLIENTS}", base_dir) as by_tensorflow_tuned,
         load_server("echo", base_dir) as echo,
         load_server("aio", base_dir) as echo_by_aio,
     ):
@@ -224,6 +229,8 @@ def _measure(title: str, base_dir: Path, inputs: Callable[[int, int], Inputs] | 
         sides = {
             "each alone": (alone, check),
             "batched": (batched, check),
+            "batched by TensorFlow": (by_tensorflow, check),
+            "batched by TensorFlow, a batch is full with all clients": (by_tensorflow_tuned, check),
             "sent back unread": (echo, check_echo),
             "sent back unread by `grpc.aio`": (echo_by_aio, check_echo),
         }

@@ -22,7 +22,13 @@ def _serve(kind: str, base_dir: str, ports: Any) -> None:
     from tfmtl.serving.local_server import LocalServer
     from tfmtl.serving.server.batching_options import BatchingOptions
 
-    batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
+    if kind.startswith("tensorflow"):
+        from benchmarks.serving import tensorflow_batches
+
+        tensorflow_batches.replace_calls(int(kind.removeprefix("tensorflow")))
+        batching: BatchingOptions | None = tensorflow_batches.ALONE
+    else:
+        batching = None if kind == "alone" else BatchingOptions(batch_timeout_micros=int(kind))
     server = LocalServer(base_dir, "model", grpc_port=0, rest_port=0, poll_seconds=60.0, batching=batching)
     server.start()
     ports.put(server.grpc_port)
@@ -55,7 +61,11 @@ async def _echo_by_aio(ports: Any) -> None:
 
 @contextmanager
 def load_server(kind: str, base_dir: Path) -> Iterator[tuple[int, int]]:
-    """A running server as (port, process id): `alone`, `echo`, `aio`, or microseconds that a batch waits."""
+    """A running server as (port, process id).
+
+    Its kind is `alone`, `tensorflow32` (TensorFlow's own scheduler, batches of up to 32), `echo`, `aio`, or microseconds
+    that a batch waits.
+    """
     ports = multiprocessing.Queue()
     process = multiprocessing.Process(target=_serve, args=(kind, str(base_dir), ports), daemon=True)
     process.start()
