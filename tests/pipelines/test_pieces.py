@@ -49,6 +49,22 @@ def test_rows_come_back_whole_and_by_bucket(
         )
 
 
+@pytest.mark.parametrize(("num_buckets", "num_pieces"), [(512, 5), (1024, 3), (100_000, 2)])
+def test_pieces_grow_with_the_buckets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, num_buckets: int, num_pieces: int
+) -> None:
+    size = min(_canonical(first, first + 40).nbytes for first in range(0, 200, 40))
+    monkeypatch.setattr("tfmtl.preprocessing.writing.pieces.PIECE_BYTES", size)
+    assert len(_write(tmp_path, num_buckets)) == num_pieces
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_small_parts_are_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_packed: bool) -> None:
+    monkeypatch.setattr("tfmtl.preprocessing.writing.pieces._WORTH_PACKING", 0 if is_packed else 1 << 30)
+    [piece] = _write(tmp_path, 3)
+    assert sum(read_range(piece.path, start, stop).num_rows for _, start, stop in piece.ranges) == 200
+
+
 def test_no_rows_are_no_piece(tmp_path: Path) -> None:
     writer = PieceWriter(str(tmp_path), 3)
     assert [*writer.add(_canonical(0, 0)), *writer.close()] == []

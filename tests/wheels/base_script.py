@@ -40,7 +40,7 @@ def import_of(module: str) -> Callable[[], object]:
 
 refused = {}
 for name, attempt in {
-    "preprocess": command("preprocess", log, "--problem", problem, "-o", nothing),
+    "preprocess, Beam": command("preprocess", log, "--problem", problem, "-o", nothing, "--engine", "beam"),
     "preprocess, Spark": lambda: preprocess(data.problem, [log], nothing, engine="spark"),
     "Iceberg": lambda: copy_iceberg("shop/logs.events", {}, nothing),
     "BigQuery": lambda: copy_bigquery("p.d.events", {}, nothing),

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = {
-    "preprocess": ("apache_beam", "beam"),
+    "preprocess, Beam": ("apache_beam", "beam"),
     "preprocess, Spark": ("pyspark", "spark"),
     "Iceberg": ("pyiceberg", "iceberg"),
     "BigQuery": ("apache_beam", "gcp"),

@@ -17,7 +17,10 @@ from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.writing import buckets
 
 PIECE_BYTES = 64 << 20
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
+_FEW_BUCKETS, _MOST_GROWTH = 512, 4
+_PACKED = pa.ipc.IpcWriteOptions(compression="lz4")
+_PLAIN = pa.ipc.IpcWriteOptions()
+_WORTH_PACKING = 1 << 18  # bytes: a packed part pays for each of its columns
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Piece:
 class PieceWriter:
     """Writes the canonical rows of one input file in pieces of about `PIECE_BYTES`, and other tables as they are.
 
+    Every piece has a part for each bucket, and a longer log has more of both. So that their product stays small beside
+    the rows, pieces grow with the number of buckets from 512 on, up to four times.
+
     Args:
         folder: str. Where the pieces go.
         num_buckets: int.
@@ -53,12 +59,13 @@ class PieceWriter:
     def __init__(self, folder: str, num_buckets: int) -> None:
         self._folder = folder
         self._num_buckets = num_buckets
+        self._piece_bytes = int(PIECE_BYTES * min(max(1.0, num_buckets / _FEW_BUCKETS), _MOST_GROWTH))
         self._held: list[pa.RecordBatch] = []
 
     def add(self, rows: pa.RecordBatch) -> Iterator[Piece]:
         """Takes a batch; yields a piece where one is full."""
         self._held.append(rows)
-        if sum(batch.nbytes for batch in self._held) >= PIECE_BYTES:
+        if sum(batch.nbytes for batch in self._held) >= self._piece_bytes:
             yield from self.close()
 
     def close(self) -> Iterator[Piece]:
@@ -70,7 +77,7 @@ class PieceWriter:
     def put_table(self, table: pa.Table) -> str:
         """Writes any table and returns the path for `read_table`."""
         path = _new_path(self._folder)
-        with files.create(path) as stream, pa.ipc.new_stream(stream, table.schema, options=_OPTIONS) as writer:
+        with files.create(path) as stream, pa.ipc.new_stream(stream, table.schema, options=_PACKED) as writer:
             writer.write_table(table)
         return path
 
@@ -92,8 +99,8 @@ def _write(rows: pa.RecordBatch, folder: str, num_buckets: int) -> Piece:
     path, ranges, start = _new_path(folder), [], 0
     with files.create(path) as stream:
         for bucket, part in buckets.partition(rows, num_buckets):
-            packed = io.BytesIO()
-            with pa.ipc.new_stream(packed, part.schema, options=_OPTIONS) as writer:
+            packed, options = io.BytesIO(), _PACKED if part.nbytes >= _WORTH_PACKING else _PLAIN
+            with pa.ipc.new_stream(packed, part.schema, options=options) as writer:
                 writer.write_batch(part)
             stream.write(packed.getbuffer())
             ranges.append((bucket, start, start + packed.tell()))
