@@ -1,4 +1,4 @@
-"""A generated log for the measurement of scale: users, items, three sequences; written in pieces, never whole in memory."""
+"""A generated log of any length: users, items, three sequences; written file by file, never whole in memory."""
 
 from pathlib import Path
 

@@ -96,7 +96,8 @@ def _same_weights(one: Path, other: Path) -> bool:
             file.visititems(lambda name, each, found=found: _keep(found, name, each))
         weights.append(found)
     return weights[0].keys() == weights[1].keys() and all(
-        np.array_equal(values, weights[1][name], equal_nan=values.dtype.kind == "f") for name, values in weights[0].items()
+        np.array_equal(values, weights[1][name], equal_nan=values.dtype.kind == "f")
+        for name, values in weights[0].items()
     )
 
 

@@ -3,9 +3,9 @@
     python -m benchmarks.scale.steps --rows 1000000 [--only preprocess]
     python -m benchmarks.scale.steps --table
 
-A step is a command of `tfmtl` in processes of its own; each run is a line of JSON in `docs/results/scale.jsonl`, so that
-the steps of a large log can be run one by one. `--table` prints what stands there, and how it grows from one size to the
-next. The log and all outputs lie in `benchmarks/.work/scale`.
+A step is a command of `tfmtl` in processes of its own; each run is a line of JSON in `docs/results/scale.jsonl`, so
+that the steps of a large log can be run one by one. `--table` prints what stands there, and how it grows from one size
+to the next. The log and all outputs lie in `benchmarks/.work/scale`.
 """
 
 import json
@@ -13,7 +13,6 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -98,12 +97,11 @@ def _processor() -> str:
 def print_table(lines: list[dict[str, Any]]) -> None:
     """The newest run of every step and size, and its ratio to the size before: processor time, memory, disk."""
     newest = {(line["step"], line["rows"]): line for line in lines}
-    print("| step | rows | seconds | processor s | us a row | peak MiB | output MiB | disk MiB | growth: time, memory, disk |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|---|")
-    of_step: Callable[[str], list[dict[str, Any]]] = lambda step: [v for (s, _), v in sorted(newest.items()) if s == step]  # noqa: E731
+    heads = ("step", "rows", "seconds", "processor s", "us a row", "peak MiB", "output MiB", "disk MiB")
+    print(f"| {' | '.join(heads)} | growth: time, memory, output |\n|---{'|---:' * 7}|---|")
     for step in ("preprocess", "train", "export", "rank"):
         before: dict[str, Any] | None = None
-        for line in of_step(step):
+        for line in (own for (name, _), own in sorted(newest.items()) if name == step):
             growth = ""
             if before:
                 keys = ("processor_seconds", "peak_mib", "output_mib")

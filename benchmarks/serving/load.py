@@ -7,7 +7,8 @@ Two models: a small one (two tables, two dense layers), and the export. Each in 
 - one client, requests of 1, 64 and 500 rows, against the bare call of `tf.saved_model.load(...).signatures[...]` on
   ready tensors in this process: what is more is the server's and gRPC's;
 - 32 concurrent clients, one row per request, without batching, with, and with TensorFlow's own batch scheduler
-  (`tf.nondifferentiable_batch_function`) in its place, and servers that send every request back as it came: one of the same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
+  (`tf.nondifferentiable_batch_function`) in its place, and servers that send every request back as it came: one of the
+  same gRPC, which is as fast as any of its kind gets on this machine, and one of `grpc.aio`;
 - where a request's time goes on the way to the model, measured piece by piece in this process.
 
 A lone client is gRPC's own, in a process that sends ready bytes. The 32 are `LightClients` on two connections, which

@@ -63,8 +63,8 @@ async def _echo_by_aio(ports: Any) -> None:
 def load_server(kind: str, base_dir: Path) -> Iterator[tuple[int, int]]:
     """A running server as (port, process id).
 
-    Its kind is `alone`, `tensorflow32` (TensorFlow's own scheduler, batches of up to 32), `echo`, `aio`, or microseconds
-    that a batch waits.
+    Its kind is `alone`, `tensorflow32` (TensorFlow's own scheduler, batches of up to 32), `echo`, `aio`, or the
+    microseconds that a batch waits.
     """
     ports = multiprocessing.Queue()
     process = multiprocessing.Process(target=_serve, args=(kind, str(base_dir), ports), daemon=True)

@@ -33,7 +33,8 @@ def main(version: Path, candidates: tuple[int, ...]) -> None:
     requests = [json.loads(line) for line in lines]
     request = max(requests, key=_num_events)
     print(
-        f"{'candidates':>10}  {'serving_default':>15}  {'rank':>9}  {'p99':>10}  {'ratio':>6}  {'largest difference':>18}"
+        f"{'candidates':>10}  {'serving_default':>15}  {'rank':>9}  {'p99':>10}  {'ratio':>6}  "
+        f"{'largest difference':>18}"
     )
     for count in candidates:
         items = [request["candidates"][row % len(request["candidates"])] for row in range(count)]

@@ -35,7 +35,7 @@ class HelperProcess:
     """
 
     def __init__(self, plan: Plan, names: Mapping[str, str]) -> None:
-        self._said = tempfile.TemporaryFile("w+")  # what it prints, for an error
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  what it prints, for an error; closed by `end`
         path = os.pathsep.join(each for each in sys.path if each)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tfmtl.preprocessing.local.helper_process"],

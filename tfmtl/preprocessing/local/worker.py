@@ -53,9 +53,7 @@ class Worker:
         """The tables to merge for `fit`, of the pieces that this worker has counted."""
         return self._values.merged()
 
-    def write(
-        self, bucket: int, places: Sequence[Sequence[Any]], cuts: Cuts, statistics: TransformStatistics
-    ) -> Shard:
+    def write(self, bucket: int, places: Sequence[Sequence[Any]], cuts: Cuts, statistics: TransformStatistics) -> Shard:
         """Writes a bucket; `places` are `(path of the piece, first byte, byte after the last)`."""
         batches = (self._plan.assign_split(read_range(*where), cuts) for where in places)
         return self._shards.write(bucket, batches, statistics)

@@ -21,9 +21,7 @@ class TimeGaps:
         events: int64 `(e,)`, times of the events.
     """
 
-    def __init__(
-        self, sequence: SequenceFeature, ticks_per_second: int, rows: np.ndarray, events: np.ndarray
-    ) -> None:
+    def __init__(self, sequence: SequenceFeature, ticks_per_second: int, rows: np.ndarray, events: np.ndarray) -> None:
         self._last_bucket = sequence.time_gap_buckets - 1
         self._ticks = ticks_per_second
         times = [int(bound) for each in (rows, events) if len(each) for bound in (each.min(), each.max())] or [0]
