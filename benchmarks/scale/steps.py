@@ -27,13 +27,12 @@ RESULTS = ROOT / "docs" / "results" / "scale.jsonl"
 CLI = [sys.executable, "-m", "tfmtl.pipelines.cli"]
 
 
-def commands(work: Path, options: list[str]) -> dict[str, tuple[list[str], Path]]:
-    """Step -> its command, and the folder that it writes."""
+def commands(work: Path, steps: int) -> dict[str, tuple[list[str], Path]]:
+    """Step -> its command, and the folder that it writes; training takes so many steps."""
     log, data, run, model = (work / name for name in ("log", "data", "run", "model"))
-    train = ["--preset", "mmoe", "--epochs", "1", "--batch-size", "1024", "--fresh", *options]
     return {
         "preprocess": ([*CLI, "preprocess", str(log), "--output", str(data)], data),
-        "train": ([*CLI, "train", str(data), "--output", str(run), *train], run),
+        "train": ([sys.executable, "-m", "benchmarks.scale.train_side", str(data), str(run), str(steps)], run),
         "export": ([*CLI, "export", str(run), "--output", str(model)], model),
         "rank": ([sys.executable, "-m", "benchmarks.serving.rank", str(model / "1"), "500"], model),
     }
@@ -42,7 +41,7 @@ def commands(work: Path, options: list[str]) -> dict[str, tuple[list[str], Path]
 def main(
     rows: Annotated[list[int] | None, typer.Option(help="Sizes of the log.")] = None,
     only: Annotated[str, typer.Option(help="One of preprocess, train, export, rank; all without it.")] = "",
-    option: Annotated[list[str] | None, typer.Option(help="Further option of `tfmtl train`.")] = None,
+    steps: Annotated[int, typer.Option(help="Of training, with 1,024 examples each.")] = 400,
     work: Annotated[Path, typer.Option(help="Where the log and all outputs lie.")] = WORK,
     table: Annotated[bool, typer.Option(help="Print what has been measured, and measure nothing.")] = False,
 ) -> None:
@@ -50,7 +49,7 @@ def main(
     for size in [] if table else rows or [100_000, 1_000_000]:
         folder = work / str(size)
         write_log(folder / "log", size)
-        for step, (command, written) in commands(folder, option or []).items():
+        for step, (command, written) in commands(folder, steps).items():
             if only in ("", step):
                 if step in ("preprocess", "export"):
                     shutil.rmtree(written, ignore_errors=True)
@@ -68,7 +67,11 @@ def _run(command: list[str], written: Path) -> dict[str, Any]:
     except subprocess.CalledProcessError as error:
         sys.exit(f"{' '.join(command)} failed:\n{error.output[-3000:]}")
     ranked = [line.split() for line in said.splitlines() if line.split()[:1] == ["500"]]
-    answers = {"rank_p50_ms": float(ranked[0][3]), "rank_p99_ms": float(ranked[0][5])} if ranked else {}
+    answers: dict[str, Any] = {}
+    if ranked:
+        answers = {"rank_p50_ms": float(ranked[0][3]), "rank_p99_ms": float(ranked[0][5])}
+    if "benchmarks.scale.train_side" in command:
+        answers = json.loads(said.splitlines()[-1])
     return {**usage.to_dict(), "output_mib": folder_mib(written), **answers}
 
 
@@ -81,7 +84,6 @@ def _facts(step: str, folder: Path) -> dict[str, Any]:
         found["shards"] = len(manifest["files"]) // 3
     if step == "train":
         record = json.loads((folder / "run" / "run.json").read_text())
-        found["examples_per_second"] = record["examples_per_second"]
         found["parameters"] = record["parameters"]
         found["examples"] = manifest["splits"]["train"]["examples"]
         found["val_click_auc"] = round(record["history"]["val_click/auc"][-1], 4)
