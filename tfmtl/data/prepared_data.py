@@ -229,9 +229,7 @@ class PreparedData(Displayed, PreparedFolder):
 
     def _parsed(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """`(features, labels, groups)`. One parse of a whole batch is an order of magnitude cheaper than of each."""
-        is_packed = are_packed(request["record"] for request in self.requests())
-        parse: Callable[[tf.Tensor], Any] = lambda batch: parse_encoded_examples(self.problem, batch, is_packed)  # noqa: E731
-        examples = batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        examples = batches.map(self._parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         options = tf.data.Options()
         # Its thread may miss that the data have ended, and an epoch then takes up to a minute longer.
         options.autotune.enabled = False
@@ -239,3 +237,13 @@ class PreparedData(Displayed, PreparedFolder):
         examples = examples.with_options(options).prefetch(tf.data.AUTOTUNE)
         examples.prepared_data = self  # a temporary folder stays as long as something reads it
         return examples
+
+    @cached_property
+    def _parse(self) -> Callable[[tf.Tensor], Any]:
+        """`parse_encoded_examples` of this data, traced once for all that read it."""
+        problem, is_packed = self.problem, are_packed(request["record"] for request in self.requests())
+        return tf.function(
+            lambda batch: parse_encoded_examples(problem, batch, is_packed),
+            input_signature=[tf.TensorSpec((None,), tf.string)],
+            autograph=False,
+        )

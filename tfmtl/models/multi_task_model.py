@@ -237,7 +237,11 @@ class MultiTaskModel(DistributedModel, TrainableNetwork):
     @property
     def metrics_names(self) -> list[str]:
         """The names of the values that `evaluate` and `train_on_batch` return, in this order."""
-        return list(self.get_metrics_result())
+        names, has_auc = ["loss"], False
+        for task in self.inputs.problem.tasks:
+            names += [f"{task.name}/loss", f"{task.name}/{self.task_metrics[task.name].name}"]
+            has_auc |= task.monitor[0] == "auc"
+        return [*names, "mean_auc"] if has_auc else names
 
     def _flatten_metrics_in_order(self, logs: Mapping[str, Any]) -> list[Any]:
         # Keras looks for metrics of these names, but here a task's metric is called "auc" and its value "buy/auc".

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.optimizers import LazyAdam, Split
+from tfmtl.optimizers import Adam, LazyAdam, Split
 
 DEFAULT_LEARNING_RATE = 1e-3
 
@@ -20,5 +20,5 @@ def split_optimizer(optimizer: Any, embedding_optimizer: Any) -> Any:
         if optimizer is not None:
             return optimizer
         embedding_optimizer = LazyAdam(DEFAULT_LEARNING_RATE)
-    rest = keras.optimizers.Adam(DEFAULT_LEARNING_RATE) if optimizer is None else keras.optimizers.get(optimizer)
+    rest = Adam(DEFAULT_LEARNING_RATE) if optimizer is None else keras.optimizers.get(optimizer)
     return Split(tables=keras.optimizers.get(embedding_optimizer), rest=rest)

@@ -1,6 +1,7 @@
-"""Optimizers of embedding tables, whose step costs as much as the rows of the batch, not as the table."""
+"""Optimizers of embedding tables, whose step costs as much as the rows of the batch, and one of all other weights."""
 
 from tfmtl.optimizers.adagrad import Adagrad
+from tfmtl.optimizers.adam import Adam
 from tfmtl.optimizers.ftrl import Ftrl
 from tfmtl.optimizers.lazy_adam import LazyAdam
 from tfmtl.optimizers.row_optimizer import RowOptimizer
@@ -13,6 +14,7 @@ from tfmtl.optimizers.warm_up_decay import WarmUpDecay
 __all__ = [
     "SGD",
     "Adagrad",
+    "Adam",
     "Ftrl",
     "LazyAdam",
     "RowOptimizer",

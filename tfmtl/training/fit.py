@@ -144,7 +144,7 @@ def _fit(
         data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
     )
     model.feature_dropout = dropout if dropout.drops else None
-    known = [*(f"val_{name}" for name in model.get_metrics_result()), RELATIVE_LOSS]
+    known = [*(f"val_{name}" for name in model.metrics_names), RELATIVE_LOSS]
     monitor = choose_monitor(known, options.monitor, data)
     constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else {}
     folder.check_writable()

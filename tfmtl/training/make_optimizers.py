@@ -5,13 +5,13 @@ from typing import Any
 
 import keras
 
-from tfmtl.optimizers import SGD, Adagrad, LazyAdam, RowWiseAdagrad, WarmUpDecay
+from tfmtl.optimizers import SGD, Adagrad, Adam, LazyAdam, RowWiseAdagrad, WarmUpDecay
 from tfmtl.training.train_options import TrainOptions
 
 _KINDS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-    "adam": (keras.optimizers.Adam, LazyAdam),
-    "adam_adagrad": (keras.optimizers.Adam, Adagrad),
-    "adam_row_wise_adagrad": (keras.optimizers.Adam, RowWiseAdagrad),
+    "adam": (Adam, LazyAdam),
+    "adam_adagrad": (Adam, Adagrad),
+    "adam_row_wise_adagrad": (Adam, RowWiseAdagrad),
     "adagrad": (keras.optimizers.Adagrad, Adagrad),
     "sgd": (keras.optimizers.SGD, SGD),
 }

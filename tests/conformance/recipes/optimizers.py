@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from tfmtl.optimizers import SGD, Adagrad, Ftrl, LazyAdam, RowWiseAdagrad, Split
+from tfmtl.optimizers import SGD, Adagrad, Adam, Ftrl, LazyAdam, RowWiseAdagrad, Split
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,11 @@ RECIPES = (
         l1_regularization_strength=0.01,
         l2_regularization_strength=0.1,
         beta=0.5,
+    ),
+    OptimizerRecipe(
+        Adam,
+        lambda: {"learning_rate": 0.1},
+        {"learning_rate": lambda: 0.3, "beta_1": lambda: 0.5, "beta_2": lambda: 0.5, "epsilon": lambda: 0.1},
     ),
     OptimizerRecipe(
         Split,
