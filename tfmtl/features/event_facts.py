@@ -90,11 +90,26 @@ class PaddedEvents(EventFacts):
         return tf.where(self._present, self._ages, LARGEST)
 
     def matches(self, column: str, own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        own = own[:, tf.newaxis]
         # Events that are missing or not there have the fingerprint 0, which is then nobody's.
-        hits = self._columns[column] == tf.where(own == 0, tf.constant(-1, tf.int64), own)  # (N, n)
+        own = tf.where(own == 0, tf.constant(-1, tf.int64), own)
+        if self._columns[column].shape[0] == 1:
+            return self._matches_of_one(self._columns[column], own)
+        hits = self._columns[column] == own[:, tf.newaxis]  # (N, n)
         newest = None if self._ages is None else tf.reduce_min(tf.where(hits, self._ages, LARGEST), axis=1)
         return _total(hits), newest
+
+    def _matches_of_one(self, values: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The matches of N candidates with the events `(1, n)` of one user, found by bisection, not N times n times."""
+        ordered = tf.sort(values)
+        first, last = (
+            search(sorted_inputs=ordered, values=own[tf.newaxis], out_type=tf.int64)[0]
+            for search in (tf.raw_ops.LowerBound, tf.raw_ops.UpperBound)
+        )
+        if self._ages is None:
+            return last - first, None
+        places = tf.raw_ops.LowerBound(sorted_inputs=ordered, values=values)[0]  # equal events have one place
+        newest = tf.math.unsorted_segment_min(self._ages[0], places, tf.size(values) + 1)
+        return last - first, tf.gather(newest, first)
 
     def statistics(self, column: str) -> dict[str, tf.Tensor]:
         numbers = self._numbers[column]
