@@ -1,7 +1,7 @@
 """What derived features ask of a sequence's events, and its answer from padded tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -31,8 +31,8 @@ class EventFacts(ABC):
         """Whole seconds since the oldest event, int64 `(b,)`; of no event any number."""
 
     @abstractmethod
-    def within(self, seconds: int) -> Any:
-        """How many events there were in the last seconds, int64 `(b,)`."""
+    def within(self, seconds: Sequence[int]) -> Sequence[Any]:
+        """How many events there were in the last so many seconds, int64 `(b,)` for each."""
 
     @abstractmethod
     def matches(self, column: str, own: Any) -> tuple[Any, Any | None]:
@@ -82,8 +82,9 @@ class PaddedEvents(EventFacts):
     def oldest(self) -> tf.Tensor:
         return tf.reduce_max(self._ages * tf.cast(self._present, tf.int64), axis=1)
 
-    def within(self, seconds: int) -> tf.Tensor:
-        return _total(self._of_events <= seconds)
+    def within(self, seconds: Sequence[int]) -> list[tf.Tensor]:
+        least = tf.constant(seconds, tf.int64)[:, tf.newaxis, tf.newaxis]
+        return tf.unstack(_total(self._of_events <= least), num=len(seconds))
 
     @property
     def _of_events(self) -> tf.Tensor:
@@ -129,6 +130,6 @@ class PaddedEvents(EventFacts):
 
 
 def _total(where: tf.Tensor) -> tf.Tensor:
-    """How many of each row, int64 `(b,)`."""
+    """How many of each row, `(..., n)` -> int64 `(...)`."""
     # Three times as fast as `count_nonzero`, which casts to int64 first; a row has fewer than 2**31 events.
-    return tf.cast(tf.reduce_sum(tf.cast(where, tf.int32), axis=1), tf.int64)
+    return tf.cast(tf.reduce_sum(tf.cast(where, tf.int32), axis=-1), tf.int64)

@@ -77,8 +77,8 @@ FACTS: dict[str, Callable[[EventFacts, Log], Any]] = {
     "count": lambda facts, log: facts.count(),
     "newest": lambda facts, log: np.where(np.asarray(facts.count()) > 0, facts.newest(), LARGEST),
     "oldest": lambda facts, log: np.where(np.asarray(facts.count()) > 0, facts.oldest(), LARGEST),
-    "hour": lambda facts, log: facts.within(3_600),
-    "week": lambda facts, log: facts.within(604_800),
+    "hour": lambda facts, log: facts.within([3_600, 1])[0],
+    "week": lambda facts, log: facts.within([3_600, 604_800])[1],
     "matches": lambda facts, log: facts.matches("c", log.own)[0],
     "newest match": lambda facts, log: np.where(
         np.asarray(facts.matches("c", log.own)[0]) > 0, facts.matches("c", log.own)[1], LARGEST
@@ -142,7 +142,7 @@ def test_events_without_times_and_no_events() -> None:
     empty, nobody = np.empty(0, np.int64), np.zeros(3, np.int64)
     columns = SequenceColumns(Windows(empty, nobody, nobody), empty, {"c": empty}, {"x": np.empty(0)})
     facts = EventRanges(columns, np.arange(3), nobody, 1)
-    assert facts.count().tolist() == facts.within(9).tolist() == facts.matches("c", nobody + 1)[0].tolist() == [0, 0, 0]
+    assert facts.count().tolist() == facts.within([9])[0].tolist() == facts.matches("c", nobody + 1)[0].tolist() == [0, 0, 0]
     assert np.isnan(facts.statistics("x")["mean"]).all()
 
 
