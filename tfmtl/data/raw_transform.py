@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfmtl.data.newest_events import NewestEvents
 from tfmtl.data.raw_view import raw_view
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import FeatureBehavior, behavior_of
@@ -111,8 +112,9 @@ class RawTransform(tf.Module):
         for sequence in sequences:
             encoded.update(self._encode_sequence(sequence, raw))
         if derived:  # last, when it is known that histories are of equal lengths
-            view = raw_view(self._problem, raw, derived)
-            encoded.update(derive_together([self.behaviors[feature.name] for feature in derived], view))
+            behaviors = [self.behaviors[feature.name] for feature in derived]
+            view = raw_view(self._problem, raw, derived, any(each.needs_windows for each in behaviors))
+            encoded.update(derive_together(behaviors, view))
         return encoded
 
     def _cut_lists(self, feature: FeatureRecord, encoded: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -146,11 +148,10 @@ class RawTransform(tf.Module):
         if sequence.time_gap_buckets:
             gap = raw[str(self._problem.keys.time)][:, tf.newaxis] - raw[sequence.time_key]
             events[sequence.gap_key] = self.encode_gap(sequence, gap)
-        encoded = {}
+        newest, encoded = NewestEvents(present, sequence.max_length), {}
         for key, values in events.items():
             self._check_aligned(first_key, present, key, values)
-            last = tf.ragged.boolean_mask(values, present)[:, -sequence.max_length :]
-            encoded[key] = last.to_tensor(shape=(None, sequence.max_length, *values.shape[2:]))
+            encoded[key] = newest.read(values)
         return encoded
 
     def _check_aligned(self, first_key: str, first: tf.Tensor, key: str, values: tf.Tensor) -> None:

@@ -8,13 +8,23 @@ from tfmtl.features.request_view import RequestView, fingerprint, plain_number
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 
 
-def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[FeatureRecord]) -> RequestView:
-    """The view of requests as `raw_signature` describes them, with what these features are derived from."""
+def raw_view(
+    problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[FeatureRecord], needs_windows: bool = True
+) -> RequestView:
+    """The view of requests as `raw_signature` describes them, with what these features are derived from.
+
+    Args:
+        problem: `Problem`.
+        raw: the requests.
+        features: what is derived.
+        needs_windows: bool. Whether events have to be moved to the front, for features that read more of them than
+            `RequestView.events` tells. Defaults to `True`.
+    """
     sources = {source for feature in features for source in feature.sources}
     times, present, columns, numbers = {}, {}, {}, {}
     for sequence in problem.sequences:
         if sequence.name in sources:
-            window = _Window(problem, sequence, raw)
+            window = (_Window if needs_windows else _Places)(problem, sequence, raw)
             if sequence.has_times:
                 times[sequence.name] = window.read(raw[sequence.time_key])
             present[sequence.name] = window.present
@@ -33,12 +43,25 @@ def raw_view(problem: Problem, raw: Mapping[str, tf.Tensor], features: Sequence[
     return RequestView(now, times, present, columns, prints, numbers)
 
 
+class _Places:
+    """The newest events of a sequence where they lie, those without a first column left out."""
+
+    def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
+        is_event = _is_event(sequence, raw)
+        newer = tf.cumsum(tf.cast(is_event, tf.int32), axis=1, reverse=True)  # itself included
+        self.present = is_event & (newer <= sequence.longest_window(problem))
+
+    def read(self, values: tf.Tensor) -> tf.Tensor:
+        """`(b, n)` with 0 where there is no event that counts."""
+        return tf.where(self.present, values, tf.zeros((), values.dtype))
+
+
 class _Window:
     """The newest events of a sequence, those without a first column left out, moved to the front."""
 
     def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
+        is_event = _is_event(sequence, raw)
         first = raw[sequence.column_key(sequence.columns[0])]
-        is_event = fingerprint(first) != 0
         places = tf.broadcast_to(tf.range(tf.shape(first)[1]), tf.shape(first))
         # Found once for all columns: a ragged tensor takes some thirty operations.
         newest = tf.ragged.boolean_mask(places, is_event)[:, -sequence.longest_window(problem) :]
@@ -50,3 +73,7 @@ class _Window:
         """`(b, n)` of all that the requests hold -> `(b, n')` of the window, filled up with 0."""
         found = tf.gather(values, self._places, axis=1, batch_dims=1)
         return tf.where(self.present, found, tf.zeros_like(found))
+
+
+def _is_event(sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    return fingerprint(raw[sequence.column_key(sequence.columns[0])]) != 0

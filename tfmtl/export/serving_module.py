@@ -146,7 +146,10 @@ class ServingModule(tf.Module):
             encoded = self.transform(features)
             # The layers see by the static shape what holds for all candidates.
             of_user = {name: value for name, value in encoded.items() if name not in candidates}
-            once = {name: tf.ensure_shape(value, (1, *value.shape[1:])) for name, value in of_user.items()}
+            once = {
+                name: value if value.shape[0] == 1 else tf.ensure_shape(value, (1, *value.shape[1:]))
+                for name, value in of_user.items()
+            }
             return self._predict({**encoded, **once})
 
         functions[SERVE_EXAMPLES] = serve_examples.get_concrete_function(**specs[SERVE_EXAMPLES])

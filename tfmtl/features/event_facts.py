@@ -1,7 +1,7 @@
 """What derived features ask of a sequence's events, and its answer from padded tensors."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -31,8 +31,8 @@ class EventFacts(ABC):
         """Whole seconds since the oldest event, int64 `(b,)`; of no event any number."""
 
     @abstractmethod
-    def within(self, seconds: int) -> Any:
-        """How many events there were in the last seconds, int64 `(b,)`."""
+    def within(self, seconds: Sequence[int]) -> Sequence[Any]:
+        """How many events there were in the last so many seconds, int64 `(b,)` for each."""
 
     @abstractmethod
     def matches(self, column: str, own: Any) -> tuple[Any, Any | None]:
@@ -82,19 +82,35 @@ class PaddedEvents(EventFacts):
     def oldest(self) -> tf.Tensor:
         return tf.reduce_max(self._ages * tf.cast(self._present, tf.int64), axis=1)
 
-    def within(self, seconds: int) -> tf.Tensor:
-        return _total(self._of_events <= seconds)
+    def within(self, seconds: Sequence[int]) -> list[tf.Tensor]:
+        least = tf.constant(seconds, tf.int64)[:, tf.newaxis, tf.newaxis]
+        return tf.unstack(_total(self._of_events <= least), num=len(seconds))
 
     @property
     def _of_events(self) -> tf.Tensor:
         return tf.where(self._present, self._ages, LARGEST)
 
     def matches(self, column: str, own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        own = own[:, tf.newaxis]
         # Events that are missing or not there have the fingerprint 0, which is then nobody's.
-        hits = self._columns[column] == tf.where(own == 0, tf.constant(-1, tf.int64), own)  # (N, n)
+        own = tf.where(own == 0, tf.constant(-1, tf.int64), own)
+        if self._columns[column].shape[0] == 1:
+            return self._matches_of_one(self._columns[column], own)
+        hits = self._columns[column] == own[:, tf.newaxis]  # (N, n)
         newest = None if self._ages is None else tf.reduce_min(tf.where(hits, self._ages, LARGEST), axis=1)
         return _total(hits), newest
+
+    def _matches_of_one(self, values: tf.Tensor, own: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """The matches of N candidates with the events `(1, n)` of one user, found by bisection, not N times n times."""
+        ordered = tf.sort(values)
+        first, last = (
+            search(sorted_inputs=ordered, values=own[tf.newaxis], out_type=tf.int64)[0]
+            for search in (tf.raw_ops.LowerBound, tf.raw_ops.UpperBound)
+        )
+        if self._ages is None:
+            return last - first, None
+        places = tf.raw_ops.LowerBound(sorted_inputs=ordered, values=values)[0]  # equal events have one place
+        newest = tf.math.unsorted_segment_min(self._ages[0], places, tf.size(values) + 1)
+        return last - first, tf.gather(newest, first)
 
     def statistics(self, column: str) -> dict[str, tf.Tensor]:
         numbers = self._numbers[column]
@@ -114,6 +130,6 @@ class PaddedEvents(EventFacts):
 
 
 def _total(where: tf.Tensor) -> tf.Tensor:
-    """How many of each row, int64 `(b,)`."""
+    """How many of each row, `(..., n)` -> int64 `(...)`."""
     # Three times as fast as `count_nonzero`, which casts to int64 first; a row has fewer than 2**31 events.
-    return tf.cast(tf.reduce_sum(tf.cast(where, tf.int32), axis=1), tf.int64)
+    return tf.cast(tf.reduce_sum(tf.cast(where, tf.int32), axis=-1), tf.int64)

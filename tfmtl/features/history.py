@@ -26,7 +26,8 @@ class HistoryBehavior(FeatureBehavior):
         found = {f"{name}_count": Measure("count", count, is_none)}
         if has_times(self.problem, record.of):
             parts = {"newest": events.newest(), "oldest": events.oldest()}
-            parts |= {f"last_{window}": events.within(seconds) for window, seconds in WINDOWS.items()}
+            recent = events.within(list(WINDOWS.values()))
+            parts |= {f"last_{window}": values for window, values in zip(WINDOWS, recent, strict=True)}
             found |= {f"{name}_{part}": Measure("count", values, is_none) for part, values in parts.items()}
         for column in record.mean:
             for statistic, values in events.statistics(column).items():

@@ -28,6 +28,8 @@ from tfmtl.tasks.task_behavior import Floats, Report, TaskBehavior
 if TYPE_CHECKING:
     import keras
 
+_DENSITIES = ("piecewise_hazard", "aft")  # models whose likelihood of a known time is a density
+
 
 class SurvivalBehavior(TaskBehavior[SurvivalTask]):
     """The behavior of a `SurvivalTask`."""
@@ -83,6 +85,10 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
         from tfmtl.tasks.survival_loss import survival_loss
 
         return survival_loss(self.record, head, labels, raw, weights)
+
+    @property
+    def loss_is_density(self) -> bool:
+        return self.record.model in _DENSITIES
 
     def predict(self, head: Any, raw: Tensor) -> dict[str, Tensor]:
         answers = head.predictions(raw)

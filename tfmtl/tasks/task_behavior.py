@@ -131,6 +131,14 @@ class TaskBehavior(ABC, Generic[Record]):
             weights: `(B,)` or `None`, every row counts once.
         """
 
+    @property
+    def loss_is_density(self) -> bool:
+        """Whether the loss is that of a density, which may be below 0, so that a quotient of two says nothing.
+
+        Defaults to `False`.
+        """
+        return False
+
     @abstractmethod
     def predict(self, head: Any, raw: Tensor) -> dict[str, Tensor]:
         """Suffix -> float32 `(B, *inner)`, for every output of the record; row by row."""

@@ -58,6 +58,10 @@ class ZeroInflatedBehavior(TaskBehavior[ZeroInflatedTask]):
 
         return masked_zero_inflated_lognormal(labels[""], raw, weights)
 
+    @property
+    def loss_is_density(self) -> bool:
+        return True
+
     def predict(self, head: Any, raw: Tensor) -> dict[str, Tensor]:
         return {"": head.predictions(raw), "positive": head.probability(raw), "amount": head.amount(raw)}
 

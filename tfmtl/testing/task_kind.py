@@ -96,6 +96,8 @@ def _check_loss(behavior: Any, head: Any, labels: Mapping[str, npt.NDArray[np.fl
 
     raw = tf.constant(raw)
     loss, gradient = loss_and_gradient(raw)
+    if not behavior.loss_is_density:
+        demand(float(loss) >= 0.0, behavior, "its loss must be at least 0, or `loss_is_density` say so.")
     left_out = np.isnan(labels[""]) | (weights == 0.0)
     demand(bool(np.isfinite(gradient).all()), behavior, "its gradient must be finite beside missing labels.")
     demand(not np.any(gradient.numpy()[left_out]), behavior, "rows without label or weight must have no gradient.")

@@ -27,9 +27,9 @@ from tfmtl.training.non_finite import batch_faults, weight_faults
 from tfmtl.training.progress import Progress
 from tfmtl.training.relative_loss import (
     RELATIVE_LOSS,
+    ConstantLosses,
     RelativeLoss,
     constant_losses,
-    relative_losses,
     worse_than_a_constant,
 )
 from tfmtl.training.rounds import Rounds
@@ -146,7 +146,7 @@ def _fit(
     model.feature_dropout = dropout if dropout.drops else None
     known = [*(f"val_{name}" for name in model.metrics_names), RELATIVE_LOSS]
     monitor = choose_monitor(known, options.monitor, data)
-    constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else {}
+    constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else ConstantLosses({})
     folder.check_writable()
     _say(verbose, memory)
     leaks = []
@@ -223,13 +223,13 @@ def _what_is_kept(problem: Problem, monitor: str | None, history: Mapping[str, S
 
 
 def _what_is_worse(
-    problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]], constants: Mapping[str, float]
+    problem: Problem, monitor: str | None, history: Mapping[str, Sequence[float]], constants: ConstantLosses
 ) -> str | None:
     if monitor is None:
         return None
     kept = best_epoch(monitor_direction(problem, monitor), history[monitor])
     logs = {name: values[kept] for name, values in history.items()}
-    return worse_than_a_constant(relative_losses(constants, logs))
+    return worse_than_a_constant(constants.relative(logs))
 
 
 def _say(verbose: Any, sentence: str | None) -> None:
@@ -251,7 +251,7 @@ def _callbacks(
     progress: Progress,
     rounds: Rounds,
     monitor: str | None,
-    constants: Mapping[str, float],
+    constants: ConstantLosses,
     options: TrainOptions,
     data: PreparedData,
     model: MultiTaskModel,
@@ -271,7 +271,7 @@ def _callbacks(
     own: list[keras.callbacks.Callback] = [
         ShortEpoch(rounds.short_rounds(progress.epoch, progress.step)),
         StopOnNaN(explain, progress.step),
-        *([RelativeLoss(constants)] if constants else []),
+        *([RelativeLoss(constants)] if monitor else []),
         keras.callbacks.TensorBoard(str(folder.tensorboard), write_graph=False),
     ]
     if monitor:
@@ -289,7 +289,7 @@ def _record(
     progress: Progress,
     leaks: Sequence[LabelLeak],
     rounds: Rounds,
-    constants: Mapping[str, float],
+    constants: ConstantLosses,
 ) -> dict[str, Any]:
     epochs = min(len(progress.history["loss"]) * rounds.length, rounds.total) / rounds.steps
     return {
@@ -301,7 +301,7 @@ def _record(
         "parameters": model.count_params(),
         "label_leaks": [leak.to_dict() for leak in leaks],
         "history": progress.history,
-        "constant_losses": dict(constants),
+        "constant_losses": dict(constants.losses),
         "seconds": round(progress.seconds, 2),
         "examples_per_second": round(data.num_examples("train") * epochs / progress.seconds),
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},

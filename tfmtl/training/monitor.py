@@ -5,19 +5,16 @@ from collections.abc import Iterable
 from tfmtl.data import PreparedData
 from tfmtl.schema import Problem
 from tfmtl.schema.checks import check_one_of, error_text
-
-MEAN_AUC, LOSS = "val_mean_auc", "val_loss"
+from tfmtl.training.relative_loss import RELATIVE_LOSS
 
 
 def default_monitor(data: PreparedData) -> str | None:
-    """The metric where none is named: `val_mean_auc`, or `val_loss` without a yes/no task; None without validation.
+    """The metric where none is named: `val_mean_relative_loss`; None without validation.
 
     Args:
         data: `PreparedData`.
     """
-    if not _labeled(data):
-        return None
-    return MEAN_AUC if _with_auc(data) else LOSS
+    return RELATIVE_LOSS if _labeled(data) else None
 
 
 def choose_monitor(known: Iterable[str], monitor: str | None, data: PreparedData) -> str | None:

@@ -1,6 +1,7 @@
 """The loss of a model beside that of a constant, which makes tasks of all kinds comparable."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -11,14 +12,42 @@ from tfmtl.core.row_weights import row_weights
 from tfmtl.models import MultiTaskModel
 
 RELATIVE_LOSS = "val_mean_relative_loss"
-"""Metric: mean over the tasks of the validation loss divided by that of a constant."""
+"""Metric: mean over the tasks of the validation loss relative to that of a constant."""
 
 
-def constant_losses(model: MultiTaskModel, batches: Iterable[Any]) -> dict[str, float]:
-    """Task -> the loss of what its head answers before it has learned: a constant from the training labels.
+@dataclass(frozen=True)
+class ConstantLosses:
+    """The losses of a constant, by task, and how others compare with them: 1 is as good as it, less is better.
 
-    Tasks without a label in the batches are left out, and those whose loss may be below 0, which cannot be a divisor.
-    Of a yes/no task the quotient of a loss and this one is the normalized entropy.
+    A loss is divided by the constant's; of a yes/no task that is the normalized entropy. Where the loss is that of a
+    density, whose sign says nothing, or the constant's is 0, it is 1 and the difference of the two.
+
+    Args:
+        losses: task -> the constant's loss.
+        by_difference: tasks whose losses are not divided.
+    """
+
+    losses: Mapping[str, float]
+    by_difference: frozenset[str] = frozenset()
+
+    def relative(self, logs: Mapping[str, float]) -> dict[str, float]:
+        """Task -> its validation loss relative to the constant's.
+
+        Args:
+            logs: metrics of an epoch.
+        """
+        found = {}
+        for name, constant in self.losses.items():
+            loss = float(logs[f"val_{name}/loss"])
+            is_divided = name not in self.by_difference and constant > 0.0
+            found[name] = loss / constant if is_divided else 1.0 + loss - constant
+        return found
+
+
+def constant_losses(model: MultiTaskModel, batches: Iterable[Any]) -> ConstantLosses:
+    """The losses of what the heads answer before they have learned: constants from the training labels.
+
+    Tasks without a label in the batches are left out.
 
     Args:
         model: a model that has not been trained.
@@ -43,17 +72,7 @@ def constant_losses(model: MultiTaskModel, batches: Iterable[Any]) -> dict[str, 
             sums[task.name] += float(losses[task.name]) * count
             counts[task.name] += count
     found = {name: sums[name] / count for name, count in counts.items() if count > 0.0}
-    return {name: loss for name, loss in found.items() if loss > 0.0}
-
-
-def relative_losses(constants: Mapping[str, float], logs: Mapping[str, float]) -> dict[str, float]:
-    """Task -> its validation loss divided by a constant's.
-
-    Args:
-        constants: what `constant_losses` returned.
-        logs: metrics of an epoch.
-    """
-    return {name: float(logs[f"val_{name}/loss"]) / constant for name, constant in constants.items()}
+    return ConstantLosses(found, frozenset(name for name in found if model.behaviors[name].loss_is_density))
 
 
 class RelativeLoss(keras.callbacks.Callback):
@@ -65,13 +84,13 @@ class RelativeLoss(keras.callbacks.Callback):
         constants: what `constant_losses` returned; of one task at least.
     """
 
-    def __init__(self, constants: Mapping[str, float]) -> None:
+    def __init__(self, constants: ConstantLosses) -> None:
         super().__init__()
-        self._constants = dict(constants)
+        self._constants = constants
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
-            found = relative_losses(self._constants, logs)
+            found = self._constants.relative(logs)
             logs[RELATIVE_LOSS] = sum(found.values()) / len(found)
 
 
@@ -80,4 +99,4 @@ def worse_than_a_constant(relative: Mapping[str, float]) -> str | None:
     worse = [f"{name} {value:.4f}" for name, value in relative.items() if value > 1.0]
     if not worse:
         return None
-    return f"Worse than a constant on the validation split (loss divided by the constant's): {', '.join(worse)}."
+    return f"Worse than a constant on the validation split (loss relative to the constant's): {', '.join(worse)}."

@@ -58,8 +58,8 @@ class TrainOptions:
         label_smoothing: float. Share by which yes/no labels are drawn towards their mean in the training loss.
             Defaults to `0.0`.
         monitor: str or None. Metric that selects the best epoch and stops training early, by its name in `fit`, such as
-            val_like/auc, or val_mean_relative_loss: the mean over the tasks of the loss divided by that of a constant.
-            Defaults to `None`: val_mean_auc, or val_loss for a problem without binary tasks.
+            val_like/auc or val_mean_auc. Defaults to `None`: val_mean_relative_loss, the mean over the tasks of the
+            loss divided by that of a constant.
         evaluate_every: float or None. Steps between two validations, or up to 1 the share of an epoch; the best of
             them is kept, and patience counts them. Defaults to `None`: after every epoch.
         patience: int. Validations without improvement before training stops. Defaults to `2`.

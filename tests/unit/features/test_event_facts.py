@@ -77,8 +77,8 @@ FACTS: dict[str, Callable[[EventFacts, Log], Any]] = {
     "count": lambda facts, log: facts.count(),
     "newest": lambda facts, log: np.where(np.asarray(facts.count()) > 0, facts.newest(), LARGEST),
     "oldest": lambda facts, log: np.where(np.asarray(facts.count()) > 0, facts.oldest(), LARGEST),
-    "hour": lambda facts, log: facts.within(3_600),
-    "week": lambda facts, log: facts.within(604_800),
+    "hour": lambda facts, log: facts.within([3_600, 1])[0],
+    "week": lambda facts, log: facts.within([3_600, 604_800])[1],
     "matches": lambda facts, log: facts.matches("c", log.own)[0],
     "newest match": lambda facts, log: np.where(
         np.asarray(facts.matches("c", log.own)[0]) > 0, facts.matches("c", log.own)[1], LARGEST
@@ -109,6 +109,30 @@ def test_a_wrong_order_of_times_is_found() -> None:
     assert not np.array_equal(FACTS["week"](wrong, log), FACTS["week"](log.padded(), log))
 
 
+@pytest.mark.parametrize("has_times", [True, False])
+@pytest.mark.parametrize("events", [0, 1, 30])
+def test_matches_of_many_candidates_are_found_as_those_of_one(events: int, has_times: bool) -> None:
+    rng = np.random.default_rng(events)
+    values = rng.integers(0, 9, (1, events)) * 2**40
+    ages = tf.constant(rng.integers(0, 100, (1, events))) if has_times else None
+    own = rng.integers(0, 11, 40) * 2**40
+
+    def matches(rows: int) -> tuple[Any, Any]:
+        columns = {"c": tf.repeat(tf.constant(values), rows, axis=0)}
+        ages_of_rows = None if ages is None else tf.repeat(ages, rows, axis=0)
+        return PaddedEvents(tf.ones((rows, events), tf.bool), ages_of_rows, columns, {}).matches("c", tf.constant(own))
+
+    (once, newest), (by_row, newest_by_row) = matches(1), matches(40)
+    np.testing.assert_array_equal(once, by_row)
+    assert once.dtype == by_row.dtype == tf.int64
+    np.testing.assert_array_equal(once, [np.sum((values == each) & (each != 0)) for each in own])
+    if has_times:
+        np.testing.assert_array_equal(newest.numpy()[once > 0], newest_by_row.numpy()[once > 0])
+        assert events < 2 or np.ptp(newest.numpy()[once > 0]) > 0
+    else:
+        assert newest is None
+
+
 def test_events_without_times_and_no_events() -> None:
     log = Log(0, True)
     facts = EventRanges(SequenceColumns(log.windows, None, {"c": log.prints}, {}), np.arange(60), None, 1)
@@ -118,7 +142,7 @@ def test_events_without_times_and_no_events() -> None:
     empty, nobody = np.empty(0, np.int64), np.zeros(3, np.int64)
     columns = SequenceColumns(Windows(empty, nobody, nobody), empty, {"c": empty}, {"x": np.empty(0)})
     facts = EventRanges(columns, np.arange(3), nobody, 1)
-    assert facts.count().tolist() == facts.within(9).tolist() == facts.matches("c", nobody + 1)[0].tolist() == [0, 0, 0]
+    assert facts.count().tolist() == facts.within([9])[0].tolist() == facts.matches("c", nobody + 1)[0].tolist() == [0, 0, 0]
     assert np.isnan(facts.statistics("x")["mean"]).all()
 
 

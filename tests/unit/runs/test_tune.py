@@ -48,7 +48,7 @@ def test_a_search_finds_prunes_and_keeps_the_best(searched: tuple[Any, list[str]
     assert len(states) == 8 and states.count("PRUNED") >= 1 and states.count("COMPLETE") >= 4
     pruned = next(trial for trial in study.optuna.trials if trial.state.name == "PRUNED")
     assert len(pruned.intermediate_values) < 3
-    best = max((trial for trial in study.optuna.trials if trial.state.name == "COMPLETE"), key=lambda t: t.value)
+    best = min((trial for trial in study.optuna.trials if trial.state.name == "COMPLETE"), key=lambda t: t.value)
     assert study.best.number == best.number
     kept = [path.parent.name for path in study.folder.path.glob("trials/*/model.keras")]
     assert kept == [f"{best.number:04}"]
@@ -62,7 +62,7 @@ def test_the_best_trial_is_a_run_file(searched: tuple[Any, list[str]], tiny_data
     assert read["data"] == str(tiny_data.directory)
     assert read["learning_rate"] == pytest.approx(study.best.params["learning_rate"])
     assert read["preset_options"] == [f"num_experts={study.best.params['set.num_experts']}"]
-    assert read["monitor"] == "val_mean_auc"
+    assert read["monitor"] == "val_mean_relative_loss"
 
 
 @pytest.mark.parametrize("reports", [1, 7])
@@ -174,7 +174,7 @@ def test_the_command_searches_with_real_trials_and_the_best_is_repeated_to_the_b
     output = tmp_path / "out"
     result = tfmtl("tune", tiny_data.directory, "-o", output, "--preset", "shared_bottom", *small, *space)
     assert result.code == 0, result.err + (output / "trials/0000.log").read_text()[-2000:]
-    assert "Best: trial 0, val_mean_auc" in result.out
+    assert "Best: trial 0, val_mean_relative_loss" in result.out
     record = json.loads((output / "trials/0000/run.json").read_text())
     assert record["options"]["learning_rate"] == pytest.approx(toy_params(output)["learning_rate"], rel=1e-12)
     assert (output / "report.html").is_file()

@@ -106,8 +106,8 @@ def test_stops_early_and_keeps_the_best_epoch(run: Run, tiny_data: PreparedData)
     assert int(saved.optimizer.iterations) == (best + 1) * 6
 
 
-def test_a_metric_that_rises_is_the_default(tiny_data: PreparedData, tmp_path: Path) -> None:
-    model = fit(tiny_data, tmp_path, options(epochs=3, learning_rate=0.02), verbose=0)
+def test_a_metric_that_rises_may_decide(tiny_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(tiny_data, tmp_path, options(epochs=3, learning_rate=0.02, monitor="val_mean_auc"), verbose=0)
     record = json.loads((tmp_path / "run.json").read_text())
     aucs = record["history"]["val_mean_auc"]
     assert record["monitor"] == "val_mean_auc"
@@ -116,10 +116,18 @@ def test_a_metric_that_rises_is_the_default(tiny_data: PreparedData, tmp_path: P
     assert measured["mean_auc"] == pytest.approx(max(aucs), abs=1e-6)
 
 
-def test_without_binary_tasks_the_loss_decides(tmp_path: Path) -> None:
-    data = prepare(tmp_path, tiny_problem(tasks=(tiny_problem().task("watch"),)))
-    fit(data, tmp_path / "run", options(), verbose=0)
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["monitor"] == "val_loss"
+@pytest.mark.parametrize("tasks", [("watch",), ("click", "buy", "watch")])
+def test_all_tasks_losses_relative_to_a_constants_decide(tmp_path: Path, tasks: tuple[str, ...]) -> None:
+    data = prepare(tmp_path, tiny_problem(tasks=tuple(tiny_problem().task(name) for name in tasks)))
+    model = fit(data, tmp_path / "run", options(epochs=3, learning_rate=0.05), verbose=0)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["monitor"] == "val_mean_relative_loss"
+    assert set(record["constant_losses"]) == set(tasks)
+    values = record["history"]["val_mean_relative_loss"]
+    assert max(values) != min(values)
+    measured = model.evaluate(data.valid(4096), verbose=0, return_dict=True)
+    by_task = [measured[f"{name}/loss"] / record["constant_losses"][name] for name in tasks]
+    assert np.mean(by_task) == pytest.approx(min(values), rel=1e-5)
 
 
 def test_without_validation_the_last_epoch_counts(tmp_path: Path) -> None:
@@ -212,9 +220,11 @@ def test_an_interrupted_run_leaves_no_half_model_and_goes_on(
     model = fit(plain_data, tmp_path, options(epochs=2), verbose=2)
     screen = capsys.readouterr().out
     assert "Resumed at epoch 2, step 0 of 3.\n" in screen
-    values = json.loads((tmp_path / "run.json").read_text())["history"]["val_mean_auc"]
-    best = values.index(max(values))
-    assert f"Kept epoch {best + 1} of 2: val_mean_auc {values[best]:.4f} is the best.\n" in screen
+    history = json.loads((tmp_path / "run.json").read_text())["history"]
+    values, aucs = history["val_mean_relative_loss"], history["val_mean_auc"]
+    best = values.index(min(values))
+    assert f"Kept epoch {best + 1} of 2: val_mean_relative_loss {values[best]:.4f} is the best.\n" in screen
+    assert f"Beside it: val_mean_auc {aucs[best]:.4f}." in screen
     assert not unfinished.exists()
     again = fit(plain_data, tmp_path, options(epochs=2), verbose=2)
     assert "Nothing to do: " in capsys.readouterr().out

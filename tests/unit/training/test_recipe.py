@@ -15,7 +15,7 @@ from tfmtl.models import load
 from tfmtl.models.batch_losses import BatchLosses
 from tfmtl.training import TrainOptions, fit
 from tfmtl.training.make_optimizers import make_optimizers, without_decay
-from tfmtl.training.relative_loss import constant_losses, worse_than_a_constant
+from tfmtl.training.relative_loss import ConstantLosses, constant_losses, worse_than_a_constant
 from tfmtl.training.run_folder import RunFolder
 
 SMALL = {"hidden_units": (16, 8), "tower_units": (8,)}
@@ -45,7 +45,7 @@ RECIPES = {
     "evaluation": {
         "evaluate_every": 4,
         "ema_momentum": 0.9,
-        "monitor": "val_mean_relative_loss",
+        "monitor": "val_mean_auc",
         "sharpness": "sam",
         "id_dropout": 0.2,
     },
@@ -71,7 +71,7 @@ def test_a_run_that_was_cut_off_ends_with_the_same_bits(tiny_data: PreparedData,
 def test_validation_may_come_more_often_and_the_kept_one_is_named(
     tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = options(evaluate_every=4, patience=9, monitor="val_mean_relative_loss")  # six steps an epoch
+    chosen = options(evaluate_every=4, patience=9)  # six steps an epoch
     fit(tiny_data, tmp_path, chosen, verbose=2)
     record = json.loads((tmp_path / "run.json").read_text())
     assert all(len(values) == 3 for values in record["history"].values())
@@ -89,7 +89,7 @@ def test_validation_may_come_more_often_and_the_kept_one_is_named(
 
 def test_the_constants_loss_is_that_of_the_training_mean(tiny_data: PreparedData) -> None:
     model = tiny_model(tiny_data.inputs, "shared_bottom")
-    found = constant_losses(model, tiny_data.valid(50))
+    found = constant_losses(model, tiny_data.valid(50)).losses
     labels = whole_split(tiny_data, "valid")[1]
     for task in ("click", "buy"):
         known = np.asarray(labels[task])
@@ -99,6 +99,14 @@ def test_the_constants_loss_is_that_of_the_training_mean(tiny_data: PreparedData
     watch = np.asarray(labels["watch"])
     mean, deviation = tiny_data.inputs.label_means["watch"], tiny_data.inputs.label_deviations["watch"]
     assert found["watch"] == pytest.approx(np.nanmean(((watch - mean) / deviation) ** 2), rel=1e-4)
+
+
+def test_densities_and_a_constant_without_loss_are_compared_by_difference() -> None:
+    constants = ConstantLosses({"click": 0.5, "amount": -2.0, "age": 0.01, "same": 0.0}, frozenset({"amount", "age"}))
+    logs = {"val_click/loss": 0.4, "val_amount/loss": -2.5, "val_age/loss": -0.29, "val_same/loss": 0.2}
+    assert constants.relative(logs) == pytest.approx({"click": 0.8, "amount": 0.5, "age": 0.7, "same": 1.2})
+    as_good = {f"val_{name}/loss": loss for name, loss in constants.losses.items()}
+    assert constants.relative(as_good) == pytest.approx(dict.fromkeys(constants.losses, 1.0))
 
 
 def test_a_model_worse_than_a_constant_is_said_so_in_one_line() -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import tensorflow as tf
 
 from tfmtl.core.rows import with_equal_rows
 from tfmtl.core.types import Tensor
+from tfmtl.layers.embedding._id_tensors import rows_of
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
 from tfmtl.layers.embedding.piecewise_numbers import PiecewiseNumbers, rows_among
 
@@ -46,11 +48,11 @@ class NumberVectors:
     def sums(self, features: Mapping[str, Tensor]) -> dict[str, list[Tensor]]:
         """Field -> the sums of its numbers' vectors, `(b, 1, D)`: of those with a row for all, and of the others."""
         found: dict[str, list[Tensor]] = {}
-        for field, places in self.plan.joined_numbers.items():
-            of_all = [place for place in places if features[self.plan.numbers[place].key].shape[0] == 1]
-            for some in (of_all, [place for place in places if place not in of_all]):
-                if some:
-                    found.setdefault(field, []).append(self._sum(features, some))
+        places = [place for place, each in enumerate(self.plan.numbers) if each.joins]
+        of_all = [place for place in places if features[self.plan.numbers[place].key].shape[0] == 1]
+        for some in (of_all, [place for place in places if place not in of_all]):
+            for field, total in self._sums(features, some):
+                found.setdefault(field, []).append(total)
         return found
 
     def of_events(self, place: int, values: Tensor) -> Tensor:
@@ -61,11 +63,22 @@ class NumberVectors:
     def _stacked(self, features: Mapping[str, Tensor], places: Sequence[int]) -> Tensor:
         return tf.stack(with_equal_rows([features[self.plan.numbers[place].key] for place in places]), axis=1)
 
-    def _sum(self, features: Mapping[str, Tensor], places: Sequence[int]) -> Tensor:
-        """One product of the numbers with their weights, `(b, 1, D)`."""
+    def _sums(self, features: Mapping[str, Tensor], places: Sequence[int]) -> list[tuple[str, Tensor]]:
+        """Fields, as often as runs of their numbers are among the places, and `(b, 1, D)`, a product for each."""
+        if not places:
+            return []
         values = self._stacked(features, places)
-        kernel, bias = rows_among(self.kernel, places), rows_among(self.bias, places)
-        total = tf.linalg.matmul(tf.cast(values, self.dtype), kernel) + tf.reduce_sum(bias, axis=0)
+        number = tf.cast(values, self.dtype)[:, :, tf.newaxis]
+        inputs = [tf.ones_like(number), number]  # what every number's weights are multiplied with
+        weights = [rows_among(each, places)[:, tf.newaxis] for each in (self.bias, self.kernel)]
         if self.pieces is not None:
-            total += self.pieces.sum_of(values, places)
-        return total[:, tf.newaxis]
+            inputs.append(self.pieces.encode_some(values, places))
+            weights.append(rows_among(self.pieces.kernel, places))
+        runs = [(field, len(list(run))) for field, run in groupby(places, lambda place: self.plan.numbers[place].joins)]
+        width = sum(each.shape[1] for each in weights)
+        sizes = [count * width for _, count in runs]
+        # Split, not sliced: the gradient of a slice is as large as what it was cut from.
+        of_rows = tf.split(tf.reshape(tf.concat(inputs, axis=2), (rows_of(values), sum(sizes))), sizes, axis=1)
+        of_numbers = tf.split(tf.reshape(tf.concat(weights, axis=1), (sum(sizes), -1)), sizes)
+        products = [tf.matmul(*pair)[:, tf.newaxis] for pair in zip(of_rows, of_numbers, strict=True)]
+        return [(field, product) for (field, _), product in zip(runs, products, strict=True)]

@@ -11,6 +11,8 @@ from tfmtl.core.initializers import small_uniform
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.schema.checks import check_positive_int, check_shape
 
+_SMALLEST_NORMAL = 2.0**-126
+
 
 @keras.saving.register_keras_serializable(package="tfmtl")
 class PiecewiseNumbers(keras.layers.Layer):
@@ -90,13 +92,11 @@ class PiecewiseNumbers(keras.layers.Layer):
 
     def some(self, values: Tensor, places: Sequence[int]) -> Tensor:
         """The vectors of the numbers at these places, `(B, m)` -> `(B, m, D)`."""
-        encoded = self.encode(values, rows_among(self.knots, places))  # (B, m, K)
-        return tf.einsum("bmk,mkd->bmd", encoded, rows_among(self.kernel, places))
+        return tf.einsum("bmk,mkd->bmd", self.encode_some(values, places), rows_among(self.kernel, places))
 
-    def sum_of(self, values: Tensor, places: Sequence[int]) -> Tensor:
-        """The sum of these numbers' vectors, `(B, m)` -> `(B, D)`, as one product."""
-        encoded = self.encode(values, rows_among(self.knots, places))
-        return tf.einsum("bmk,mkd->bd", encoded, rows_among(self.kernel, places))
+    def encode_some(self, values: Tensor, places: Sequence[int]) -> Tensor:
+        """How far the numbers at these places have come in each bin, `(B, m)` -> `(B, m, K)`."""
+        return self.encode(values, rows_among(self.knots, places))
 
     def one(self, place: int, values: Tensor) -> Tensor:
         """The vectors of one of the numbers, `(B, L)` -> `(B, L, D)`, such as of events."""
@@ -108,9 +108,11 @@ class PiecewiseNumbers(keras.layers.Layer):
         x = tf.cast(values, tf.float32)[..., tf.newaxis]
         knots = tf.convert_to_tensor(knots)
         low, width = knots[..., :-1], knots[..., 1:] - knots[..., :-1]
-        inside = (x - low) / tf.where(width > 0.0, width, 1.0)
-        step = (tf.cast(x >= low, tf.float32) + tf.cast(x > low, tf.float32)) / 2.0
-        return tf.cast(tf.where(width > 0.0, tf.clip_by_value(inside, 0.0, 1.0), step), self.compute_dtype)
+        # A step is the steepest slope there is, so that few operations read all values of a batch.
+        is_step = width < _SMALLEST_NORMAL
+        slope = tf.where(is_step, tf.float32.max, 1.0 / tf.where(is_step, 1.0, width))
+        start = tf.where(is_step, 0.5, 0.0)
+        return tf.cast(tf.clip_by_value((x - low) * slope + start, 0.0, 1.0), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:2], self.dim)

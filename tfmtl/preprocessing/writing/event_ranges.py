@@ -1,6 +1,6 @@
 """Facts of events in ranges of sorted columns, for all examples of a bucket at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -78,11 +78,11 @@ class EventRanges(EventFacts):
             return np.zeros(len(events), np.int64)
         return np.asarray((self._now - times.take(events, mode="clip")) // self._ticks)
 
-    def within(self, seconds: int) -> np.ndarray:
+    def within(self, seconds: Sequence[int]) -> list[np.ndarray]:
         times = np.empty(0, np.int64) if self._columns.times is None else self._columns.times
         # Whole seconds are at most so many: up to a tick less than one second more has passed.
-        after = self._now - (seconds + 1) * self._ticks + 1
-        return np.asarray(self._stops - first_not_below(times, self._starts, self._stops, after))
+        after = [self._now - (each + 1) * self._ticks + 1 for each in seconds]
+        return [self._stops - first_not_below(times, self._starts, self._stops, each) for each in after]
 
     def matches(self, column: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         own = np.asarray(own)  # not a tensor, whose comparisons may be part of a graph
