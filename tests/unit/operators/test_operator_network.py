@@ -15,6 +15,7 @@ from tfmtl.operators import (
     MLPBranch,
     MLPTrunk,
     OperatorNetwork,
+    PeriodicTrunk,
     PODTrunk,
     RelativeL2,
     RelativeL2Loss,
@@ -38,6 +39,17 @@ def test_output_is_the_scaled_product_of_branch_and_trunk() -> None:
     learned = np.einsum("ic,qc->iq", codes, functions) / np.sqrt(6.0) + 0.3
     expected = data.targets.mean() + data.targets.std() * learned
     np.testing.assert_allclose(made(batch), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [MLPTrunk, PeriodicTrunk])
+def test_an_output_activation_is_applied_to_the_functions(kind: type) -> None:
+    points = waves().points
+    plain, clipped = (kind(latent_dim=6, hidden_units=(8,), output_activation=name) for name in (None, "relu"))
+    functions = np.asarray(plain(points))
+    clipped.build((None, 2))
+    clipped.set_weights(plain.get_weights())
+    assert np.min(functions) < 0.0
+    np.testing.assert_array_equal(clipped(points), np.maximum(functions, 0.0))
 
 
 def test_several_outputs_have_a_kernel_each_and_share_the_trunk() -> None:
