@@ -43,5 +43,7 @@ def test_tasks_keep_their_shares() -> None:
 def test_a_task_of_two_domains_is_refused() -> None:
     data = OperatorData.join(darcy.samples("square", 2, 0, CELLS), darcy.samples("triangle", 2, 0, CELLS))
     mixed = replace(data, task_names=("all",), tasks=np.zeros(4, np.int32))
-    with pytest.raises(ValueError, match="symmetric_images: `geometry` must be one in 'all'. Received: geometry=.2 domains"):
+    with pytest.raises(
+        ValueError, match="symmetric_images: `geometry` must be one in 'all'. Received: geometry=.2 domains"
+    ):
         symmetric_images(mixed)

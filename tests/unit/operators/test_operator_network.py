@@ -14,6 +14,7 @@ from tfmtl.operators import (
     InverseScale,
     MLPBranch,
     MLPTrunk,
+    OperatorData,
     OperatorNetwork,
     PeriodicTrunk,
     PODTrunk,
@@ -206,6 +207,31 @@ def test_coefficients_outside_of_training_are_answered_with_a_warning() -> None:
     with pytest.warns(UserWarning, match=text):
         answer = made.predict({**batch, "coefficients": odd}, verbose=0)
     assert np.all(np.isfinite(answer))
+
+
+def test_a_dataset_is_looked_at_before_it_is_predicted() -> None:
+    data = waves()
+    made = network(data)
+    odd = OperatorData.of_task(
+        "a", {**data.inputs, "coefficients": data.inputs["coefficients"] + 7.0}, data.points, data.targets
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.predict(data.whole(4), verbose=0)
+        made.predict(data.batches(4, 2).repeat(), steps=2, verbose=0)
+    for asked in (odd.whole(4), odd.whole(4).map(lambda features, targets: features), odd.features()):
+        with pytest.warns(UserWarning, match=rf"outside of its training range .* \({len(data)} such rows\)"):
+            made.predict(asked, verbose=0)
+    with pytest.warns(UserWarning, match=r"\(8 such rows\)"):
+        made.predict(odd.whole(4), steps=2, verbose=0)
+
+
+def test_predict_takes_points_that_all_samples_share() -> None:
+    data = waves()
+    made = network(data)
+    np.testing.assert_allclose(
+        made.predict(data.features(), batch_size=4, verbose=0), made(data.features()), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_wrong_inputs_are_refused_in_one_line() -> None:
