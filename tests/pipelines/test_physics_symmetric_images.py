@@ -44,6 +44,6 @@ def test_a_task_of_two_domains_is_refused() -> None:
     data = OperatorData.join(darcy.samples("square", 2, 0, CELLS), darcy.samples("triangle", 2, 0, CELLS))
     mixed = replace(data, task_names=("all",), tasks=np.zeros(4, np.int32))
     with pytest.raises(
-        ValueError, match="symmetric_images: `geometry` must be one in 'all'. Received: geometry=.2 domains"
+        ValueError, match=r"symmetric_images: `geometry` must be one in .all.\. Received: geometry=.2 domains"
     ):
         symmetric_images(mixed)

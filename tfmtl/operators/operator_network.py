@@ -14,7 +14,7 @@ from tfmtl.operators.balanced_step import balanced_step, check_balancing
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
 from tfmtl.operators.inverse_scale import InverseScale
 from tfmtl.operators.operator_checks import check_inputs, check_names, check_points
-from tfmtl.operators.operator_data import OperatorData
+from tfmtl.operators.operator_data import OperatorData, check_finite
 from tfmtl.operators.predict_inputs import coefficient_rows, with_shared_points
 from tfmtl.operators.standardize import Standardize
 from tfmtl.operators.stretched_coordinate import StretchedCoordinate
@@ -334,7 +334,13 @@ class OperatorNetwork(keras.Model):
             verbose: as that of `keras.Model.predict`. Defaults to `"auto"`.
             steps: int or None. Batches of a dataset. Defaults to `None`: all.
             **kwargs: Passed to `keras.Model.predict` (`callbacks`).
+
+        Raises:
+            ValueError: an array of the dict holds NaN or infinity.
         """
+        if isinstance(x, Mapping):
+            advice = "Fill the gap, or leave that sample out."
+            check_finite(_OWNER, {name: np.asarray(values) for name, values in x.items()}, advice)
         shared = with_shared_points(x, batch_size)
         if self.built:
             self.training_range.warn(_OWNER, coefficient_rows(shared, self.coefficients, steps))

@@ -245,6 +245,10 @@ def test_wrong_inputs_are_refused_in_one_line() -> None:
             made({**batch, **change})
     with pytest.raises(ValueError, match="Add \\['initial'\\]"):
         made({name: value for name, value in batch.items() if name != "initial"})
+    gap = np.array(batch["initial"])
+    gap[2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"`initial` must be finite. Received: initial=nan at \(2, 1\), 1 such values"):
+        made.predict({**batch, "initial": gap}, verbose=0)
     data = masked()
     made, batch = masked_network(data), data.features()
     with pytest.raises(ValueError, match=r"`mask.shape` must be \(B, 16\), one value per point. Received"):
