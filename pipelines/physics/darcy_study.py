@@ -153,7 +153,7 @@ class DarcyStudy:
             train_only(network, layers)
             rows.append(self._row(f"{name}, {how}", network, train(network, mixed, short), short, kept))
         network = copy_of(self.network)
-        clock = refitted(network, data)
+        clock = refitted(network, data)  # holds out every fifth: of a multiple of five, a sample with all its images
         one = replace(short, steps=1)
         rows.append(self._row(f"{name}, last branch layer by ridge regression", network, clock, one, kept))
         alone, clock = trained(self._make, data, short)
