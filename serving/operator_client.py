@@ -43,8 +43,8 @@ class OperatorClient:
             signature_name: str. Defaults to `"serving_default"`.
 
         Raises:
-            FeatureError: an input is missing, unknown, of another shape or not finite, or the mask has another number of
-                points.
+            FeatureError: an input is missing, unknown, of another shape or not finite, or the mask has not a value for
+                each point.
             ServingError: with the server's code and message.
         """
         self._check(inputs)
@@ -67,7 +67,8 @@ class OperatorClient:
         if "mask" in inputs and "points" in inputs:
             mask, points = np.shape(inputs["mask"]), np.shape(inputs["points"])
             if len(points) == 3 and (len(mask) != 2 or mask[1] != points[1]):
-                rule, advice = f"be (B, {points[1]}), one value per point", "Take the mask at the points that are asked."
+                rule = f"be (B, {points[1]}), one value per point"
+                advice = "Take the mask at the points that are asked."
                 raise FeatureError(error_text(owner, "mask.shape", rule, mask, advice), "mask")
 
     def training_range(self) -> TrainingRange:
