@@ -12,7 +12,7 @@ def with_shared_points(x: Any, batch_size: int | None) -> Any:
 
     Keras would cut points of that shape into batches as if they were samples.
     """
-    if not isinstance(x, Mapping) or np.ndim(x.get("points")) != 2:
+    if not isinstance(x, Mapping) or "points" not in x or np.ndim(x["points"]) != 2:
         return x
     points = tf.constant(x["points"])
     rows = {name: values for name, values in x.items() if name != "points"}
