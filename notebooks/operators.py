@@ -64,7 +64,7 @@ print(means(predicted(moved, test)))
 # %% [markdown]
 # ## Any points, and a warning outside of the training range
 #
-# The branch is computed once; `query` answers for any points.
+# `encode` computes the branch once; `query` then answers for any points (t, x), also between those of training.
 
 # %%
 codes = network.encode({name: values[:1] for name, values in test.inputs.items()})
@@ -76,5 +76,5 @@ import warnings
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     odd = {**test.rows(slice(1)).features(), "coefficients": np.float32([[3.0, -3.0, 0.0, 0.0]])}
-    network.predict({**odd, "points": test.points[None]}, verbose=0)
+    network.predict(odd, verbose=0)
 print(caught[0].message)

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tfmtl.schema.checks import error_text
 from tfmtl.schema.training_range import TrainingRange
 from tfmtl.serving.client.sync_client import SyncClient
+from tfmtl.serving.protocol.feature_error import FeatureError
 from tfmtl.serving.serving_error import ServingError
 
 _RANGE = "training_range"
@@ -41,15 +43,33 @@ class OperatorClient:
             signature_name: str. Defaults to `"serving_default"`.
 
         Raises:
-            FeatureError: an input is missing, unknown or of another shape.
+            FeatureError: an input is missing, unknown, of another shape or not finite, or the mask has not a value for
+                each point.
             ServingError: with the server's code and message.
         """
+        self._check(inputs)
         known = self.training_range()
         known.warn(
             type(self).__name__, {name: np.asarray(inputs[name]).tolist() for name in known.ranges if name in inputs}
         )
         outputs: dict[str, npt.NDArray[Any]] = self._client.predict(dict(inputs), signature_name=signature_name)
         return outputs
+
+    def _check(self, inputs: Mapping[str, Any]) -> None:
+        """Refuses what the graph would answer with NaN, or with a message about its own operations."""
+        owner = type(self).__name__
+        for name, values in inputs.items():
+            array = np.asarray(values)
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                row = int(np.argwhere(~np.isfinite(array))[0][0])
+                rule, advice = "be finite", "Fill the gap, or leave that row out."
+                raise FeatureError(error_text(owner, name, rule, f"NaN or infinity in row {row}", advice), name, row)
+        if "mask" in inputs and "points" in inputs:
+            mask, points = np.shape(inputs["mask"]), np.shape(inputs["points"])
+            if len(points) == 3 and (len(mask) != 2 or mask[1] != points[1]):
+                rule = f"be (B, {points[1]}), one value per point"
+                advice = "Take the mask at the points that are asked."
+                raise FeatureError(error_text(owner, "mask.shape", rule, mask, advice), "mask")
 
     def training_range(self) -> TrainingRange:
         """The range of the coefficients in training; empty for a model without coefficients."""

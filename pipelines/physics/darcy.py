@@ -97,7 +97,7 @@ def solve(k: Floats, mask: Mask, source: Floats | float = 1.0) -> Floats:
         ModuleNotFoundError: SciPy is not installed.
     """
     if not np.all(np.isfinite(k[mask])) or np.any(k[mask] <= 0):
-        raise ValueError(error_text("solve", "k", "be positive and finite", k[mask].min(), "Take exp(log k)."))
+        raise ValueError(error_text("solve", "k", "be positive and finite", float(k[mask].min()), "Take exp(log k)."))
     right = np.where(mask, source, 0.0)
     return np.asarray(need_scipy("linalg").solveh_banded(banded_matrix(k, mask), right.ravel(), lower=True)).reshape(
         k.shape

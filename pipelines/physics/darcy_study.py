@@ -6,7 +6,6 @@ from functools import cached_property, partial
 
 from tfmtl.operators import OperatorData, OperatorNetwork, rehearse, train_only
 from tfmtl.pipelines.physics import darcy
-from tfmtl.pipelines.physics.mirrored import mirrored
 from tfmtl.pipelines.physics.networks import darcy_network
 from tfmtl.pipelines.physics.study import (
     Clock,
@@ -22,6 +21,7 @@ from tfmtl.pipelines.physics.study import (
     trained,
     trivial_rows,
 )
+from tfmtl.pipelines.physics.symmetric_images import symmetric_images
 
 TRAINING, TEST = 600, 100  # samples of each source geometry
 NEW_TRAINING, NEW_TEST = 100, 200  # of each geometry for transfer
@@ -77,12 +77,12 @@ class DarcyStudy:
     @cached_property
     def network(self) -> OperatorNetwork:
         """The multi-task network, trained."""
-        network, self._clock = trained(self._make, self._with_images(self.train_data), self.setting)
+        network, self._clock = trained(self._make, self._sources, self.setting)
         return network
 
-    def _with_images(self, data: OperatorData) -> OperatorData:
-        """Left and right exchanged as well: circle, square and triangle stay what they are."""
-        return mirrored(data, (self._cells, self._cells), 0)
+    @cached_property
+    def _sources(self) -> OperatorData:
+        return symmetric_images(self.train_data)
 
     def picture(self, values: Field) -> Field:
         """y upwards, x to the right."""
@@ -91,7 +91,7 @@ class DarcyStudy:
     def jobs(self) -> dict[str, Callable[[], list[Row]]]:
         """Name -> what computes the rows, in the order of the table."""
         setting, parts = self.setting, len(darcy.SOURCES)
-        data = self._with_images(self.train_data)
+        data = self._sources
         jobs: dict[str, Callable[[], list[Row]]] = {
             "trivial": self._trivial,
             "multi-task": lambda: [self._row("multi-task", self.network, self._clock, setting)],
@@ -125,11 +125,11 @@ class DarcyStudy:
         return single_tasks(name, self._make, data, self.test_data, setting)
 
     def _variant(self, name: str, **options: bool) -> list[Row]:
-        network, clock = trained(partial(self._make, **options), self._with_images(self.train_data), self.setting)
+        network, clock = trained(partial(self._make, **options), self._sources, self.setting)
         return [self._row(name, network, clock, self.setting)]
 
     def _few(self, count: int) -> list[Row]:
-        data, parts = self._with_images(first_of_each(self.train_data, count)), len(darcy.SOURCES)
+        data, parts = symmetric_images(first_of_each(self.train_data, count)), len(darcy.SOURCES)
         network, clock = trained(self._make, data, self.setting)
         return [
             self._row(f"{count} samples a task, multi-task", network, clock, self.setting),
@@ -137,22 +137,23 @@ class DarcyStudy:
         ]
 
     def _transfer(self, target: str) -> list[Row]:
-        data, test = self.new_data.task(target), self.test_data
+        samples, test = self.new_data.task(target), self.test_data
+        data = symmetric_images(samples)
         # Its task only: after transfer to one geometry the other one says nothing new.
         kept = OperatorData.join(*(test.task(name) for name in (*darcy.SOURCES, target)))
-        name = f"to {target} with {len(data)} samples"
+        name = f"to {target} with {len(samples)} samples"
         short = replace(self.setting.share(3), learning_rate=self.setting.learning_rate / 2.0)
         rows = []
-        for how, (layers, samples) in {
+        for how, (layers, mixed) in {
             "all layers": (("*",), data),
             "the official layers": (OFFICIAL, data),
-            "all layers, 50 % source samples": (("*",), rehearse(data, self.train_data, 0.5, self.setting.seed)),
+            "all layers, 50 % source samples": (("*",), rehearse(data, self._sources, 0.5, self.setting.seed)),
         }.items():
             network = copy_of(self.network)
             train_only(network, layers)
-            rows.append(self._row(f"{name}, {how}", network, train(network, samples, short), short, kept))
+            rows.append(self._row(f"{name}, {how}", network, train(network, mixed, short), short, kept))
         network = copy_of(self.network)
-        clock = refitted(network, data)
+        clock = refitted(network, data)  # holds out every fifth: of a multiple of five, a sample with all its images
         one = replace(short, steps=1)
         rows.append(self._row(f"{name}, last branch layer by ridge regression", network, clock, one, kept))
         alone, clock = trained(self._make, data, short)

@@ -28,6 +28,7 @@ def fisher_network(
     hypernetwork: bool = False,
     hard_start: bool = True,
     latent_dim: int = _LATENT,
+    output_activation: str | None = None,
 ) -> OperatorNetwork:
     """Coefficients and start, side by side, to u at (t, x).
 
@@ -37,14 +38,17 @@ def fisher_network(
         hypernetwork: bool. Whether the coefficients set the layers that read the start. Defaults to `False`.
         hard_start: bool. Whether u is the start at t = 0 by construction; not with POD. Defaults to `True`.
         latent_dim: int. Number of functions of the trunk. Defaults to `100`.
+        output_activation: str or None. Behind the last layer of a learned trunk. Defaults to `None`.
     """
     hidden = (_WIDTH, _WIDTH)
     names = ["coefficients", "initial"] if use_coefficients else ["initial"]
     branch = HyperBranch(["initial"], "coefficients", hidden) if hypernetwork else MLPBranch(names, hidden)
     layers = (_WIDTH,) * 3
-    functions: keras.layers.Layer = PeriodicTrunk(latent_dim=latent_dim, hidden_units=layers)
+    functions: keras.layers.Layer = PeriodicTrunk(
+        latent_dim=latent_dim, hidden_units=layers, output_activation=output_activation
+    )
     if trunk == "mlp":
-        functions = MLPTrunk(latent_dim, layers)
+        functions = MLPTrunk(latent_dim, layers, output_activation=output_activation)
     elif trunk == "pod":
         times, places = np.linspace(0.0, fisher.HORIZON, fisher.TIMES), np.arange(fisher.CELLS) / fisher.CELLS
         functions = PODTrunk([times.tolist(), places.tolist()], latent_dim)

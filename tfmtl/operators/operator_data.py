@@ -43,13 +43,8 @@ class OperatorData:
 
     def __post_init__(self) -> None:
         self._check_shapes()
-        for name, values in {**self.inputs, "points": self.points, "targets": self.targets}.items():
-            bad = ~np.isfinite(values)
-            if bad.any():
-                where = tuple(int(index) for index in np.argwhere(bad)[0])
-                advice = "Solve or drop that sample; mark points outside of the domain in `mask`, with targets of 0."
-                received = f"{values[where]} at {where}, {int(bad.sum())} such values"
-                raise ValueError(f"{_OWNER}: `{name}` must be finite. Received: {name}={received}. {advice}")
+        advice = "Solve or drop that sample; mark points outside of the domain in `mask`, with targets of 0."
+        check_finite(_OWNER, {**self.inputs, "points": self.points, "targets": self.targets}, advice)
         if self.mask is not None and np.any(self.targets[~self.mask]):
             advice = "Set the field to 0 there, and flatten mask and field in the same order."
             raise ValueError(f"{_OWNER}: `targets` must be 0 outside of the mask. Received: other values. {advice}")
@@ -192,6 +187,16 @@ class OperatorData:
         points = tf.constant(self.points)
         rows = tf.data.Dataset.from_tensor_slices((batched, self.targets)).batch(batch_size)
         return rows.map(lambda features, targets: ({**features, "points": points}, targets))
+
+
+def check_finite(owner: str, arrays: Mapping[str, Array], advice: str) -> None:
+    """Raises `ValueError` where an array holds NaN or infinity."""
+    for name, values in arrays.items():
+        bad = ~np.isfinite(values)
+        if bad.any():
+            where = tuple(int(index) for index in np.argwhere(bad)[0])
+            received = f"{values[where]} at {where}, {int(bad.sum())} such values"
+            raise ValueError(f"{owner}: `{name}` must be finite. Received: {name}={received}. {advice}")
 
 
 def _shuffled(count: int, seed: int, stream: int, number: tf.Tensor) -> tf.Tensor:

@@ -14,7 +14,8 @@ from tfmtl.operators.balanced_step import balanced_step, check_balancing
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
 from tfmtl.operators.inverse_scale import InverseScale
 from tfmtl.operators.operator_checks import check_inputs, check_names, check_points
-from tfmtl.operators.operator_data import OperatorData
+from tfmtl.operators.operator_data import OperatorData, check_finite
+from tfmtl.operators.predict_inputs import coefficient_rows, with_shared_points
 from tfmtl.operators.standardize import Standardize
 from tfmtl.operators.stretched_coordinate import StretchedCoordinate
 from tfmtl.schema.checks import check_bool, check_positive_int, error_text
@@ -322,13 +323,29 @@ class OperatorNetwork(keras.Model):
         kwargs.setdefault("shuffle", False)
         return super().fit(*args, **kwargs)
 
-    def predict(self, x: Any, **kwargs: Any) -> Any:
-        """`keras.Model.predict`, with a warning where coefficients lie outside of their training range."""
-        if isinstance(x, Mapping) and self.built:
-            self.training_range.warn(
-                _OWNER, {name: np.asarray(x[name]).tolist() for name in self.coefficients if name in x}
-            )
-        return super().predict(x, **kwargs)
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, **kwargs: Any
+    ) -> Any:
+        """`keras.Model.predict`, with a warning where coefficients lie outside of their training range.
+
+        Args:
+            x: dict of inputs, `points` either `(Q, d)` for all samples or `(B, Q, d)`, or a dataset of batches.
+            batch_size: int or None. Rows of a batch, for a dict. Defaults to `None`: 32.
+            verbose: as that of `keras.Model.predict`. Defaults to `"auto"`.
+            steps: int or None. Batches of a dataset. Defaults to `None`: all.
+            **kwargs: Passed to `keras.Model.predict` (`callbacks`).
+
+        Raises:
+            ValueError: an array of the dict holds NaN or infinity.
+        """
+        if isinstance(x, Mapping):
+            advice = "Fill the gap, or leave that sample out."
+            check_finite(_OWNER, {name: np.asarray(values) for name, values in x.items()}, advice)
+        shared = with_shared_points(x, batch_size)
+        if self.built:
+            self.training_range.warn(_OWNER, coefficient_rows(shared, self.coefficients, steps))
+        size = batch_size if shared is x else None
+        return super().predict(shared, batch_size=size, verbose=verbose, steps=steps, **kwargs)
 
     @property
     def training_range(self) -> TrainingRange:

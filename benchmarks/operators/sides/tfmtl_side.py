@@ -13,7 +13,7 @@ from tfmtl.pipelines.physics.study import Setting, predicted, trained
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
 OPTIONS = {
-    "vanilla": {"trunk": "mlp", "hard_start": False},
+    "vanilla": {"trunk": "mlp", "hard_start": False, "output_activation": "gelu"},
     "pod": {"trunk": "pod"},
     "default": {},
 }

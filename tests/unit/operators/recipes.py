@@ -57,7 +57,11 @@ RECIPES = (
         {"inputs": ["initial"], "condition": "coefficients", "hidden_units": (5, 3), "condition_units": 4},
     ),
     LayerRecipe(MLPTrunk, POINTS, {"latent_dim": 3, "hidden_units": (5, 4)}),
+    LayerRecipe(MLPTrunk, POINTS, {"latent_dim": 3, "hidden_units": (5, 4), "output_activation": "gelu"}),
     LayerRecipe(PeriodicTrunk, POINTS, {"waves": 2, "latent_dim": 3, "hidden_units": (5, 4)}),
+    LayerRecipe(
+        PeriodicTrunk, POINTS, {"waves": 2, "latent_dim": 3, "hidden_units": (5,), "output_activation": "tanh"}
+    ),
     LayerRecipe(PODTrunk, POINTS, {"axes": AXES, "latent_dim": 3}, output_dtype="float32"),
     LayerRecipe(Standardize, POINTS),
     LayerRecipe(Standardize, IMAGES["log_k"], {"statistics": "field"}),

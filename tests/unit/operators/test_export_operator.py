@@ -131,6 +131,15 @@ def test_the_local_server_serves_it_and_the_client_warns(made: OperatorNetwork, 
             assert np.all(np.isfinite(client.predict(odd)["values"]))
         with pytest.raises(FeatureError, match="points"):
             client.predict({**inputs, "points": points[..., :1]})
+        gap = np.array(inputs["initial"])
+        gap[1, 3] = np.nan
+        with pytest.raises(
+            FeatureError, match=r"`initial` must be finite. Received: initial='NaN or infinity in row 1'"
+        ):
+            client.predict({**inputs, "initial": gap, "points": points})
+        for shape in ((2, 9), (2, 1), (2, 4, 8)):  # one value would be taken for all points
+            with pytest.raises(FeatureError, match=r"`mask.shape` must be \(B, 32\), one value per point. Received"):
+                client.predict({**inputs, "points": points, "mask": np.ones(shape, np.float32)})
 
 
 def test_shared_points_are_never_batched(version: Path) -> None:

@@ -14,7 +14,9 @@ from tfmtl.operators import (
     InverseScale,
     MLPBranch,
     MLPTrunk,
+    OperatorData,
     OperatorNetwork,
+    PeriodicTrunk,
     PODTrunk,
     RelativeL2,
     RelativeL2Loss,
@@ -38,6 +40,17 @@ def test_output_is_the_scaled_product_of_branch_and_trunk() -> None:
     learned = np.einsum("ic,qc->iq", codes, functions) / np.sqrt(6.0) + 0.3
     expected = data.targets.mean() + data.targets.std() * learned
     np.testing.assert_allclose(made(batch), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [MLPTrunk, PeriodicTrunk])
+def test_an_output_activation_is_applied_to_the_functions(kind: type) -> None:
+    points = waves().points
+    plain, clipped = (kind(latent_dim=6, hidden_units=(8,), output_activation=name) for name in (None, "relu"))
+    functions = np.asarray(plain(points))
+    clipped.build((None, 2))
+    clipped.set_weights(plain.get_weights())
+    assert np.min(functions) < 0.0
+    np.testing.assert_array_equal(clipped(points), np.maximum(functions, 0.0))
 
 
 def test_several_outputs_have_a_kernel_each_and_share_the_trunk() -> None:
@@ -196,6 +209,31 @@ def test_coefficients_outside_of_training_are_answered_with_a_warning() -> None:
     assert np.all(np.isfinite(answer))
 
 
+def test_a_dataset_is_looked_at_before_it_is_predicted() -> None:
+    data = waves()
+    made = network(data)
+    odd = OperatorData.of_task(
+        "a", {**data.inputs, "coefficients": data.inputs["coefficients"] + 7.0}, data.points, data.targets
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made.predict(data.whole(4), verbose=0)
+        made.predict(data.batches(4, 2).repeat(), steps=2, verbose=0)
+    for asked in (odd.whole(4), odd.whole(4).map(lambda features, targets: features), odd.features()):
+        with pytest.warns(UserWarning, match=rf"outside of its training range .* \({len(data)} such rows\)"):
+            made.predict(asked, verbose=0)
+    with pytest.warns(UserWarning, match=r"\(8 such rows\)"):
+        made.predict(odd.whole(4), steps=2, verbose=0)
+
+
+def test_predict_takes_points_that_all_samples_share() -> None:
+    data = waves()
+    made = network(data)
+    np.testing.assert_allclose(
+        made.predict(data.features(), batch_size=4, verbose=0), made(data.features()), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_wrong_inputs_are_refused_in_one_line() -> None:
     data = waves()
     made, batch = network(data), features(data)
@@ -207,6 +245,10 @@ def test_wrong_inputs_are_refused_in_one_line() -> None:
             made({**batch, **change})
     with pytest.raises(ValueError, match="Add \\['initial'\\]"):
         made({name: value for name, value in batch.items() if name != "initial"})
+    gap = np.array(batch["initial"])
+    gap[2, 1] = np.nan
+    with pytest.raises(ValueError, match=r"`initial` must be finite. Received: initial=nan at \(2, 1\), 1 such values"):
+        made.predict({**batch, "initial": gap}, verbose=0)
     data = masked()
     made, batch = masked_network(data), data.features()
     with pytest.raises(ValueError, match=r"`mask.shape` must be \(B, 16\), one value per point. Received"):

@@ -17,4 +17,5 @@ def test_code_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         exec(block.replace("steps = 2000", "steps = 60"), names)
     assert len(blocks) == 2
     assert np.isfinite(names["error"])
+    assert names["values"].shape == (2, 3)
     assert (names["version"] / "assets.extra" / "signature.md").is_file()

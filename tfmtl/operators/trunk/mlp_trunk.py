@@ -27,6 +27,8 @@ class MLPTrunk(keras.layers.Layer):
         latent_dim: int. Number of functions p. Defaults to `100`.
         hidden_units: Sequence of ints. Width of each hidden layer. Defaults to `(128, 128, 128)`.
         activation: Keras activation or its name, after every hidden layer. Defaults to `"gelu"`.
+        output_activation: Keras activation or its name, after the last layer, as in DeepXDE, or `None`. Defaults to
+            `None`: the functions are linear in what the last hidden layer gives.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -53,6 +55,7 @@ class MLPTrunk(keras.layers.Layer):
         latent_dim: int = 100,
         hidden_units: Sequence[int] = (128, 128, 128),
         activation: Any = "gelu",
+        output_activation: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"autocast": False, **kwargs})  # coordinates in bfloat16 would fall together
@@ -61,6 +64,7 @@ class MLPTrunk(keras.layers.Layer):
         self.latent_dim = latent_dim
         self.hidden_units = tuple(hidden_units)
         self.activation = keras.activations.get(activation)
+        self.output_activation = keras.activations.get(output_activation)
 
     def build(self, input_shape: Shape) -> None:
         self._build_on(input_shape[-1], input_shape[-1])
@@ -82,7 +86,7 @@ class MLPTrunk(keras.layers.Layer):
         return self._functions(self.standardize(inputs))
 
     def _functions(self, features: Tensor) -> Tensor:
-        return self.output_layer(self.layers(features[:, None]))[:, 0]  # (R, p)
+        return self.output_activation(self.output_layer(self.layers(features[:, None]))[:, 0])  # (R, p)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.latent_dim)
@@ -93,4 +97,5 @@ class MLPTrunk(keras.layers.Layer):
             "latent_dim": self.latent_dim,
             "hidden_units": list(self.hidden_units),
             "activation": keras.activations.serialize(self.activation),
+            "output_activation": keras.activations.serialize(self.output_activation),
         }

@@ -32,6 +32,7 @@ class PeriodicTrunk(MLPTrunk):
         latent_dim: int. Number of functions p. Defaults to `100`.
         hidden_units: Sequence of ints. Width of each hidden layer. Defaults to `(128, 128, 128)`.
         activation: Keras activation or its name, after every hidden layer. Defaults to `"gelu"`.
+        output_activation: Keras activation or its name, after the last layer, or `None`. Defaults to `None`.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -62,9 +63,10 @@ class PeriodicTrunk(MLPTrunk):
         latent_dim: int = 100,
         hidden_units: Sequence[int] = (128, 128, 128),
         activation: Any = "gelu",
+        output_activation: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(latent_dim, hidden_units, activation, **kwargs)
+        super().__init__(latent_dim, hidden_units, activation, output_activation, **kwargs)
         owner = type(self).__name__
         if not axes or len(axes) != len(periods) or len(set(axes)) < len(axes):
             rule = "name distinct coordinates, one for each period"
