@@ -9,16 +9,16 @@ from benchmarks.quality.weighting_world import ITEMS, draw_weighting_world
 
 
 @pytest.mark.parametrize("alike", [0.0, 1.0])
-def test_logits_have_the_same_spread_in_every_task_and_agree_where_tasks_are_alike(alike: float) -> None:
+def test_logits_have_the_same_spread_and_their_forms_agree_where_tasks_are_alike(alike: float) -> None:
     world = draw_weighting_world(3, alike)
+    np.testing.assert_allclose(world.directions @ world.directions.T, 1.28 * np.eye(4), atol=1e-9)
     items = np.random.default_rng(0).integers(0, ITEMS, (4_000, *world.weights.shape[1:]))
     logits = world.logits(items)
     np.testing.assert_allclose(logits.std(axis=0), 1.6, rtol=0.15)
     np.testing.assert_allclose(logits.mean(axis=0), -0.5, atol=0.15)
-    if alike == 1.0:
-        np.testing.assert_allclose(logits, logits[:, :1].repeat(len(logits.T), 1), rtol=1e-9)
-    else:
-        assert np.abs(np.corrcoef(logits.T) - np.eye(len(logits.T))).max() < 0.6
+    curved = type(world)(world.latents, world.weights, world.forms, 0.0 * world.directions).logits(items)
+    correlation = np.corrcoef(curved.T)[np.triu_indices(4, 1)]
+    assert np.allclose(correlation, 1.0) if alike == 1.0 else np.abs(correlation).max() < 0.6
 
 
 def test_a_form_without_linear_part_is_what_remains_of_opposite_events() -> None:
