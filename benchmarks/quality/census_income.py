@@ -48,7 +48,9 @@ CANDIDATES = (
     Variant("shared bottom 256-128, dropout 0.2", "shared_bottom", {"hidden_units": (256, 128), "dropout": 0.2}),
     Variant("MMoE, dropout 0.2", "mmoe", {"dropout": 0.2}),
     Variant("DCN-V2, dropout 0.2", "interaction", {"kind": "dcn_v2", "dropout": 0.2}),
-    Variant("DCN-V2, dropout 0.2, averaged", "interaction", {"kind": "dcn_v2", "dropout": 0.2}, ema_momentum=0.999),
+    Variant(
+        "DCN-V2, dropout 0.2, averaged", "interaction", {"kind": "dcn_v2", "dropout": 0.2}, {"ema_momentum": 0.999}
+    ),
 )
 _TUNED = {"epochs": 12, "batch_size": 1024, "decay": 0.75}
 _TUNED_RATE = 2e-3

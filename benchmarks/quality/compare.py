@@ -29,13 +29,18 @@ def main(
     learning_rate: float = DEFAULTS.learning_rate,
     schedule: str = DEFAULTS.schedule,
     ema_momentum: float | None = DEFAULTS.ema_momentum,
+    monitor: Annotated[str | None, typer.Option(help="Metric that chooses the epoch.")] = DEFAULTS.monitor,
+    name: Annotated[str, typer.Option(help="Of a single preset, as the table shows it.")] = "",
     processes: int = 2,
     settings: Annotated[list[str] | None, typer.Option("--set", help="Preset option for all, name=value.")] = None,
     output: Annotated[Path, typer.Option(help="File of all runs; none is run again.")] = WORK / "compare.jsonl",
 ) -> None:
     """Trains every preset with every seed and prints the table."""
     options = option_values("compare", settings or [])
-    variants = [Variant(preset, preset, options, ema_momentum) for preset in presets.split(",")]
+    training = {
+        key: value for key, value in (("ema_momentum", ema_momentum), ("monitor", monitor)) if value is not None
+    }
+    variants = [Variant(name or preset, preset, options, training) for preset in presets.split(",")]
     drawn = [int(seed) for seed in seeds.split(",")]
     records = measure(
         output,

@@ -25,13 +25,13 @@ class Variant:
         name: str. As the table shows it.
         preset: str. One of `tfmtl.models.PRESETS`.
         options: mapping. Options of the preset.
-        ema_momentum: float or None. As in `TrainOptions`.
+        training: mapping. Further options of `TrainOptions`, such as ema_momentum or monitor.
     """
 
     name: str
     preset: str
     options: dict[str, Any] = field(default_factory=dict)
-    ema_momentum: float | None = None
+    training: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,12 @@ class Job:
     def key(self) -> str:
         """What makes two runs the same, wherever the data lie."""
         described = {**asdict(self), "data": Path(self.data).name}
-        # Keys from before there was a decay, a schedule or an average stay valid.
+        # Keys from before there was a decay, a schedule or an option of training stay valid.
+        described["variant"] |= described["variant"].pop("training")
         if self.decay == 1.0:
             del described["decay"]
         if self.schedule == "constant":
             del described["schedule"]
-        if self.variant.ema_momentum is None:
-            del described["variant"]["ema_momentum"]
         return json.dumps(described, sort_keys=True)
 
 
@@ -153,8 +152,8 @@ def _run(job: Job) -> dict[str, Any]:
         batch_size=job.batch_size,
         learning_rate=job.learning_rate,
         schedule=job.schedule,
-        ema_momentum=job.variant.ema_momentum,
         seed=job.seed,
+        **job.variant.training,
     )
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, _: job.learning_rate * job.decay**epoch)
     with TemporaryDirectory() as folder:
@@ -165,6 +164,7 @@ def _run(job: Job) -> dict[str, Any]:
         "data": Path(job.data).name,
         "variant": job.variant.name,
         "preset": job.variant.preset,
+        "training": job.variant.training,
         "options": {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()},
         "seed": job.seed,
         "learning_rate": job.learning_rate,

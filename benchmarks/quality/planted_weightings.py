@@ -24,11 +24,16 @@ from tfmtl.folders import PreparedFolder
 
 WIDTH = 8
 _NETWORK = {"hidden_units": (64, 32), "num_experts": 4, "tower_units": (32,)}
-VARIANTS = (
-    Variant("shared", "dtrn", {**_NETWORK, "encoder": "shared"}),
-    Variant("hyper, norms", "dtrn", _NETWORK),
-    Variant("hyper, adapters", "dtrn", {**_NETWORK, "conditioning": "adapter"}),
-    Variant("independent", "dtrn", {**_NETWORK, "encoder": "independent"}),
+# No run is stopped early: what the linear part tells is learned first, and the form's part may come late.
+_TRAINING = {"monitor": "val_mean_relative_loss", "patience": 1_000}
+VARIANTS = tuple(
+    Variant(name, "dtrn", {**_NETWORK, **options}, _TRAINING)
+    for name, options in (
+        ("shared", {"encoder": "shared"}),
+        ("hyper, norms", {}),
+        ("hyper, adapters", {"conditioning": "adapter"}),
+        ("independent", {"encoder": "independent"}),
+    )
 )
 
 
@@ -52,7 +57,7 @@ def main(
             folder, known_here = _world(seed, dial, rows)
             known[folder.name] = known_here
             chosen = [each for each in VARIANTS if not models or each.name in models.split(";")]
-            jobs += [Job(str(folder), each, seed, learning_rate, epochs) for each in chosen]
+            jobs += [Job(str(folder), each, seed, learning_rate, epochs, schedule="cosine") for each in chosen]
     done = results_folder(quick) / "planted_weightings.jsonl"
     run_jobs(jobs, done, processes)
     records = [record for record in map(json.loads, done.read_text().splitlines()) if record["data"] in known]

@@ -2,11 +2,13 @@
 
 A row has J behaviors with the last L items of each, in blocks by age. With the hidden d-wide vector z of an item,
 
-    h_k = sum_e w_k[behavior, block] z_e,     logit_k = bias_k + scale * h_k' A_k h_k
+    h_k = sum_e w_k[behavior, block] z_e,     logit_k = bias + b_k' h_k + h_k' A_k h_k
 
 for weights w_k not below 0, and a symmetric A_k without trace. `alike` says how much the tasks' logarithms of weights
 and their forms have in common: 1 all, 0 nothing. A label is a form of second degree, so nothing but the weighted mean
-itself tells it: a mean with other weights is another vector. Rows are independent of each other.
+itself tells it: a mean with other weights is another vector. The linear parts b_k, orthogonal to each other, have a
+share of the logit's variance: without them the gradient of every item's vector is zero in the mean at the start, and no
+network learned anything from 30,000 rows. Rows are independent of each other.
 """
 
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ TASKS = ("first", "second", "third", "fourth")
 BEHAVIORS, LENGTH, BLOCKS, WIDTH, ITEMS = 5, 12, 6, 4, 60
 _CONTRAST = 2.5  # deviation of the logarithms of weights
 _SIZE = 1.6  # deviation of the logits
+_LINEAR = 0.5  # share of the linear part in their variance
 _BIAS = -0.5
 _SHARES = (0.75, 0.125, 0.125)
 
@@ -35,11 +38,13 @@ class WeightingWorld:
         latents: `(I, d)`, mean 0 and covariance 1.
         weights: `(T, J, L)`; the squares of a task's weights sum to 1.
         forms: `(T, d, d)`.
+        directions: `(T, d)`, of the linear part.
     """
 
     latents: np.ndarray
     weights: np.ndarray
     forms: np.ndarray
+    directions: np.ndarray
 
     def parts(self, items: np.ndarray) -> np.ndarray:
         """The weighted sums by task and behavior, `(N, T, J, d)`, of items `(N, J, L)`."""
@@ -48,7 +53,8 @@ class WeightingWorld:
     def logits(self, items: np.ndarray) -> np.ndarray:
         """`(N, T)`."""
         means = self.parts(items).sum(axis=2)
-        return np.asarray(_BIAS + np.einsum("nkd,kde,nke->nk", means, self.forms, means))
+        curved = np.einsum("nkd,kde,nke->nk", means, self.forms, means)
+        return np.asarray(_BIAS + np.einsum("nkd,kd->nk", means, self.directions) + curved)
 
 
 def draw_weighting_world(seed: int, alike: float) -> WeightingWorld:
@@ -69,8 +75,10 @@ def draw_weighting_world(seed: int, alike: float) -> WeightingWorld:
     forms = forms + np.swapaxes(forms, 1, 2)
     forms -= np.eye(WIDTH) * np.trace(forms, axis1=1, axis2=2)[:, None, None] / WIDTH
     # Of standard normal h the variance of h' A h is twice the sum of squares.
-    forms *= _SIZE / np.sqrt(2.0 * (forms**2).sum(axis=(1, 2), keepdims=True))
-    return WeightingWorld(latents, weights, forms)
+    forms *= _SIZE * np.sqrt((1.0 - _LINEAR) / (2.0 * (forms**2).sum(axis=(1, 2), keepdims=True)))
+    # Orthogonal, so that together they tell every part of an item's vector, however alike the tasks are.
+    directions = np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0][: len(TASKS)] * _SIZE * np.sqrt(_LINEAR)
+    return WeightingWorld(latents, weights, forms, directions)
 
 
 def weighting_log(world: WeightingWorld, seed: int, rows: int) -> tuple[pa.Table, np.ndarray]:
@@ -107,7 +115,7 @@ def weighting_problem(width: int) -> Problem:
 def ceilings(world: WeightingWorld, log: pa.Table, items: np.ndarray, width: int) -> dict[str, float]:
     """Mean test AUC over the tasks of what an oracle knows; it knows items' vectors and weights, and fits forms.
 
-    `best`: the true probabilities. `own vectors`: logistic regressions on the products of each task's h. `shared
+    `best`: the true probabilities. `own vectors`: logistic regressions on each task's h and its products. `shared
     vectors`: the same on h as it is told by `width` numbers per behavior that all tasks share, which are linear in the
     tasks' weighted sums: the principal ones, as they are or stretched by the forms, whichever is better on validation.
     """
@@ -150,8 +158,9 @@ def _fitted_auc(
     aucs: dict[str, list[float]] = {"valid": [], "test": []}
     for task, own in zip(TASKS, np.moveaxis(means, 1, 0), strict=True):
         products = (own[:, :, None] * own[:, None, :])[:, places[0], places[1]]
-        model = LogisticRegression(max_iter=200).fit(products[where["train"]], labels[task][where["train"]])
+        terms = np.concatenate([own, products], axis=1)
+        model = LogisticRegression(max_iter=200).fit(terms[where["train"]], labels[task][where["train"]])
         for split, found in aucs.items():
-            scores = model.decision_function(products[where[split]])
+            scores = model.decision_function(terms[where[split]])
             found.append(roc_auc(labels[task][where[split]], scores))
     return {split: float(np.mean(found)) for split, found in aucs.items()}
