@@ -120,13 +120,13 @@ class ProjectedFields:
     def with_zeros(self, vectors: Tensor) -> Tensor:
         """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which are not read."""
         batch = tf.shape(vectors)[0]
-        parts, position = [], 0
-        for is_taken, columns in _runs(self._taken):
-            if is_taken:
-                parts.append(tf.zeros((batch, columns, self._dim), vectors.dtype))
-            else:
-                parts.append(vectors[:, position : position + columns])
-                position += columns
+        runs = _runs(self._taken)
+        # Split, not sliced: on a CPU the gradient of a slice along this axis takes 30 times as long.
+        read = iter(tf.split(vectors, [columns for is_taken, columns in runs if not is_taken], axis=1))
+        parts = [
+            tf.zeros((batch, columns, self._dim), vectors.dtype) if is_taken else next(read)
+            for is_taken, columns in runs
+        ]
         return tf.concat(parts, axis=1)
 
     def slices(self, row_ids: Tensor, gradient: Tensor | None, rows: Tensor, projected: Tensor) -> tf.IndexedSlices:
