@@ -215,7 +215,9 @@ class MultiTaskNetwork(keras.Model):
         for layer in (self.towers, self.transfer):
             if layer is not None:
                 hidden = layer(hidden, training=training)  # (B, T, H)
-        return {name: head(hidden[:, k]) for k, (name, head) in enumerate(self.heads.items())}
+        # Taken apart at once: the gradient of every slice would be as large as what it was cut from.
+        parts = tf.unstack(hidden, axis=1)
+        return {name: head(part) for (name, head), part in zip(self.heads.items(), parts, strict=True)}
 
     def predictions(self, raw: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The predictions that follow from `raw_outputs`: output name -> `(B, *inner)`."""

@@ -71,7 +71,7 @@ class EventPositions(keras.layers.Layer):
         events = rows.pack(tf.cast(inputs["events"], self.compute_dtype))
         if self.use_positions:
             table = tf.cast(tf.convert_to_tensor(self.position_embeddings), self.compute_dtype)
-            events = events + tf.gather(table, rows.later)
+            events = events + rows.positions(table)
         return events
 
     def compute_output_shape(self, input_shape: Shapes) -> Shape:

@@ -35,6 +35,10 @@ class PaddedRows:
         kept = tf.where(self._mask[..., tf.newaxis], by_behavior, tf.zeros((), rows.dtype))
         return tf.transpose(kept, (1, 0, 2, 3))
 
+    def positions(self, table: Tensor) -> Tensor:
+        """For every place the row of `(L, W)` at how many events of its sequence came later: `(R, W)`."""
+        return tf.gather(table, self.later)
+
     def by_behavior(self, rows: Tensor) -> list[Tensor]:
         """`(R, ...)` -> the rows of every behavior."""
         return list(tf.split(rows, self._behaviors))

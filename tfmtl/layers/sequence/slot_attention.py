@@ -46,25 +46,22 @@ def _attention(
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:
     """Keeps one tensor of every pair of events; the product's own gradients, and a softmax's, would keep four.
 
-    The division of a softmax is done on its product with the values, which is far smaller. Exponentials and their
-    sums are float32.
+    The softmax is float32.
     """
     scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32) + tf.where(is_event, 0.0, _LOWEST)
-    powers = tf.exp(scores - tf.reduce_max(scores, axis=-1, keepdims=True))
-    # A row without events has all its powers 1, and must have none.
-    some = tf.cast(tf.reduce_any(is_event, axis=-1, keepdims=True), tf.float32)
-    share = some / tf.reduce_sum(powers, axis=-1, keepdims=True)
-    powers = tf.cast(powers, values.dtype)
-    attended = tf.matmul(powers, values) * tf.cast(share, values.dtype)
+    weights = tf.cast(tf.nn.softmax(scores), values.dtype)
+    # A sequence without events has equal weights, and must have none; this is done where tensors are small.
+    some = tf.cast(tf.reduce_any(is_event, axis=-1, keepdims=True), values.dtype)
+    attended = tf.matmul(weights, values) * some
 
     def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        shared = upstream * tf.cast(share, upstream.dtype)
-        mean = tf.reduce_sum(shared * attended, axis=-1, keepdims=True)
-        of_scores = powers * (tf.matmul(shared, values, transpose_b=True) - mean)
+        upstream = upstream * some
+        mean = tf.reduce_sum(upstream * attended, axis=-1, keepdims=True)
+        of_scores = weights * (tf.matmul(upstream, values, transpose_b=True) - mean)
         return (
             tf.matmul(of_scores, keys),
             tf.matmul(of_scores, queries, transpose_a=True),
-            tf.matmul(powers, shared, transpose_a=True),
+            tf.matmul(weights, upstream, transpose_a=True),
             None,
         )
 
