@@ -30,11 +30,12 @@ def survival_problem(*tasks: Any, **changes: Any) -> Problem:
 
 
 def every_model() -> tuple[SurvivalTask, ...]:
-    """A task of each model, and one each with entries, with intervals of time, and with causes."""
+    """A task of each model, and one each with smooth shapes, with entries, with intervals of time, and with causes."""
     models = ("hazard", "piecewise_hazard", "pmf", "mtlr", "deephit", "cox", "aft")
     plain = [SurvivalTask(f"by_{name}", time="days", event="stopped", intervals=CUTS, model=name) for name in models]
     return (
         *plain,
+        SurvivalTask("smooth", time="days", event="stopped", intervals=CUTS, shapes=2),
         SurvivalTask("late", time="days", event="stopped", survival_quantiles=4, entry="seen_at"),
         SurvivalTask("between", time="days", event="stopped", quantiles=4, time_upper="days_to"),
         SurvivalTask("why", time="days", event="stopped", equal=4, cause="reason", causes=("cut_out", "wear_out")),

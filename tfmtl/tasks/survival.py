@@ -77,6 +77,7 @@ class SurvivalBehavior(TaskBehavior[SurvivalTask]):
             interpolation=record.interpolation,  # type: ignore[arg-type]
             num_causes=max(len(record.causes), 1),
             distribution=record.distribution,  # type: ignore[arg-type]
+            shapes=None if record.shapes is None else min(record.shapes, len(state["edges"])),
             dtype=policy,
             name=f"head_{record.name}",
         )

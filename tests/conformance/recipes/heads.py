@@ -28,6 +28,7 @@ RECIPES = (
         {"edges": (1.0, 2.5), "num_causes": 2, "hazards": ((0.1, 0.2), (0.3, 0.1))},
         output_dtype="float32",
     ),
+    LayerRecipe(SurvivalHead, normal(BATCH, 5), {"edges": (1.0, 2.5, 6.0), "shapes": 2}, output_dtype="float32"),
     LayerRecipe(MulticlassHead, normal(BATCH, 5), {"shares": (0.2, 0.3, 0.5)}, output_dtype="float32"),
     LayerRecipe(OrdinalHead, normal(BATCH, 5), {"shares": (0.2, 0.3, 0.1, 0.4)}, output_dtype="float32"),
     LayerRecipe(QuantileHead, normal(BATCH, 5), {"starts": (1.0, 3.0, 4.0), "mean": 3.0}, output_dtype="float32"),
@@ -53,6 +54,7 @@ ALTERNATIVES = {
         "model": "cox",
         "interpolation": "constant_hazard",
         "num_causes": 2,
+        "shapes": 2,
         "distribution": LayerRecipe(
             SurvivalHead, normal(BATCH, 5), {"edges": (1.0, 2.5, 6.0), "model": "aft", "distribution": "extreme"}
         ),

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmtl.layers.heads.survival_head import MODELS, SurvivalHead
+from tfmtl.layers.heads.survival_head import MODELS, WITH_SHAPES, SurvivalHead
 from tfmtl.losses.survival import hazard_loss
 from tfmtl.survival import SurvivalCurves, breslow_baseline, nelson_aalen
 from tfmtl.survival.interpolation import INTERPOLATIONS
+from tfmtl.survival.smooth_shapes import smooth_shapes
 
 EDGES = (1.0, 2.5, 6.0, 10.0)
 HAZARDS = (0.1, 0.3, 0.2, 0.4)
@@ -41,6 +42,32 @@ def test_causes_start_at_their_own_priors() -> None:
     head = SurvivalHead((1.0, 2.0), ((0.1, 0.2), (0.3, 0.1)), num_causes=2)
     incidence = head.predictions(head(np.zeros((1, 5), "float32")))["incidence"]
     np.testing.assert_allclose(incidence[0], [[0.1, 0.2], [0.1 + 0.7 * 0.3, 0.2 + 0.7 * 0.1]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("model", WITH_SHAPES)
+def test_one_shape_moves_all_logits_by_the_same(model: str) -> None:
+    head, raw = head_and_raw(model, hazards=HAZARDS, shapes=1)
+    moved = raw - head.bias
+    np.testing.assert_allclose(moved, np.tile(moved[:, :1], 4), rtol=1e-5, atol=1e-6)
+    assert np.ptp(moved[:, 0]) > 1.0
+
+
+def test_shapes_start_at_the_prior_and_all_of_them_make_any_curve() -> None:
+    for causes, prior in ((1, HAZARDS), (2, [[0.05, 0.05], [0.1, 0.2], [0.1, 0.1], [0.3, 0.1]])):
+        head = SurvivalHead(EDGES, prior, num_causes=causes, shapes=4)
+        raw = head(np.zeros((1, 5), "float32"))
+        free = SurvivalHead(EDGES, prior, num_causes=causes)
+        np.testing.assert_allclose(raw, free(np.zeros((1, 5), "float32")), rtol=1e-5)
+        head.output_layer.kernel.assign(np.random.default_rng(2).normal(size=(5, 4 * causes)))
+        moved = np.reshape(head(INPUTS) - raw, (40, 4 * causes))
+        assert np.linalg.matrix_rank(moved) == min(4 * causes, 5)
+
+
+def test_shapes_are_orthogonal_cosines() -> None:
+    shapes = smooth_shapes(20, 20).astype(np.float64)
+    np.testing.assert_allclose(shapes @ shapes.T / 20, np.eye(20), atol=1e-6)
+    turns = [(np.diff(np.sign(shape)) != 0).sum() for shape in shapes]
+    assert turns == list(range(20))  # each has half a wave more than the one before
 
 
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
@@ -115,6 +142,8 @@ def test_a_loss_for_other_intervals_says_so() -> None:
         ({"model": "pmf", "num_causes": 2}, "`num_causes` must be 1 with model='pmf'"),
         ({"hazards": (0.1, 0.2)}, r"`hazards` must be \(4, 1\) shares"),
         ({"hazards": (0.1, 0.2, 0.3, 1.5)}, r"`hazards` must be \(4, 1\) shares"),
+        ({"shapes": 5}, "`shapes` must be at most the 4 intervals"),
+        ({"shapes": 2, "model": "mtlr"}, r"`shapes` must be .* with a model of \['hazard', 'piecewise_hazard'\]"),
         ({"interpolation": "linear"}, "`interpolation` must be one of"),
     ],
 )

@@ -193,6 +193,8 @@ def test_labels_that_nothing_can_be_learnt_from(changes: dict, values: dict, tex
         ({"causes": ("a", "b")}, "`causes` must list two or more values of `cause`"),
         ({"cause": "why", "causes": ("a", "b"), "model": "pmf"}, "`model` must be 'hazard' with several causes"),
         ({"time_upper": "to", "model": "cox"}, "`time_upper` must stand beside a model of single rows"),
+        ({"shapes": 0}, "`shapes` must be an int of at least 1"),
+        ({"shapes": 2, "model": "cox"}, "`shapes` must stand beside a model of"),
         ({"unit": "years"}, "`unit` must be one of"),
         ({"weight_column": "w", "weighted_metrics": True}, "`weighted_metrics` must be false"),
     ],

@@ -22,8 +22,10 @@ from tfmtl.survival.raw_curves import (
     log_survival_of_mass,
     mtlr_scores,
 )
+from tfmtl.survival.smooth_shapes import smooth_shapes
 
 MODELS = ("hazard", "piecewise_hazard", "pmf", "mtlr", "deephit", "cox", "aft")
+WITH_SHAPES = ("hazard", "piecewise_hazard")
 _RARE = 1e-4
 _MOST_RISK = 60.0
 
@@ -47,6 +49,9 @@ class SurvivalHead(keras.layers.Layer):
             `"constant_density"`.
         num_causes: int. Causes C that a row may end by; more than one with `"hazard"` alone. Defaults to `1`.
         distribution: str. Of `"aft"`: `"normal"`, `"logistic"` or `"extreme"`. Defaults to `"normal"`.
+        shapes: int or None. With `"hazard"` and `"piecewise_hazard"`: number of smooth curves over the intervals, of
+            which a row's difference from the mean curve is made; see `smooth_shapes`. With 1 a row's logits are all
+            moved by the same. Defaults to `None`: every interval has an output of its own.
         **kwargs: Passed to `keras.layers.Layer` (`name`, `dtype`, ...).
 
     Call arguments:
@@ -75,6 +80,7 @@ class SurvivalHead(keras.layers.Layer):
         interpolation: Interpolation = "constant_density",
         num_causes: int = 1,
         distribution: Distribution = "normal",
+        shapes: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -96,21 +102,31 @@ class SurvivalHead(keras.layers.Layer):
         if prior.shape != (len(right), num_causes) or not is_share:
             rule, advice = f"be ({len(right)}, {num_causes}) shares", "Give one share for each interval and cause."
             raise ValueError(error_text(owner, "hazards", rule, hazards, advice))
+        if shapes is not None:
+            check_positive_int(owner, "shapes", shapes)
+            if model not in WITH_SHAPES or shapes > len(right):
+                rule = f"be at most the {len(right)} intervals, with a model of {list(WITH_SHAPES)}"
+                raise ValueError(error_text(owner, "shapes", rule, shapes, f"Leave it out with model={model!r}."))
         self.edges = [float(edge) for edge in right]
         self.hazards = hazards
         self.model = model
         self.interpolation = interpolation
         self.num_causes = num_causes
         self.distribution = distribution
+        self.shapes = shapes
         # Kept from 0 and 1, whose logits are infinite.
         self._prior = np.clip(prior, _RARE / num_causes, (1.0 - _RARE) / num_causes)
 
     def build(self, input_shape: Shape) -> None:
         check_shape(type(self).__name__, "inputs", input_shape, "B, H")
         bias = self._first_bias()
-        self.output_layer = keras.layers.Dense(
-            len(bias), bias_initializer=keras.initializers.Constant(bias), dtype=self.variable_dtype
-        )
+        first = keras.initializers.Constant(bias)
+        if self.shapes is None:
+            self.output_layer = keras.layers.Dense(len(bias), bias_initializer=first, dtype=self.variable_dtype)
+        else:
+            width = self.shapes * self.num_causes
+            self.output_layer = keras.layers.Dense(width, use_bias=False, dtype=self.variable_dtype)
+            self.bias = self.add_weight(name="bias", shape=(len(bias),), initializer=first)
         self.output_layer.build(input_shape)
         if self.model == "cox":
             # Not learned with the rest: `set_baseline` gives it, from all training rows at once.
@@ -125,6 +141,11 @@ class SurvivalHead(keras.layers.Layer):
 
     def call(self, inputs: Tensor) -> Tensor:
         raw = self.output_layer(inputs)
+        if self.shapes is not None:
+            raw = ops.reshape(raw, (-1, self.shapes, self.num_causes))
+            curves = ops.convert_to_tensor(smooth_shapes(len(self.edges), self.shapes), raw.dtype)
+            raw = ops.einsum("bsc,sk->bkc", raw, curves)
+            raw = ops.reshape(raw, (-1, len(self.edges) * self.num_causes)) + self.bias
         if self.num_causes > 1:
             return ops.reshape(raw, (-1, len(self.edges), self.num_causes))
         return raw[:, 0] if self.model == "cox" else raw
@@ -200,4 +221,5 @@ class SurvivalHead(keras.layers.Layer):
             "interpolation": self.interpolation,
             "num_causes": self.num_causes,
             "distribution": self.distribution,
+            "shapes": self.shapes,
         }

@@ -19,6 +19,7 @@ INTERPOLATIONS = ("constant_density", "constant_hazard")
 DISTRIBUTIONS = ("normal", "logistic", "extreme")
 UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "weeks": 604800.0}
 _CUTS = ("intervals", "quantiles", "survival_quantiles", "equal")
+WITH_SHAPES = ("hazard", "piecewise_hazard")
 _OVER_PAIRS = ("cox", "deephit")
 
 
@@ -53,6 +54,9 @@ class SurvivalTask(TaskRecord):
         distribution: str. For `aft`: `"normal"`, `"logistic"` or `"extreme"`. Defaults to `"normal"`.
         midpoint: bool. For `hazard`: whether a row still running counts the interval it was last seen in if it lived
             through half of it. Defaults to `False`.
+        shapes: int or None. For `hazard` and `piecewise_hazard`: number of smooth curves over the intervals of which a
+            row's difference from the mean curve is made, at most one for each interval; 1 moves the logits of all
+            intervals by the same. Few are for few rows, and for order. Defaults to `None`: every interval by itself.
         ranking: float. For `deephit`: weight of the penalty on pairs. Defaults to `0.2`.
     """
 
@@ -78,6 +82,7 @@ class SurvivalTask(TaskRecord):
     interpolation: Annotated[str, INTERPOLATIONS] = "constant_density"
     distribution: Annotated[str, DISTRIBUTIONS] = "normal"
     midpoint: bool = False
+    shapes: int | None = None
     ranking: float = 0.2
 
     def __post_init__(self) -> None:
@@ -100,6 +105,13 @@ class SurvivalTask(TaskRecord):
             check_choice(owner, "unit", self.unit, UNITS)
         if not 0.0 <= self.ranking < math.inf:
             raise ProblemError(f"{owner}: `ranking` must be at least 0. Received: ranking={self.ranking!r}.")
+        if self.shapes is not None:
+            check_minimum(owner, "shapes", self.shapes, 1)
+            if self.model not in WITH_SHAPES:
+                raise ProblemError(
+                    f"{owner}: `shapes` must stand beside a model of {list(WITH_SHAPES)}. "
+                    f"Received: shapes={self.shapes!r}, model={self.model!r}. Remove it."
+                )
         if self.weighted_metrics:
             raise ProblemError(
                 f"{owner}: `weighted_metrics` must be false: indices of survival count every row once. "

@@ -1,0 +1,116 @@
+"""Four sets of lifetimes with texts, series or pictures: preset `creative`, with and without the texts.
+
+    python -m benchmarks.quality.creative_sets <folder with chart_runs, listing_lifetimes, ...>
+
+Rows and features are those of `tfmtl datasets`; the splits are drawn here: for split s the rows in the order of
+`numpy.random.RandomState(s).permutation`, the first fifth for testing, a fifth of the rest for validation. Appends to
+docs/results/creative_sets.jsonl; a run that stands there is not repeated.
+"""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import typer
+
+from benchmarks.quality.experiment import results_folder
+from benchmarks.quality.jobs import facts, use_one_thread
+from tfmtl.schema import Problem
+
+SETS = {"charts": "chart_runs", "listings": "listing_lifetimes", "icons": "icon_lifetimes", "ads": "ira_ads"}
+OPTIONS: dict[str, Any] = {"preset": "creative", "monitor": "val_mean_relative_loss"}
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="Folder with the folders of the sets.")],
+    sets: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(SETS),
+    splits: str = "0,1,2",
+    options: Annotated[str, typer.Option(help="Of training, as JSON, beside or instead of the usual ones.")] = "{}",
+    part: Annotated[str, typer.Option(help="valid or test: which rows are judged.")] = "valid",
+    quick: bool = False,
+) -> None:
+    """Trains with and without texts on every split."""
+    use_one_thread()
+    done = results_folder(quick) / "creative_sets.jsonl"
+    done.parent.mkdir(parents=True, exist_ok=True)
+    records = [json.loads(line) for line in done.read_text().splitlines()] if done.is_file() else []
+    given = OPTIONS | json.loads(options)
+    for name in sets.split(","):
+        log, problem = read(data, name)
+        for split in map(int, splits.split(",")):
+            for texts in (True, False):
+                run = {"set": name, "texts": texts, "split": split, "part": part, "options": given}
+                if any(run.items() <= record.items() for record in records):
+                    continue
+                record = run | measure(log, problem if texts else without_texts(problem), split, given, part) | facts()
+                with done.open("a") as lines:
+                    lines.write(json.dumps(record) + "\n")
+                print(json.dumps(record), flush=True)
+
+
+def read(data: Path, name: str) -> tuple[pa.Table, Problem]:
+    """Rows and problem of a set; the problem takes its split from a column."""
+    from tfmtl.pipelines.datasets import DATASETS
+    from tfmtl.schema import Split
+
+    dataset = DATASETS[SETS[name]]
+    problem = replace(dataset.problem, split=Split(by="column", column="split"))
+    return dataset.to_rows(dataset.find(data / SETS[name])), problem
+
+
+def without_texts(problem: Problem) -> Problem:
+    """The problem without its features of the kind `text`."""
+    return replace(problem, features=tuple(each for each in problem.features if each.kind != "text"))
+
+
+def splits_of(size: int, seed: int) -> np.ndarray:
+    """Where each row belongs, as text `(size,)`."""
+    order = np.random.RandomState(seed).permutation(size)
+    rest = size - size // 5
+    parts = np.full(size, "train", dtype=object)
+    parts[order[: size // 5]] = "test"
+    parts[order[size // 5 : size // 5 + rest // 5]] = "valid"
+    return parts
+
+
+def measure(log: pa.Table, problem: Problem, seed: int, options: dict[str, Any], part: str) -> dict[str, Any]:
+    """Three metrics on a part of the rows, and the processor seconds of preparing and training."""
+    import tfmtl
+    from tfmtl.metrics.survival import antolini_index, harrell_index, integrated_brier_score
+    from tfmtl.survival import SurvivalCurves, censoring_curve, kaplan_meier
+    from tfmtl.training import TrainOptions, fit, predict
+
+    started = time.process_time()
+    task = problem.tasks[0]
+    parts = splits_of(log.num_rows, seed)
+    with TemporaryDirectory() as folder:
+        rows = log.append_column("split", pa.array(parts))
+        prepared = tfmtl.prepare(rows, problem, Path(folder, "data"), seed=seed)
+        model = fit(prepared, Path(folder, "run"), TrainOptions(seed=seed, **options), verbose=0)
+        judged = predict(model, prepared, part)
+        edges = np.array(prepared.inputs.task_state[task.name]["edges"])
+    seconds = time.process_time() - started
+    every, ended = (log[name].to_numpy().astype(np.float64) for name in (task.time, task.event))
+    known = parts != part if part == "test" else parts == "train"
+    times, events = (judged["labels"][key].astype(np.float64) for key in (task.name, f"{task.name}__event"))
+    curves = SurvivalCurves(edges, judged["predictions"][f"{task.name}__survival"].astype(np.float64))
+    grid = np.linspace(0.0, np.quantile(every, 0.9), 101)[1:]
+    censoring = censoring_curve(every[known], ended[known])
+    plain = kaplan_meier(every[known], ended[known]).at(grid)
+    same = SurvivalCurves(grid, np.tile(plain, (len(times), 1)))
+    return {
+        "antolini": antolini_index(times, events, curves),
+        "harrell": harrell_index(times, events, -curves.expected_lifetime()),
+        "ibs": integrated_brier_score(times, events, curves, grid, censoring),
+        "ibs_kaplan_meier": integrated_brier_score(times, events, same, grid, censoring),
+        "processor_seconds": round(seconds, 1),
+    }
+
+
+if __name__ == "__main__":
+    typer.run(main)
