@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,20 +30,18 @@ def run(plan: Plan, files: Files, names: Mapping[str, str] | None = None, worker
     """
     names = names or {}
     with _crew(plan, names, workers) as crew:
-        found = crew.do([lambda worker, task=task: worker.read(*task) for task in files])
+        found = crew.do("read", list(files))
         pieces: list[Piece] = [piece for each, _, _ in found for piece in each]
         counts: list[Counts] = [count for _, each, _ in found for count in each]
         rejected: list[Counts] = [count for _, _, each in found for count in each]
         cuts = plan.find_cuts(_merged(plan.merge_times, (worker.times() for worker in crew.workers)))
-        crew.do([lambda worker, piece=piece: worker.count(piece, cuts) for piece in pieces])
+        crew.do("count", [(piece, cuts) for piece in pieces])
         statistics = plan.fit(_merged(plan.merge_values, (worker.values() for worker in crew.workers)))
         places: dict[int, list[tuple[str, int, int]]] = {}
         for piece in pieces:
             for bucket, start, stop in piece.ranges:
                 places.setdefault(bucket, []).append((piece.path, start, stop))
-        shards = crew.do(
-            [lambda worker, each=each: worker.write(*each, cuts, statistics) for each in sorted(places.items())]
-        )
+        shards = crew.do("write", [(*each, cuts, statistics) for each in sorted(places.items())])
         plan.finish([names.get(path, path) for _, path in files], statistics, counts, rejected, shards)
 
 
@@ -61,18 +59,18 @@ class _Crew:
         self._ready: list[HelperProcess] = []
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
-        self._tasks: deque[tuple[int, Callable[[Any], Any]]] = deque()
+        self._tasks: deque[tuple[int, str, Sequence[Any]]] = deque()
         self._results: dict[int, Any] = {}
         self._busy = 0
         self._is_over = False
         for thread in self._threads:
             thread.start()
 
-    def do(self, tasks: list[Callable[[Any], Any]]) -> list[Any]:
-        """The results of all tasks, each done by whoever is free."""
+    def do(self, name: str, arguments: Sequence[Sequence[Any]]) -> list[Any]:
+        """The results of `Worker`'s method of that name, called with each of `arguments` by whoever is free."""
         with self._changed:
             self._results = {}
-            self._tasks.extend(enumerate(tasks))
+            self._tasks.extend((number, name, given) for number, given in enumerate(arguments))
             self._changed.notify_all()
         while self._do_next(self.workers[0]):
             pass
@@ -81,7 +79,7 @@ class _Crew:
                 self._changed.wait()
             if self._failure is not None:
                 raise self._failure
-        return [self._results[number] for number in range(len(tasks))]
+        return [self._results[number] for number in range(len(arguments))]
 
     def end(self) -> None:
         """Ends the helpers."""
@@ -99,12 +97,12 @@ class _Crew:
         with self._changed:
             if self._failure is not None or not self._tasks:
                 return False
-            number, task = self._tasks.popleft()
+            number, name, given = self._tasks.popleft()
             self._busy += 1
             if worker not in self.workers:
                 self.workers.append(worker)
         try:
-            result = task(worker)
+            result = getattr(worker, name)(*given)
         except BaseException as error:
             with self._changed:
                 self._failure = self._failure or error
