@@ -20,7 +20,7 @@ def plain_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 @pytest.fixture(scope="session")
 def small_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    """The preprocessed log of `small_problem`: the same rows, for tests of steps and runs, not of how values become ids."""
+    """The preprocessed log of `small_problem`: the same rows, for tests of steps and runs."""
     return prepare(tmp_path_factory.mktemp("small"), small_problem())
 
 

@@ -124,9 +124,9 @@ def test_number_of_experts_is_checked_whatever_the_sharing(sharing: str, value: 
 
 
 @pytest.mark.parametrize("kind", ["dcn_v2", "fm", "cin", "autoint", "senet", "fibinet"])
-def test_interactions(small_data: PreparedData, kind: str) -> None:
-    features, labels = whole_split(small_data, "train")
-    model = from_preset("interaction", small_data.inputs, kind=kind)
+def test_interactions(tiny_data: PreparedData, kind: str) -> None:
+    features, labels = whole_split(tiny_data, "train")
+    model = from_preset("interaction", tiny_data.inputs, kind=kind)
     model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
     losses = [model.train_on_batch(features, labels, return_dict=True)["loss"] for _ in range(8)]
     assert losses[-1] < losses[0]
