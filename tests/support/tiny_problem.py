@@ -74,6 +74,20 @@ def plain_problem() -> Problem:
     )
 
 
+def small_problem() -> Problem:
+    """One of everything that a training step treats in its own way, for tests of steps and runs.
+
+    Two widths, a table that a feature and a sequence read, several values, a number, a sequence, all three tasks. How
+    values become ids and numbers is left out.
+    """
+    features = ("user", "topic", "tags", "age")
+    return tiny_problem(
+        name="small",
+        features=tuple(feature for feature in tiny_problem().features if feature.name in features),
+        sequences=(SequenceFeature("clicked", ("topic",), when="click == 1", max_length=5, time_gap_buckets=8),),
+    )
+
+
 def tiny_log(seed: int = 0) -> pa.Table:
     """A log whose labels can be learnt, with missing features and labels."""
     generator = np.random.default_rng(seed)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.tiny_problem import next_day, plain_problem, prepare
+from tests.support.tiny_problem import next_day, plain_problem, prepare, small_problem
 from tfmtl.data import PreparedData
 
 
@@ -16,6 +16,12 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 def plain_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """The preprocessed log of `plain_problem`: the same rows, and models that are traced in half the time."""
     return prepare(tmp_path_factory.mktemp("plain"), plain_problem())
+
+
+@pytest.fixture(scope="session")
+def small_data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    """The preprocessed log of `small_problem`: the same rows, for tests of steps and runs."""
+    return prepare(tmp_path_factory.mktemp("small"), small_problem())
 
 
 @pytest.fixture(scope="session")

@@ -182,6 +182,7 @@ class PreparedData(Displayed, PreparedFolder):
         self._check("train", batch_size)
         first = epoch
 
+        @tf.autograph.experimental.do_not_convert  # which would take a tenth of a second
         def batches(epoch: tf.Tensor) -> tf.data.Dataset:
             tf.random.set_seed(1)  # of this function's graph alone: shuffle() would mix in the program's seed
             drawn = tf.random.stateless_uniform([2], tf.stack([seed, epoch]), None, None, tf.int32)

@@ -16,7 +16,7 @@ OTHERS = [preset for preset in PRESETS if preset not in ("dtrn", "shared_bottom"
 
 
 @pytest.mark.parametrize("preset", OTHERS)
-def test_export_answers_as_the_model(tiny_data: PreparedData, preset: str, tmp_path: Path) -> None:
-    version = export(tiny_model(tiny_data.inputs, preset), tiny_data, tmp_path / preset)
+def test_export_answers_as_the_model(small_data: PreparedData, preset: str, tmp_path: Path) -> None:
+    version = export(tiny_model(small_data.inputs, preset), small_data, tmp_path / preset)
     assert replay(version).largest <= 1e-6
     assert foreign_operations(version) == set()

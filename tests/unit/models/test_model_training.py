@@ -17,11 +17,11 @@ from tfmtl.optimizers import Split
 # === Metrics ===
 
 
-def test_metrics_shown_are_the_exact_ones(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs)
+def test_metrics_shown_are_the_exact_ones(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs)
     model.compile(keras.optimizers.Adam(0.01))
-    history = model.fit(tiny_data.train(64), validation_data=tiny_data.valid(50), epochs=4, verbose=0).history
-    features, labels = whole_split(tiny_data, "valid")
+    history = model.fit(small_data.train(64), validation_data=small_data.valid(50), epochs=4, verbose=0).history
+    features, labels = whole_split(small_data, "valid")
     predictions = {task: values.numpy() for task, values in model(features).items()}
     aucs = []
     for task in ("click", "buy"):
@@ -36,15 +36,15 @@ def test_metrics_shown_are_the_exact_ones(tiny_data: PreparedData) -> None:
         assert aucs[-1] == pytest.approx(roc_auc(labels[task], predictions[task]), abs=bound)
     assert history["val_mean_auc"][-1] == pytest.approx(np.mean(aucs), abs=1e-6)
     assert history["val_watch/rmse"][-1] == pytest.approx(rmse(labels["watch"], predictions["watch"]), abs=1e-5)
-    expected = numpy_losses(tiny_data.inputs, model.raw_outputs(features), labels)
+    expected = numpy_losses(small_data.inputs, model.raw_outputs(features), labels)
     for task in TASKS:
         assert history[f"val_{task}/loss"][-1] == pytest.approx(expected[task], rel=1e-5)
 
 
-def test_task_losses_shown_do_not_depend_on_the_batches(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs)
+def test_task_losses_shown_do_not_depend_on_the_batches(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs)
     model.compile()
-    whole, *others = (model.evaluate(tiny_data.valid(size), verbose=0, return_dict=True) for size in (120, 120, 50, 7))
+    whole, *others = (model.evaluate(small_data.valid(size), verbose=0, return_dict=True) for size in (120, 120, 50, 7))
     assert set(whole) == {
         "loss",
         "mean_auc",
@@ -62,21 +62,21 @@ def test_task_losses_shown_do_not_depend_on_the_batches(tiny_data: PreparedData)
             assert other[name] == pytest.approx(whole[name], **bound), name
 
 
-def test_loss_shown_is_the_mean_over_rows_of_the_batches_losses(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs)
+def test_loss_shown_is_the_mean_over_rows_of_the_batches_losses(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs)
     model.compile()
-    shown = model.evaluate(tiny_data.valid(50), verbose=0, return_dict=True)["loss"]
+    shown = model.evaluate(small_data.valid(50), verbose=0, return_dict=True)["loss"]
     total = 0.0
-    for features, labels in tiny_data.valid(50):
-        losses = numpy_losses(tiny_data.inputs, model.raw_outputs(features), labels)
+    for features, labels in small_data.valid(50):
+        losses = numpy_losses(small_data.inputs, model.raw_outputs(features), labels)
         total += len(labels["click"]) * sum(WEIGHTS[task] * losses[task] for task in TASKS)
     assert shown == pytest.approx(total / 120, rel=1e-5)
 
 
-def test_a_task_of_one_class_is_left_out_of_the_mean_auc(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs)
+def test_a_task_of_one_class_is_left_out_of_the_mean_auc(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs)
     model.compile()
-    features, labels = whole_split(tiny_data, "valid")
+    features, labels = whole_split(small_data, "valid")
     constant = {**labels, "buy": tf.zeros_like(labels["buy"])}
     shown = model.evaluate(features, constant, 120, verbose=0, return_dict=True)
     assert shown["buy/auc"] == 0.0
@@ -85,10 +85,10 @@ def test_a_task_of_one_class_is_left_out_of_the_mean_auc(tiny_data: PreparedData
     assert model.evaluate(features, nothing, 120, verbose=0, return_dict=True)["mean_auc"] == 0.0
 
 
-def test_values_returned_as_a_list_are_in_the_order_of_the_names(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs)
+def test_values_returned_as_a_list_are_in_the_order_of_the_names(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs)
     model.compile()
-    features, labels = whole_split(tiny_data, "valid")
+    features, labels = whole_split(small_data, "valid")
     named = model.evaluate(features, labels, 120, verbose=0, return_dict=True)
     listed = model.evaluate(features, labels, 120, verbose=0)
     assert dict(zip(model.metrics_names, listed, strict=True)) == pytest.approx(named, rel=1e-6)
@@ -107,13 +107,13 @@ def test_regression_alone_has_no_mean_auc() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_compile_without_arguments_and_fit(tiny_data: PreparedData, preset: str) -> None:
+def test_compile_without_arguments_and_fit(small_data: PreparedData, preset: str) -> None:
     towers = {"tower_units": (32,)} if "tower_units" in inspect.signature(PRESETS[preset]).parameters else {}
-    model = tiny_model(tiny_data.inputs, preset, hidden_units=(64, 32), **towers)
+    model = tiny_model(small_data.inputs, preset, hidden_units=(64, 32), **towers)
     model.compile()
     assert isinstance(model.optimizer, Split)
     epochs = 14 if preset == "creative" else 8  # slower, since it drops .3 of its hidden units
-    history = model.fit(tiny_data.train(20), epochs=epochs, verbose=0).history
+    history = model.fit(small_data.train(20), epochs=epochs, verbose=0).history
     for name in ("loss", "click/loss", "buy/loss", "watch/loss"):
         assert history[name][-1] < 0.97 * history[name][0], name
 
@@ -137,12 +137,12 @@ def test_other_arguments_of_compile_reach_keras() -> None:
     assert model.jit_compile is False
 
 
-def test_xla_computes_the_same(tiny_data: PreparedData) -> None:
+def test_xla_computes_the_same(small_data: PreparedData) -> None:
     def trained(**arguments) -> tuple[dict, list]:
         keras.utils.set_random_seed(0)
-        model = tiny_model(tiny_data.inputs, "shared_bottom")
+        model = tiny_model(small_data.inputs, "shared_bottom")
         model.compile(keras.optimizers.SGD(0.05), **arguments)
-        history = model.fit(tiny_data.train(72), epochs=2, verbose=0).history
+        history = model.fit(small_data.train(72), epochs=2, verbose=0).history
         return history, model.get_weights()
 
     (plain, weights), (compiled, compiled_weights) = trained(jit_compile=False), trained(jit_compile=True)
@@ -162,24 +162,24 @@ def bfloat16():
 
 
 @pytest.mark.usefixtures("bfloat16")
-def test_mixed_precision(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs, "dtrn")
+def test_mixed_precision(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs, "dtrn")
     model.compile(keras.optimizers.Adam(0.01))
     assert model.compute_dtype == model.bottom.compute_dtype == model.embedding.compute_dtype == "bfloat16"
     assert {weight.dtype for weight in model.weights} == {"float32"}
-    history = model.fit(tiny_data.train(60), epochs=3, verbose=0).history
+    history = model.fit(small_data.train(60), epochs=3, verbose=0).history
     assert all(np.all(np.isfinite(values)) for values in history.values())
     assert history["loss"][-1] < history["loss"][0]
-    outputs = model(whole_split(tiny_data, "test")[0])
+    outputs = model(whole_split(small_data, "test")[0])
     assert {values.dtype for values in outputs.values()} == {tf.float32}
 
 
-def test_seed_decides_everything(tiny_data: PreparedData) -> None:
+def test_seed_decides_everything(small_data: PreparedData) -> None:
     def weights_of(seed: int) -> list[np.ndarray]:
         keras.utils.set_random_seed(seed)
-        model = tiny_model(tiny_data.inputs, "shared_bottom", dropout=0.2)
+        model = tiny_model(small_data.inputs, "shared_bottom", dropout=0.2)
         model.compile()
-        model.fit(tiny_data.train(90, seed), epochs=2, verbose=0)
+        model.fit(small_data.train(90, seed), epochs=2, verbose=0)
         return model.get_weights()
 
     one, again, other = weights_of(1), weights_of(1), weights_of(2)

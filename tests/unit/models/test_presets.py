@@ -133,11 +133,11 @@ def test_interactions(tiny_data: PreparedData, kind: str) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_the_data_are_no_inputs(tiny_data: PreparedData, preset: str) -> None:
+def test_the_data_are_no_inputs(small_data: PreparedData, preset: str) -> None:
     with pytest.raises(
-        TypeError, match=f"^{preset}: `inputs` must be a ModelInputs. Received: .*Prepared data of tiny"
+        TypeError, match=f"^{preset}: `inputs` must be a ModelInputs. Received: .*Prepared data of small"
     ):
-        PRESETS[preset](tiny_data)
+        PRESETS[preset](small_data)
 
 
 def test_unknown_interaction() -> None:
@@ -165,12 +165,12 @@ def same(one: Arrays, other: Arrays) -> bool:
 
 
 @pytest.fixture(scope="module")
-def plain(tiny_data: PreparedData) -> Callable[..., Arrays]:
+def plain(small_data: PreparedData) -> Callable[..., Arrays]:
     """What a preset does without a change: made once for all its options, and twice to see that it repeats itself."""
 
     @cache
     def made(preset: str, is_raised: bool, options: tuple[tuple[str, object], ...]) -> Arrays:
-        first, second = (behavior(tiny_data, preset, is_raised, **dict(options)) for _ in range(2))
+        first, second = (behavior(small_data, preset, is_raised, **dict(options)) for _ in range(2))
         assert same(first, second), "without a change nothing may differ, or the test shows nothing"
         return first
 
@@ -179,11 +179,11 @@ def plain(tiny_data: PreparedData) -> Callable[..., Arrays]:
 
 @pytest.mark.parametrize(("preset", "option"), OPTIONS)
 def test_option_changes_something(
-    tiny_data: PreparedData, plain: Callable[..., Arrays], preset: str, option: str
+    small_data: PreparedData, plain: Callable[..., Arrays], preset: str, option: str
 ) -> None:
     given = WITH.get((preset, option), {})
     is_raised = option == "expectation_weight"  # the calibrator acts where a task is above its parent
-    changed = behavior(tiny_data, preset, is_raised, **given, **{option: OTHER[option]})
+    changed = behavior(small_data, preset, is_raised, **given, **{option: OTHER[option]})
     assert not same(plain(preset, is_raised, tuple(given.items())), changed)
 
 

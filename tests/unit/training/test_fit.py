@@ -45,8 +45,8 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run(tiny_data, tmp_path_factory.mktemp("run") / "new" / "folder")
+def run(small_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run(small_data, tmp_path_factory.mktemp("run") / "new" / "folder")
 
 
 # === What a run leaves ===
@@ -56,12 +56,12 @@ def test_run_folder(run: Run) -> None:
     assert {path.name for path in run.folder.iterdir()} == RUN_FILES
 
 
-def test_record(run: Run, tiny_data: PreparedData) -> None:
+def test_record(run: Run, small_data: PreparedData) -> None:
     record = run.record
     assert record["model"] == "shared_bottom"
     assert TrainOptions(**{**record["options"], "preset_options": SMALL}) == run.options
-    assert (record["monitor"], record["data"]) == ("val_loss", str(tiny_data.directory))
-    assert record["fingerprint"] == tiny_data.problem.fingerprint
+    assert (record["monitor"], record["data"]) == ("val_loss", str(small_data.directory))
+    assert record["fingerprint"] == small_data.problem.fingerprint
     assert record["parameters"] == run.model.count_params()
     assert record["seconds"] > 0
     epochs = len(run.history["loss"])
@@ -93,26 +93,26 @@ def test_tensorboard(run: Run, split: str, prefix: str) -> None:
 # === Which epoch counts ===
 
 
-def test_stops_early_and_keeps_the_best_epoch(run: Run, tiny_data: PreparedData) -> None:
+def test_stops_early_and_keeps_the_best_epoch(run: Run, small_data: PreparedData) -> None:
     losses = run.history["val_loss"]
     best = int(np.argmin(losses))
     assert 0 < best < len(losses) - 1, "or the test shows nothing"
     assert len(losses) == best + 1 + run.options.patience < run.options.epochs
     saved = load(run.folder / "model.keras")
     assert_same_weights(saved, run.model)
-    measured = saved.evaluate(tiny_data.valid(4096), verbose=0, return_dict=True)
+    measured = saved.evaluate(small_data.valid(4096), verbose=0, return_dict=True)
     for name, value in measured.items():
         assert value == pytest.approx(run.history[f"val_{name}"][best], rel=1e-5), name
     assert int(saved.optimizer.iterations) == (best + 1) * 6
 
 
-def test_a_metric_that_rises_may_decide(tiny_data: PreparedData, tmp_path: Path) -> None:
-    model = fit(tiny_data, tmp_path, options(epochs=3, learning_rate=0.02, monitor="val_mean_auc"), verbose=0)
+def test_a_metric_that_rises_may_decide(small_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(small_data, tmp_path, options(epochs=3, learning_rate=0.02, monitor="val_mean_auc"), verbose=0)
     record = json.loads((tmp_path / "run.json").read_text())
     aucs = record["history"]["val_mean_auc"]
     assert record["monitor"] == "val_mean_auc"
     assert max(aucs) != min(aucs)
-    measured = model.evaluate(tiny_data.valid(4096), verbose=0, return_dict=True)
+    measured = model.evaluate(small_data.valid(4096), verbose=0, return_dict=True)
     assert measured["mean_auc"] == pytest.approx(max(aucs), abs=1e-6)
 
 
@@ -147,31 +147,31 @@ def test_without_validation_the_last_epoch_counts(tmp_path: Path) -> None:
 # === Seeds ===
 
 
-def test_xla_gives_the_same_bits_every_time(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_xla_gives_the_same_bits_every_time(small_data: PreparedData, tmp_path: Path) -> None:
     chosen = options(preset="mmoe", jit_compile=True)
-    one, other = (fit(tiny_data, tmp_path / name, chosen, verbose=0) for name in "ab")
+    one, other = (fit(small_data, tmp_path / name, chosen, verbose=0) for name in "ab")
     assert one.compiles_with_xla  # which Keras would switch off
     assert_same_weights(one, other)
 
 
-def test_a_run_in_bfloat16_keeps_its_weights_and_answers_in_float32(tiny_data: PreparedData, tmp_path: Path) -> None:
-    model = fit(tiny_data, tmp_path, options(mixed_precision="bfloat16"), verbose=0)
+def test_a_run_in_bfloat16_keeps_its_weights_and_answers_in_float32(small_data: PreparedData, tmp_path: Path) -> None:
+    model = fit(small_data, tmp_path, options(mixed_precision="bfloat16"), verbose=0)
     assert json.loads((tmp_path / "run.json").read_text())["dtype_policy"] == "mixed_bfloat16"
     assert keras.config.dtype_policy().name == "float32"
     loaded = load(tmp_path / "model.keras")
     assert loaded.compute_dtype == "bfloat16"
     assert {weight.dtype for weight in loaded.trainable_weights} == {"float32"}
-    features, _ = next(iter(tiny_data.valid(32)))
+    features, _ = next(iter(small_data.valid(32)))
     for name, values in loaded(features).items():
         assert values.dtype == tf.float32
         np.testing.assert_array_equal(values, model(features)[name])
 
 
-def test_seed_decides_the_model(tiny_data: PreparedData, tmp_path: Path, run: Run) -> None:
+def test_seed_decides_the_model(small_data: PreparedData, tmp_path: Path, run: Run) -> None:
     keras.utils.set_random_seed(99)  # what was drawn before must not matter
-    again = fit(tiny_data, tmp_path / "again", run.options, verbose=0)
+    again = fit(small_data, tmp_path / "again", run.options, verbose=0)
     assert_same_weights(again, run.model)
-    other = fit(tiny_data, tmp_path / "other", options(seed=4), verbose=0)
+    other = fit(small_data, tmp_path / "other", options(seed=4), verbose=0)
     assert any(np.any(one != two) for one, two in zip(other.get_weights(), run.model.get_weights(), strict=True))
 
 
@@ -180,18 +180,18 @@ def test_seed_decides_the_model(tiny_data: PreparedData, tmp_path: Path, run: Ru
 
 @pytest.mark.parametrize(("monitor", "hint"), [("val_click/auk", "val_click/auc"), ("loss", "val_loss")])
 def test_unknown_monitor_stops_before_training(
-    tiny_data: PreparedData, tmp_path: Path, monitor: str, hint: str
+    small_data: PreparedData, tmp_path: Path, monitor: str, hint: str
 ) -> None:
     with pytest.raises(ValueError) as caught:
-        fit(tiny_data, tmp_path, options(monitor=monitor), verbose=0)
+        fit(small_data, tmp_path, options(monitor=monitor), verbose=0)
     assert str(caught.value).startswith("fit: `monitor` must be one of ['val_loss', 'val_click/loss', ")
     assert str(caught.value).endswith(f"Received: monitor={monitor!r}. Use one of these. Did you mean {hint!r}?")
     assert not list(tmp_path.iterdir())
 
 
-def test_unknown_preset_option_stops_before_training(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_unknown_preset_option_stops_before_training(small_data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="from_preset: `options` must be among"):
-        fit(tiny_data, tmp_path, options(preset_options={"units": 3}), verbose=0)
+        fit(small_data, tmp_path, options(preset_options={"units": 3}), verbose=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -298,14 +298,14 @@ def test_a_run_that_dies_leaves_the_older_models_evaluation(plain_data: Prepared
     assert (tmp_path / "evaluation_test.json").exists()
 
 
-def test_another_steps_folder_is_refused(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_another_steps_folder_is_refused(small_data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fit: `output` must be a separate folder, but it holds prepared data"):
-        fit(tiny_data, tiny_data.directory, options(), verbose=0)
-    assert not (tiny_data.directory / "tensorboard").exists()
+        fit(small_data, small_data.directory, options(), verbose=0)
+    assert not (small_data.directory / "tensorboard").exists()
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").touch()
     with pytest.raises(ValueError, match="but it holds exported models"):
-        fit(tiny_data, tmp_path, options(), verbose=0)
+        fit(small_data, tmp_path, options(), verbose=0)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 

@@ -43,30 +43,30 @@ class FillDisk(keras.callbacks.Callback):
                     file.write(b"x" * 4096)
 
 
-def test_a_full_disk_costs_nothing_that_was_written(tiny_data: PreparedData, small_disk: Path) -> None:
+def test_a_full_disk_costs_nothing_that_was_written(plain_data: PreparedData, small_disk: Path) -> None:
     filler = FillDisk(small_disk)
     choices = options(epochs=3, checkpoint_every=1)
     with pytest.raises(TrainingError, match=r"^fit: cannot write '.*': .*[Nn]o space left.* run the same command"):
-        fit(tiny_data, small_disk / "run", choices, callbacks=[filler], verbose=0)
+        fit(plain_data, small_disk / "run", choices, callbacks=[filler], verbose=0)
     [state] = small_disk.glob("run/unfinished_*/state.zip")
     assert read_progress(state).epoch >= 1
     assert not list(small_disk.glob("run/**/partial*"))
     filler.file.unlink()
-    fit(tiny_data, small_disk / "run", choices, verbose=0)
+    fit(plain_data, small_disk / "run", choices, verbose=0)
     assert {path.name for path in (small_disk / "run").iterdir()} == RUN_FILES
     assert len(json.loads((small_disk / "run" / "run.json").read_text())["history"]["loss"]) == 3
 
 
 def test_a_read_only_folder_is_an_error_before_training(
-    tiny_data: PreparedData, small_disk: Path, tmp_path: Path
+    plain_data: PreparedData, small_disk: Path, tmp_path: Path
 ) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(ValueError) as caught:
-        fit(tiny_data, small_disk, options(), verbose=0)
+        fit(plain_data, small_disk, options(), verbose=0)
     assert str(caught.value) == (
         "fit: `output` must be a folder that can be written to (Read-only file system). Received: "
         f"output='{small_disk}'. Give another folder."
     )
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match=r"that can be written to \(.*\)\. Received: output='.*/file/run'"):
-        fit(tiny_data, tmp_path / "file" / "run", options(), verbose=0)
+        fit(plain_data, tmp_path / "file" / "run", options(), verbose=0)

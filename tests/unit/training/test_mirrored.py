@@ -15,9 +15,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(tiny_data: PreparedData, small_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mirrored")
-    run_fresh(Path(__file__).with_name("two_replicas.py"), tiny_data.directory, folder)
+    script = Path(__file__).with_name("two_replicas.py")
+    run_fresh(script, tiny_data.directory, small_data.directory, folder)
     return folder
 
 

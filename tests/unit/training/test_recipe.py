@@ -52,27 +52,34 @@ RECIPES = {
 }
 
 
+@pytest.fixture(scope="module")
+def plain(small_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> list[np.ndarray]:
+    """The weights of a run without a recipe."""
+    return fit(small_data, tmp_path_factory.mktemp("plain"), options(), verbose=0).get_weights()
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_a_run_that_was_cut_off_ends_with_the_same_bits(tiny_data: PreparedData, tmp_path: Path, recipe: str) -> None:
+def test_a_run_that_was_cut_off_ends_with_the_same_bits(
+    small_data: PreparedData, plain: list[np.ndarray], tmp_path: Path, recipe: str
+) -> None:
     chosen = options(**RECIPES[recipe])
-    whole = fit(tiny_data, tmp_path / "whole", chosen, verbose=0)
+    whole = fit(small_data, tmp_path / "whole", chosen, verbose=0)
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny_data, tmp_path / "cut", chosen, [CutOff(7)], verbose=0)
-    cut = fit(tiny_data, tmp_path / "cut", chosen, verbose=0)
+        fit(small_data, tmp_path / "cut", chosen, [CutOff(7)], verbose=0)
+    cut = fit(small_data, tmp_path / "cut", chosen, verbose=0)
     for one, other in zip(whole.get_weights(), cut.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     first, second = (json.loads((tmp_path / name / "run.json").read_text()) for name in ("whole", "cut"))
     assert first["history"] == second["history"]
-    plain = fit(tiny_data, tmp_path / "plain", options(), verbose=0)
-    assert any(np.any(one != other) for one, other in zip(whole.get_weights(), plain.get_weights(), strict=True))
+    assert any(np.any(one != other) for one, other in zip(whole.get_weights(), plain, strict=True))
     load(tmp_path / "whole" / "model.keras")
 
 
 def test_validation_may_come_more_often_and_the_kept_one_is_named(
-    tiny_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = options(evaluate_every=4, patience=9)  # six steps an epoch
-    fit(tiny_data, tmp_path, chosen, verbose=2)
+    fit(small_data, tmp_path, chosen, verbose=2)
     record = json.loads((tmp_path / "run.json").read_text())
     assert all(len(values) == 3 for values in record["history"].values())
     relative = record["history"]["val_mean_relative_loss"]
@@ -87,17 +94,17 @@ def test_validation_may_come_more_often_and_the_kept_one_is_named(
     assert f"Beside it: val_mean_auc {record['history']['val_mean_auc'][int(np.argmin(relative))]:.4f}." in said
 
 
-def test_the_constants_loss_is_that_of_the_training_mean(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs, "shared_bottom")
-    found = constant_losses(model, tiny_data.valid(50)).losses
-    labels = whole_split(tiny_data, "valid")[1]
+def test_the_constants_loss_is_that_of_the_training_mean(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs, "shared_bottom")
+    found = constant_losses(model, small_data.valid(50)).losses
+    labels = whole_split(small_data, "valid")[1]
     for task in ("click", "buy"):
         known = np.asarray(labels[task])
-        known, mean = known[~np.isnan(known)], tiny_data.inputs.label_means[task]
+        known, mean = known[~np.isnan(known)], small_data.inputs.label_means[task]
         expected = -np.mean(known * np.log(mean) + (1 - known) * np.log(1 - mean))
         assert found[task] == pytest.approx(expected, rel=1e-4)
     watch = np.asarray(labels["watch"])
-    mean, deviation = tiny_data.inputs.label_means["watch"], tiny_data.inputs.label_deviations["watch"]
+    mean, deviation = small_data.inputs.label_means["watch"], small_data.inputs.label_deviations["watch"]
     assert found["watch"] == pytest.approx(np.nanmean(((watch - mean) / deviation) ** 2), rel=1e-4)
 
 
@@ -117,10 +124,10 @@ def test_a_model_worse_than_a_constant_is_said_so_in_one_line() -> None:
     assert "\n" not in said
 
 
-def test_labels_are_smoothed_towards_their_mean_in_the_training_loss_alone(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs, "shared_bottom")
+def test_labels_are_smoothed_towards_their_mean_in_the_training_loss_alone(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs, "shared_bottom")
     model.compile(label_smoothing=0.2)
-    features, labels = whole_split(tiny_data, "train")
+    features, labels = whole_split(small_data, "train")
     raw = model.raw_outputs(features)
 
     def losses(training: bool) -> np.ndarray:
@@ -132,14 +139,14 @@ def test_labels_are_smoothed_towards_their_mean_in_the_training_loss_alone(tiny_
         if task == "watch":
             assert value == plain
             continue
-        smooth = 0.8 * label[known] + 0.2 * tiny_data.inputs.label_means[task]
+        smooth = 0.8 * label[known] + 0.2 * small_data.inputs.label_means[task]
         for wanted, given in ((value, smooth), (plain, label[known])):
             expected = np.mean(np.logaddexp(0.0, logit[known]) - given * logit[known])
             assert wanted == pytest.approx(expected, rel=1e-4)
 
 
-def test_weight_decay_leaves_tables_biases_and_norms_alone(tiny_data: PreparedData) -> None:
-    model = tiny_model(tiny_data.inputs, "dtrn")
+def test_weight_decay_leaves_tables_biases_and_norms_alone(small_data: PreparedData) -> None:
+    model = tiny_model(small_data.inputs, "dtrn")
     dense, tables = make_optimizers(options(weight_decay=0.5, optimizer="sgd", learning_rate=0.1), 10)
     dense.exclude_from_weight_decay(without_decay(model))
     model.compile(dense, tables)
@@ -160,15 +167,15 @@ def test_every_optimizer_is_made(name: str) -> None:
     assert tables.l2 == 0.1
 
 
-def test_a_run_of_before_there_was_an_option_had_its_default(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_a_run_of_before_there_was_an_option_had_its_default(small_data: PreparedData, tmp_path: Path) -> None:
     chosen = options(epochs=1, schedule="constant")
-    fit(tiny_data, tmp_path, chosen, verbose=0)
+    fit(small_data, tmp_path, chosen, verbose=0)
     record = json.loads((tmp_path / "run.json").read_text())
     del record["options"]["id_dropout"], record["options"]["schedule"]
     (tmp_path / "run.json").write_text(json.dumps(record))
-    assert RunFolder(tmp_path, chosen, tiny_data).is_finished()
-    assert not RunFolder(tmp_path, options(epochs=1, schedule="constant", id_dropout=0.1), tiny_data).is_finished()
-    assert not RunFolder(tmp_path, options(epochs=1), tiny_data).is_finished()  # today's default is another
+    assert RunFolder(tmp_path, chosen, small_data).is_finished()
+    assert not RunFolder(tmp_path, options(epochs=1, schedule="constant", id_dropout=0.1), small_data).is_finished()
+    assert not RunFolder(tmp_path, options(epochs=1), small_data).is_finished()  # today's default is another
 
 
 def test_errors() -> None:

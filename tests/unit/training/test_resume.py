@@ -17,9 +17,9 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(plain_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed")
-    run_fresh(Path(__file__).with_name("killed_runs.py"), tiny_data.directory, folder)
+    run_fresh(Path(__file__).with_name("killed_runs.py"), plain_data.directory, folder)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_mlflow_has_one_run_and_every_epoch_once(output: Path) -> None:
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{output / 'store.db'}")
-    [run] = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    [run] = client.search_runs([client.get_experiment_by_name("plain").experiment_id])
     assert run.info.status == "FINISHED"
     history = json.loads((output / "tracked" / "run.json").read_text())["history"]
     for name, values in history.items():

@@ -86,15 +86,15 @@ def test_validation_sees_the_average_and_training_does_not() -> None:
     assert np.abs(expected[3][0] - averaged.steps[3][0]).max() > 1e-3, "or the test could not tell them apart"
 
 
-def test_the_best_average_is_kept(tiny_data: PreparedData, tmp_path: Path) -> None:
+def test_the_best_average_is_kept(small_data: PreparedData, tmp_path: Path) -> None:
     noted = Weights()
-    model = fit(tiny_data, tmp_path, options(ema_momentum=MOMENTUM, patience=3), [noted], verbose=0)
+    model = fit(small_data, tmp_path, options(ema_momentum=MOMENTUM, patience=3), [noted], verbose=0)
     assert any(
         all(np.array_equal(one, weight.numpy()) for one, weight in zip(kept, model.trainable_variables, strict=True))
         for kept in noted.kept
     )
     assert not any(np.array_equal(weights[0], model.trainable_variables[0].numpy()) for weights in noted.steps)
-    assert evaluate(load(tmp_path / "model.keras"), tiny_data) == evaluate(model, tiny_data)
+    assert evaluate(load(tmp_path / "model.keras"), small_data) == evaluate(model, small_data)
     assert not hasattr(model, "weight_average"), "the second copy of the weights goes with the run"
 
 

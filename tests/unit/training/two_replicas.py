@@ -1,4 +1,7 @@
-"""A process with two CPU devices: trains on one and on both. Arguments: data folder, output folder."""
+"""A process with two CPU devices: trains on one and on both.
+
+Arguments: data folder, one of fewer features for steps that have many passes and for a whole run, output folder.
+"""
 
 import json
 import sys
@@ -89,7 +92,7 @@ def run(data: PreparedData, folder: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    prepared, output = PreparedData(sys.argv[1]), Path(sys.argv[2])
+    prepared, small, output = PreparedData(sys.argv[1]), PreparedData(sys.argv[2]), Path(sys.argv[3])
     for strategy in ("one_device", "mirrored"):
         chosen = get_strategy(strategy)
         plain = train(prepared, chosen, "mmoe")
@@ -103,6 +106,6 @@ if __name__ == "__main__":
             **gates,
             **chain,
             **added(prepared, strategy),
-            **flat(prepared, strategy),
+            **flat(small, strategy),
         )
-    (output / "run.json").write_text(json.dumps(run(prepared, output)))
+    (output / "run.json").write_text(json.dumps(run(small, output)))
