@@ -27,9 +27,12 @@ class GivenProduct:
         """The whole product of `inputs` `(B, in)` and `kernel` `(in, N * units)`."""
         if not self.rest:
             return self.product
-        columns = ops.concatenate([inputs[:, start:stop] for start, stop in self.rest], axis=1)
-        rows = ops.concatenate([kernel[start:stop] for start, stop in self.rest], axis=0)
-        return self.product + ops.matmul(columns, rows)
+        return self.product + ops.matmul(self._of_rest(inputs, 1), self._of_rest(kernel, 0))
+
+    def _of_rest(self, values: Tensor, axis: int) -> Tensor:
+        # Split, not sliced: the gradient of a slice is as large as what it was cut from.
+        parts = ops.split(values, [edge for pair in self.rest for edge in pair], axis=axis)
+        return ops.concatenate(parts[1::2], axis=axis)  # before, between and behind them lies what is given
 
 
 _GIVEN: ContextVar[Mapping[int, GivenProduct]] = ContextVar("given_products")

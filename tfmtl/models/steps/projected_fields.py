@@ -121,7 +121,8 @@ class ProjectedFields:
         """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which are not read."""
         batch, runs = tf.shape(vectors)[0], _runs(self._taken)
         # Split, not sliced: see `project`.
-        read = iter(tf.split(vectors, [columns for is_taken, columns in runs if not is_taken], axis=1))
+        lengths = [columns for is_taken, columns in runs if not is_taken]
+        read = iter(tf.split(vectors, lengths, axis=1) if lengths else ())
         parts = [
             tf.zeros((batch, columns, self._dim), vectors.dtype) if is_taken else next(read)
             for is_taken, columns in runs
