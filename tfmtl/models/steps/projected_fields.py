@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.layers.dense.given_products import GivenProduct
+from tfmtl.layers.dense.given_products import GivenProduct, uncovered
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.models.trainable_network import TrainableNetwork
 from tfmtl.schema.reserved import MISSING_ID
@@ -51,7 +51,7 @@ class ProjectedFields:
         self.num_rows = int(starts[-1])
         self._block_starts = starts[:-1]
         own = [(f.position * self._dim, (f.position + 1) * self._dim) for f in self.fields]
-        self._rest = _gaps(own, self._input_width(model))
+        self._rest = uncovered(own, self._input_width(model))
         self._ranges = sorted([*own, *self._rest])
         self._lengths = [stop - start for start, stop in self._ranges]
         taken = {field.column for field in self.fields}
@@ -201,12 +201,6 @@ def _small_fields(model: TrainableNetwork, max_rows: int) -> list[_Field]:
             found.append(_Field(place, column, table.start, table.count))
         column += ids.length
     return found
-
-
-def _gaps(ranges: list[tuple[int, int]], end: int) -> tuple[tuple[int, int], ...]:
-    """What ranges leave out of `range(end)`."""
-    edges = [0, *(edge for pair in sorted(ranges) for edge in pair), end]
-    return tuple((start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True) if start < stop)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[bool, int]]:
