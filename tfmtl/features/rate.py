@@ -1,7 +1,6 @@
 """Rate features: the smoothed mean label that a value had before."""
 
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,15 +85,10 @@ class RateBehavior(FeatureBehavior):
 
     def _days(self, times: Any) -> Any:
         """Days since 1970 on the clocks of the place, of an array or a tensor of times in the log's unit."""
-        return local_seconds(times // self.problem.keys.ticks_per_second, *_offsets(self.record.time_zone)) // DAY
+        return local_seconds(times // self.problem.keys.ticks_per_second, *utc_offsets(self.record.time_zone)) // DAY
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
         mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)
         odds = encoded[number_key(self.name)].astype(np.float64) * ODDS_SCALE + np.log(mean / (1.0 - mean))
         is_none = encoded[id_key(self.name)] == MISSING_ID
         return {self.name: Decoded(pa.array(rounded(1.0 / (1.0 + np.exp(-odds))), mask=is_none))}
-
-
-@cache
-def _offsets(time_zone: str) -> tuple[list[int], list[int]]:
-    return utc_offsets(time_zone)  # which takes long enough to be kept

@@ -2,6 +2,7 @@
 
 import datetime
 import zoneinfo
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ DAY = 86_400
 _YEARS = (1970, 2100)  # whose changes of clocks are kept
 
 
+@cache  # it takes a tenth of a second: zones tell the offset of a moment, and nothing of when it changes
 def utc_offsets(time_zone: str) -> tuple[list[int], list[int]]:
     """First seconds of spans of one offset, and the offsets before, between and behind them, in seconds."""
     zone = zoneinfo.ZoneInfo(time_zone)
 
     def offset(second: int) -> int:
-        moment = datetime.datetime.fromtimestamp(second, datetime.UTC).astimezone(zone)
-        return int((moment.utcoffset() or datetime.timedelta()).total_seconds())
+        return int((datetime.datetime.fromtimestamp(second, zone).utcoffset() or datetime.timedelta()).total_seconds())
 
     first, last = (int(datetime.datetime(year, 1, 1, tzinfo=datetime.UTC).timestamp()) for year in _YEARS)
     starts, offsets = [], [offset(first)]

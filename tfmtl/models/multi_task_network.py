@@ -1,6 +1,7 @@
 """The network: embedding -> bottom -> sharing -> towers -> heads."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from itertools import combinations
 from typing import Any
 
@@ -9,9 +10,11 @@ import tensorflow as tf
 
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.layers.bottom.bottom_layer import BottomLayer
+from tfmtl.layers.dense.given_products import given_products
 from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.layers.heads.tower_bank import TowerBank
 from tfmtl.layers.sharing.sharing_layer import SharingLayer
+from tfmtl.models.shared_rows import products_of_shared_rows
 from tfmtl.models.task_chain import TaskChain
 from tfmtl.schema import ModelInputs
 from tfmtl.schema.checks import (
@@ -189,7 +192,10 @@ class MultiTaskNetwork(keras.Model):
             label_correlation: `(T, T)` for a sharing layer that reads it (DEPHN's virtual gradient), or `None`.
         """
         bottom = self.bottom(self.embedding(features, training=training), training=training)
-        return self.head_outputs(self.share(bottom, training, label_correlation), training)
+        shared = products_of_shared_rows(self.embedding.plan, self.bottom, self.sharing, features, bottom)
+        with given_products(shared) if shared else nullcontext():
+            hidden = self.share(bottom, training, label_correlation)
+        return self.head_outputs(hidden, training)
 
     def share(
         self,

@@ -15,6 +15,7 @@ from tfmtl.data.example_spec import candidate_features, encoded_signature, rank_
 from tfmtl.export.raw_batch import to_rank_tensors, to_tensors
 from tfmtl.export.serving_module import signature_specs
 from tfmtl.models import PRESETS, MultiTaskModel
+from tfmtl.models.shared_rows import products_of_shared_rows
 from tfmtl.schema import CategoricalFeature, ModelInputs
 
 CANDIDATES = 5
@@ -171,3 +172,29 @@ def test_training_graphs_stay_as_they_were() -> None:
     spec = tf.TensorSpec((None, 2))
     operations = {operation.type for operation in join.get_concrete_function(spec, spec).graph.get_operations()}
     assert operations <= {"Placeholder", "ConcatV2", "Const", "Identity", "NoOp"}
+
+
+def test_the_users_fields_are_multiplied_once() -> None:
+    inputs = tiny_inputs()
+    model = tiny_model(inputs, "mmoe")
+    user, items = encoded_user_and_items(inputs)
+    plan = model.embedding.plan
+
+    def products(features: dict[str, tf.Tensor]) -> Any:
+        vectors = model.bottom(model.embedding(features))
+        return products_of_shared_rows(plan, model.bottom, model.sharing, features, vectors), vectors
+
+    found, vectors = products({**user, **items})
+    assert set(found) == set(model.sharing.input_layers)
+    columns = [column for start, stop in next(iter(found.values())).rest for column in range(start, stop)]
+    of_items = {each.field for each in (*plan.scalars, *plan.lists, *plan.numbers) if each.key in items}
+    own = {name for place, name in enumerate(plan.field_names) if place * plan.dim in columns}
+    assert own == of_items
+    assert len(columns) < vectors.shape[-1]
+    for layer, given in found.items():
+        assert given.product.shape[0] == 1
+        expected = tf.matmul(vectors[:, 0], layer.joined_kernel())
+        np.testing.assert_allclose(given.complete(vectors[:, 0], layer.joined_kernel()), expected, atol=1e-5)
+    repeated = {name: tf.repeat(value, CANDIDATES, axis=0) for name, value in user.items()}
+    assert products({**repeated, **items})[0] == {}
+    assert products({**user, **{name: value[:1] for name, value in items.items()}})[0] == {}

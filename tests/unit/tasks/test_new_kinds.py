@@ -23,7 +23,6 @@ from tfmtl.schema import (
 )
 from tfmtl.tasks import behavior_of
 from tfmtl.tasks.quantile import QuantileBehavior
-from tfmtl.tasks.zero_inflated import ZeroInflatedBehavior
 from tfmtl.testing import check_task_kind
 
 CLASSES = ("a", "b", "c", "d")
@@ -306,11 +305,12 @@ def test_the_check_sees_a_loss_that_counts_missing_rows(monkeypatch: pytest.Monk
 
 
 def test_the_check_sees_a_loss_below_0_that_is_no_density(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = np.where(LABELS["zero_inflated"] > 0.0, np.float32(1e-9), LABELS["zero_inflated"])  # of large densities
-    check_task_kind(TASKS["zero_inflated"], inputs_of(TASKS["zero_inflated"]), {"": labels})
-    monkeypatch.setattr(ZeroInflatedBehavior, "loss_is_density", False)
+    plain = QuantileBehavior.loss
+    monkeypatch.setattr(QuantileBehavior, "loss", lambda *arguments: plain(*arguments) - 100.0)
     with pytest.raises(AssertionError, match="its loss must be at least 0, or `loss_is_density` say so"):
-        check_task_kind(TASKS["zero_inflated"], inputs_of(TASKS["zero_inflated"]), {"": labels})
+        check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})
+    monkeypatch.setattr(QuantileBehavior, "loss_is_density", True)
+    check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})
 
 
 def test_the_check_sees_outputs_that_are_not_the_records(monkeypatch: pytest.MonkeyPatch) -> None:

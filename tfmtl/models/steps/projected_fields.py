@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
-from tfmtl.layers.dense.given_products import GivenProduct
+from tfmtl.layers.dense.given_products import GivenProduct, uncovered
 from tfmtl.layers.dense.stacked_dense import StackedDense
 from tfmtl.models.trainable_network import TrainableNetwork
 from tfmtl.schema.reserved import MISSING_ID
@@ -51,7 +51,7 @@ class ProjectedFields:
         self.num_rows = int(starts[-1])
         self._block_starts = starts[:-1]
         own = [(f.position * self._dim, (f.position + 1) * self._dim) for f in self.fields]
-        self._rest = _gaps(own, self._input_width(model))
+        self._rest = uncovered(own, self._input_width(model))
         self._ranges = sorted([*own, *self._rest])
         self._lengths = [stop - start for start, stop in self._ranges]
         taken = {field.column for field in self.fields}
@@ -119,10 +119,10 @@ class ProjectedFields:
 
     def with_zeros(self, vectors: Tensor) -> Tensor:
         """`(B, n', D)` of the ids that are not projected to `(B, n, D)`, zero for the others, which are not read."""
-        batch = tf.shape(vectors)[0]
-        runs = _runs(self._taken)
-        # Split, not sliced: on a CPU the gradient of a slice along this axis takes 30 times as long.
-        read = iter(tf.split(vectors, [columns for is_taken, columns in runs if not is_taken], axis=1))
+        batch, runs = tf.shape(vectors)[0], _runs(self._taken)
+        # Split, not sliced: see `project`.
+        lengths = [columns for is_taken, columns in runs if not is_taken]
+        read = iter(tf.split(vectors, lengths, axis=1) if lengths else ())
         parts = [
             tf.zeros((batch, columns, self._dim), vectors.dtype) if is_taken else next(read)
             for is_taken, columns in runs
@@ -201,12 +201,6 @@ def _small_fields(model: TrainableNetwork, max_rows: int) -> list[_Field]:
             found.append(_Field(place, column, table.start, table.count))
         column += ids.length
     return found
-
-
-def _gaps(ranges: list[tuple[int, int]], end: int) -> tuple[tuple[int, int], ...]:
-    """What ranges leave out of `range(end)`."""
-    edges = [0, *(edge for pair in sorted(ranges) for edge in pair), end]
-    return tuple((start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True) if start < stop)
 
 
 def _runs(flags: np.ndarray) -> list[tuple[bool, int]]:
