@@ -108,6 +108,7 @@ class DarcyStudy:
         }
         jobs["without the scale of k"] = partial(self._variant, "without the scale of k", scale=False)
         jobs |= {f"to {name}": partial(self._transfer, name) for name in darcy.TARGETS}
+        jobs |= {f"{name} alone": partial(self._alone, name) for name in darcy.TARGETS}
         for count in self._curve:
             jobs[f"{count} samples a task"] = partial(self._few, count)
         return jobs
@@ -142,7 +143,7 @@ class DarcyStudy:
         # Its task only: after transfer to one geometry the other one says nothing new.
         kept = OperatorData.join(*(test.task(name) for name in (*darcy.SOURCES, target)))
         name = f"to {target} with {len(samples)} samples"
-        short = replace(self.setting.share(3), learning_rate=self.setting.learning_rate / 2.0)
+        short = self._short
         rows = []
         for how, (layers, mixed) in {
             "all layers": (("*",), data),
@@ -156,10 +157,16 @@ class DarcyStudy:
         clock = refitted(network, data)  # holds out every fifth: of a multiple of five, a sample with all its images
         one = replace(short, steps=1)
         rows.append(self._row(f"{name}, last branch layer by ridge regression", network, clock, one, kept))
-        alone, clock = trained(self._make, data, short)
-        rows.append(self._row(f"{target} alone, same samples and steps", alone, clock, short, test.task(target)))
-        alone, clock = trained(self._make, data, self.setting)
-        rows.append(
-            self._row(f"{target} alone, same samples, all steps", alone, clock, self.setting, test.task(target))
-        )
+        return rows
+
+    @property
+    def _short(self) -> Setting:
+        return replace(self.setting.share(3), learning_rate=self.setting.learning_rate / 2.0)
+
+    def _alone(self, target: str) -> list[Row]:
+        data, test = symmetric_images(self.new_data.task(target)), self.test_data.task(target)
+        rows = []
+        for which, setting in (("same samples and steps", self._short), ("same samples, all steps", self.setting)):
+            network, clock = trained(self._make, data, setting)
+            rows.append(self._row(f"{target} alone, {which}", network, clock, setting, test))
         return rows
