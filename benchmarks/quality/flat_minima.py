@@ -63,7 +63,7 @@ def main(
         records: list[dict[str, Any]] = []
         for name in chosen_rows:
             gradients, settings = FAMILIES[name]
-            options = {**common, "learning_rate": learning_rate, "epochs": max(1, passes // gradients)}
+            options: dict[str, Any] = {**common, "learning_rate": learning_rate, "epochs": max(1, passes // gradients)}
             scores = {}
             for variant in (_variant(name, setting, gradients) for setting in settings):
                 runs = run_jobs([Job(variant=variant, seed=seed, **options) for seed in tried], done, processes)
