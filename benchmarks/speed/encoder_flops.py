@@ -1,4 +1,4 @@
-"""The products that a training step of MMoE and of DTRN asks for, with padding and without, and how long they must take.
+"""The products that a training step of MMoE and of DTRN asks for, with padding and without, and their least time.
 
     python -m benchmarks.speed.encoder_flops <prepared data>...
 

@@ -46,7 +46,9 @@ def main(
     source: Annotated[Path, typer.Argument(help="Where the Census-Income files lie, or MovieLens's log.parquet.")],
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     threads: int = 2,
-    only: Annotated[str, typer.Option(help="Parts of the names of the sides to run, as in `Deep|rechub`; all without it.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Parts of the names of the sides to run, as in `Deep|rechub`; all without it.")
+    ] = "",
     output: Annotated[Path, typer.Option(help="Of the table; the runs go beside it as .jsonl.")] = (
         _ROOT / "docs" / "results" / "speed_peers.md"
     ),

@@ -23,7 +23,9 @@ from torch_rechub.trainers import MTLTrainer
 class DinMmoe(MMOE):
     """`torch_rechub`'s DIN up to its attention, then its MMOE from the experts on."""
 
-    def __init__(self, features: list, past: SequenceFeature, target: str, units: list[int], *arguments, **more) -> None:
+    def __init__(
+        self, features: list, past: SequenceFeature, target: str, units: list[int], *arguments, **more
+    ) -> None:
         pooled = SparseFeature("pooled", vocab_size=1, embed_dim=past.embed_dim)  # makes the experts wide enough
         super().__init__([*features, pooled], *arguments, **more)
         self.features, self.past = features, past

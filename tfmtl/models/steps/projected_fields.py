@@ -122,7 +122,8 @@ class ProjectedFields:
         batch = tf.shape(vectors)[0]
         runs = _runs(self._taken)
         # Split, not sliced: on a CPU the gradient of a slice along this axis takes 30 times as long.
-        read = iter(tf.split(vectors, [columns for is_taken, columns in runs if not is_taken], axis=1))
+        lengths = [columns for is_taken, columns in runs if not is_taken]
+        read = iter(tf.split(vectors, lengths, axis=1) if lengths else [])
         parts = [
             tf.zeros((batch, columns, self._dim), vectors.dtype) if is_taken else next(read)
             for is_taken, columns in runs
