@@ -57,7 +57,7 @@ def main(
         f"({preset}, batch {batch_size})"
     )
     print(f"reading is {ratio:.1f} times as fast, and {100 * read[1] / (read[1] + trained[1]):.0f} % of both together")
-    sys.exit(ratio < at_least)
+    sys.exit(int(ratio < at_least))
 
 
 def _clocks() -> np.ndarray:

@@ -36,7 +36,7 @@ def encode(folder: Path, output: Path, seed: int = 0) -> dict[str, Any]:
     for name in rows.column_names:
         if name in _LEFT_OUT or len(rows[name].unique()) > _MOST_VALUES:
             continue
-        ids, size = _ids(rows[name], ~is_test)
+        ids, size = encoded_column(rows[name], ~is_test)
         columns.append(ids)
         sizes.append(size)
         names.append(name)
@@ -49,7 +49,8 @@ def encode(folder: Path, output: Path, seed: int = 0) -> dict[str, Any]:
     return {"fields": names, "rows": sizes, "tasks": list(TASKS), "label_means": [float(mean) for mean in means]}
 
 
-def _ids(column: pa.ChunkedArray, is_train: np.ndarray) -> tuple[np.ndarray, int]:
+def encoded_column(column: pa.ChunkedArray, is_train: np.ndarray) -> tuple[np.ndarray, int]:
+    """Ids by falling frequency in the training rows, and how many there are, the two reserved ones included."""
     values = np.asarray(column.to_pylist())
     known, counts = np.unique(values[is_train], return_counts=True)
     known = known[np.lexsort((known, -counts))]

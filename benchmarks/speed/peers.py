@@ -1,6 +1,7 @@
-"""tfmtl beside DeepCTR and torch-rechub: MMoE of the same sizes, trained on Census-Income.
+"""tfmtl beside DeepCTR and torch-rechub: MMoE of the same sizes, trained on Census-Income, or with DIN on MovieLens.
 
     python -m benchmarks.speed.peers <folder with the Census-Income files>
+    python -m benchmarks.speed.peers <log.parquet of movielens_100k> --output docs/results/speed_peers_histories.md
 
 A round trains every side once, one after another, each in a process of its own, a fresh model of the round's seed: some
 steps to warm up, then one epoch that is timed, then the test file. All sides get the same ids in the same order,
@@ -22,6 +23,7 @@ import numpy as np
 import typer
 
 from benchmarks.speed.peer_data import encode
+from benchmarks.speed.peer_sequences import encode_sequences
 from benchmarks.speed.peer_sides import SIDES, Side, interpreter
 from benchmarks.speed.peer_table import peer_table
 from tfmtl.metrics import roc_auc
@@ -33,6 +35,7 @@ _SIZES: dict[str, Any] = {
     "num_experts": 8,
     "expert_units": [128, 64],
     "tower_units": [64],
+    "attention_units": [32],
     "batch_size": 1024,
     "learning_rate": 1e-3,
     "warm_up_steps": 32,
@@ -40,23 +43,26 @@ _SIZES: dict[str, Any] = {
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="Where the Census-Income files lie.")],
+    source: Annotated[Path, typer.Argument(help="Where the Census-Income files lie, or MovieLens's log.parquet.")],
     rounds: Annotated[int, typer.Option(min=1)] = 5,
     threads: int = 2,
-    only: Annotated[str, typer.Option(help="Part of the names of the sides to run; all without it.")] = "",
+    only: Annotated[
+        str, typer.Option(help="Parts of the names of the sides to run, as in `Deep|rechub`; all without it.")
+    ] = "",
     output: Annotated[Path, typer.Option(help="Of the table; the runs go beside it as .jsonl.")] = (
         _ROOT / "docs" / "results" / "speed_peers.md"
     ),
 ) -> None:
     """Trains all sides in turn and writes the table."""
     _WORK.mkdir(parents=True, exist_ok=True)
-    arrays = _WORK / "census_income.npz"
-    task = {**encode(folder, arrays), **_SIZES, "threads": threads, "arrays": str(arrays)}
+    arrays = _WORK / "arrays.npz"
+    encoded = encode_sequences(source, arrays) if source.suffix == ".parquet" else encode(source, arrays)
+    task = {**encoded, **_SIZES, "threads": threads, "arrays": str(arrays)}
     task_file = _WORK / "task.json"
     task_file.write_text(json.dumps(task))
     test_labels = np.load(arrays)["test_labels"]
     output.parent.mkdir(parents=True, exist_ok=True)
-    sides = [side for side in SIDES if only in side.name]
+    sides = [side for side in SIDES if any(part in side.name for part in only.split("|"))]
     runs = []
     for seed in range(rounds):
         for side in sides:

@@ -1,4 +1,4 @@
-"""tfmtl's `mmoe` preset, trained by `model.fit`.
+"""tfmtl's `mmoe` preset, trained by `model.fit`; with target attention where the task has histories.
 
     python tfmtl_mmoe.py <task.json> <seed> <predictions.npy> <options as JSON>
 
@@ -20,7 +20,7 @@ def main(task_file: str, seed: str, output: str, options: str) -> None:
     import tensorflow as tf
 
     from tfmtl.models import from_preset
-    from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, ModelInputs, Problem
+    from tfmtl.schema import BinaryTask, CategoricalFeature, Keys, ModelInputs, Problem, SequenceFeature
 
     with open(task_file) as file:
         task = json.load(file)
@@ -30,10 +30,15 @@ def main(task_file: str, seed: str, output: str, options: str) -> None:
     keras.utils.set_random_seed(int(seed))
     arguments = json.loads(options)
     keras.config.set_dtype_policy(arguments.pop("policy", "float32"))
+    history = task.get("history")
+    sequences = ()
+    if history:
+        sequences = (SequenceFeature("seen", (history,), max_length=task["length"], time_gap_buckets=0),)
     problem = Problem(
         name="census",
         keys=Keys(user="person", time="time"),
         features=tuple(CategoricalFeature(name, dim=task["embedding_dim"]) for name in task["fields"]),
+        sequences=sequences,
         tasks=tuple(BinaryTask(name) for name in task["tasks"]),
     )
     inputs = ModelInputs(
@@ -48,6 +53,7 @@ def main(task_file: str, seed: str, output: str, options: str) -> None:
         num_experts=task["num_experts"],
         hidden_units=tuple(task["expert_units"]),
         tower_units=tuple(task["tower_units"]),
+        **({"pooling": "target"} if history else {}),
     )
     model.compile(keras.optimizers.Adam(task["learning_rate"]), **arguments)
     ids, labels = arrays["train_ids"], arrays["train_labels"]
@@ -59,6 +65,9 @@ def main(task_file: str, seed: str, output: str, options: str) -> None:
         features = {
             name: ids[: batches * batch, k].reshape(batches, batch)[part] for k, name in enumerate(task["fields"])
         }
+        if history:
+            past = arrays["train_history"][: batches * batch].reshape(batches, batch, -1)
+            features[f"seen__{history}"] = past[part]
         targets = {
             name: labels[: batches * batch, k].reshape(batches, batch)[part] for k, name in enumerate(task["tasks"])
         }
@@ -72,6 +81,8 @@ def main(task_file: str, seed: str, output: str, options: str) -> None:
     model.fit(everything, verbose=0)
     seconds, cpu_seconds = time.perf_counter() - started[0], time.process_time() - started[1]
     test = {name: arrays["test_ids"][:, k] for k, name in enumerate(task["fields"])}
+    if history:
+        test[f"seen__{history}"] = arrays["test_history"]
     predictions = model.predict(test, batch_size=4096, verbose=0)
     np.save(output, np.stack([predictions[name] for name in task["tasks"]], axis=1))
     print(json.dumps({"examples": batches * batch, "seconds": seconds, "cpu_seconds": cpu_seconds}))

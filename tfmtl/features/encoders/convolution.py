@@ -43,6 +43,5 @@ class ConvolutionEncoder(Encoder):
 
 def _windows(values: Tensor, size: int) -> Tensor:
     """All runs of `size` elements, those half over an end too: `(b, L, W)` -> `(b, L + size - 1, size * W)`."""
-    length = int(values.shape[1]) + size - 1
-    padded = tf.pad(values, [[0, 0], [size - 1, size - 1], [0, 0]])
-    return tf.concat([padded[:, place : place + length] for place in range(size)], axis=-1)
+    # Padded on each side by as much as each place needs, not padded and sliced: the gradient of a slice is slow on a CPU.
+    return tf.concat([tf.pad(values, [[0, 0], [size - 1 - place, place], [0, 0]]) for place in range(size)], axis=-1)

@@ -79,8 +79,8 @@ class PackedRows:
     def positions(self, table: Tensor) -> Tensor:
         """For every event the row of `(L, W)` at how many events of its sequence came later: `(R, W)`.
 
-        A row is read thousands of times. Its gradient is a product with the `(L, R)` matrix of zeros and ones;
-        TensorFlow's own keeps a row for each event, and the optimizer then sums up the equal ones: several times as long.
+        A row is read thousands of times. Its gradient is a product with the `(L, R)` matrix of zeros and ones.
+        TensorFlow's own keeps a row for each event, and the optimizer sums up the equal ones: several times as long.
         """
 
         @tf.custom_gradient
