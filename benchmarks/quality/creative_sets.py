@@ -20,17 +20,18 @@ import typer
 
 from benchmarks.quality.experiment import results_folder
 from benchmarks.quality.jobs import facts, use_one_thread
-from tfmtl.schema import Problem
+from tfmtl.pipelines.datasets import DATASETS
+from tfmtl.schema import Problem, Split
 
 SETS = {"charts": "chart_runs", "listings": "listing_lifetimes", "icons": "icon_lifetimes", "ads": "ira_ads"}
-OPTIONS: dict[str, Any] = {"preset": "creative", "monitor": "val_mean_relative_loss"}
+OPTIONS: dict[str, Any] = {"preset": "creative", "epochs": 10, "monitor": "val_mean_relative_loss"}
 
 
 def main(
     data: Annotated[Path, typer.Argument(help="Folder with the folders of the sets.")],
     sets: Annotated[str, typer.Option(help="Names, separated by commas.")] = ",".join(SETS),
     splits: str = "0,1,2",
-    options: Annotated[str, typer.Option(help="Of training, as JSON, beside or instead of the usual ones.")] = "{}",
+    options: Annotated[str, typer.Option(help="Of training, as JSON, instead of those of `tfmtl run`.")] = "{}",
     part: Annotated[str, typer.Option(help="valid or test: which rows are judged.")] = "valid",
     quick: bool = False,
 ) -> None:
@@ -39,9 +40,9 @@ def main(
     done = results_folder(quick) / "creative_sets.jsonl"
     done.parent.mkdir(parents=True, exist_ok=True)
     records = [json.loads(line) for line in done.read_text().splitlines()] if done.is_file() else []
-    given = OPTIONS | json.loads(options)
     for name in sets.split(","):
         log, problem = read(data, name)
+        given = OPTIONS | dict(DATASETS[SETS[name]].training) | json.loads(options)
         for split in map(int, splits.split(",")):
             for texts in (True, False):
                 run = {"set": name, "texts": texts, "split": split, "part": part, "options": given}
@@ -55,9 +56,6 @@ def main(
 
 def read(data: Path, name: str) -> tuple[pa.Table, Problem]:
     """Rows and problem of a set; the problem takes its split from a column."""
-    from tfmtl.pipelines.datasets import DATASETS
-    from tfmtl.schema import Split
-
     dataset = DATASETS[SETS[name]]
     problem = replace(dataset.problem, split=Split(by="column", column="split"))
     return dataset.to_rows(dataset.find(data / SETS[name])), problem

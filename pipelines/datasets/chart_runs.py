@@ -53,4 +53,6 @@ CHART_RUNS = local_dataset(
     where=_WHERE,
     file=_FILE,
     to_rows=_to_rows,
+    presets=("creative", "mmoe"),
+    training={"batch_size": 256, "ema_momentum": 0.98},
 )
