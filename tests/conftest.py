@@ -32,6 +32,7 @@ import pytest
 
 from tests.support.no_starts import nothing_started
 from tests.support.quick_beam import remember_signatures
+from tests.support.quick_seed import QuickSeed
 
 # Session fixtures that start a process or a server: whoever uses them is no test of `make check`.
 STARTING = frozenset(("cpp_replay", "pems", "running_server", "spark_home"))
@@ -111,12 +112,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-@pytest.fixture(autouse=True)
-def _seeded() -> None:
-    """Every test starts from the same random state."""
-    import keras
+@pytest.fixture(scope="session")
+def _seeds() -> QuickSeed:
+    return QuickSeed()
 
-    keras.utils.set_random_seed(0)
+
+@pytest.fixture(autouse=True)
+def _seeded(_seeds: QuickSeed) -> None:
+    """Every test starts from the same random state."""
+    _seeds(0)
 
 
 @pytest.fixture(scope="session")

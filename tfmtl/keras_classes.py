@@ -20,7 +20,7 @@ MODULES = {
     TargetAttention TaskRefinement TowerBank VirtualGradientGate ZeroInflatedHead
     """,
     "tfmtl.models": """
-    ASAM Adagrad AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG
+    ASAM Adagrad Adam AlignedMTL CAGrad DynamicWeightAverage FAMO FixedWeights Ftrl GeometricMean GradNorm GradVac IMTLG
     LazyAdam MGDA MultiTaskModel MultiTaskNetwork NashMTL PCGrad RandomWeights RowWiseAdagrad SAM SGD Split UPGrad
     UncertaintyWeights WarmUpDecay
     """,

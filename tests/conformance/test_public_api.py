@@ -239,6 +239,7 @@ PUBLIC = {
     "tfmtl.optimizers": {
         "SGD",
         "Adagrad",
+        "Adam",
         "Ftrl",
         "LazyAdam",
         "RowOptimizer",

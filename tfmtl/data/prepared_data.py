@@ -243,8 +243,9 @@ class PreparedData(Displayed, PreparedFolder):
     def _parse(self) -> Callable[[tf.Tensor], Any]:
         """`parse_encoded_examples` of this data, traced once for all that read it."""
         problem, is_packed = self.problem, are_packed(request["record"] for request in self.requests())
-        return tf.function(
+        parse: Callable[[tf.Tensor], Any] = tf.function(
             lambda batch: parse_encoded_examples(problem, batch, is_packed),
             input_signature=[tf.TensorSpec((None,), tf.string)],
             autograph=False,
         )
+        return parse

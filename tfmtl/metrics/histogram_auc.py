@@ -166,10 +166,11 @@ def _counted(num_bins: int, copies: int) -> Callable[..., list[Tensor]]:
         is_positive = ops.equal(labels, 1.0)
         by_class = (ops.where(is_positive, weights, 0.0), ops.where(is_positive, 0.0, weights))
         histograms = [ops.segment_sum(own, bins, num_segments=num_bins) for own in by_class]  # each (num_bins,)
-        return histograms + close_scores.sums(cells, is_positive, weights, copies)
+        return [*histograms, *close_scores.sums(cells, is_positive, weights, copies)]
 
     rows = tf.TensorSpec((None,), _STATE_DTYPE)
-    return tf.function(count, input_signature=(rows, rows, rows), autograph=False)
+    traced: Callable[..., list[Tensor]] = tf.function(count, input_signature=(rows, rows, rows), autograph=False)
+    return traced
 
 
 @tf.function(autograph=False)

@@ -34,10 +34,10 @@ def facts_of(study: Any) -> list[tuple]:
 
 
 @pytest.fixture(scope="module")
-def searched(plain_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
+def searched(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[str]]:
     """A search of eight trials and what it said."""
     said: list[str] = []
-    study = toy_study(plain_data.directory, tmp_path_factory.mktemp("tune") / "out")
+    study = toy_study(tiny_data.directory, tmp_path_factory.mktemp("tune") / "out")
     study.run(8, said.append)
     return study, said
 
@@ -55,11 +55,11 @@ def test_a_search_finds_prunes_and_keeps_the_best(searched: tuple[Any, list[str]
     assert sum("stopped after" in sentence for sentence in said) == states.count("PRUNED")
 
 
-def test_the_best_trial_is_a_run_file(searched: tuple[Any, list[str]], plain_data: PreparedData) -> None:
+def test_the_best_trial_is_a_run_file(searched: tuple[Any, list[str]], tiny_data: PreparedData) -> None:
     study, _ = searched
     names = [*(field.name for field in dataclasses.fields(TrainOptions)), "data"]
     read = read_run_file(study.folder.best, "train", names)
-    assert read["data"] == str(plain_data.directory)
+    assert read["data"] == str(tiny_data.directory)
     assert read["learning_rate"] == pytest.approx(study.best.params["learning_rate"])
     assert read["preset_options"] == [f"num_experts={study.best.params['set.num_experts']}"]
     assert read["monitor"] == "val_mean_relative_loss"
@@ -67,13 +67,13 @@ def test_the_best_trial_is_a_run_file(searched: tuple[Any, list[str]], plain_dat
 
 @pytest.mark.parametrize("reports", [1, 7])
 def test_a_killed_search_ends_as_one_that_was_not(
-    searched: tuple[Any, list[str]], plain_data: PreparedData, tmp_path: Path, reports: int
+    searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path, reports: int
 ) -> None:
     output = tmp_path / "out"
-    process = FreshProcess("-m", "tests.unit.runs.killed_study", plain_data.directory, output, reports, "SIGKILL")
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, reports, "SIGKILL")
     assert process.wait() == -signal.SIGKILL
     said: list[str] = []
-    again = toy_study(plain_data.directory, output)
+    again = toy_study(tiny_data.directory, output)
     running = [trial.number for trial in again.optuna.trials if trial.state.name == "RUNNING"]
     assert len(running) == 1
     again.run(8, said.append)
@@ -82,29 +82,29 @@ def test_a_killed_search_ends_as_one_that_was_not(
 
 
 def test_a_search_that_is_interrupted_goes_on(
-    searched: tuple[Any, list[str]], plain_data: PreparedData, tmp_path: Path
+    searched: tuple[Any, list[str]], tiny_data: PreparedData, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    process = FreshProcess("-m", "tests.unit.runs.killed_study", plain_data.directory, output, 4, "SIGINT")
+    process = FreshProcess("-m", "tests.unit.runs.killed_study", tiny_data.directory, output, 4, "SIGINT")
     assert process.wait() != 0
-    again = toy_study(plain_data.directory, output)
+    again = toy_study(tiny_data.directory, output)
     states = [trial.state.name for trial in again.optuna.trials]
     assert len(states) < 8 and "FAIL" not in states
     again.run(8, lambda sentence: None)
     assert facts_of(again) == facts_of(searched[0])
 
 
-def test_side_by_side_every_trial_is_made_once(plain_data: PreparedData, tmp_path: Path) -> None:
-    study = toy_study(plain_data.directory, tmp_path / "out", jobs=3, prune=False)
+def test_side_by_side_every_trial_is_made_once(tiny_data: PreparedData, tmp_path: Path) -> None:
+    study = toy_study(tiny_data.directory, tmp_path / "out", jobs=3, prune=False)
     study.run(6, lambda sentence: None)
     assert [trial.state.name for trial in study.optuna.trials] == ["COMPLETE"] * 6
     study.run(6, lambda sentence: None)
     assert len(study.optuna.trials) == 6
 
 
-def test_a_trial_that_fails_is_told(plain_data: PreparedData, tmp_path: Path) -> None:
+def test_a_trial_that_fails_is_told(tiny_data: PreparedData, tmp_path: Path) -> None:
     said: list[str] = []
-    study = toy_study(plain_data.directory, tmp_path / "out", {"optimizer": "[sgd]"})
+    study = toy_study(tiny_data.directory, tmp_path / "out", {"optimizer": "[sgd]"})
     study.run(1, said.append)
     assert said == ["Trial 0 (optimizer sgd) failed: sgd is not for toys."]
     assert study.best is None and not study.folder.best.exists()
@@ -114,9 +114,9 @@ def test_a_trial_that_fails_is_told(plain_data: PreparedData, tmp_path: Path) ->
     assert "sgd is not for toys." in (tmp_path / "page.html").read_text()
 
 
-def test_another_search_needs_another_folder(searched: tuple[Any, list[str]], plain_data: PreparedData) -> None:
+def test_another_search_needs_another_folder(searched: tuple[Any, list[str]], tiny_data: PreparedData) -> None:
     with pytest.raises(ValueError, match="which has another space, seed"):
-        toy_study(plain_data.directory, searched[0].folder.path, {"learning_rate": "[0.1]"}, seed=2)
+        toy_study(tiny_data.directory, searched[0].folder.path, {"learning_rate": "[0.1]"}, seed=2)
 
 
 def test_the_page_needs_no_network(searched: tuple[Any, list[str]], tmp_path: Path) -> None:
@@ -167,12 +167,12 @@ def test_options_of_a_preset_are_searched_where_it_has_them() -> None:
 
 
 def test_the_command_searches_with_real_trials_and_the_best_is_repeated_to_the_bit(
-    plain_data: PreparedData, tmp_path: Path
+    tiny_data: PreparedData, tmp_path: Path
 ) -> None:
     small = "--set hidden_units=[8] --set tower_units=[4] --epochs 1 --batch-size 512 --trials 1".split()
     space = ("--space", "learning_rate={low: 1e-3, high: 1e-2, log: true}")
     output = tmp_path / "out"
-    result = tfmtl("tune", plain_data.directory, "-o", output, "--preset", "shared_bottom", *small, *space)
+    result = tfmtl("tune", tiny_data.directory, "-o", output, "--preset", "shared_bottom", *small, *space)
     assert result.code == 0, result.err + (output / "trials/0000.log").read_text()[-2000:]
     assert "Best: trial 0, val_mean_relative_loss" in result.out
     record = json.loads((output / "trials/0000/run.json").read_text())
