@@ -20,7 +20,7 @@ import tensorflow as tf
 from tfmtl.export.raw_batch import to_rank_tensors, to_tensors
 from tfmtl.folders import ExportedVersion
 
-_ROUNDS = 200
+_ROUNDS = 120
 _WARM_UP = 10
 _CANDIDATES = (1, 50, 500, 2000)
 
