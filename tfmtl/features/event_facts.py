@@ -84,7 +84,8 @@ class PaddedEvents(EventFacts):
 
     def within(self, seconds: Sequence[int]) -> list[tf.Tensor]:
         least = tf.constant(seconds, tf.int64)[:, tf.newaxis, tf.newaxis]
-        return tf.unstack(_total(self._of_events <= least), num=len(seconds))
+        counts: list[tf.Tensor] = tf.unstack(_total(self._of_events <= least), num=len(seconds))
+        return counts
 
     @property
     def _of_events(self) -> tf.Tensor:
