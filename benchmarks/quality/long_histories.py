@@ -111,7 +111,7 @@ def _trained(
 
     def batches(log: dict[str, np.ndarray], order: np.ndarray) -> tf.data.Dataset:
         histories = tf.constant(log["histories"][:, -length:])
-        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size, drop_remainder=True)
+        rows = tf.data.Dataset.from_tensor_slices(order).batch(batch_size)
         candidates, labels = tf.constant(log["candidates"]), tf.constant(log["labels"])
 
         def made(some: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -129,10 +129,10 @@ def _trained(
         order = np.random.default_rng([seed, epoch]).permutation(count)
         started = time.process_time()
         model.fit(batches(train, order), verbose=0)
-        seconds.append((time.process_time() - started) / (count // batch_size))
-    order = np.arange(len(test["labels"]) // batch_size * batch_size)
+        seconds.append((time.process_time() - started) / -(-count // batch_size))
+    order = np.arange(len(test["labels"]))
     answers = model.predict(batches(test, order).map(lambda features, _: features), verbose=0)
-    return roc_auc(test["labels"][order], answers["click"].ravel()), min(seconds)
+    return roc_auc(test["labels"], answers["click"].ravel()), min(seconds)
 
 
 if __name__ == "__main__":

@@ -44,16 +44,24 @@ def test_ratio_is_the_median_of_ratios_and_not_the_ratio_of_medians():
     assert cells[1] == "333 (250 - 2,000)"
     assert cells[2] == "2.00 (1.00 - 3.00)"  # the medians would give 4 to 3
     assert cells[3] == "0.33 (0.25 - 2.00)"
+    assert cells[5:7] == ["1.00 (1.00 - 1.00)"] * 2  # all take the same processor time
+
+
+def test_histories_add_an_attention_unit_for_every_event_and_widen_the_experts():
+    task = {**_TASK, "history": "a", "length": 11, "attention_units": [6]}
+    unit = 11 * (4 * 2 * 6 + 6 * 1 + 1 * 2)  # and the weighted sum
+    wider = {**_TASK, "fields": ["a", "b", "c", "d"]}
+    assert step_flops(task) == step_flops(wider) + 3 * 2 * 10 * unit
 
 
 def test_mean_auc_and_processor_time_of_a_step():
     runs = [_run("tfmtl", 0, 1.0, auc=0.7), _run("tfmtl", 1, 1.0, auc=0.9)]
     cells = _row(peer_table(_TASK, runs, 2), "tfmtl")
-    assert cells[2:5] == ["", "", "20"]  # 2 s for 100 steps; no peer, no ratio
-    assert cells[7:] == ["0.8000", "0.8000"]
+    assert cells[2:7] == ["", "", "20", "", ""]  # 2 s for 100 steps; no peer, no ratio
+    assert cells[9:] == ["0.8000", "0.8000"]
 
 
 def test_products_alone_have_a_rate_and_no_examples():
     runs = [{"side": "products", "round": 0, "flops": 6e9, "seconds": 2.0, "cpu_seconds": 3.0}]
     cells = _row(peer_table(_TASK, runs, 1), "products")
-    assert cells == ["products", "", "", "", "", "3", "2", "", ""]
+    assert cells == ["products", "", "", "", "", "", "", "3", "2", "", ""]

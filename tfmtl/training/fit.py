@@ -24,7 +24,6 @@ from tfmtl.training.label_leaks import LabelLeak, find_label_leaks
 from tfmtl.training.make_optimizers import make_optimizers, without_decay
 from tfmtl.training.monitor import choose_monitor, monitor_direction
 from tfmtl.training.non_finite import batch_faults, weight_faults
-from tfmtl.training.precision import dtype_policy, layers_of
 from tfmtl.training.progress import Progress
 from tfmtl.training.relative_loss import (
     RELATIVE_LOSS,
@@ -133,8 +132,7 @@ def _fit(
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
     rounds = Rounds(-(-data.num_examples("train") // options.batch_size), options.epochs, options.evaluate_every)
-    policy = dtype_policy(options.mixed_precision)
-    with strategy.scope(), layers_of(policy):
+    with strategy.scope():
         model = from_preset(options.preset, data.inputs, **options.preset_options)
         dense, tables = make_optimizers(options, rounds.total)
         if options.weight_decay:
@@ -151,8 +149,6 @@ def _fit(
     constants = constant_losses(model, data.valid(_EVAL_BATCH)) if monitor else ConstantLosses({})
     folder.check_writable()
     _say(verbose, memory)
-    if options.mixed_precision == "auto":
-        _say(verbose, f"Mixed precision: this machine trains in {policy}.")
     leaks = []
     if is_chief(strategy):  # no other's warnings and record are kept
         leaks = find_label_leaks(data)
@@ -299,7 +295,6 @@ def _record(
     return {
         "model": options.preset,
         "options": options.to_dict(),
-        "dtype_policy": dtype_policy(options.mixed_precision),
         "monitor": monitor,
         "data": os.path.abspath(data.directory),
         "fingerprint": data.problem.fingerprint,

@@ -21,7 +21,6 @@ from tfmtl.schema.checks import (
     error_text,
 )
 from tfmtl.sharpness import SHARPNESS, Sharpness
-from tfmtl.training.precision import PRECISIONS, dtype_policy
 from tfmtl.training.strategy import STRATEGIES
 
 OPTIMIZERS = ("adam", "adam_adagrad", "adam_row_wise_adagrad", "adagrad", "sgd")
@@ -69,9 +68,6 @@ class TrainOptions:
             parameter_server; the last two read TF_CONFIG. Defaults to `"one_device"`.
         jit_compile: bool. Compile the training step with XLA: the start is slower, the steps are faster. With strategy
             one_device only. Defaults to `False`.
-        mixed_precision: str. Number format of products: off, float32; bfloat16, with weights in float32; or auto, which
-            is bfloat16 on a processor with tiles for it (AMX) and float32 elsewhere. The run's record says which.
-            Defaults to `"off"`.
         clip_norm: float or None. Largest norm of all gradients of a step together; longer gradients are scaled down.
             With strategy one_device only. Defaults to `None`: no limit.
         ema_momentum: float or None. Evaluate and save the exponential moving average of the weights with this momentum,
@@ -119,7 +115,6 @@ class TrainOptions:
     seed: int = 0
     strategy: str = "one_device"
     jit_compile: bool = False
-    mixed_precision: str = "off"
     clip_norm: float | None = None
     ema_momentum: float | None = None
     checkpoint_every: int | None = None
@@ -145,7 +140,6 @@ class TrainOptions:
             advice = "XLA cannot reach the variables of another device: use strategy 'one_device'."
             rule = f"be False with strategy {self.strategy!r}"
             raise ValueError(error_text("TrainOptions", "jit_compile", rule, self.jit_compile, advice))
-        check_one_of("TrainOptions", "mixed_precision", self.mixed_precision, PRECISIONS)
         if self.clip_norm is not None:
             check_positive_number("TrainOptions", "clip_norm", self.clip_norm)
             if self.strategy != "one_device":
@@ -187,11 +181,7 @@ class TrainOptions:
 
     def decisive_options(self) -> dict[str, Any]:
         """The options that influence the result."""
-        decisive = {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
-        # What "auto" is depends on the machine. Float32 is not named, so that a run from before the option goes on.
-        del decisive["mixed_precision"]
-        policy = dtype_policy(self.mixed_precision)
-        return decisive if policy == "float32" else {**decisive, "dtype_policy": policy}
+        return {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
 
     def _check_balancing(self) -> None:
         if self.balancing is not None:

@@ -154,19 +154,6 @@ def test_xla_gives_the_same_bits_every_time(small_data: PreparedData, tmp_path: 
     assert_same_weights(one, other)
 
 
-def test_a_run_in_bfloat16_keeps_its_weights_and_answers_in_float32(small_data: PreparedData, tmp_path: Path) -> None:
-    model = fit(small_data, tmp_path, options(mixed_precision="bfloat16"), verbose=0)
-    assert json.loads((tmp_path / "run.json").read_text())["dtype_policy"] == "mixed_bfloat16"
-    assert keras.config.dtype_policy().name == "float32"
-    loaded = load(tmp_path / "model.keras")
-    assert loaded.compute_dtype == "bfloat16"
-    assert {weight.dtype for weight in loaded.trainable_weights} == {"float32"}
-    features, _ = next(iter(small_data.valid(32)))
-    for name, values in loaded(features).items():
-        assert values.dtype == tf.float32
-        np.testing.assert_array_equal(values, model(features)[name])
-
-
 def test_seed_decides_the_model(small_data: PreparedData, tmp_path: Path, run: Run) -> None:
     keras.utils.set_random_seed(99)  # what was drawn before must not matter
     again = fit(small_data, tmp_path / "again", run.options, verbose=0)

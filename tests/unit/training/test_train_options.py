@@ -51,11 +51,6 @@ def test_defaults_and_json() -> None:
         ({"checkpoint_every": 0}, ValueError, "TrainOptions: `checkpoint_every` must be a positive int"),
         ({"deterministic": "no"}, TypeError, "TrainOptions: `deterministic` must be a bool"),
         ({"memory_check": 1}, TypeError, "TrainOptions: `memory_check` must be a bool"),
-        (
-            {"mixed_precision": "float16"},
-            ValueError,
-            "TrainOptions: `mixed_precision` must be one of .* Received: mixed_precision='float16'",
-        ),
         ({"init_from": 3}, TypeError, "TrainOptions: `init_from` must be text or None. Received: init_from=3"),
         ({"balancing": "pcgrat"}, ValueError, "TrainOptions: `balancing` must be one of .* Did you mean 'pcgrad'?"),
         (

@@ -43,5 +43,5 @@ class ConvolutionEncoder(Encoder):
 
 def _windows(values: Tensor, size: int) -> Tensor:
     """All runs of `size` elements, those half over an end too: `(b, L, W)` -> `(b, L + size - 1, size * W)`."""
-    # Padded on each side by as much as each place needs, not padded and sliced: the gradient of a slice is slow on a CPU.
+    # Padded as each place needs it, not padded and then sliced: the gradient of a slice is slow on a CPU.
     return tf.concat([tf.pad(values, [[0, 0], [size - 1 - place, place], [0, 0]]) for place in range(size)], axis=-1)

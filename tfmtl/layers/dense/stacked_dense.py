@@ -83,7 +83,8 @@ class StackedDense(keras.layers.Layer):
     def call(self, inputs: Tensor) -> Tensor:
         if inputs.shape[1] == 1:
             kernel, given = self.joined_kernel(), given_product(self)
-            product = ops.matmul(inputs[:, 0], kernel) if given is None else given.complete(inputs[:, 0], kernel)
+            flat = ops.reshape(inputs, (-1, inputs.shape[-1]))  # a slice would have a gradient to compute
+            product = ops.matmul(flat, kernel) if given is None else given.complete(flat, kernel)
             outputs = ops.reshape(product, (-1, self.num_stacks, self.units))  # (B, N, units)
         else:
             # An einsum says the same, but its gradient takes a quarter to two thirds more time on a CPU without XLA.
