@@ -22,4 +22,4 @@ def smooth_shapes(num_intervals: int, num_shapes: int) -> NDArray[np.float32]:
     waves = np.arange(num_shapes)[:, np.newaxis]
     shapes = np.sqrt(2.0) * np.cos(np.pi * waves * (np.arange(num_intervals) + 0.5) / num_intervals)
     shapes[0] = 1.0
-    return shapes.astype(np.float32)
+    return np.asarray(shapes, np.float32)

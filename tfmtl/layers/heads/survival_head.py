@@ -126,7 +126,7 @@ class SurvivalHead(keras.layers.Layer):
         else:
             width = self.shapes * self.num_causes
             self.output_layer = keras.layers.Dense(width, use_bias=False, dtype=self.variable_dtype)
-            self.bias = self.add_weight(name="bias", shape=(len(bias),), initializer=first)
+            self.bias = self.add_weight(name="bias", shape=(len(bias),), initializer=first, autocast=False)
         self.output_layer.build(input_shape)
         if self.model == "cox":
             # Not learned with the rest: `set_baseline` gives it, from all training rows at once.
