@@ -113,6 +113,7 @@ class PackedRows:
             # examples have none where they have no events.
             total = tf.math.segment_sum(values, examples)
             total = tf.pad(total, [[0, self.batch - tf.shape(total)[0]], [0, 0]])
+            total = tf.reshape(total, (self.batch, values.shape[1]))  # tells that one user is one row, for `rank`
             return total * share, lambda gradient: tf.gather(gradient * share, examples)
 
         return averaged(rows)
