@@ -28,7 +28,7 @@ class Adam(keras.optimizers.Adam):
     >>> import keras, tfmtl
     >>> weight = keras.Variable([1.0, 2.0])
     >>> tfmtl.optimizers.Adam(learning_rate=0.1).apply([keras.ops.convert_to_tensor([0.5, -0.5])], [weight])
-    >>> weight.numpy().round(4).tolist()
+    >>> [round(value, 4) for value in weight.numpy().tolist()]
     [0.9, 2.1]
 
     Reference:

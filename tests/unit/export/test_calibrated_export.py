@@ -91,10 +91,26 @@ def test_isotonic_is_scikit_learns(wrong: tuple, rows: int) -> None:
     anywhere = np.concatenate([probabilities, np.linspace(0.0, 1.0, 501)])
     # Clipped at the knots, between which both are straight.
     bounded = np.clip(reference.y_thresholds_, 1.0 / (rows + 2.0), 1.0 - 1.0 / (rows + 2.0))
-    expected = np.interp(anywhere, reference.X_thresholds_, bounded)
+    known = np.unique(probabilities)
+    values = np.interp(known, reference.X_thresholds_, bounded)
+    # By definition: below and above all cones with the steepest slope allowed.
+    rise = 50.0 * (known[:, None] - known[None, :])
+    below = np.min(np.where(rise >= 0.0, values + rise, np.inf), axis=1)
+    above = np.max(np.where(rise <= 0.0, values + rise, -np.inf), axis=1)
+    expected = np.interp(anywhere, known, (below + above) / 2.0)
     np.testing.assert_allclose(fitted.of_array(anywhere), expected, atol=1e-9)
     assert np.all(np.diff(fitted.inputs) > 0.0)
     assert np.all(np.diff(fitted.outputs) >= 0.0)
+
+
+def test_isotonic_makes_no_other_answer_of_rounding(wrong: tuple) -> None:
+    labels, probabilities, _ = wrong
+    near = np.repeat(np.float32([0.2, 0.4, 0.4 + 1e-6, 0.8]), 50)
+    jump = IsotonicCalibration.fit(np.repeat([0.0, 0.0, 1.0, 1.0], 50), near)
+    for fitted, inputs in ((jump, near), (IsotonicCalibration.fit(labels, probabilities), probabilities)):
+        there = inputs.astype(np.float64)
+        np.testing.assert_allclose(fitted.of_array(there + 1e-7), fitted.of_array(there), rtol=0.0, atol=5.001e-6)
+    assert jump.of_array(np.array([0.2, 0.8])) == pytest.approx([1 / 202, 201 / 202])
 
 
 def test_negatives_left_out_are_put_back() -> None:

@@ -9,12 +9,15 @@ import tensorflow as tf
 from tfmtl.export.calibration.calibrator import Floats, ScoreCalibrator
 from tfmtl.schema.checks import error_text
 
+_STEEPEST = 50.0  # probabilities that differ by rounding alone, some 1e-7, may not differ by 1e-5 afterwards
+
 
 @dataclass(frozen=True)
 class IsotonicCalibration(ScoreCalibrator):
     """Least squares among all non-decreasing functions, straight between its knots and constant outside.
 
-    With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`.
+    With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`. Nowhere it rises faster than 50
+    times its input: the fit jumps between neighboring labels, and a jump would turn rounding into another answer.
 
     It corrects any shape of error, given thousands of labels. Candidates whose probabilities fall on a level stretch
     tie afterwards, so a list is better sorted by what is not calibrated this way.
@@ -63,7 +66,7 @@ class IsotonicCalibration(ScoreCalibrator):
             raise ValueError(error_text("IsotonicCalibration", "labels", rule, values[0], advice))
         # Platt's bounds: a few rows at an end that share their label do not prove a probability of 0 or 1.
         bound = 1.0 / (len(column) + 2.0)
-        outputs = np.clip(np.repeat(values, sizes), bound, 1.0 - bound)
+        outputs = _not_steeper(inputs.astype(np.float64), np.clip(np.repeat(values, sizes), bound, 1.0 - bound))
         # Inside a level stretch a knot says nothing: only its two ends are kept.
         inner = np.zeros(len(outputs), bool)
         inner[1:-1] = (outputs[1:-1] == outputs[:-2]) & (outputs[1:-1] == outputs[2:])
@@ -87,3 +90,14 @@ class IsotonicCalibration(ScoreCalibrator):
     def parameters(self) -> dict[str, Any]:
         """The knots."""
         return {"inputs": list(self.inputs), "outputs": list(self.outputs)}
+
+
+def _not_steeper(inputs: Floats, outputs: Floats) -> Floats:
+    """The mean of the largest function below `outputs` and the smallest one above that nowhere rise too fast."""
+    line = _STEEPEST * inputs
+    below = np.minimum.accumulate(outputs - line) + line
+    above = np.maximum.accumulate((outputs - line)[::-1])[::-1] + line
+    limited = (below + above) / 2.0
+    # Where nothing is steep, nothing changes, so that level stretches stay level to the last bit.
+    same = np.abs(limited - outputs) < 1e-12
+    return np.asarray(np.maximum.accumulate(np.where(same, outputs, limited)))
