@@ -70,7 +70,7 @@ def preprocess(
     from tfmtl.pipelines.preprocess.job import preprocess as run_job
     from tfmtl.schema.problem_file import read_problem_file
 
-    files, beam_options = _split([*inputs, *context.args], context)
+    files, beam_options = _split([*inputs, *context.args], engine, context)
     if not files:
         raise ValueError("preprocess: no input is given. Give files, patterns or folders.")
     beside = Path(files[0]) if Path(files[0]).is_dir() else Path(files[0]).parent
@@ -107,9 +107,9 @@ def preprocess(
     console.print(f"Wrote {output}. Next: tfmtl train {output} -o <folder>")
 
 
-def _split(items: list[str], context: typer.Context) -> tuple[list[str], list[str]]:
-    """Files and Beam's options; Beam is imported only where something looks like one."""
-    if not any(item.startswith("-") for item in items):
+def _split(items: list[str], engine: str | None, context: typer.Context) -> tuple[list[str], list[str]]:
+    """Files and Beam's options; Beam is imported only where it is asked for or something looks like an option of it."""
+    if engine != "beam" and not any(item.startswith("-") for item in items):
         return items, []
     from tfmtl.pipelines.preprocess.beam.options import check_options, split_options
 

@@ -17,7 +17,7 @@ class QuickSeed:
     test. Now and then it is emptied anyway, for the memory.
     """
 
-    TESTS = 50
+    TESTS = 10
     """After so many calls without it the cache is emptied in any case."""
 
     def __init__(self) -> None:
