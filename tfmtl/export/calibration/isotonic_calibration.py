@@ -16,8 +16,8 @@ _STEEPEST = 50.0  # probabilities that differ by rounding alone, some 1e-7, may 
 class IsotonicCalibration(ScoreCalibrator):
     """Least squares among all non-decreasing functions, straight between its knots and constant outside.
 
-    With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`. Nowhere it rises faster than 50
-    times its input: the fit jumps between neighboring labels, and a jump would turn rounding into another answer.
+    With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`. It nowhere rises faster than
+    50 times its input: the fit jumps between neighboring labels, and a jump would turn rounding into another answer.
 
     It corrects any shape of error, given thousands of labels. Candidates whose probabilities fall on a level stretch
     tie afterwards, so a list is better sorted by what is not calibrated this way.
