@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfmtl.export.calibration.calibrator import Floats, ScoreCalibrator
 from tfmtl.schema.checks import error_text
 
-_STEEPEST = 50.0  # probabilities that differ by rounding alone, some 1e-7, may not differ by 1e-5 afterwards
+_STEEPEST = 20.0  # probabilities that differ by rounding alone, some 1e-7, may not differ by 1e-5 afterwards
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class IsotonicCalibration(ScoreCalibrator):
     """Least squares among all non-decreasing functions, straight between its knots and constant outside.
 
     With N labels it never says less than `1 / (N + 2)`, nor more than `1 - 1 / (N + 2)`. It nowhere rises faster than
-    50 times its input: the fit jumps between neighboring labels, and a jump would turn rounding into another answer.
+    20 times its input: the fit jumps between neighboring labels, and a jump would turn rounding into another answer.
 
     It corrects any shape of error, given thousands of labels. Candidates whose probabilities fall on a level stretch
     tie afterwards, so a list is better sorted by what is not calibrated this way.
@@ -66,7 +66,9 @@ class IsotonicCalibration(ScoreCalibrator):
             raise ValueError(error_text("IsotonicCalibration", "labels", rule, values[0], advice))
         # Platt's bounds: a few rows at an end that share their label do not prove a probability of 0 or 1.
         bound = 1.0 / (len(column) + 2.0)
-        outputs = _not_steeper(inputs.astype(np.float64), np.clip(np.repeat(values, sizes), bound, 1.0 - bound))
+        limited = _not_steeper(inputs.astype(np.float64), np.clip(np.repeat(values, sizes), bound, 1.0 - bound))
+        limited += np.average(np.repeat(values, sizes) - limited, weights=counts)  # the mean stays that of the labels
+        outputs = np.clip(limited, bound, 1.0 - bound)
         # Inside a level stretch a knot says nothing: only its two ends are kept.
         inner = np.zeros(len(outputs), bool)
         inner[1:-1] = (outputs[1:-1] == outputs[:-2]) & (outputs[1:-1] == outputs[2:])
