@@ -1,7 +1,7 @@
 # Two commands are enough: `make demo` and `make test`. Both set up .venv on first use.
 PYTHON ?= python3
 OUT ?= demo
-# Processes that run the tests, about 2 GB each.
+# Processes that run the tests; each grows to 5 to 8 GB in a whole run.
 WORKERS ?= 2
 # A file's tests run in one process, files in the order of tests/conftest.py: the longest first.
 PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
