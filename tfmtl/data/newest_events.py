@@ -8,15 +8,19 @@ class NewestEvents:
 
     Args:
         present: bool `(b, n)`, where there is an event.
-        limit: int. How many to keep.
+        limit: int or scalar tensor. How many to keep.
+
+    Attributes:
+        present: bool `(b, limit)`, where `read` has an event.
     """
 
-    def __init__(self, present: tf.Tensor, limit: int) -> None:
+    def __init__(self, present: tf.Tensor, limit: int | tf.Tensor) -> None:
         counted = tf.cast(present, tf.int32)
         count = tf.reduce_sum(counted, axis=1, keepdims=True)
-        wanted = tf.maximum(count - limit, 0) + tf.range(1, limit + 1)  # the how manieth event of the row, (b, limit)
+        wanted = tf.maximum(count - limit, 0) + tf.range(1, limit + 1)  # (b, limit): 3 is the row's third event
+        self.present = wanted <= count
         places = tf.raw_ops.LowerBound(sorted_inputs=tf.cumsum(counted, axis=1), values=wanted)
-        self._places = tf.where(wanted <= count, places + 1, 0)
+        self._places = tf.where(self.present, places + 1, 0)
 
     def read(self, values: tf.Tensor) -> tf.Tensor:
         """`(b, n, ...)` -> `(b, limit, ...)`, oldest event first, filled up with 0."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
+from tfmtl.data.newest_events import NewestEvents
 from tfmtl.features.request_view import RequestView, fingerprint, plain_number
-from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
+from tfmtl.schema import FeatureRecord, Problem
 
 
 def raw_view(
@@ -24,7 +25,9 @@ def raw_view(
     times, present, columns, numbers = {}, {}, {}, {}
     for sequence in problem.sequences:
         if sequence.name in sources:
-            window = (_Window if needs_windows else _Places)(problem, sequence, raw)
+            is_event = fingerprint(raw[sequence.column_key(sequence.columns[0])]) != 0
+            limit = tf.minimum(sequence.longest_window(problem), tf.shape(is_event)[1])
+            window = NewestEvents(is_event, limit) if needs_windows else _Places(is_event, limit)
             if sequence.has_times:
                 times[sequence.name] = window.read(raw[sequence.time_key])
             present[sequence.name] = window.present
@@ -44,36 +47,12 @@ def raw_view(
 
 
 class _Places:
-    """The newest events of a sequence where they lie, those without a first column left out."""
+    """The newest events where they lie: as `NewestEvents`, but not moved."""
 
-    def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
-        is_event = _is_event(sequence, raw)
-        newer = tf.cumsum(tf.cast(is_event, tf.int32), axis=1, reverse=True)  # itself included
-        self.present = is_event & (newer <= sequence.longest_window(problem))
+    def __init__(self, present: tf.Tensor, limit: tf.Tensor) -> None:
+        newer = tf.cumsum(tf.cast(present, tf.int32), axis=1, reverse=True)  # itself included
+        self.present = present & (newer <= limit)
 
     def read(self, values: tf.Tensor) -> tf.Tensor:
         """`(b, n)` with 0 where there is no event that counts."""
         return tf.where(self.present, values, tf.zeros((), values.dtype))
-
-
-class _Window:
-    """The newest events of a sequence, those without a first column left out, moved to the front."""
-
-    def __init__(self, problem: Problem, sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> None:
-        is_event = _is_event(sequence, raw)
-        first = raw[sequence.column_key(sequence.columns[0])]
-        places = tf.broadcast_to(tf.range(tf.shape(first)[1]), tf.shape(first))
-        # Found once for all columns: a ragged tensor takes some thirty operations.
-        newest = tf.ragged.boolean_mask(places, is_event)[:, -sequence.longest_window(problem) :]
-        places = tf.ensure_shape(newest.to_tensor(-1), (first.shape[0], None))
-        self.present = places >= 0
-        self._places = tf.maximum(places, 0)
-
-    def read(self, values: tf.Tensor) -> tf.Tensor:
-        """`(b, n)` of all that the requests hold -> `(b, n')` of the window, filled up with 0."""
-        found = tf.gather(values, self._places, axis=1, batch_dims=1)
-        return tf.where(self.present, found, tf.zeros_like(found))
-
-
-def _is_event(sequence: SequenceFeature, raw: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    return fingerprint(raw[sequence.column_key(sequence.columns[0])]) != 0

@@ -66,8 +66,9 @@ class IsotonicCalibration(ScoreCalibrator):
             raise ValueError(error_text("IsotonicCalibration", "labels", rule, values[0], advice))
         # Platt's bounds: a few rows at an end that share their label do not prove a probability of 0 or 1.
         bound = 1.0 / (len(column) + 2.0)
-        limited = _not_steeper(inputs.astype(np.float64), np.clip(np.repeat(values, sizes), bound, 1.0 - bound))
-        limited += np.average(np.repeat(values, sizes) - limited, weights=counts)  # the mean stays that of the labels
+        fit = np.repeat(values, sizes)
+        limited = _not_steeper(inputs.astype(np.float64), np.clip(fit, bound, 1.0 - bound))
+        limited += np.average(fit - limited, weights=counts)  # the mean stays that of the labels
         outputs = np.clip(limited, bound, 1.0 - bound)
         # Inside a level stretch a knot says nothing: only its two ends are kept.
         inner = np.zeros(len(outputs), bool)

@@ -56,7 +56,6 @@ class _Crew:
         self.workers: list[Any] = [own]
         self._starting = helpers
         self._threads = [threading.Thread(target=self._wait_for, args=(each,), daemon=True) for each in helpers]
-        self._ready: list[HelperProcess] = []
         self._failure: BaseException | None = None
         self._changed = threading.Condition()
         self._tasks: deque[tuple[int, str, Sequence[Any]]] = deque()
