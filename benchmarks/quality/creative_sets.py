@@ -20,6 +20,8 @@ import typer
 
 from benchmarks.quality.experiment import results_folder
 from benchmarks.quality.jobs import facts, use_one_thread
+from benchmarks.quality.survival import judged_and_fitted
+from benchmarks.quality.survival_indices import indices
 from tfmtl.pipelines.datasets import DATASETS
 from tfmtl.schema import Problem, Split
 
@@ -68,19 +70,16 @@ def without_texts(problem: Problem) -> Problem:
 
 def splits_of(size: int, seed: int) -> np.ndarray:
     """Where each row belongs, as text `(size,)`."""
-    order = np.random.RandomState(seed).permutation(size)
-    rest = size - size // 5
     parts = np.full(size, "train", dtype=object)
-    parts[order[: size // 5]] = "test"
-    parts[order[size // 5 : size // 5 + rest // 5]] = "valid"
+    for part in ("test", "valid"):
+        parts[judged_and_fitted(size, seed, part)[0]] = part
     return parts
 
 
 def measure(log: pa.Table, problem: Problem, seed: int, options: dict[str, Any], part: str) -> dict[str, Any]:
     """Three metrics on a part of the rows, and the processor seconds of preparing and training."""
     import tfmtl
-    from tfmtl.metrics.survival import antolini_index, harrell_index, integrated_brier_score
-    from tfmtl.survival import SurvivalCurves, censoring_curve, kaplan_meier
+    from tfmtl.survival import SurvivalCurves
     from tfmtl.training import TrainOptions, fit, predict
 
     started = time.process_time()
@@ -93,21 +92,12 @@ def measure(log: pa.Table, problem: Problem, seed: int, options: dict[str, Any],
         judged = predict(model, prepared, part)
         edges = np.array(prepared.inputs.task_state[task.name]["edges"])
     seconds = time.process_time() - started
-    every, ended = (log[name].to_numpy().astype(np.float64) for name in (task.time, task.event))
+    times, events = (log[name].to_numpy().astype(np.float64) for name in (task.time, task.event))
     known = parts != part if part == "test" else parts == "train"
-    times, events = (judged["labels"][key].astype(np.float64) for key in (task.name, f"{task.name}__event"))
+    labels = (judged["labels"][key].astype(np.float64) for key in (task.name, f"{task.name}__event"))
     curves = SurvivalCurves(edges, judged["predictions"][f"{task.name}__survival"].astype(np.float64))
-    grid = np.linspace(0.0, np.quantile(every, 0.9), 101)[1:]
-    censoring = censoring_curve(every[known], ended[known])
-    plain = kaplan_meier(every[known], ended[known]).at(grid)
-    same = SurvivalCurves(grid, np.tile(plain, (len(times), 1)))
-    return {
-        "antolini": antolini_index(times, events, curves),
-        "harrell": harrell_index(times, events, -curves.expected_lifetime()),
-        "ibs": integrated_brier_score(times, events, curves, grid, censoring),
-        "ibs_kaplan_meier": integrated_brier_score(times, events, same, grid, censoring),
-        "processor_seconds": round(seconds, 1),
-    }
+    found = indices(tuple(labels), curves, (times[known], events[known]), float(np.quantile(times, 0.9)))
+    return {**found, "processor_seconds": round(seconds, 1)}
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ import typer
 
 from benchmarks.quality.experiment import WORK, results_folder, write_text
 from benchmarks.quality.jobs import facts, use_one_thread
+from benchmarks.quality.survival_indices import indices
 from benchmarks.quality.survival_networks import fit_and_predict
-from tfmtl.metrics.survival import antolini_index, harrell_index, integrated_brier_score
-from tfmtl.survival import SurvivalCurves, censoring_curve, kaplan_meier
+from tfmtl.survival import SurvivalCurves
 
 SETS = {
     "support": ("deepsurv_support", ()),
@@ -148,18 +148,9 @@ def measure(
     start = time.process_time()
     curves = fit_and_predict(inputs, times, events, fitted, judged, split)
     seconds = time.process_time() - start
-    grid = np.linspace(0.0, np.quantile(times, 0.9), 101)[1:]
-    censoring = censoring_curve(times[fitted], events[fitted])
-    plain = kaplan_meier(times[fitted], events[fitted]).at(grid)
-    same = SurvivalCurves(grid, np.tile(plain, (len(judged), 1)))
-    t, e = times[judged], events[judged]
-    found = {
-        "antolini": antolini_index(t, e, curves),
-        "harrell": harrell_index(t, e, -curves.expected_lifetime()),
-        "ibs": integrated_brier_score(t, e, curves, grid, censoring),
-        "ibs_kaplan_meier": integrated_brier_score(t, e, same, grid, censoring),
-        "seconds": round(seconds, 1),
-    }
+    of_judged, of_fitted = ((times[rows], events[rows]) for rows in (judged, fitted))
+    found = indices(of_judged, curves, of_fitted, float(np.quantile(times, 0.9)))
+    found["seconds"] = round(seconds, 1)
     return found, curves
 
 

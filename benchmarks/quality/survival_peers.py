@@ -16,8 +16,8 @@ import numpy as np
 import typer
 
 from benchmarks.quality.survival import CURVES, SETS, encode, judged_and_fitted, keep, read
-from tfmtl.metrics.survival import antolini_index, harrell_index, integrated_brier_score
-from tfmtl.survival import StepFunction, SurvivalCurves, breslow_baseline, censoring_curve
+from benchmarks.quality.survival_indices import indices
+from tfmtl.survival import SurvivalCurves, breslow_baseline
 
 LEAST_TIME = 1e-3  # for packages that refuse 0
 MOST_TIMES = 200
@@ -39,7 +39,6 @@ def main(
     differences = ["| set | networks less | Antolini | Harrell | IBS |", "|---|---|---|---|---|"]
     for name in sets.split(",") if sets else SETS:
         features, times, events = read(data, *SETS[name])
-        grid = np.linspace(0.0, np.quantile(times, 0.9), 101)[1:]
         for model in models.split(","):
             if model == "boosting" and len(times) > MOST_BOOSTED:
                 continue
@@ -52,9 +51,10 @@ def main(
                     inputs = encode(features, fitted).astype(np.float64)
                     keep(FITS[model](inputs, times, events, fitted, judged, split), model, name, split)
                     print(model, name, split, f"{time.process_time() - start:.1f} s", flush=True)
-                censoring = censoring_curve(times[fitted], events[fitted])
                 kept = (load(CURVES / f"{who}_{name}_{split}.npz") for who in (model, "networks"))
-                rows.append([indices(times[judged], events[judged], each, grid, censoring) for each in kept])
+                of_judged, of_fitted = ((times[places], events[places]) for places in (judged, fitted))
+                found = (indices(of_judged, each, of_fitted, float(np.quantile(times, 0.9))) for each in kept)
+                rows.append([[each[key] for key in ("antolini", "harrell", "ibs")] for each in found])
             theirs, ours = np.array(rows).transpose(1, 0, 2)  # (splits, indices)
             means.append(f"| {name} | {model} | " + " | ".join(f"{value:.3f}" for value in theirs.mean(axis=0)) + " |")
             gaps = ours - theirs
@@ -71,17 +71,6 @@ def load(path: Path) -> SurvivalCurves:
     """Curves that `keep` wrote."""
     with np.load(path) as arrays:
         return SurvivalCurves(arrays["edges"], arrays["survival"].astype(np.float64))
-
-
-def indices(
-    times: np.ndarray, events: np.ndarray, curves: SurvivalCurves, grid: np.ndarray, censoring: StepFunction
-) -> list[float]:
-    """Antolini's and Harrell's index and the integrated Brier score."""
-    return [
-        antolini_index(times, events, curves),
-        harrell_index(times, events, -curves.expected_lifetime()),
-        integrated_brier_score(times, events, curves, grid, censoring),
-    ]
 
 
 def cox(inputs, times, events, fitted, judged, seed):  # type: ignore[no-untyped-def]
