@@ -5,6 +5,10 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from tfmtl.core.types import Tensor
+from tfmtl.layers.sequence.blocked_attention import blocked_attention
+
+LONGEST_WHOLE = 512
+"""Events of the longest sequence whose weights are kept whole: above it, attention runs in blocks."""
 
 _LOWEST = -1e30
 
@@ -29,7 +33,7 @@ def slot_attention(projected: Tensor, is_event: Tensor, streams: int, num_heads:
     of_values = total - 2 * streams * width
     parts = tf.split(projected, [streams * width, streams * width, of_values], axis=2)
     queries, keys, values = (_by_head(part, streams, num_heads) for part in parts)
-    attended = _attention(queries, keys, values, is_event[:, tf.newaxis, tf.newaxis, tf.newaxis])
+    attended = _attended(queries, keys, values, is_event[:, tf.newaxis, tf.newaxis, tf.newaxis])
     return tf.reshape(tf.transpose(attended, (0, 3, 1, 2, 4)), (-1, length, of_values))
 
 
@@ -40,22 +44,27 @@ def _by_head(values: Tensor, streams: int, num_heads: int) -> Tensor:
     return tf.transpose(by_event, (0, 2, 3, 1, 4))
 
 
+def _attended(queries: Tensor, keys: Tensor, values: Tensor, is_event: Tensor) -> Tensor:
+    bias = tf.where(is_event, 0.0, _LOWEST)
+    attention = blocked_attention if queries.shape[-2] > LONGEST_WHOLE else _attention
+    # A sequence without events has equal weights, and must have none; this is done where tensors are small.
+    some = tf.cast(tf.reduce_any(is_event, axis=-1, keepdims=True), values.dtype)
+    return attention(queries, keys, values, bias) * some
+
+
 @tf.custom_gradient
 def _attention(
-    queries: Tensor, keys: Tensor, values: Tensor, is_event: Tensor
+    queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:
     """Keeps one tensor of every pair of events; the product's own gradients, and a softmax's, would keep four.
 
     The softmax is float32.
     """
-    scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32) + tf.where(is_event, 0.0, _LOWEST)
+    scores = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32) + bias
     weights = tf.cast(tf.nn.softmax(scores), values.dtype)
-    # A sequence without events has equal weights, and must have none; this is done where tensors are small.
-    some = tf.cast(tf.reduce_any(is_event, axis=-1, keepdims=True), values.dtype)
-    attended = tf.matmul(weights, values) * some
+    attended = tf.matmul(weights, values)
 
     def gradient(upstream: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        upstream = upstream * some
         mean = tf.reduce_sum(upstream * attended, axis=-1, keepdims=True)
         of_scores = weights * (tf.matmul(upstream, values, transpose_b=True) - mean)
         return (
