@@ -1,12 +1,14 @@
-"""Processor time of a training step as histories grow, for each pooling.
+"""Processor time of a training step as histories grow, for each pooling, and the process's peak memory.
 
     python -m benchmarks.speed.history_length
+    python -m benchmarks.speed.history_length --preset dtrn --poolings mean --batch-size 8
 
-Made-up batches of one problem with one sequence, full histories of L events; MMoE. Prints milliseconds of processor
+Made-up batches of one problem with one sequence, full histories of L events. Prints milliseconds of processor
 time per step, of all threads together (median of several rounds), and the ratio to the shortest history. Rounds of all
 poolings alternate, so that a slow phase of the machine affects all of them.
 """
 
+import resource
 import statistics
 import time
 from typing import Annotated, Any
@@ -20,6 +22,7 @@ _ITEMS, _DIM = 1000, 16
 
 
 def main(
+    preset: str = "mmoe",
     poolings: str = "mean,target,sdim",
     lengths: str = "64,256,1024,4096",
     batch_size: int = 64,
@@ -31,9 +34,11 @@ def main(
     sizes, names = [int(length) for length in lengths.split(",")], poolings.split(",")
     columns: dict[str, list[float]] = {name: [] for name in names}
     for length in sizes:
-        runs = [_stepper(name, length, batch_size) for name in names]
+        runs = [_stepper(preset, name, length, batch_size) for name in names]
         for name, seconds in zip(names, _medians(runs, rounds, steps), strict=True):
             columns[name].append(seconds)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"L = {length}: peak so far {peak:,.0f} MiB", flush=True)
     print(f"\n| pooling | {' | '.join(f'L = {length}' for length in sizes)} |")
     print("|---" * (len(sizes) + 1) + "|")
     for name, medians in columns.items():
@@ -55,7 +60,7 @@ def _medians(runs: list[Any], rounds: int, steps: int) -> list[float]:
     return [statistics.median(own) for own in seconds]
 
 
-def _stepper(pooling: str, length: int, batch_size: int) -> Any:
+def _stepper(preset: str, pooling: str, length: int, batch_size: int) -> Any:
     """A function that makes one training step."""
     from tfmtl.data.example_spec import encoded_signature
     from tfmtl.models import from_preset
@@ -70,7 +75,7 @@ def _stepper(pooling: str, length: int, batch_size: int) -> Any:
     )
     names = [task.name for task in problem.tasks]
     inputs = ModelInputs(problem, dict.fromkeys(problem.tables, _ITEMS), dict.fromkeys(names, 0.3), {})
-    model = from_preset("mmoe", inputs, pooling=pooling)
+    model = from_preset(preset, inputs, pooling=pooling)
     model.compile()
     generator = np.random.default_rng(0)
     features = {
