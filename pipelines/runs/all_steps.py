@@ -112,7 +112,7 @@ def log_of(step: Steps, dataset: str, output: Path, folder: Path | None) -> tupl
 
 def preprocessed(console: Console, step: Steps, problem: Problem, raw: Path, folder: Path, seed: int) -> PreparedData:
     """The log in `raw`, preprocessed into `folder`."""
-    step(f"Preprocess with Beam into {folder}")
+    step(f"Preprocess into {folder}")
     with console.status("Reading, analyzing, cutting sequences, writing TFRecords ..."):
         manifest = preprocess(problem, [str(raw)], str(folder), seed=seed)
     print_manifest(console, manifest)

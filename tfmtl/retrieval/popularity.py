@@ -19,6 +19,23 @@ def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.
     return counts
 
 
+def sampling_probabilities(
+    counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]
+) -> npt.NDArray[np.float64]:
+    """Encoded id -> the share of training positives that an item with this id has in the mean, `(ids,)`.
+
+    What the loss of retrieval is corrected by. Items out of the vocabulary have one id, and one vector but for their
+    other features. With the share of all of them together each would be found as if it were all of them: a thousand
+    rare items would stand before every popular one.
+
+    Args:
+        counts: as `positive_counts` returns them.
+        item_ids: encoded ids of the index's rows.
+    """
+    items_with_id = np.maximum(np.bincount(item_ids, minlength=len(counts)), 1)
+    return counts / (counts.sum() * items_with_id)
+
+
 def popularity_index(counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]) -> Index:
     """An index that looks at no query; items out of the vocabulary come last.
 

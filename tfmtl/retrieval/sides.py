@@ -4,8 +4,13 @@ from tfmtl.schema import FeatureRecord, Problem
 
 
 def item_features(problem: Problem) -> list[FeatureRecord]:
-    """Those that an item has by itself: what is derived from the user as well is left out."""
-    return [feature for feature in problem.features if any(each.side == "item" for each in feature.inputs())]
+    """Those that an item has by itself, rates of such included: what is derived from the user as well is left out."""
+    given = {feature.name for feature in problem.features if any(each.side == "item" for each in feature.inputs())}
+    return [
+        feature
+        for feature in problem.features
+        if feature.name in given or (feature.sources and given.issuperset(feature.sources))
+    ]
 
 
 def user_features(problem: Problem) -> list[FeatureRecord]:

@@ -20,10 +20,10 @@ class EmbeddingTables(tf_keras.layers.Layer):
 
     def __init__(self, inputs: ModelInputs, dim: int) -> None:
         super().__init__(name="tables")
-        uniform = tf_keras.initializers.RandomUniform(-0.05, 0.05)
-        self._tables = {
-            name: self.add_weight(name, (rows, dim), initializer=uniform) for name, rows in inputs.table_rows.items()
-        }
+        self._tables = {}
+        for name, rows in inputs.table_rows.items():
+            own = tf_keras.initializers.RandomUniform(-0.05, 0.05)  # one for all would give all the same values
+            self._tables[name] = self.add_weight(name, (rows, dim), initializer=own)
 
     def call(self, ids: tf.Tensor, table: str) -> tf.Tensor:
         """Ids of any shape -> vectors, on one axis more."""

@@ -18,7 +18,7 @@ import tf_keras
 from tfmtl.data import PreparedData
 from tfmtl.retrieval.items import read_items
 from tfmtl.retrieval.nearest import nearest
-from tfmtl.retrieval.popularity import positive_counts
+from tfmtl.retrieval.popularity import positive_counts, sampling_probabilities
 from tfmtl.retrieval.recall import Search, recall
 from tfmtl.retrieval.retrieval_module import RetrievalModule
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
@@ -53,7 +53,8 @@ def train(
     encoded_items = transform.encode_parts(raw_items, item_features(data.problem))
     item_ids: npt.NDArray[np.int32] = encoded_items[item].numpy()
     counts = positive_counts(data, task, item)
-    model = TwoTower(data.inputs, options, tf.constant(counts / counts.sum(), tf.float32))
+    probabilities = sampling_probabilities(counts, item_ids)
+    model = TwoTower(data.inputs, options, tf.constant(probabilities, tf.float32))
     model.compile(optimizer=tf_keras.optimizers.Adagrad(options.learning_rate))
     best: tuple[float, Any] = (-1.0, None)
 

@@ -21,7 +21,8 @@ class TwoTower(tfrs.Model):
     Args:
         inputs: `ModelInputs`.
         options: `RetrievalOptions`, resolved.
-        probabilities: float32 `(ids,)`. Encoded id of an item -> its share of the training positives.
+        probabilities: float32 `(ids,)`. Encoded id of an item -> its share of the training positives, as
+            `sampling_probabilities` says.
     """
 
     def __init__(self, inputs: ModelInputs, options: RetrievalOptions, probabilities: tf.Tensor) -> None:

@@ -8,7 +8,7 @@ from tests.support.tiny_problem import tiny_problem, whole_split
 from tfmtl.data import PreparedData
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.retrieval.nearest import Nearest
-from tfmtl.retrieval.popularity import popularity_index, positive_counts
+from tfmtl.retrieval.popularity import popularity_index, positive_counts, sampling_probabilities
 from tfmtl.retrieval.recall import recall
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
 from tfmtl.schema import BinaryTask, RegressionTask
@@ -45,6 +45,15 @@ def test_popularity_counts_training_positives(tiny_data: PreparedData) -> None:
     assert order.shape == (2, 4)
     assert np.all(np.diff(scores[0]) <= 0)
     assert scores[1, 0] == counts[rows[order[1, 0]]] == counts[2:5].max()
+
+
+def test_items_with_one_id_share_its_probability() -> None:
+    counts = np.array([0, 30, 10, 60])  # the two last are in the vocabulary, three items are not
+    found = sampling_probabilities(counts, np.array([1, 2, 1, 3, 1], np.int32))
+    assert found == pytest.approx([0.0, 0.1, 0.1, 0.6])
+    assert np.sum(found[[1, 2, 1, 3, 1]]) == pytest.approx(1.0)
+    gone = sampling_probabilities(counts, np.array([1, 3], np.int32))
+    assert gone[2] == pytest.approx(0.1), "what is sold no longer was still among the negatives"
 
 
 def test_transform_records_agree_where_one_extends_the_other() -> None:

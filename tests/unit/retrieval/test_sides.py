@@ -8,7 +8,7 @@ import pytest
 from tests.support.tiny_problem import tiny_problem
 from tfmtl.retrieval import two_stage_quality
 from tfmtl.retrieval.sides import item_features, pair_features, user_features
-from tfmtl.schema import HistoryFeature, MatchFeature, Problem
+from tfmtl.schema import HistoryFeature, MatchFeature, Problem, RateFeature
 
 
 def _problem() -> Problem:
@@ -23,6 +23,14 @@ def test_a_match_with_an_items_column_is_of_both() -> None:
     sides = [item_features(problem), user_features(problem), pair_features(problem)]
     assert sorted(each.name for side in sides for each in side) == sorted(each.name for each in problem.features)
     assert "clicked" in user_features(problem)[-1].name
+
+
+def test_a_rate_is_of_whom_its_feature_is() -> None:
+    rates = (RateFeature("item", "click", known_after=0), RateFeature("user", "click", known_after=0))
+    problem = tiny_problem(features=(*tiny_problem().features, *rates))
+    assert pair_features(problem) == []
+    assert rates[0] in item_features(problem)
+    assert rates[1] in user_features(problem)
 
 
 def test_what_is_of_both_cannot_be_ranked_from_encoded_features() -> None:

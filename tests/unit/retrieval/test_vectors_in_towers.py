@@ -56,6 +56,13 @@ def test_every_tensor_of_a_side_is_read() -> None:
             assert bool(_moves(tower, features, key).any()) == (key in read), (tower.name, key, values.shape)
 
 
+def test_no_two_tables_begin_with_the_same_values() -> None:
+    from tfmtl.retrieval.tower import EmbeddingTables
+
+    rows = np.concatenate([table.numpy()[:2] for table in EmbeddingTables(tiny_inputs(), 8).weights])
+    assert len(np.unique(rows, axis=0)) == len(rows) >= 4
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     """A log with a picture of the item, which is sometimes missing, and a taste of the user."""
