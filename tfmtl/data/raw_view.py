@@ -42,7 +42,7 @@ def raw_view(
     # A column that events alone are read by may be absent: retrieval is asked without an item.
     own = {each.name: raw[each.name] for each in problem.features if each.name in sources and each.name in raw}
     prints = {name: fingerprint(values) for name, values in own.items() if values.shape.rank == 1}
-    now = raw[str(problem.keys.time)] if problem.needs_time else None
+    now = raw[str(problem.keys.time)] if any(feature.needs_time(problem) for feature in features) else None
     return RequestView(now, times, present, columns, prints, numbers)
 
 

@@ -15,7 +15,7 @@ from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import user_signature
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.retrieval import RetrievalOptions, fit_retrieval, training_items
-from tfmtl.schema import Problem, SequenceFeature, VectorFeature
+from tfmtl.schema import Problem, RateFeature, SequenceFeature, VectorFeature
 
 PICTURE, TASTE = VectorFeature("picture", 4, "z_score", side="item"), VectorFeature("taste", 3, side="user")
 
@@ -23,7 +23,8 @@ PICTURE, TASTE = VectorFeature("picture", 4, "z_score", side="item"), VectorFeat
 def _problem(*features: Any, **changes: Any) -> Problem:
     columns = ("item", "picture", *(each.name for each in features))
     seen = SequenceFeature("seen", columns, max_length=3, time_gap_buckets=0)
-    of_item = (*tiny_problem().features[:2], PICTURE, TASTE, *features)
+    rate = RateFeature("item", "click")  # of the item alone, so that its tower reads it
+    of_item = (*tiny_problem().features[:2], PICTURE, TASTE, rate, *features)
     return tiny_problem(features=of_item, sequences=(seen,), **changes)
 
 
