@@ -25,7 +25,6 @@ from tfmtl.training import TrainOptions, evaluate, fit
 
 _K = 10
 _QUERIES = 1000
-_POWERS = (0.3, 0.1)
 
 
 def run_two_stage(
@@ -80,8 +79,7 @@ def run_two_stage(
             "for raw requests only."
         )
     else:
-        # Small powers leave the order of retrieval nearly as it is: the ranking has learned from shown items alone.
-        orders = ["retrieval", task, order_by, *(f"{task}**{power}*retrieval" for power in _POWERS)]
+        orders = ["retrieval", task, order_by]
         step(f"Choose on the validation split what orders the list, then look at the test split: {', '.join(orders)}")
         begun = time.monotonic()
         quality = {
