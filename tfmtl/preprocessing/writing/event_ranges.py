@@ -9,6 +9,43 @@ from tfmtl.preprocessing.writing.sequences import Windows
 from tfmtl.schema.features.history import STATISTICS
 
 
+class EventsByValue:
+    """Events sorted by their values, those of one value by their places.
+
+    Args:
+        prints: int64 `(e,)`, what is equal where values are.
+    """
+
+    def __init__(self, prints: np.ndarray) -> None:
+        self.places = np.argsort(prints, kind="stable")
+        self._values = prints[self.places]
+        is_new = np.concatenate([[False], self._values[1:] != self._values[:-1]])[: len(prints)]
+        self._value_numbers = np.cumsum(is_new)
+        self._keys = self._keyed(self._value_numbers, self.places)  # rising
+
+    def in_ranges(self, own: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the events of a value that lie in a range begin and end in `places`.
+
+        Args:
+            own: int64 `(b,)`, values.
+            starts: int `(b,)`, of the ranges.
+            stops: int `(b,)`.
+        """
+        first, last = np.zeros((2, len(own)), np.int64)
+        if len(self.places):
+            # Sorted, because a search that begins where the last one ended finds its path in the processor's cache.
+            some = np.argsort(own, kind="stable")
+            found = np.minimum(np.searchsorted(self._values, own[some]), len(self.places) - 1)
+            is_known = self._values[found] == own[some]
+            some, numbers = some[is_known], self._value_numbers[found[is_known]]
+            first[some] = np.searchsorted(self._keys, self._keyed(numbers, starts[some]))
+            last[some] = np.searchsorted(self._keys, self._keyed(numbers, stops[some]))
+        return first, last
+
+    def _keyed(self, value_numbers: np.ndarray, places: np.ndarray) -> np.ndarray:
+        return np.asarray(value_numbers * (len(self.places) + 1) + places)
+
+
 class SequenceColumns:
     """The events of a sequence as columns, in which the window of an example is a range; windows may overlap.
 
@@ -31,21 +68,20 @@ class SequenceColumns:
         order = _in_time(windows, times)
         self.times = times if times is None or order is None else times[order]
         self._prints = prints if order is None else {name: values[order] for name, values in prints.items()}
-        self._by_value: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._by_value: dict[str, EventsByValue] = {}
 
-    def by_value(self, column: str) -> tuple[np.ndarray, np.ndarray]:
-        """The events sorted by their values, those of one value by time, int64 `(e,)`; and the values so sorted."""
+    def by_value(self, column: str) -> EventsByValue:
+        """The events sorted by their values in a column."""
         if column not in self._by_value:
-            order = np.argsort(self._prints[column], kind="stable")
-            self._by_value[column] = order, self._prints[column][order]
+            self._by_value[column] = EventsByValue(self._prints[column])
         return self._by_value[column]
 
 
 class EventRanges(EventFacts):
     """Facts of ranges of events, in NumPy: the same integers and the same bits as `PaddedEvents` computes.
 
-    Windows in time are found by bisection, matches by bisection in the events of one value. So the cost is that of the
-    events and the examples, not that of their windows together.
+    Windows in time are found by bisection, matches by bisection in the events sorted by value. So the cost is that of
+    the events and the examples, not that of their windows together.
 
     Args:
         columns: `SequenceColumns`.
@@ -86,14 +122,12 @@ class EventRanges(EventFacts):
 
     def matches(self, column: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         own = np.asarray(own)  # not a tensor, whose comparisons may be part of a graph
-        order, values = self._columns.by_value(column)
-        left = np.searchsorted(values, own)
-        right = np.where(own == 0, left, np.searchsorted(values, own, side="right"))
-        first = first_not_below(order, left, right, self._starts)
-        last = first_not_below(order, first, right, self._stops)
+        events = self._columns.by_value(column)
+        stops = np.where(own == 0, self._starts, self._stops)  # a missing value is like no other
+        first, last = events.in_ranges(own, self._starts, stops)
         if self._columns.times is None:
             return last - first, None
-        return last - first, self._age(order.take(last - 1, mode="clip") if len(order) else last)
+        return last - first, self._age(events.places.take(last - 1, mode="clip") if len(events.places) else last)
 
     def statistics(self, column: str) -> dict[str, np.ndarray]:
         numbers = self._columns.numbers[column]
