@@ -19,9 +19,7 @@ def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.
     return counts
 
 
-def sampling_probabilities(
-    counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]
-) -> npt.NDArray[np.float64]:
+def sampling_probabilities(counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
     """Encoded id -> the share of training positives that an item with this id has in the mean, `(ids,)`.
 
     What the loss of retrieval is corrected by. Items out of the vocabulary have one id, and one vector but for their
@@ -33,7 +31,7 @@ def sampling_probabilities(
         item_ids: encoded ids of the index's rows.
     """
     items_with_id = np.maximum(np.bincount(item_ids, minlength=len(counts)), 1)
-    return counts / (counts.sum() * items_with_id)
+    return np.asarray(counts / (counts.sum() * items_with_id))
 
 
 def popularity_index(counts: npt.NDArray[np.int64], item_ids: npt.NDArray[np.int32]) -> Index:

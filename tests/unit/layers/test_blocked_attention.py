@@ -64,7 +64,8 @@ def test_no_tensor_of_every_pair_of_events(longest: int, has_pairs: bool, monkey
     monkeypatch.setattr(slots, "LONGEST_WHOLE", longest)
     length = 37
     graph = tf.function(attended).get_concrete_function(*inputs(length)).graph
-    shapes = [output.shape for function in _functions(graph) for op in function.get_operations() for output in op.outputs]
+    operations = [op for function in _functions(graph) for op in function.get_operations()]
+    shapes = [output.shape for op in operations for output in op.outputs]
     pairs = [shape for shape in shapes if shape.rank is not None and list(shape).count(length) >= 2]
     assert bool(pairs) == has_pairs
 
