@@ -54,5 +54,5 @@ CHART_RUNS = local_dataset(
     file=_FILE,
     to_rows=_to_rows,
     presets=("creative", "mmoe"),
-    training={"batch_size": 256, "ema_momentum": 0.98},
+    training={"batch_size": 256, "ema_momentum": 0.98, "id_dropout": 0.0},
 )

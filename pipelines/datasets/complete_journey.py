@@ -86,5 +86,4 @@ COMPLETE_JOURNEY = local_dataset(
     where=WHERE,
     file=_FILE,
     to_rows=_to_rows,
-    training={"id_dropout": 0.1},
 )

@@ -79,5 +79,5 @@ ICON_LIFETIMES = local_dataset(
     file=_FILE,
     to_rows=_to_rows,
     presets=("creative", "mmoe"),
-    training={"batch_size": 128, "ema_momentum": 0.98},
+    training={"batch_size": 128, "ema_momentum": 0.98, "id_dropout": 0.0},
 )

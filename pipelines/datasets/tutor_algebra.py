@@ -46,5 +46,4 @@ TUTOR_ALGEBRA = local_dataset(
     where=_WHERE,
     file=_FILE,
     to_rows=_to_rows,
-    training={"id_dropout": 0.1},
 )

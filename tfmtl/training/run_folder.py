@@ -27,7 +27,7 @@ _DATA = "data_digest"
 _INITIAL = "initial_digest"
 _NAMES = {_DATA: "the data", _INITIAL: "the run to start from"}
 
-_FIRST_DEFAULTS = {"schedule": "constant"}
+_FIRST_DEFAULTS = {"schedule": "constant", "id_dropout": 0.0}
 
 
 class RunFolder(TrainedRun):

@@ -52,8 +52,8 @@ class TrainOptions:
         embedding_l2: float. L2 regularization of those rows of the tables that a batch reads; it enters their
             gradient. Defaults to `0.0`.
         id_dropout: float. Probability in training that a frequent value is taken for an unknown one; a value of c
-            training rows is so with 1 + 20 / c times that, at most 0.5. It trains the rows of unknown values.
-            Defaults to `0.0`.
+            training rows is so with 1 + 20 / c times that, at most 0.5. It trains the rows of unknown values, and
+            keeps rare ones from being learned by heart. Defaults to `0.1`.
         field_dropout: float. Probability in training that a field of a row is taken for missing. Defaults to `0.0`.
         label_smoothing: float. Share by which yes/no labels are drawn towards their mean in the training loss.
             Defaults to `0.0`.
@@ -106,7 +106,7 @@ class TrainOptions:
     final_rate: float = 0.01
     weight_decay: float = 0.0
     embedding_l2: float = 0.0
-    id_dropout: float = 0.0
+    id_dropout: float = 0.1
     field_dropout: float = 0.0
     label_smoothing: float = 0.0
     monitor: str | None = None
