@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfmtl.core.custom_gradient import custom_gradient
 from tfmtl.core.types import Tensor
 
 _LOWEST = -1e30
@@ -40,7 +41,7 @@ def _by_head(values: Tensor, streams: int, num_heads: int) -> Tensor:
     return tf.transpose(by_event, (0, 2, 3, 1, 4))
 
 
-@tf.custom_gradient
+@custom_gradient
 def _attention(
     queries: Tensor, keys: Tensor, values: Tensor, is_event: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:
