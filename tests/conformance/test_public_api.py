@@ -292,6 +292,7 @@ PUBLIC = {
         "VectorFeature",
         "View",
         "register_feature",
+        "register_task",
         "SurvivalTask",
         "TaskRecord",
     },

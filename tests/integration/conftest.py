@@ -7,6 +7,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from tests.support.command import tfmtl
+from tests.support.shared_folder import shared_folder
 from tests.support.tiny_problem import tiny_problem
 from tests.support.two_stages import two_stage_log
 
@@ -35,13 +36,17 @@ def movielens_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_stages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def two_stages() -> tuple[Path, str]:
     """Output folder and screen of `tfmtl run-two-stage`; not to be written to."""
-    folder = tmp_path_factory.mktemp("two_stages")
+    folder = shared_folder("two_stages", _run_two_stages)
+    return folder / "out", (folder / "screen.txt").read_text()
+
+
+def _run_two_stages(folder: Path) -> None:
     (folder / "log").mkdir()
     parquet.write_table(two_stage_log(), folder / "log" / "log.parquet")
     tiny_problem().save(folder / "log" / "problem.yaml")
     small = ("--preset", "shared_bottom", "--set", "hidden_units=[16,8]", "--set", "tower_units=[8]", "--epochs", "1")
     result = tfmtl("run-two-stage", folder / "log", "-o", folder / "out", "--exclude-seen", *small)
     assert result.code == 0, result.err
-    return folder / "out", result.out
+    (folder / "screen.txt").write_text(result.out)

@@ -38,6 +38,7 @@ def test_what_is_stored_is_what_the_text_makes(source: Path) -> None:
     assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
     outputs = [output for cell in code for output in cell.outputs]
     assert all(output.output_type != "error" for output in outputs)
+    assert all(output.get("name") != "stderr" for output in outputs), "it holds paths of the machine that made it"
     assert any("image/png" in output.get("data", {}) for output in outputs)
 
 

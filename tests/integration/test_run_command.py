@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 
 from tests.support.command import tfmtl
 from tests.support.prepared_folder import write_anew
@@ -27,7 +29,8 @@ def demo(movielens_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     """Output folder and screen of `tfmtl run`, killed half-way the first time."""
     output = tmp_path_factory.mktemp("demo") / "out"
     command = [sys.executable, "-m", "tfmtl.pipelines.cli", "run", "movielens_100k", "-o", str(output)]
-    command += ["--folder", str(movielens_folder), "--epochs", "1", "--compare", "single_task"]
+    command += ["--folder", str(movielens_folder), "--epochs", "1"]
+    command += ["--preset", "mmoe", "--compare", "single_task"]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     while not (output / ".data.tfmtl" / "partial").exists() and killed.poll() is None:
         time.sleep(0.02)
@@ -45,11 +48,11 @@ def test_run_after_a_killed_run_does_every_step(demo: tuple[Path, str]) -> None:
     manifest = json.loads((output / "data" / "manifest.json").read_text())
     assert manifest["rows_in"] == manifest["rows_written"] == 1500
     assert not (output / ".data.tfmtl").exists()
-    for preset in ("dtrn", "single_task"):
+    for preset in ("mmoe", "single_task"):
         report = json.loads((output / "runs" / preset / "evaluation_test.json").read_text())
         assert set(report) == {"like", "love", "stars"}
         assert f"│ {preset}" in screen
-        assert ("boosted trees, with ids" in report["like"].get("plain_models", {})) is (preset == "dtrn")
+        assert ("boosted trees, with ids" in report["like"].get("plain_models", {})) is (preset == "mmoe")
     assert "│ boosted trees" in screen and "│ logistic regression" in screen
     assert (output / "model" / "1" / "saved_model.pb").is_file()
     assert "largest difference" in screen
@@ -111,9 +114,9 @@ def test_evaluation_on_data_fitted_anew_is_refused_and_writes_nothing(demo: tupl
     other = Path(shutil.copytree(output / "data", tmp_path / "other"))
     name = "transform/vocabularies/item_id.txt"
     write_anew(other, name, "".join(reversed((other / name).read_text().splitlines(keepends=True))))
-    report = output / "runs" / "dtrn" / "evaluation_test.json"
+    report = output / "runs" / "mmoe" / "evaluation_test.json"
     before = report.read_bytes()
-    result = tfmtl("evaluate", output / "runs" / "dtrn", "--data", other)
+    result = tfmtl("evaluate", output / "runs" / "mmoe", "--data", other)
     assert result.code == 2
     assert "evaluate: `data` must be what the model was trained on." in result.err
     assert report.read_bytes() == before
@@ -213,6 +216,13 @@ def test_interrupt_inside_a_worker_ends_like_any_interrupt(monkeypatch: pytest.M
     assert (result.code, result.err) == (130, "")
 
 
+@pytest.fixture
+def _loaded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version is read from its files by the first command of a test alone."""
+    monkeypatch.setattr(tf.saved_model, "load", cache(tf.saved_model.load))
+
+
+@pytest.mark.usefixtures("_loaded_once")
 def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) -> None:
     output, _ = demo
     golden = (output / "model" / "1" / "assets.extra" / "golden.jsonl").read_text().splitlines()[0]
@@ -260,6 +270,7 @@ def test_predict_names_line_and_feature(demo: tuple[Path, str], tmp_path: Path) 
         assert message in result.err
 
 
+@pytest.mark.usefixtures("_loaded_once")
 def test_predict_takes_the_requests_that_preprocessing_keeps(demo: tuple[Path, str], tmp_path: Path) -> None:
     output, _ = demo
     lines = (output / "data" / "requests.jsonl").read_text().splitlines()

@@ -20,7 +20,7 @@ from tfmtl.serving.local_server import LocalServer
 from tfmtl.serving.rest_client import RestClient
 from tfmtl.serving.serving_error import ServingError
 
-pytestmark = pytest.mark.slow
+# Not marked as slow: it would be among the first files, and wait for the two stages that another makes.
 
 
 @pytest.fixture(scope="module")

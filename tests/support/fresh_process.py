@@ -52,6 +52,7 @@ class FreshProcess:
     Args:
         *arguments: those of Python.
         env: variables of its environment; the repository is put into its `PYTHONPATH`. Defaults to `None`: this one's.
+        cwd: the folder that it works in. Defaults to the repository.
         stdin, stdout, stderr: open files. Default to nothing.
     """
 
@@ -59,6 +60,7 @@ class FreshProcess:
         self,
         *arguments: object,
         env: Mapping[str, str] | None = None,
+        cwd: Path = ROOT,
         stdin: IO[Any] | None = None,
         stdout: IO[Any] | None = None,
         stderr: IO[Any] | None = None,
@@ -66,8 +68,8 @@ class FreshProcess:
         variables = {**(os.environ if env is None else env)}
         paths = [path for path in variables.get("PYTHONPATH", "").split(os.pathsep) if path and Path(path) != ROOT]
         variables["PYTHONPATH"] = os.pathsep.join([str(ROOT), *paths])
-        sys.audit("subprocess.Popen", sys.executable, arguments, str(ROOT), variables)
-        job = {"arguments": list(map(str, arguments)), "env": variables, "cwd": str(ROOT)}
+        sys.audit("subprocess.Popen", sys.executable, arguments, str(cwd), variables)
+        job = {"arguments": list(map(str, arguments)), "env": variables, "cwd": str(cwd)}
         self._connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._connection.connect(str(warm_socket()))
         with open(os.devnull, "r+b") as nothing:
@@ -104,13 +106,18 @@ class FreshProcess:
 
 
 def run_fresh(
-    *arguments: object, env: Mapping[str, str] | None = None, input: str = "", check: bool = True
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    input: str = "",
+    check: bool = True,
 ) -> "subprocess.CompletedProcess[str]":
     """Runs a fresh process to its end, as `subprocess.run` does.
 
     Args:
         *arguments: of Python.
         env: variables of its environment. Defaults to `None`: this process's.
+        cwd: the folder that it works in. Defaults to the repository.
         input: what it reads from its standard input.
         check: whether a status other than 0 is an error.
 
@@ -125,7 +132,7 @@ def run_fresh(
         stdin.write(input)
         stdin.flush()
         stdin.seek(0)
-        code = FreshProcess(*arguments, env=env, stdin=stdin, stdout=out, stderr=err).wait()
+        code = FreshProcess(*arguments, env=env, cwd=cwd, stdin=stdin, stdout=out, stderr=err).wait()
         out.seek(0)
         err.seek(0)
         done = subprocess.CompletedProcess(list(map(str, arguments)), code, out.read(), err.read())

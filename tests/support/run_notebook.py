@@ -13,6 +13,8 @@ from typing import Any
 
 import jupytext
 
+from tests.support.quick_processes import quicken_processes
+
 _SHOWS = ("_repr_html_", "_repr_png_")
 
 
@@ -38,6 +40,7 @@ def run_notebook(source: Path, changes: dict[str, int]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    quicken_processes()
     path = Path(sys.argv[1]).resolve()
     os.chdir(path.parent)
     sys.path.insert(0, str(path.parent))

@@ -9,8 +9,8 @@ from tfmtl.data.newest_events import NewestEvents
 from tfmtl.data.raw_view import raw_view
 from tfmtl.data.transform_statistics import TransformStatistics
 from tfmtl.features import FeatureBehavior, behavior_of
+from tfmtl.features.behaviors import derive_together
 from tfmtl.features.feature_behavior import FittedState
-from tfmtl.features.measures import derive_together
 from tfmtl.folders.fitted_files import FittedFiles
 from tfmtl.schema import FeatureRecord, Problem, SequenceFeature
 from tfmtl.schema.reserved import MISSING_ID, NOT_FOUND, RESERVED_IDS

@@ -85,14 +85,12 @@ class LabeledRows:
     Args:
         rows: canonical rows.
         labels: task -> float32, null where missing; those of label windows are not known yet and not there.
-        times: int64 `(N,)`, in the log's unit; `None` in a log without times.
-        folds: gives int64 `(N,)`, the fold of each row.
+        as_of: gives int64 `(N,)`, each row's time or fold, as in `RequestView.as_of`.
     """
 
     rows: pa.RecordBatch
     labels: Mapping[str, pa.Array]
-    times: np.ndarray | None
-    folds: Callable[[], np.ndarray]
+    as_of: Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)

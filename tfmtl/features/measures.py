@@ -1,16 +1,12 @@
 """Derived numbers before they are encoded, and their encoding, all numbers of one scale at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
 from tfmtl.features.fixed_scales import count_twice, share_twice, signed_twice
-
-if TYPE_CHECKING:
-    from tfmtl.features.feature_behavior import FeatureBehavior
-    from tfmtl.features.request_view import RequestView
 
 
 @dataclass(frozen=True)
@@ -62,14 +58,3 @@ def encode_measures(measures: Mapping[str, Measure]) -> dict[str, tf.Tensor]:
 def _stacked(values: list[Any]) -> tf.Tensor:
     # `tf.stack` takes arrays of int64 for int32.
     return tf.stack([tf.convert_to_tensor(each) for each in values])
-
-
-def derive_together(behaviors: Iterable["FeatureBehavior"], view: "RequestView") -> dict[str, tf.Tensor]:
-    """Encoded key -> `(N,)` or `(1,)` of all these features without inputs, whose numbers are encoded together."""
-    measures: dict[str, Measure] = {}
-    found: dict[str, tf.Tensor] = {}
-    for each in behaviors:
-        own = each.measure(view)
-        measures |= own
-        found |= {} if own else each.derive(view)
-    return found | encode_measures(measures)

@@ -39,7 +39,7 @@ class RateBehavior(FeatureBehavior):
         labels = rows.labels[self.record.task]
         known = pc.is_valid(labels).to_numpy(zero_copy_only=False) & (values != 0)
         ones = pc.fill_null(labels, 0.0).to_numpy(zero_copy_only=False)[known] > 0.5
-        cells = rows.folds() if rows.times is None else self._days(rows.times)
+        cells = self._cells_of(rows.as_of())
         table = pa.table({"value": values[known], "cell": cells[known], "sum_label": ones.astype(np.int64)})
         counted = table.group_by(["value", "cell"]).aggregate([([], "count_all"), ("sum_label", "sum")])
         return {self._column: counted.rename_columns(["value", "cell", "count", "sum_label"])}
@@ -73,19 +73,26 @@ class RateBehavior(FeatureBehavior):
         own = view.own[self.record.of]
         if view.as_of is None:
             ones, labels = self._total.before(own, tf.ones_like(own))
-        elif self.problem.keys.time is None:
-            ones, labels = self._cells.all_but(own, view.as_of)
+        elif self._has_days:  # a day's labels are known when the days until then are over
+            ones, labels = self._cells.before(own, self._cells_of(view.as_of) - self.record.days_until_known)
         else:
-            # A day's labels are known when the days until then are over; of times in a graph, so that all are int64.
-            days = self._days(view.as_of) - self.record.days_until_known
-            ones, labels = self._cells.before(own, days)
+            ones, labels = self._cells.all_but(own, self._cells_of(view.as_of))
         prior = self.record.prior
         ones, labels = tf.cast(ones, tf.float64), tf.cast(labels, tf.float64)
         return odds_twice(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
 
-    def _days(self, times: Any) -> Any:
-        """Days since 1970 on the clocks of the place, of an array or a tensor of times in the log's unit."""
-        return local_seconds(times // self.problem.keys.ticks_per_second, *utc_offsets(self.record.time_zone)) // DAY
+    @property
+    def _has_days(self) -> bool:
+        return self.problem.keys.time is not None
+
+    def _cells_of(self, as_of: Any) -> Any:
+        """Cells of the table, of an array or a tensor of times in the log's unit or of folds.
+
+        A cell is a day since 1970 on the clocks of the place, or a fold in a log without times.
+        """
+        if not self._has_days:
+            return as_of
+        return local_seconds(as_of // self.problem.keys.ticks_per_second, *utc_offsets(self.record.time_zone)) // DAY
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
         mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)

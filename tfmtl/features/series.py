@@ -11,7 +11,7 @@ from tfmtl.features.decoded import Decoded, decode_given, rounded
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, RawColumns
 from tfmtl.features.numeric import CLIP, log_distance
 from tfmtl.features.request_view import plain_number
-from tfmtl.features.vector_moments import count_mantissas, moments_of
+from tfmtl.features.vector_moments import count_mantissas, mean_and_factor, moments_of
 from tfmtl.schema import View
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ class SeriesBehavior(FeatureBehavior):
 
     def load(self, fitted: FittedState) -> None:
         if self.record.normalize != "none":
-            state = fitted.statistics.states[self.name]
-            self._mean = np.array(state["mean"])
-            self._factor = np.array([1.0 / deviation if deviation > 0.0 else 1.0 for deviation in state["deviation"]])
+            self._mean, self._factor = mean_and_factor(fitted.statistics.states[self.name])
 
     def encode(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         values, record = raw[self.name], self.record

@@ -5,6 +5,8 @@ squares are added up for each component and power: tables of a few dozen rows a 
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +47,16 @@ def moments_of(counts: pa.Table | None, size: int) -> tuple[list[float], list[fl
             rows[component].append(tuple(row))
     found = [_moments(each) if each else (0.0, 1.0) for each in rows]
     return [mean for mean, _ in found], [deviation for _, deviation in found]
+
+
+def mean_and_factor(state: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """What is taken from every component and what it is multiplied by then, 1 where all values were the same.
+
+    Args:
+        state: `mean` and `deviation`, lists of D numbers.
+    """
+    deviations = np.array(state["deviation"])
+    return np.array(state["mean"]), 1.0 / np.where(deviations > 0.0, deviations, 1.0)
 
 
 def _moments(rows: list[tuple[int, ...]]) -> tuple[float, float]:

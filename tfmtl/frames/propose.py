@@ -61,7 +61,7 @@ def propose(
         sample = sample_of(arrow_table("propose", frame), rows)
         found = "frame"
     else:
-        sample = read_sample(paths, rows)
+        sample = read_sample(paths, rows, "propose")
         found = Path(paths[0]).name.split(".")[0] or Path(paths[0]).parent.name
-    proposal = guess(sample, wanted, user, time, item)
+    proposal = guess(sample, wanted, user, time, item, "propose")
     return ProposedProblem(proposal, sample, re.sub(r"\W+", "_", name or found))

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfmtl.core.types import Tensor, Tensors
+from tfmtl.core.types import Shape, Tensor, Tensors
 from tfmtl.operators.operator_data import OperatorData
+from tfmtl.schema.checks import check_one_of, error_text
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
@@ -38,6 +39,22 @@ class InverseScale:
     def __init__(self, input: str, geometry: str | None = None) -> None:
         self.input = input
         self.geometry = geometry
+
+    def check(self, owner: str, shapes: Mapping[str, Shape]) -> None:
+        """Raises unless a network has the inputs, and both are of one shape.
+
+        Args:
+            owner: str. The network, for errors.
+            shapes: name of an input -> its shape without the batch.
+        """
+        check_one_of(owner, "scale.input", self.input, list(shapes))
+        if self.geometry is None:
+            return
+        check_one_of(owner, "scale.geometry", self.geometry, list(shapes))
+        received = shapes[self.input], shapes[self.geometry]
+        if received[0] != received[1]:
+            advice = "Give log k and the domain on one grid."
+            raise ValueError(error_text(owner, "scale.geometry", "have the field's shape", received, advice))
 
     def split(self, inputs: Tensors) -> tuple[Tensors, Tensor]:
         """The inputs without the size of the coefficient, and the factor of the answer, float32 `(B, 1)`."""

@@ -1,5 +1,6 @@
 """The operator network: the product of a branch (reads inputs) and a trunk (reads points)."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,26 +8,24 @@ import keras
 import numpy as np
 from keras import ops
 
-from tfmtl.balancing import get_balancer
 from tfmtl.core.types import Shape, Tensor, Tensors
 from tfmtl.layers.dense.stacked_dense import StackedDense
-from tfmtl.operators.balanced_step import balanced_step, check_balancing
+from tfmtl.operators.balanced_model import BalancedModel
 from tfmtl.operators.initial_condition import PeriodicInitialCondition
 from tfmtl.operators.inverse_scale import InverseScale
-from tfmtl.operators.operator_checks import check_inputs, check_names, check_points
-from tfmtl.operators.operator_data import OperatorData, check_finite
-from tfmtl.operators.predict_inputs import coefficient_rows, with_shared_points
-from tfmtl.operators.standardize import Standardize
+from tfmtl.operators.operator_checks import check_inputs, check_points
+from tfmtl.operators.operator_data import RESERVED, OperatorData, check_finite
+from tfmtl.operators.predict_inputs import with_shared_points
+from tfmtl.operators.standardize import STATISTICS, Standardize
 from tfmtl.operators.stretched_coordinate import StretchedCoordinate
-from tfmtl.schema.checks import check_bool, check_positive_int, error_text
+from tfmtl.schema.checks import check_bool, check_one_of, check_positive_int, error_text
 from tfmtl.schema.training_range import TrainingRange
-from tfmtl.sharpness import get_sharpness
 
 _OWNER = "OperatorNetwork"
 
 
 @keras.saving.register_keras_serializable(package="tfmtl")
-class OperatorNetwork(keras.Model):
+class OperatorNetwork(BalancedModel):
     """Maps functions, coefficients and geometries to the values of the solution at any points.
 
     `u(b, y) = mask(y) (mean + deviation (bias + sum_c branch(b)_c trunk(y)_c / sqrt(p)))`, in physical units: what is
@@ -113,15 +112,43 @@ class OperatorNetwork(keras.Model):
         self.use_mask = use_mask
         self.scale = scale
         self.coordinates = coordinates
-        check_names(self)
-        self.balancing: Any = None
-        self.sharpness: Any = None
-        self.num_tasks: int | None = None
-        self.sample_loss: Any = None
+        self._check_names()
         self.standardizers = {
             name: Standardize(how, dtype=self.dtype_policy, name=f"standardize_{name}")
             for name, how in self.standardize.items()
         }
+
+    def _check_names(self) -> None:
+        """Raises unless the inputs that the arguments name are there and have the right shapes."""
+        for name in self.input_shapes:
+            if name in RESERVED:
+                raise ValueError(error_text(_OWNER, "input_shapes", f"not name {RESERVED}", name, "Rename it."))
+        names = list(self.input_shapes)
+        for name, how in self.standardize.items():
+            check_one_of(_OWNER, "standardize", name, names)
+            check_one_of(_OWNER, f"standardize[{name!r}]", how, STATISTICS)
+        for name in self.coefficients:
+            check_one_of(_OWNER, "coefficients", name, names)
+            if len(self.input_shapes[name]) != 1:
+                received = name, self.input_shapes[name]
+                raise ValueError(error_text(_OWNER, "coefficients", "name vectors", received, "Leave it out."))
+        if self.scale is not None:
+            self.scale.check(_OWNER, self.input_shapes)
+        if self.coordinates is not None:
+            self.coordinates.check(_OWNER, self.input_shapes, self.point_dim)
+        if self.initial_condition is None:
+            return
+        check_one_of(_OWNER, "initial_condition", self.initial_condition.input, names)
+        if self.num_outputs > 1:
+            advice = "Use a network for each output, or no initial condition."
+            raise ValueError(error_text(_OWNER, "num_outputs", "be 1", self.num_outputs, advice))
+        for argument, part, advice in (
+            ("scale", self.scale, "The start would be scaled with the solution."),
+            ("coordinates", self.coordinates, "The start is given on the points as they are."),
+        ):
+            if part is not None:
+                rule = "be None with an initial condition"
+                raise ValueError(error_text(_OWNER, argument, rule, part.get_config(), advice))
 
     def build(self, input_shape: Any = None) -> None:
         """Builds every part; the shapes follow from the arguments, so none is needed."""
@@ -262,65 +289,19 @@ class OperatorNetwork(keras.Model):
 
     # === Training ===
 
-    def compile(
-        self,
-        optimizer: Any = "adam",
-        loss: Any = None,
-        balancing: Any = None,
-        sharpness: Any = None,
-        num_tasks: int | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Configures training.
-
-        Args:
-            optimizer: any Keras optimizer or its name. Defaults to `"adam"`.
-            loss: a Keras loss with one value per sample, such as `RelativeL2Loss()`.
-            balancing: loss weighting or gradient aggregation: a `tfmtl.balancing.Balancer` or its name. All weights
-                are shared by the tasks. Defaults to `None`: the mean over the batch.
-            sharpness: `"sam"`, `"asam"` or a `tfmtl.sharpness.Sharpness`, not decomposed. Defaults to `None`.
-            num_tasks: int or None. How many tasks the input `task` counts, for a balancer. Defaults to `None`.
-            **kwargs: Passed to `keras.Model.compile` (`metrics`, `jit_compile`, `steps_per_execution`, ...).
-
-        Raises:
-            ValueError: a balancer without `num_tasks`, or decomposed sharpness.
-        """
-        self.balancing = None if balancing is None else get_balancer(balancing)
-        self.sharpness = None if sharpness is None else get_sharpness(sharpness)
-        self.num_tasks = num_tasks
-        self.sample_loss = None if loss is None else keras.losses.get(loss)
-        check_balancing(_OWNER, self.balancing, self.sharpness, num_tasks)
-        super().compile(optimizer=optimizer, loss=loss, **kwargs)
-
-    def get_compile_config(self) -> dict[str, Any] | None:
-        if not self.compiled:
-            return None
-        return {
-            **super().get_compile_config(),
-            "balancing": keras.saving.serialize_keras_object(self.balancing),
-            "sharpness": keras.saving.serialize_keras_object(self.sharpness),
-            "num_tasks": self.num_tasks,
-        }
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def sample_losses(self, targets: Tensor, predictions: Tensor) -> Tensor:
-        """The compiled loss of every sample, float32 `(B,)`."""
-        loss = self.sample_loss
-        values = loss.call(targets, predictions) if isinstance(loss, keras.Loss) else loss(targets, predictions)
-        return ops.mean(ops.reshape(ops.cast(values, "float32"), (ops.shape(targets)[0], -1)), axis=1)
-
-    def train_step(self, data: Any) -> dict[str, Tensor]:
-        if self.balancing is None and self.sharpness is None:
-            plain: dict[str, Tensor] = super().train_step(data)
-            return plain
-        return balanced_step(self, data)
-
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `OperatorData.batches` shuffles already."""
+        """`keras.Model.fit`, except that `shuffle` defaults to `False`: `OperatorData.batches` shuffles already.
+
+        Warns where the network was never adapted.
+        """
         kwargs.setdefault("shuffle", False)
+        if not self.built or (np.all(self.mean.numpy() == 0.0) and np.all(self.deviation.numpy() == 1.0)):
+            warnings.warn(
+                f"{_OWNER}: `adapt` must be called before `fit`. Received: a network whose inputs and targets are not "
+                "standardized. Call adapt(data) with the training samples.",
+                UserWarning,
+                stacklevel=2,
+            )
         return super().fit(*args, **kwargs)
 
     def predict(
@@ -342,10 +323,19 @@ class OperatorNetwork(keras.Model):
             advice = "Fill the gap, or leave that sample out."
             check_finite(_OWNER, {name: np.asarray(values) for name, values in x.items()}, advice)
         shared = with_shared_points(x, batch_size)
-        if self.built:
-            self.training_range.warn(_OWNER, coefficient_rows(shared, self.coefficients, steps))
         size = batch_size if shared is x else None
-        return super().predict(shared, batch_size=size, verbose=verbose, steps=steps, **kwargs)
+        answer, coefficients = super().predict(shared, batch_size=size, verbose=verbose, steps=steps, **kwargs)
+        self.training_range.warn(_OWNER, coefficients)
+        return answer
+
+    def predict_step(self, data: Any) -> Any:
+        """The answer, and the coefficients that it was asked for: `predict` looks at them without a second reading."""
+        features, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        return super().predict_step(data), {name: features[name] for name in self.coefficients if name in features}
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """As `keras.Model.predict_on_batch`."""
+        return super().predict_on_batch(x)[0]
 
     @property
     def training_range(self) -> TrainingRange:

@@ -1,12 +1,13 @@
 """Points in the coordinates of a reference geometry."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
-from tfmtl.core.types import Tensor, Tensors
-from tfmtl.schema.checks import check_count, check_number, check_positive_number, error_text
+from tfmtl.core.types import Shape, Tensor, Tensors
+from tfmtl.schema.checks import check_count, check_number, check_one_of, check_positive_number, error_text
 
 _NEAREST = 1e-3  # of the length: a place at an end would leave one side without points
 
@@ -62,6 +63,23 @@ class StretchedCoordinate:
         self.axis = axis
         self.length = length
         self.places = (places[0], places[1])
+
+    def check(self, owner: str, shapes: Mapping[str, Shape], point_dim: int) -> None:
+        """Raises unless a network has the input and its entry, and points have the coordinate.
+
+        Args:
+            owner: str. The network, for errors.
+            shapes: name of an input -> its shape without the batch.
+            point_dim: int. Coordinates of a point.
+        """
+        check_one_of(owner, "coordinates.input", self.input, list(shapes))
+        shape = shapes[self.input]
+        if len(shape) != 1 or shape[0] <= self.entry:
+            rule = f"name a vector with an entry {self.entry}"
+            raise ValueError(error_text(owner, "coordinates.input", rule, (self.input, shape), "Count from 0."))
+        if self.axis >= point_dim:
+            rule, advice = f"be below {point_dim}", "Count coordinates from 0."
+            raise ValueError(error_text(owner, "coordinates.axis", rule, self.axis, advice))
 
     def place(self, inputs: Tensors) -> Tensor:
         """p of every sample, float32 `(B, 1)`."""

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from tfmtl.core.replicas import is_single_replica
 from tfmtl.core.types import Tensor
 
 
@@ -53,6 +54,10 @@ class Adam(keras.optimizers.Adam):
             super().apply(grads, trainable_variables)
         finally:
             self._rates.clear()
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        # The exchange of one replica with itself costs operations, and a gradient that keeps the step's graph for good.
+        return list(grads_and_vars) if is_single_replica() else super()._all_reduce_sum_gradients(grads_and_vars)
 
     def update_step(self, gradient: Tensor, variable: Any, learning_rate: Any) -> None:
         """Moves one weight."""

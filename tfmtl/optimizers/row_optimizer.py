@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops import control_flow_util  # no public name says whether XLA will compile a graph
 
+from tfmtl.core.replicas import is_single_replica
 from tfmtl.core.tables import variable_path
 from tfmtl.core.types import Tensor
 from tfmtl.optimizers.sum_duplicates import sum_duplicates
@@ -152,7 +153,7 @@ class RowOptimizer(keras.optimizers.Optimizer):
         return grads
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> list[tuple[Any, Any]]:
-        pairs = super()._all_reduce_sum_gradients(grads_and_vars)
+        pairs = list(grads_and_vars) if is_single_replica() else super()._all_reduce_sum_gradients(grads_and_vars)
         gradients = [_with_distinct_rows(gradient, variable) for gradient, variable in pairs]
         if self.clipnorm:
             gradients = [tf.clip_by_norm(gradient, self.clipnorm) for gradient in gradients]

@@ -83,7 +83,7 @@ def _check(proposal: Proposal, name: str, text: str) -> None:
     Problem.from_dict(proposal.to_dict(name) | {"tasks": proposal.to_dict(name)["tasks"] or [_PLACEHOLDER]})
     if read_yaml(text) | {"tasks": None} != proposal.to_dict(name) | {"tasks": None}:
         raise RuntimeError(
-            "schema infer: the proposed file cannot be read back. Please report this, with the log's header."
+            "problem_text: the proposed file cannot be read back. Please report this, with the log's header."
         )
 
 

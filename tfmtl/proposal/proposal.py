@@ -79,6 +79,7 @@ def propose(
     user: str | None = None,
     time: str | None = None,
     item: str | None = None,
+    owner: str = "schema infer",
 ) -> Proposal:
     """Guesses a problem.
 
@@ -88,6 +89,7 @@ def propose(
         user: column of the user; guessed if `None`, as are the next two.
         time: column of the time.
         item: column of what is shown or bought.
+        owner: str. What the user called, for errors. Defaults to `"schema infer"`.
 
     Raises:
         ValueError: a named column does not exist or cannot be what it is named for.
@@ -97,8 +99,14 @@ def propose(
     for option, name in named:
         if name is not None and name not in profiles:
             raise ValueError(
-                f"schema infer: `{option}` must be a column. Received: {name!r}; the columns are "
+                f"{owner}: `{option}` must be a column. Received: {name!r}; the columns are "
                 f"{list(profiles)}.{did_you_mean(name, list(profiles))}"
+            )
+    for column in (profiles[label] for label in labels):
+        if column.numbers is None:
+            raise ValueError(
+                f"{owner}: label '{column.name}' must be a column of numbers. Received: {column.distinct} values such "
+                f"as {column.counts[0][:3].tolist()}. Write it as 0 and 1, or as a number."
             )
     proposal = Proposal(missing=missing)
     proposal.notes += maybe_missing(profiles)
@@ -108,7 +116,7 @@ def propose(
     names = plain_names(list(profiles))
     if time and names[time] != time:
         raise ValueError(
-            f"schema infer: the time's column must be called by letters, digits and single underscores, as every "
+            f"{owner}: the time's column must be called by letters, digits and single underscores, as every "
             f"request has it. Received: {time!r}. Rename it in the log, such as to {names[time]!r}."
         )
     item = item or roles.find_item({name: column for name, column in others.items() if name != user})
@@ -119,7 +127,7 @@ def propose(
     taken = {*labels, *(name for name in keys if name and name != user)}
     _guess_features(proposal, profiles, names, user, item, time, taken)
     if not proposal.features:
-        raise ValueError(f"schema infer: no column is left as a feature. Not used: {proposal.left_out}.")
+        raise ValueError(f"{owner}: no column is left as a feature. Not used: {proposal.left_out}.")
     # The log's own histories are better than those made of its rows.
     has_histories = item is not None and _take_row_sequences(proposal, profiles, names, item, time)
     if not has_histories and not (user and time):
@@ -222,11 +230,6 @@ def _guess_tasks(
 def _task(
     column: ColumnProfile, columns: Mapping[str, ColumnProfile], names: Mapping[str, str], labels: Sequence[str]
 ) -> Entry:
-    if column.numbers is None:
-        raise ValueError(
-            f"schema infer: label '{column.name}' must be a column of numbers. Received: {column.distinct} values such "
-            f"as {column.counts[0][:3].tolist()}. Write it as 0 and 1, or as a number."
-        )
     numbers = column.present_numbers
     name = names[column.name]
     about = {"name": name} if name == column.name else {"name": name, "label": column.name}

@@ -45,39 +45,39 @@ class Sample:
     files_read: int
 
 
-def read_sample(inputs: Sequence[str], num_rows: int = SAMPLE_ROWS) -> Sample:
+def read_sample(inputs: Sequence[str], num_rows: int = SAMPLE_ROWS, owner: str = "schema infer") -> Sample:
     """At most about `num_rows` rows from up to 20 files, from 16 places of each.
 
     Args:
         inputs: files, patterns or folders of CSV, TSV, JSON-lines (each with .gz) or Parquet files on this machine.
         num_rows: int. Defaults to `100_000`.
+        owner: str. What the user called, for errors. Defaults to `"schema infer"`.
 
     Raises:
         InputError: nothing matches, a file is not readable or has no header, or its columns differ from the first's.
     """
-    check_positive_int("schema infer", "rows", num_rows)
-    files = expand(inputs)
+    check_positive_int(owner, "rows", num_rows)
+    files = expand(inputs, owner)
     chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, _MOST_FILES).round().astype(int))]
     each = -(-num_rows // len(chosen))
     tables, total = [], 0.0
     for path in chosen:
         try:
-            read = {"parquet": _read_parquet, "jsonl": _read_json_lines}.get(str(kind_of(path)), _read_text)
-            table, count = read(path, each)
+            table, count = _read(path, each, owner)
         except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException) as error:
-            raise InputError(f"schema infer: file '{path}' is not readable: {error}.") from error
+            raise InputError(f"{owner}: file '{path}' is not readable: {error}.") from error
         tables.append(table)
         total += count
     names = tables[0].column_names
     for path, table in zip(chosen, tables, strict=True):
         if set(table.column_names) != set(names):
             raise InputError(
-                f"schema infer: file '{path}' must have the columns of '{chosen[0]}'. Received: "
+                f"{owner}: file '{path}' must have the columns of '{chosen[0]}'. Received: "
                 f"{shown(table.column_names)} and {shown(names)}. Give files of one table."
             )
     rows = pa.concat_tables([table.select(names) for table in tables], promote_options="permissive")
     if rows.num_rows == 0:
-        raise InputError(f"schema infer: '{chosen[0]}' holds no row. Give a log with rows.")
+        raise InputError(f"{owner}: '{chosen[0]}' holds no row. Give a log with rows.")
     return Sample(rows, round(total * len(files) / len(chosen)), len(files), len(chosen))
 
 
@@ -88,7 +88,7 @@ def sample_of(table: pa.Table, num_rows: int = SAMPLE_ROWS) -> Sample:
         table: with one row at least.
         num_rows: int. Defaults to `100_000`.
     """
-    check_positive_int("schema infer", "rows", num_rows)
+    check_positive_int("propose", "rows", num_rows)
     wanted = np.unique(np.linspace(0, table.num_rows - 1, min(num_rows, table.num_rows)).astype(np.int64))
     parts, first = [], 0
     for batch in table.to_batches():
@@ -96,6 +96,13 @@ def sample_of(table: pa.Table, num_rows: int = SAMPLE_ROWS) -> Sample:
         parts.append(pa.table(plain_batch(batch).take(pa.array(own))))  # plain first: not all types can be taken
         first += batch.num_rows
     return Sample(pa.concat_tables(parts), table.num_rows, 0, 0)
+
+
+def _read(path: str, num_rows: int, owner: str) -> tuple[pa.Table, float]:
+    kind = kind_of(path)
+    if kind == "parquet":
+        return _read_parquet(path, num_rows)
+    return _read_json_lines(path, num_rows) if kind == "jsonl" else _read_text(path, num_rows, owner)
 
 
 # === Parquet ===
@@ -137,7 +144,7 @@ def _read_json_lines(path: str, num_rows: int) -> tuple[pa.Table, float]:
 # === CSV ===
 
 
-def _read_text(path: str, num_rows: int) -> tuple[pa.Table, float]:
+def _read_text(path: str, num_rows: int, owner: str) -> tuple[pa.Table, float]:
     delimiter = "\t" if ".tsv" in os.path.basename(path).lower() else ","
     blocks, num_bytes = _blocks(path)
     header, rest = _first_line(blocks[0])
@@ -145,7 +152,7 @@ def _read_text(path: str, num_rows: int) -> tuple[pa.Table, float]:
         names = header.decode().split("\t")
     else:
         names = next(text_csv.reader([header.decode()], delimiter=delimiter), [])
-    _check_header(path, names)
+    _check_header(owner, path, names)
     tables = [_parse(block, names, delimiter) for block in (rest, *blocks[1:])]
     size = sum(len(block) for block in (rest, *blocks[1:]))
     return _evenly(tables, num_rows, size, num_bytes - len(header) - 1)
@@ -214,18 +221,18 @@ def _first_line(block: bytes) -> tuple[bytes, bytes]:
     return line.rstrip(b"\r"), rest
 
 
-def _check_header(path: str, names: Sequence[str]) -> None:
+def _check_header(owner: str, path: str, names: Sequence[str]) -> None:
     if not any(name.strip() for name in names):
-        raise InputError(f"schema infer: file '{path}' is empty. A CSV file needs a header line.")
+        raise InputError(f"{owner}: file '{path}' is empty. A CSV file needs a header line.")
     numbers = [name for name in names if _is_number(name)]
     if numbers:
         raise InputError(
-            f"schema infer: file '{path}' must begin with a header line. Received: {shown(list(names[:5]))}, where "
+            f"{owner}: file '{path}' must begin with a header line. Received: {shown(list(names[:5]))}, where "
             f"{numbers[0]} is a number. Write the columns' names in front."
         )
     if len(set(names)) < len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})
-        raise InputError(f"schema infer: file '{path}' has more than one column of {twice}. Rename them.")
+        raise InputError(f"{owner}: file '{path}' has more than one column of {twice}. Rename them.")
 
 
 def _is_number(text: str) -> bool:

@@ -19,7 +19,7 @@ from tfmtl.schema.keys import Keys
 from tfmtl.schema.model_inputs import ModelInputs
 from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.registry import register_feature
+from tfmtl.schema.registry import register_feature, register_task
 from tfmtl.schema.sequence_feature import SequenceFeature
 from tfmtl.schema.split import SPLITS, Split
 from tfmtl.schema.tasks.binary import BinaryTask
@@ -69,4 +69,5 @@ __all__ = [
     "View",
     "ZeroInflatedTask",
     "register_feature",
+    "register_task",
 ]

@@ -224,6 +224,12 @@ def check_column(owner: str, argument: str, column: str | None) -> None:
         raise ProblemError(f"{owner}: `{argument}` must not be empty. Received: {argument}=''. Leave it out.")
 
 
+def check_separator(owner: str, separator: str) -> None:
+    """Raises where nothing joins the values of a text."""
+    if not separator:
+        raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+
+
 def check_missing(owner: str, texts: tuple[str, ...]) -> None:
     """Raises unless the texts that mean missing are distinct, and none is the empty one, which always does."""
     if "" in texts or len(set(texts)) != len(texts):

@@ -24,7 +24,7 @@ def check_task_kind(task: TaskRecord, inputs: ModelInputs, labels: Mapping[str, 
     rows one by one; metrics and baseline have the same keys and are plain JSON.
 
     Args:
-        task: `TaskRecord` of a kind that is registered (`tfmtl.schema.registry.register_task`).
+        task: `TaskRecord` of a kind that is registered (`tfmtl.schema.register_task`).
         inputs: `ModelInputs` of a problem with this task.
         labels: part of the label -> `(B,)`; the primary part, `""`, with at least one NaN and two labels.
 
@@ -97,7 +97,7 @@ def _check_loss(behavior: Any, head: Any, labels: Mapping[str, npt.NDArray[np.fl
     raw = tf.constant(raw)
     loss, gradient = loss_and_gradient(raw)
     if not behavior.loss_is_density:
-        demand(float(loss) >= 0.0, behavior, "its loss must be at least 0, or `loss_is_density` say so.")
+        demand(float(loss) >= 0.0, behavior, "its loss must be at least 0, or its `loss_is_density` True.")
     left_out = np.isnan(labels[""]) | (weights == 0.0)
     demand(bool(np.isfinite(gradient).all()), behavior, "its gradient must be finite beside missing labels.")
     demand(not np.any(gradient.numpy()[left_out]), behavior, "rows without label or weight must have no gradient.")

@@ -17,7 +17,7 @@ from tfmtl.models import MultiTaskModel
 @pytest.fixture(scope="session")
 def model(tiny_data: PreparedData) -> MultiTaskModel:
     """A model all of whose weights matter."""
-    model = tiny_model(tiny_data.inputs, "dtrn")
+    model = tiny_model(tiny_data.inputs, "mmoe")
     randomize_weights(model)
     for weight in model.trainable_weights:
         weight.assign(0.4 * weight)  # so that no probability is 0 or 1

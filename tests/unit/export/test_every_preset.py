@@ -11,8 +11,8 @@ from tfmtl.export import export
 from tfmtl.export.replay import replay
 from tfmtl.models import PRESETS
 
-# The fixtures of this folder export dtrn and shared_bottom.
-OTHERS = [preset for preset in PRESETS if preset not in ("dtrn", "shared_bottom", "single_task")]
+# The fixtures of this folder export mmoe and shared_bottom.
+OTHERS = [preset for preset in PRESETS if preset not in ("mmoe", "shared_bottom", "single_task")]
 
 
 @pytest.mark.parametrize("preset", OTHERS)

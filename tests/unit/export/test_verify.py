@@ -29,7 +29,7 @@ def test_an_export_passes(version: Path, golden: list) -> None:
 
 
 def test_other_weights_fail(copy: Path, tiny_data: PreparedData, tmp_path: Path) -> None:
-    other = export(tiny_model(tiny_data.inputs, "dtrn"), tiny_data, tmp_path / "other")
+    other = export(tiny_model(tiny_data.inputs, "mmoe"), tiny_data, tmp_path / "other")
     shutil.rmtree(copy / "variables")
     shutil.copytree(other / "variables", copy / "variables")
     with pytest.raises(VerificationError) as caught:
@@ -102,7 +102,8 @@ def test_another_ranking_shows(copy: Path) -> None:
 
 def test_another_request_shows(copy: Path, golden: list) -> None:
     changed = json.loads(json.dumps(golden))
-    changed[0]["features"]["item"] = "no such item"
+    first = golden[0]["response"]["click"]
+    changed[0]["features"] = max(golden, key=lambda each: abs(each["response"]["click"] - first))["features"]
     (copy / GOLDEN).write_text("".join(json.dumps(item) + "\n" for item in changed))
     differences = replay(copy).differences
     assert min(differences["serving_default"], differences["serve_examples"]) > 1e-3

@@ -17,7 +17,7 @@ from tests.support.plain_run import run_plan
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.features.measures import derive_together
+from tfmtl.features.behaviors import derive_together
 from tfmtl.features.rate_tables import RateCells
 from tfmtl.metrics import roc_auc
 from tfmtl.preprocessing import columns

@@ -1,6 +1,7 @@
 """What is proposed for a data frame, and how it shows itself."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -59,3 +60,26 @@ def test_without_a_label_candidates_are_named(shop: pd.DataFrame) -> None:
         tfmtl.propose(shop, labels="click", user="usr")
     with pytest.raises(TypeError, match="propose: `labels` must be names of columns"):
         tfmtl.propose(shop, labels=[1])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "rule"),
+    [
+        (None, {}, "input '.*' must match at least one"),
+        ("", {}, "file '.*' is empty"),
+        ("1,2\n3,4\n", {}, "must begin with a header line"),
+        ("a,a\n3,4\n", {}, "more than one column"),
+        ("a,b\n", {}, "holds no row"),
+        ("a,b\nx,1\n", {"labels": "a"}, "label 'a' must be a column of numbers"),
+        ("a,b\nx,1\n", {"labels": "c"}, "must be a column. Received: 'c'"),
+        ("a,b\nx,1\n", {"rows": 0}, "`rows` must be a positive int"),
+    ],
+)
+def test_every_error_names_the_function_that_was_called(
+    tmp_path: Path, text: str | None, asked: dict[str, Any], rule: str
+) -> None:
+    log = tmp_path / "log.csv"
+    if text is not None:
+        log.write_text(text)
+    with pytest.raises(ValueError, match=f"^propose: .*{rule}|^propose: {rule}"):
+        tfmtl.propose(str(log), **asked)

@@ -14,7 +14,7 @@ from tfmtl.operators import OperatorNetwork, PODTrunk
 
 
 def layers() -> set[type]:
-    """All public layer classes of the package, the model aside."""
+    """All public layer classes of the package, the model and its base aside."""
     found = set()
     for module_info in pkgutil.walk_packages(tfmtl.operators.__path__, "tfmtl.operators."):
         module = importlib.import_module(module_info.name)
@@ -23,7 +23,7 @@ def layers() -> set[type]:
             for value in vars(module).values()
             if isinstance(value, type) and issubclass(value, keras.layers.Layer) and value.__module__ == module.__name__
         }
-    return found - {OperatorNetwork}
+    return found - set(OperatorNetwork.__mro__)
 
 
 def test_every_layer_has_a_recipe() -> None:

@@ -209,7 +209,7 @@ def test_coefficients_outside_of_training_are_answered_with_a_warning() -> None:
     assert np.all(np.isfinite(answer))
 
 
-def test_a_dataset_is_looked_at_before_it_is_predicted() -> None:
+def test_coefficients_of_datasets_are_looked_at_while_they_are_read_once() -> None:
     data = waves()
     made = network(data)
     odd = OperatorData.of_task(
@@ -224,6 +224,31 @@ def test_a_dataset_is_looked_at_before_it_is_predicted() -> None:
             made.predict(asked, verbose=0)
     with pytest.warns(UserWarning, match=r"\(8 such rows\)"):
         made.predict(odd.whole(4), steps=2, verbose=0)
+    batch, readings = next(iter(data.whole(4))), []
+
+    def read():
+        readings.append(1)
+        yield batch
+
+    once = tf.data.Dataset.from_generator(read, output_signature=data.whole(4).element_spec).apply(
+        tf.data.experimental.assert_cardinality(1)  # else Keras looks for a second batch, and warns
+    )
+    answer = made.predict(once, verbose=0)
+    assert len(readings) == 1
+    np.testing.assert_allclose(made.predict_on_batch(batch[0]), answer, rtol=1e-5)
+
+
+def test_training_without_adapt_warns_and_is_quiet_after_it_and_after_loading(tmp_path: Path) -> None:
+    data = waves()
+    adapted = compiled(network(data))
+    plain = compiled(OperatorNetwork.from_config(adapted.get_config()))
+    with pytest.warns(UserWarning, match=r"OperatorNetwork: `adapt` must be called before `fit`"):
+        plain.fit(data.batches(8, 1), verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        adapted.fit(data.batches(8, 1), verbose=0)
+        adapted.save(tmp_path / "network.keras")
+        keras.saving.load_model(tmp_path / "network.keras").fit(data.batches(8, 1), verbose=0)
 
 
 def test_predict_takes_points_that_all_samples_share() -> None:

@@ -1,5 +1,7 @@
 """Adam takes the steps of Keras's Adam, bit for bit, in a smaller graph."""
 
+import gc
+import weakref
 from typing import Any
 
 import keras
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfmtl.optimizers import Adam
+from tfmtl.optimizers import Adam, LazyAdam
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "defaults": {},
@@ -78,3 +80,18 @@ def test_the_rate_is_computed_once_a_step() -> None:
 
     assert powers(Adam()) == 2
     assert powers(keras.optimizers.Adam()) == 2 * len(SHAPES)
+
+
+def graph_of_a_step(kind: type[keras.optimizers.Optimizer]) -> "weakref.ref[Any]":
+    optimizer, variables = kind(), weights()[:2]
+    optimizer.build(variables)
+    step = tf.function(lambda: optimizer.apply([tf.ones(shape) for shape in SHAPES[:2]], variables), autograph=False)
+    return weakref.ref(step.get_concrete_function().graph)
+
+
+@pytest.mark.parametrize(("kind", "stays"), [(Adam, False), (LazyAdam, False), (keras.optimizers.Adam, True)])
+def test_the_graph_of_a_step_goes_with_the_step(kind: type[keras.optimizers.Optimizer], stays: bool) -> None:
+    """Keras's exchange of one replica with itself registers a gradient that keeps it for good."""
+    graph = graph_of_a_step(kind)
+    gc.collect()
+    assert (graph() is not None) is stays

@@ -307,7 +307,7 @@ def test_the_check_sees_a_loss_that_counts_missing_rows(monkeypatch: pytest.Monk
 def test_the_check_sees_a_loss_below_0_that_is_no_density(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = QuantileBehavior.loss
     monkeypatch.setattr(QuantileBehavior, "loss", lambda *arguments: plain(*arguments) - 100.0)
-    with pytest.raises(AssertionError, match="its loss must be at least 0, or `loss_is_density` say so"):
+    with pytest.raises(AssertionError, match="its loss must be at least 0, or its `loss_is_density` True"):
         check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})
     monkeypatch.setattr(QuantileBehavior, "loss_is_density", True)
     check_task_kind(TASKS["quantile"], inputs_of(TASKS["quantile"]), {"": LABELS["quantile"]})

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.util import event_pb2
 
-from tests.support.tiny_problem import keyless_problem, prepare, tiny_problem
+from tests.support.tiny_problem import keyless_problem, plain_problem, prepare, small_problem, tiny_problem
 from tfmtl.core.folder_lock import locked_folder
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, load
@@ -118,7 +119,7 @@ def test_a_metric_that_rises_may_decide(small_data: PreparedData, tmp_path: Path
 
 @pytest.mark.parametrize("tasks", [("watch",), ("click", "buy", "watch")])
 def test_all_tasks_losses_relative_to_a_constants_decide(tmp_path: Path, tasks: tuple[str, ...]) -> None:
-    data = prepare(tmp_path, tiny_problem(tasks=tuple(tiny_problem().task(name) for name in tasks)))
+    data = prepare(tmp_path, replace(small_problem(), tasks=tuple(tiny_problem().task(name) for name in tasks)))
     model = fit(data, tmp_path / "run", options(epochs=3, learning_rate=0.05), verbose=0)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["monitor"] == "val_mean_relative_loss"
@@ -362,7 +363,7 @@ def test_gradients_are_clipped(plain_data: PreparedData, tmp_path: Path) -> None
 
 def test_a_task_without_any_label_is_trained_beside_and_named_once(tmp_path: Path) -> None:
     silent = BinaryTask("silent", label="buy", sample_space="click == 7", known_at_event=True)
-    data = prepare(tmp_path, tiny_problem(tasks=(*tiny_problem().tasks[:1], silent)))
+    data = prepare(tmp_path, replace(plain_problem(), tasks=(*tiny_problem().tasks[:1], silent)))
     with pytest.warns(UserWarning) as caught:
         model = fit(data, tmp_path / "run", options(epochs=2), verbose=0)
     texts = [str(warning.message) for warning in caught if "silent" in str(warning.message)]

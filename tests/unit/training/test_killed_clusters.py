@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def output(tiny_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def output(plain_data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("killed_clusters")
-    run_fresh(Path(__file__).with_name("killed_clusters.py"), tiny_data.directory, folder)
+    run_fresh(Path(__file__).with_name("killed_clusters.py"), plain_data.directory, folder)
     return folder
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfmtl.core.custom_gradient import custom_gradient
 from tfmtl.core.types import Tensor
 
 BLOCK = 128
 """How many queries are looked at together."""
 
 
-@tf.custom_gradient
+@custom_gradient
 def blocked_attention(
     queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from tfmtl.core.custom_gradient import custom_gradient
 from tfmtl.core.types import Tensor
 from tfmtl.layers.sequence.slot_attention import slot_attention
 
@@ -66,7 +67,7 @@ class PackedRows:
         _, behaviors, length = self._shape
         width = rows.shape[-1]
 
-        @tf.custom_gradient
+        @custom_gradient
         def scattered(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
             flat = self._scattered(values, (self.batch * behaviors * length, width))
             return flat, lambda gradient: tf.gather(gradient, self._places)
@@ -83,7 +84,7 @@ class PackedRows:
         TensorFlow's own keeps a row for each event, and the optimizer sums up the equal ones: several times as long.
         """
 
-        @tf.custom_gradient
+        @custom_gradient
         def looked_up(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
             return tf.gather(values, self.later), lambda gradient: self._by_position(gradient, table.shape[0])
 
@@ -107,7 +108,7 @@ class PackedRows:
         examples = self._examples[behavior]
         share = 1.0 / tf.cast(tf.maximum(self.counts[:, behavior, tf.newaxis], 1), rows.dtype)
 
-        @tf.custom_gradient
+        @custom_gradient
         def averaged(values: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
             # The rows are in the examples' order, and sums over sorted ones take a quarter of the time; the last
             # examples have none where they have no events.
@@ -175,7 +176,7 @@ def _moved(values: Tensor, places: Tensor, back: Callable[[Tensor], Tensor]) -> 
     TensorFlow's own gradient of a gather adds up rows one by one and takes several times as long.
     """
 
-    @tf.custom_gradient
+    @custom_gradient
     def moved(whole: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         return tf.gather(whole, places), back
 

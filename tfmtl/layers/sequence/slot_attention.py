@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from tfmtl.core.custom_gradient import custom_gradient
 from tfmtl.core.types import Tensor
 from tfmtl.layers.sequence.blocked_attention import blocked_attention
 
@@ -52,7 +53,7 @@ def _attended(queries: Tensor, keys: Tensor, values: Tensor, is_event: Tensor) -
     return attention(queries, keys, values, bias) * some
 
 
-@tf.custom_gradient
+@custom_gradient
 def _attention(
     queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor, Tensor, None]]]:

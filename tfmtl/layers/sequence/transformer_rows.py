@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from tfmtl.core.custom_gradient import custom_gradient
 from tfmtl.core.types import Tensor
 from tfmtl.layers.sequence.event_rows import EventRows
 
@@ -182,7 +183,7 @@ def _centered(values: Tensor) -> Tensor:
     return values - tf.reduce_mean(values, axis=-1, keepdims=True)
 
 
-@tf.custom_gradient
+@custom_gradient
 def _unit_variance(rows: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Divides rows `(..., D)` of mean 0 by their deviation, in float32; the gradient has mean 0 only if theirs has."""
     inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(rows), axis=-1, keepdims=True) + _EPSILON)

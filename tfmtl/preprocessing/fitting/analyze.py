@@ -17,7 +17,7 @@ from tfmtl.features import FeatureBehavior, behavior_of
 from tfmtl.features.feature_behavior import Column, FeatureState, LabeledRows
 from tfmtl.features.number_counts import merge_number_counts
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.folds import folds
+from tfmtl.preprocessing.fitting.folds import times_or_folds
 from tfmtl.preprocessing.fitting.label_counts import LabelFacts, count_labels
 from tfmtl.schema import SPLITS, Problem
 
@@ -60,8 +60,7 @@ def count_values(problem: Problem, batch: pa.RecordBatch, is_extending: bool = F
 
 def _labeled(problem: Problem, examples: pa.RecordBatch) -> LabeledRows:
     labels = {task.name: examples.column(columns.label(task.name)) for task in problem.tasks if not task.late_window}
-    times = None if problem.keys.time is None else examples.column(columns.TIME).to_numpy()
-    return LabeledRows(examples, labels, times, lambda: folds(examples))
+    return LabeledRows(examples, labels, lambda: times_or_folds(problem, examples))
 
 
 def _count(behavior: FeatureBehavior, rows: pa.RecordBatch, is_extending: bool) -> list[tuple[Column, pa.Table]]:

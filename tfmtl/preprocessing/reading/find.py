@@ -15,7 +15,7 @@ _SHOWN_MISSING = 10
 _MISSING = "__HIVE_DEFAULT_PARTITION__"
 
 
-def expand(patterns: Sequence[str]) -> list[str]:
+def expand(patterns: Sequence[str], owner: str = "preprocess") -> list[str]:
     """Files of a log, sorted within each pattern, so that every run sees one order.
 
     What exists under a name is meant by it, whatever signs of a pattern the name has. A folder means all log files in
@@ -26,6 +26,8 @@ def expand(patterns: Sequence[str]) -> list[str]:
     Args:
         patterns: files, folders, or patterns with `*`, `?`, `[...]` and, across folders, `**`.
 
+        owner: str. What the user called, for errors. Defaults to `"preprocess"`.
+
     Raises:
         InputError: nothing matches, a file is of an unknown kind, or one of numbered files is missing.
     """
@@ -35,13 +37,13 @@ def expand(patterns: Sequence[str]) -> list[str]:
         logs = sorted(path for path in found if kind_of(path))
         if not logs:
             raise InputError(
-                f"preprocess: input '{pattern}' must match at least one .csv, .tsv, .jsonl or .parquet file "
+                f"{owner}: input '{pattern}' must match at least one .csv, .tsv, .jsonl or .parquet file "
                 "(all but .parquet also as .gz or .zst). Received: "
                 f"{shown(sorted(found)) if found else 'no file'}."
             )
         for path in logs:
             paths.setdefault(os.path.realpath(path) if files.is_local(path) else path, path)
-    _check_shards(list(paths.values()))
+    _check_shards(owner, list(paths.values()))
     return list(paths.values())
 
 
@@ -90,7 +92,7 @@ def _is_passed_over(name: str) -> bool:
     return name.startswith((".", "_")) and name not in (".", "..")
 
 
-def _check_shards(paths: Sequence[str]) -> None:
+def _check_shards(owner: str, paths: Sequence[str]) -> None:
     """Raises `InputError` where files are numbered `...-00000-of-00004...` and a number is missing."""
     found: dict[tuple[str, int, str], set[int]] = {}
     for path in paths:
@@ -102,7 +104,7 @@ def _check_shards(paths: Sequence[str]) -> None:
         missing = list(itertools.islice((i for i in range(first, first + total) if i not in present), _SHOWN_MISSING))
         if missing:
             raise InputError(
-                f"preprocess: files '{before}-*-of-{total}{after}' must be complete. Missing: {missing}. "
+                f"{owner}: files '{before}-*-of-{total}{after}' must be complete. Missing: {missing}. "
                 "Give all of them, or rename those that are meant to be read alone."
             )
 

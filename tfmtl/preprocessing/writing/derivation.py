@@ -6,7 +6,7 @@ import numpy as np
 
 from tfmtl.data.raw_transform import RawTransform
 from tfmtl.features import FeatureBehavior, RequestView
-from tfmtl.features.measures import derive_together
+from tfmtl.features.behaviors import derive_together
 from tfmtl.preprocessing.writing.window_views import WindowViews
 from tfmtl.schema import Problem
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfmtl.features.column_fingerprints import column_fingerprints
 from tfmtl.features.request_view import EVERYTHING, RequestView, plain_number
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.fitting.folds import folds
+from tfmtl.preprocessing.fitting.folds import times_or_folds
 from tfmtl.preprocessing.writing.column_values import plain_values
 from tfmtl.preprocessing.writing.event_ranges import EventRanges, SequenceColumns
 from tfmtl.preprocessing.writing.events import Events
@@ -123,8 +123,8 @@ class WindowViews:
 
 def _as_of(problem: Problem, table: pa.Table) -> np.ndarray:
     """What each row may know of the labels of the training split; see `RequestView.as_of`."""
-    own = folds(table) if problem.keys.time is None else table[columns.TIME].to_numpy()
-    return np.where(table[columns.SPLIT].to_numpy() == SPLITS.index("train"), own, EVERYTHING)
+    is_training = table[columns.SPLIT].to_numpy() == SPLITS.index("train")
+    return np.where(is_training, times_or_folds(problem, table), EVERYTHING)
 
 
 def _placed(values: np.ndarray, where: np.ndarray, missing: float) -> np.ndarray:

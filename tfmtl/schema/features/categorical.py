@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum, check_name, check_separator
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
+from tfmtl.schema.features.shared_table import check_shared_table
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -69,21 +69,16 @@ class CategoricalFeature(ColumnFeature):
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        owner = f"CategoricalFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("CategoricalFeature", "name", self.name)
+        owner = self.check_common_keys()
         if self.table is not None:
             check_name(owner, "table", self.table)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
         check_choice(owner, "format", self.format, FORMATS)
         if self.format != "text" and not self.multi_valued:
             raise ProblemError(
                 f"{owner}: `format` must be 'text' where a row holds one value. Received: format={self.format!r}. "
                 "Set `multi_valued: true`."
             )
-        for argument in ("dim", "min_count", "max_values", "max_size", "hash_buckets"):
+        for argument in ("min_count", "max_values", "max_size", "hash_buckets"):
             if getattr(self, argument) is not None:
                 check_minimum(owner, argument, getattr(self, argument), 1)
         if self.hash_buckets is not None and (self.max_size is not None or self.min_count > 1):
@@ -91,8 +86,7 @@ class CategoricalFeature(ColumnFeature):
                 f"{owner}: `hash_buckets` must not be combined with `min_count` or `max_size`. "
                 "Hashing learns no vocabulary: remove one of them."
             )
-        if not self.separator:
-            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+        check_separator(owner, self.separator)
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:
@@ -138,21 +132,7 @@ class CategoricalFeature(ColumnFeature):
         return (EncodedTensor(self.name, role, self.name, inner, self.table_name, dim=self.dim, side=self.side),)
 
     def check(self, problem: Problem) -> None:
-        """Features that share a table must agree on everything that shapes it."""
-        users = problem.tables[self.table_name]
-        for other in (users[0], *(each for each in users if not isinstance(each, CategoricalFeature))):
-            if not isinstance(other, CategoricalFeature):
-                raise ProblemError(
-                    f"Problem: table '{self.table_name}' is used by the {other.kind} feature '{other.name}' and "
-                    "by a categorical one. Give the categorical feature another `table`."
-                )
-            for argument in ("dim", "min_count", "max_size", "hash_buckets"):
-                if getattr(other, argument) != getattr(self, argument):
-                    raise ProblemError(
-                        f"Problem: features '{other.name}' and '{self.name}' share table '{self.table_name}' "
-                        f"but differ in `{argument}`: {getattr(other, argument)!r} and "
-                        f"{getattr(self, argument)!r}. Make them equal."
-                    )
+        check_shared_table(problem, self, self.table_name, ("dim", "min_count", "max_size", "hash_buckets"))
 
 
 def _guess_lists(column: Any) -> Guess:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -76,18 +75,12 @@ class ImageFeature(ColumnFeature):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        owner = f"ImageFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("ImageFeature", "name", self.name)
-        for key in ("height", "width", "max_pixels", "dim"):
+        owner = self.check_common_keys()
+        for key in ("height", "width", "max_pixels"):
             check_minimum(owner, key, getattr(self, key), 1)
         if self.channels not in CHANNELS:
             raise ProblemError(f"{owner}: `channels` must be 1 or 3. Received: channels={self.channels}.")
         check_choice(owner, "stored_as", self.stored_as, STORED_AS)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
-        check_dropout(owner, self.dropout)
         if (self.stored_as == "path") != (self.folder is not None):
             raise ProblemError(
                 f"{owner}: `folder` must be given where `stored_as` is 'path', and only there. Received: "

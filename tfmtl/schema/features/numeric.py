@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.shown import shown_short
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -57,15 +56,9 @@ class NumericFeature(ColumnFeature):
     missing: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        owner = f"NumericFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("NumericFeature", "name", self.name)
+        owner = self.check_common_keys()
         check_choice(owner, "transform", self.transform, TRANSFORMS)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
         check_minimum(owner, "buckets", self.buckets, 2)
-        check_minimum(owner, "dim", self.dim, 1)
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum, check_separator
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
+from tfmtl.schema.features.number_lists import check_record_bytes, is_large
 from tfmtl.schema.forms import EncodedTensor, RequestInput
-from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 SCALES = ("none", "z_score", "log_z_score")
 SERIES_ENCODERS = ("gru", "convolution", "flat")
-_MOST_BYTES = 4096  # of a record that hold lists of numbers, unless the problem asks for more
-_FLOAT_BYTES = 4
 _GOES_TOGETHER = 0.5  # correlation of neighboring numbers
 
 
@@ -66,19 +62,12 @@ class SeriesFeature(ColumnFeature):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        owner = f"SeriesFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("SeriesFeature", "name", self.name)
-        for argument in ("length", "channels", "dim"):
+        owner = self.check_common_keys()
+        for argument in ("length", "channels"):
             check_minimum(owner, argument, getattr(self, argument), 1)
         check_choice(owner, "normalize", self.normalize, SCALES)
         check_choice(owner, "encoder", self.encoder, SERIES_ENCODERS)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
-        check_dropout(owner, self.dropout)
-        if not self.separator:
-            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+        check_separator(owner, self.separator)
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:
@@ -91,7 +80,7 @@ class SeriesFeature(ColumnFeature):
             why = f"neighbors go together (correlation {column.neighbor_correlation:.2f}), so their order matters"
         else:
             return None
-        large = {"large": True} if 2 * size * _FLOAT_BYTES > _MOST_BYTES else {}
+        large = {"large": True} if is_large(2 * size) else {}
         return Guess({"length": size, **large}, f"lists of {size} numbers, {why}{column.missing_text}", rank=1)
 
     @property
@@ -122,10 +111,4 @@ class SeriesFeature(ColumnFeature):
 
     def check(self, problem: Problem) -> None:
         """All lists of numbers of an example together must not be larger than a record ought to be."""
-        own = (each.inner for each in problem.tensors if each.role == "own" and not each.is_bytes)
-        held = sum(map(math.prod, own)) * _FLOAT_BYTES
-        if held > _MOST_BYTES and not self.large:
-            raise ProblemError(
-                f"Problem: feature '{self.name}' is one of the lists of numbers that take {held:,} bytes of every "
-                f"example's record, more than {_MOST_BYTES:,}. Make it shorter, or write `large: true` into it."
-            )
+        check_record_bytes(problem, self.name, self.large)

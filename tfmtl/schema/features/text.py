@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum, check_name
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
+from tfmtl.schema.features.shared_table import check_shared_table
 from tfmtl.schema.forms import EncodedTensor, RequestInput
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT, RESERVED_IDS
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
@@ -81,20 +81,14 @@ class TextFeature(ColumnFeature):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        owner = f"TextFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("TextFeature", "name", self.name)
+        owner = self.check_common_keys()
         if self.table is not None:
             check_name(owner, "table", self.table)
         check_choice(owner, "tokens", self.tokens, TOKENS)
         check_choice(owner, "encoder", self.encoder, ENCODERS)
-        for argument in ("max_length", "min_count", "max_size", "max_ngrams", "buckets", "dim"):
+        for argument in ("max_length", "min_count", "max_size", "max_ngrams", "buckets"):
             if getattr(self, argument) is not None:
                 check_minimum(owner, argument, getattr(self, argument), 1)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
-        check_dropout(owner, self.dropout)
         if len(self.ngrams) != 2 or not 1 <= self.ngrams[0] <= self.ngrams[1]:
             raise ProblemError(
                 f"{owner}: `ngrams` must be a shortest and a longest length, at least 1. "
@@ -175,18 +169,4 @@ class TextFeature(ColumnFeature):
         return tuple(found)
 
     def check(self, problem: Problem) -> None:
-        """Texts that share a table must agree on everything that shapes it."""
-        table = self.table_name if self.has_words else self.ngrams_table
-        users = problem.tables[table]
-        for other in (users[0], *(each for each in users if not isinstance(each, TextFeature))):
-            if not isinstance(other, TextFeature):
-                raise ProblemError(
-                    f"Problem: table '{table}' is used by the {other.kind} feature '{other.name}' and by a "
-                    "text. Give the text another `table`."
-                )
-            for argument in _MUST_AGREE:
-                if getattr(other, argument) != getattr(self, argument):
-                    raise ProblemError(
-                        f"Problem: texts '{other.name}' and '{self.name}' share table '{table}' but differ in "
-                        f"`{argument}`: {getattr(other, argument)!r} and {getattr(self, argument)!r}. Make them equal."
-                    )
+        check_shared_table(problem, self, self.table_name if self.has_words else self.ngrams_table, _MUST_AGREE)

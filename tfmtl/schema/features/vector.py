@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from tfmtl.schema.checks import check_choice, check_column, check_dropout, check_minimum, check_missing, check_name
+from tfmtl.schema.checks import check_choice, check_minimum, check_separator
 from tfmtl.schema.features.column_feature import ColumnFeature
 from tfmtl.schema.features.feature_record import SIDES, Guess
+from tfmtl.schema.features.number_lists import check_record_bytes, is_large
 from tfmtl.schema.forms import EncodedTensor, RequestInput
-from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import JOINT
-from tfmtl.schema.strict import check_types
 
 if TYPE_CHECKING:
     from tfmtl.schema.problem import Problem
 
 NORMALIZE = ("none", "z_score", "l2")
-_MOST_BYTES = 4096  # of a record that hold vectors, unless the problem asks for more
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -62,25 +58,17 @@ class VectorFeature(ColumnFeature):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        owner = f"VectorFeature '{self.name}'"
-        check_types(owner, self)
-        check_name("VectorFeature", "name", self.name)
+        owner = self.check_common_keys()
         check_minimum(owner, "size", self.size, 1)
         check_choice(owner, "normalize", self.normalize, NORMALIZE)
-        check_minimum(owner, "dim", self.dim, 1)
-        check_choice(owner, "side", self.side, SIDES)
-        check_column(owner, "column", self.column)
-        check_missing(owner, self.missing)
-        check_dropout(owner, self.dropout)
-        if not self.separator:
-            raise ProblemError(f"{owner}: `separator` must not be empty. Received: separator=''.")
+        check_separator(owner, self.separator)
 
     @classmethod
     def guess(cls, column: Any) -> Guess | None:
         size = column.vector_size
         if size is None:
             return None
-        large = {"large": True} if size * _FLOAT_BYTES > _MOST_BYTES else {}
+        large = {"large": True} if is_large(size) else {}
         return Guess({"size": size, **large}, f"lists of {size} numbers{column.missing_text}")
 
     @property
@@ -101,14 +89,5 @@ class VectorFeature(ColumnFeature):
         return values, EncodedTensor(self.missing_key, "own", self.name, dim=self.dim, side=self.side, missing=1.0)
 
     def check(self, problem: Problem) -> None:
-        """All vectors of an example together must not be larger than a record ought to be."""
-        held = (
-            sum(math.prod(each.inner) for each in problem.tensors if each.role == "own" and not each.is_bytes)
-            * _FLOAT_BYTES
-        )
-        if held > _MOST_BYTES and not self.large:
-            raise ProblemError(
-                f"Problem: feature '{self.name}' is one of the vectors that take {held:,} bytes of every example's "
-                f"record, more than {_MOST_BYTES:,}. Make it or the sequences that carry it shorter, or write "
-                "`large: true` into it."
-            )
+        """All lists of numbers of an example together must not be larger than a record ought to be."""
+        check_record_bytes(problem, self.name, self.large)

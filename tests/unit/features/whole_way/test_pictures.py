@@ -12,20 +12,17 @@ import tensorflow as tf
 
 from tests.support.picture_problem import log_of_pictures, problem_of_pictures
 from tests.support.pictures import BROKEN, png
-from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import prepare, whole_split
+from tests.support.whole_way import check_is_learned_and_kept, check_is_served_as_trained
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.export.raw_batch import to_examples, to_tensors
-from tfmtl.export.replay import replay
-from tfmtl.models import load
 from tfmtl.pipelines.runs.score_requests import score_requests
 from tfmtl.report import data_report
 from tfmtl.retrieval.retrieval_options import RetrievalOptions
 from tfmtl.serving.grpc_client import GrpcClient
 from tfmtl.serving.local_server import LocalServer
 from tfmtl.serving.serving_error import ServingError
-from tfmtl.training import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +52,11 @@ def test_records_hold_pixels(data: PreparedData) -> None:
 def test_it_learns_is_measured_and_kept(run: Any, data: PreparedData) -> None:
     model, folder = run
     assert model.embedding.field_names[-2:] == ("photo", "badge")
-    assert np.isfinite(evaluate(model, data)["click"]["auc"])
-    features, _ = whole_split(data, "test")
-    expected = model(features)
-    for name, values in load(folder / "model.keras")(features).items():
-        np.testing.assert_array_equal(values, expected[name])
+    check_is_learned_and_kept(model, folder, data)
 
 
 def test_every_signature_answers_as_the_training_graph(version: Path) -> None:
-    result = replay(version)
-    assert {"serving_default", "serve_examples", "rank"} <= set(result.differences)
-    assert result.largest < 1e-5
-    assert not foreign_operations(version)
+    check_is_served_as_trained(version)
 
 
 def test_the_pages_say_what_it_takes(version: Path, data: PreparedData, tmp_path: Path) -> None:

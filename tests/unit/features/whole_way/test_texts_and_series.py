@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from tests.support.saved_model_operations import foreign_operations
 from tests.support.tiny_problem import (
     ROWS,
     next_day,
@@ -22,6 +21,7 @@ from tests.support.tiny_problem import (
     tiny_problem,
     whole_split,
 )
+from tests.support.whole_way import check_is_learned_and_kept, check_is_served_as_trained
 from tests.unit.models.random_batch import random_batch
 from tfmtl.balancing import BALANCERS
 from tfmtl.data import PreparedData
@@ -29,8 +29,6 @@ from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.export.replay import replay
-from tfmtl.models import load
 from tfmtl.models.growth import grow_tables
 from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
 from tfmtl.report import data_report
@@ -41,7 +39,7 @@ from tfmtl.serving.server.request_log import RequestLog
 from tfmtl.serving.server.served_model import ServedModel
 from tfmtl.serving.serving_error import ServingError
 from tfmtl.sharpness import SAM
-from tfmtl.training import TrainOptions, evaluate
+from tfmtl.training import TrainOptions
 
 SMALL: dict[str, Any] = {"max_length": 6, "max_ngrams": 12, "buckets": 64, "dim": 8}
 OWN = (
@@ -113,11 +111,7 @@ def test_it_learns_is_measured_and_kept(run: Any, data: PreparedData) -> None:
     model, folder = run
     assert model.embedding.field_names[-7:] == tuple(each.name for each in OWN)
     assert model.feature_dropout is not None, "the problem's own"
-    assert np.isfinite(evaluate(model, data)["click"]["auc"])
-    features, _ = whole_split(data, "test")
-    expected = model(features)
-    for name, values in load(folder / "model.keras")(features).items():
-        np.testing.assert_array_equal(values, expected[name])
+    check_is_learned_and_kept(model, folder, data)
 
 
 def test_words_start_from_the_users_vectors(run: Any, data: PreparedData) -> None:
@@ -130,10 +124,7 @@ def test_words_start_from_the_users_vectors(run: Any, data: PreparedData) -> Non
 
 
 def test_every_signature_answers_as_the_training_graph(version: Path) -> None:
-    result = replay(version)
-    assert {"serving_default", "serve_examples", "rank"} <= set(result.differences)
-    assert result.largest < 1e-5
-    assert foreign_operations(version) == set(), "what a stock model server does not have"
+    check_is_served_as_trained(version)
 
 
 def test_it_says_what_it_takes(version: Path, data: PreparedData, tmp_path: Path) -> None:

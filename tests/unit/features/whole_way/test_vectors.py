@@ -12,13 +12,12 @@ import tensorflow as tf
 
 from tests.support.tiny_problem import prepare, whole_split
 from tests.support.vector_problem import log_of_vectors, problem_of_vectors
+from tests.support.whole_way import check_is_learned_and_kept, check_is_served_as_trained
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import raw_signature
 from tfmtl.data.feature_counts import FeatureCounts
 from tfmtl.data.feature_profile import FeatureProfile
 from tfmtl.export.raw_batch import to_examples, to_tensors
-from tfmtl.export.replay import replay
-from tfmtl.models import load
 from tfmtl.pipelines.runs.score_requests import score_requests
 from tfmtl.pipelines.skew.find_skew import SkewOptions, find_skew
 from tfmtl.report import data_report
@@ -28,7 +27,6 @@ from tfmtl.serving.protocol.feature_error import FeatureError
 from tfmtl.serving.server.request_log import RequestLog
 from tfmtl.serving.server.served_model import ServedModel
 from tfmtl.serving.serving_error import ServingError
-from tfmtl.training import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +58,11 @@ def test_records_hold_what_was_read(data: PreparedData) -> None:
 def test_it_learns_is_measured_and_kept(run: Any, data: PreparedData) -> None:
     model, folder = run
     assert model.embedding.field_names[-3:] == ("picture", "taste", "note")
-    assert np.isfinite(evaluate(model, data)["click"]["auc"])
-    features, _ = whole_split(data, "test")
-    expected = model(features)
-    for name, values in load(folder / "model.keras")(features).items():
-        np.testing.assert_array_equal(values, expected[name])
+    check_is_learned_and_kept(model, folder, data)
 
 
 def test_every_signature_answers_as_the_training_graph(version: Path) -> None:
-    result = replay(version)
-    assert {"serving_default", "serve_examples", "rank"} <= set(result.differences)
-    assert result.largest < 1e-5
+    check_is_served_as_trained(version)
 
 
 def test_it_says_what_it_takes(version: Path, tmp_path: Path) -> None:

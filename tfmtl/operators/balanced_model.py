@@ -1,22 +1,91 @@
-"""A training step with balanced tasks or sharpness-aware minimization."""
+"""A Keras model that trains with balanced tasks or sharpness-aware minimization."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
+from keras import ops
 
-from tfmtl.balancing import Balancer
+from tfmtl.balancing import Balancer, get_balancer
 from tfmtl.core.types import Tensor
 from tfmtl.schema.checks import check_positive_int, error_text
-from tfmtl.sharpness import Sharpness
-
-if TYPE_CHECKING:
-    from tfmtl.operators.operator_network import OperatorNetwork
+from tfmtl.sharpness import Sharpness, get_sharpness
 
 
-def check_balancing(owner: str, balancer: Balancer | None, sharpness: Sharpness | None, num_tasks: int | None) -> None:
+class BalancedModel(keras.Model):
+    """A model all of whose weights are shared by its tasks, each sample of one of them.
+
+    Args:
+        **kwargs: Passed to `keras.Model`.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.balancing: Any = None
+        self.sharpness: Any = None
+        self.num_tasks: int | None = None
+        self.sample_loss: Any = None
+
+    def compile(
+        self,
+        optimizer: Any = "adam",
+        loss: Any = None,
+        balancing: Any = None,
+        sharpness: Any = None,
+        num_tasks: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures training.
+
+        Args:
+            optimizer: any Keras optimizer or its name. Defaults to `"adam"`.
+            loss: a Keras loss with one value per sample, such as `RelativeL2Loss()`.
+            balancing: loss weighting or gradient aggregation: a `tfmtl.balancing.Balancer` or its name. All weights
+                are shared by the tasks. Defaults to `None`: the mean over the batch.
+            sharpness: `"sam"`, `"asam"` or a `tfmtl.sharpness.Sharpness`, not decomposed. Defaults to `None`.
+            num_tasks: int or None. How many tasks the input `task` counts, for a balancer. Defaults to `None`.
+            **kwargs: Passed to `keras.Model.compile` (`metrics`, `jit_compile`, `steps_per_execution`, ...).
+
+        Raises:
+            ValueError: a balancer without `num_tasks`, or decomposed sharpness.
+        """
+        self.balancing = None if balancing is None else get_balancer(balancing)
+        self.sharpness = None if sharpness is None else get_sharpness(sharpness)
+        self.num_tasks = num_tasks
+        self.sample_loss = None if loss is None else keras.losses.get(loss)
+        _check_balancing(type(self).__name__, self.balancing, self.sharpness, num_tasks)
+        super().compile(optimizer=optimizer, loss=loss, **kwargs)
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        if not self.compiled:
+            return None
+        return {
+            **super().get_compile_config(),
+            "balancing": keras.saving.serialize_keras_object(self.balancing),
+            "sharpness": keras.saving.serialize_keras_object(self.sharpness),
+            "num_tasks": self.num_tasks,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def sample_losses(self, targets: Tensor, predictions: Tensor) -> Tensor:
+        """The compiled loss of every sample, float32 `(B,)`."""
+        loss = self.sample_loss
+        values = loss.call(targets, predictions) if isinstance(loss, keras.Loss) else loss(targets, predictions)
+        return ops.mean(ops.reshape(ops.cast(values, "float32"), (ops.shape(targets)[0], -1)), axis=1)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        if self.balancing is None and self.sharpness is None:
+            plain: dict[str, Tensor] = super().train_step(data)
+            return plain
+        return _balanced_step(self, data)
+
+
+def _check_balancing(owner: str, balancer: Balancer | None, sharpness: Sharpness | None, num_tasks: int | None) -> None:
     """Raises unless the three go together, and builds the balancer's state."""
     if sharpness is not None and sharpness.decomposed:
         advice = "Every weight is shared: use decomposed=False."
@@ -30,7 +99,7 @@ def check_balancing(owner: str, balancer: Balancer | None, sharpness: Sharpness 
     balancer.build(num_tasks)
 
 
-def balanced_step(model: "OperatorNetwork", data: Any) -> dict[str, Tensor]:
+def _balanced_step(model: BalancedModel, data: Any) -> dict[str, Tensor]:
     """Forward, backward, balance, update: one batch.
 
     A task's loss is the sum over its samples divided by the size of the batch, so weights that are all 1 give the step
@@ -38,7 +107,7 @@ def balanced_step(model: "OperatorNetwork", data: Any) -> dict[str, Tensor]:
     and its direction is that of the losses weighted as a balancer of losses says, or of their plain sum.
 
     Args:
-        model: a compiled `OperatorNetwork`.
+        model: a compiled one.
         data: `(features, targets)` or `(features, targets, weights)`; features hold `task`, `(B,)`, for a balancer.
 
     Returns:
@@ -97,7 +166,7 @@ def _balanced(
     return [tf.reshape(part, like.shape) for part, like in zip(combined, by_task[0], strict=True)]
 
 
-def _shares(model: "OperatorNetwork", features: Mapping[str, Tensor], targets: Tensor, sample_weight: Any) -> Tensor:
+def _shares(model: BalancedModel, features: Mapping[str, Tensor], targets: Tensor, sample_weight: Any) -> Tensor:
     """By how much each sample's loss counts in each task's, `(B, T)`; without a balancer there is one task."""
     rows = tf.shape(targets)[0]
     weight = tf.ones((rows,)) if sample_weight is None else tf.cast(sample_weight, tf.float32)
