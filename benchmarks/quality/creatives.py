@@ -69,7 +69,7 @@ VARIANTS: dict[str, Callable[[Problem], Problem]] = {
     "without genre": without("genre"),
     "without first days": without(*NUMBERS),
     "one term": one_term(),
-    "one term, only the long intervals": one_term(intervals=PAPER_LONG),
+    "one term of long intervals": one_term(intervals=PAPER_LONG),
     "no weight of rows": weighted(weight_column=None, weight_offset=0.0),
     "weight by impressions": weighted(weight_column="share_of_impressions", weight_offset=0.0),
 }
