@@ -3,8 +3,8 @@
     python -m benchmarks.quality.creatives
 
 A seed draws world, log and first weights. The problem is `pipelines/datasets/ads.yaml`, each variant differs from it in
-the one named part, and every number of training is that of `tfmtl run ads`. Writes docs/results/creatives.md and
-.jsonl; a run that stands in the latter is not repeated.
+the one named part, and every number of training is that of `tfmtl run ads`. Appends to docs/results/creatives.jsonl,
+where runs of one protocol belong, and prints the table of its runs; one that stands there is not repeated.
 """
 
 import json
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import typer
 
-from benchmarks.quality.experiment import results_folder, write_text
+from benchmarks.quality.experiment import results_folder
 from benchmarks.quality.jobs import facts, use_one_thread
 from benchmarks.quality.tables import mean_and_deviation
 from tfmtl.schema import Problem
@@ -40,6 +40,7 @@ SHOWN = {
     "week_harrell": "Harrell, first week",
     "week_ibs": "IBS, first week",
 }
+COMPARED = {"harrell": "Harrell less everything's, by seed", "week_harrell": "the same, first week"}
 
 
 def without(*names: str) -> Callable[[Problem], Problem]:
@@ -68,47 +69,58 @@ VARIANTS: dict[str, Callable[[Problem], Problem]] = {
     "without genre": without("genre"),
     "without first days": without(*NUMBERS),
     "one term": one_term(),
-    "one term, only the long intervals": one_term(intervals=PAPER_LONG),
+    "one term of long intervals": one_term(intervals=PAPER_LONG),
     "no weight of rows": weighted(weight_column=None, weight_offset=0.0),
     "weight by impressions": weighted(weight_column="share_of_impressions", weight_offset=0.0),
 }
 
 
 def main(
-    number: int = 6000,
-    seeds: str = "1,2,3",
-    epochs: int = 12,
+    number: int = 12000,
+    seeds: str = "1,2,3,4,5",
+    epochs: int = 10,
     variants: str = "",
     quick: bool = False,
 ) -> None:
-    """Trains every variant on the log of every seed, and writes a table."""
+    """Trains every variant on the log of every seed, and prints a table."""
     use_one_thread()
-    from tfmtl.pipelines.datasets.creatives import best_c, creatives_log
+    from tfmtl.pipelines.datasets.creatives import ADS, best_c, creatives_log
 
     done = results_folder(quick) / "creatives.jsonl"
     done.parent.mkdir(parents=True, exist_ok=True)
     records = [json.loads(line) for line in done.read_text().splitlines()] if done.is_file() else []
-    finished = {(record["seed"], record["variant"]) for record in records}
+    protocol = {"number": number, "epochs": epochs, "options": dict(ADS.training)}
+    names = variants.split(",") if variants else list(VARIANTS)
     for seed in map(int, seeds.split(",")):
+        runs = {name: run_of(name, seed, protocol, VARIANTS[name](ADS.problem)) for name in names}
+        missing = {name: run for name, run in runs.items() if not is_done(run, records)}
+        if not missing:
+            continue
         log = creatives_log(seed, number)
         shown = np.stack(log["impressions"].to_numpy()).sum(axis=1)
         log = log.append_column("share_of_impressions", pa.array(shown / shown.mean()))
-        known = {"best": best_c(log)}
-        for name in variants.split(",") if variants else VARIANTS:
-            if (seed, name) in finished:
-                continue
-            record = {"variant": name, "seed": seed, "number": number, "epochs": epochs, **known}
-            record |= measure(log, VARIANTS[name], seed, epochs) | facts()
-            record["way"] = (record["harrell"] - 0.5) / (known["best"] - 0.5)
+        best = best_c(log)
+        for name, run in missing.items():
+            record = run | {"best": best} | measure(log, VARIANTS[name](ADS.problem), seed, epochs) | facts()
+            record["way"] = (record["harrell"] - 0.5) / (best - 0.5)
             records.append(record)
             with done.open("a") as lines:
                 lines.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)
-    text = f"# Made-up ads\n\n{PROTOCOL.format(number=number, epochs=epochs)}\n\n{table(records)}"
-    write_text(done.with_suffix(".md"), records, text)
+    print(f"{PROTOCOL.format(number=number, epochs=epochs)}\n\n{table(records)}")
 
 
-def measure(log: pa.Table, change: Callable[[Problem], Problem], seed: int, epochs: int) -> dict[str, Any]:
+def run_of(name: str, seed: int, protocol: dict[str, Any], problem: Problem) -> dict[str, Any]:
+    """What makes a run this one and no other; a change of the problem or of training makes another."""
+    return {"variant": name, "seed": seed, **protocol, "problem": problem.fingerprint}
+
+
+def is_done(run: dict[str, Any], records: list[dict[str, Any]]) -> bool:
+    """Whether a run stands among the records."""
+    return any(run.items() <= record.items() for record in records)
+
+
+def measure(log: pa.Table, problem: Problem, seed: int, epochs: int) -> dict[str, Any]:
     """Metrics on the test split, of the lifetime over all days and over the first week, and the processor seconds."""
     import tfmtl
     from tfmtl.metrics.survival import harrell_index, integrated_brier_score
@@ -118,7 +130,7 @@ def measure(log: pa.Table, change: Callable[[Problem], Problem], seed: int, epoc
 
     started = time.process_time()
     with TemporaryDirectory() as folder:
-        data = tfmtl.prepare(log, change(ADS.problem), Path(folder, "data"), seed=seed)
+        data = tfmtl.prepare(log, problem, Path(folder, "data"), seed=seed)
         options = TrainOptions(preset="creative", epochs=epochs, seed=seed, **ADS.training)
         model = fit(data, Path(folder, "run"), options, verbose=0)
         train, test = (predict(model, data, split) for split in ("train", "test"))
@@ -150,19 +162,21 @@ def until_week(times: np.ndarray, events: np.ndarray) -> tuple[np.ndarray, np.nd
 
 def table(records: list[dict[str, Any]]) -> str:
     """A row a variant: mean and standard deviation over the seeds, and how far each seed is from everything."""
-    lines = ["| variant | seeds | " + " | ".join(SHOWN.values()) + " | Harrell less everything's, by seed |"]
-    lines.append("|---" * (len(SHOWN) + 3) + "|")
+    lines = ["| variant | seeds | " + " | ".join([*SHOWN.values(), *COMPARED.values()]) + " |"]
+    lines.append("|---" * (len(SHOWN) + len(COMPARED) + 2) + "|")
     whole = {record["seed"]: record for record in records if record["variant"] == "everything"}
     for name in VARIANTS:
         own = sorted((record for record in records if record["variant"] == name), key=lambda record: record["seed"])
         if not own:
             continue
         cells = [mean_and_deviation(np.array([record[key] for record in own])) for key in SHOWN]
-        gaps = [f"{record['harrell'] - whole[record['seed']]['harrell']:+.4f}" for record in own]
-        seeds = ", ".join(str(record["seed"]) for record in own)
-        lines.append(f"| {name} | {seeds} | {' | '.join(cells)} | {', '.join(gaps) if name != 'everything' else ''} |")
+        for key in COMPARED:
+            gaps = [f"{record[key] - whole[record['seed']][key]:+.3f}" for record in own if record["seed"] in whole]
+            cells.append(", ".join(gaps) if name != "everything" else "")
+        lines.append(f"| {name} | {', '.join(str(record['seed']) for record in own)} | {' | '.join(cells)} |")
     best = mean_and_deviation(np.array([record["best"] for record in whole.values()]))
-    return "\n".join([*lines, f"| true expected lifetimes | {', '.join(map(str, whole))} | {best} | 1 | | | | |"])
+    known = ["true expected lifetimes", ", ".join(map(str, sorted(whole))), best, "1", *[""] * (len(SHOWN) - 2)]
+    return "\n".join([*lines, f"| {' | '.join([*known, *[''] * len(COMPARED)])} |"])
 
 
 if __name__ == "__main__":
