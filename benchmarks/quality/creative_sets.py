@@ -26,7 +26,12 @@ from tfmtl.pipelines.datasets import DATASETS
 from tfmtl.schema import Problem, Split
 
 SETS = {"charts": "chart_runs", "listings": "listing_lifetimes", "icons": "icon_lifetimes", "ads": "ira_ads"}
-OPTIONS: dict[str, Any] = {"preset": "creative", "epochs": 10, "monitor": "val_mean_relative_loss"}
+OPTIONS: dict[str, Any] = {
+    "preset": "creative",
+    "epochs": 10,
+    "monitor": "val_mean_relative_loss",
+    "id_dropout": 0.0,
+}
 
 
 def main(

@@ -142,7 +142,7 @@ ADS = Dataset(
     find=_find,
     to_rows=lambda files: creatives_log(),
     presets=("creative", "mmoe"),
-    training={"batch_size": 64, "learning_rate": 2e-3, "ema_momentum": 0.98, "patience": 3},
+    training={"batch_size": 64, "learning_rate": 2e-3, "ema_momentum": 0.98, "patience": 3, "id_dropout": 0.0},
     known=_known,
     ask=which_stop_soon,
 )
