@@ -25,7 +25,6 @@ def expand(patterns: Sequence[str], owner: str = "preprocess") -> list[str]:
 
     Args:
         patterns: files, folders, or patterns with `*`, `?`, `[...]` and, across folders, `**`.
-
         owner: str. What the user called, for errors. Defaults to `"preprocess"`.
 
     Raises:
