@@ -3,8 +3,8 @@
     python -m benchmarks.quality.planted_weightings
 
 The same bottom with three encoders, all of one width and pooling: one Transformer for all tasks (`shared`), one
-that a hypernetwork changes for each task and behavior (`hyper`, two kinds), and one for each task and behavior
-(`independent`). Each world is drawn by a seed, which is that of the training, too. Writes a table with what an oracle
+that a hypernetwork changes for each task and behavior (`hyper`, two kinds; and one that does not know the task), and
+one for each task and behavior (`independent`). Each world is drawn by a seed, which is that of the training, too. Writes a table with what an oracle
 reaches to docs/results.
 """
 
@@ -30,6 +30,8 @@ VARIANTS = tuple(
     Variant(name, "dtrn", {**_NETWORK, **options}, _TRAINING)
     for name, options in (
         ("shared", {"encoder": "shared"}),
+        # As many weights as the next but one, all of them shared: what that gains is not the task's.
+        ("hyper, adapters without the task", {"conditioning": "adapter", "task_dim": 0}),
         ("hyper, norms", {}),
         ("hyper, adapters", {"conditioning": "adapter"}),
         ("independent", {"encoder": "independent"}),
@@ -60,7 +62,11 @@ def main(
             jobs += [Job(str(folder), each, seed, learning_rate, epochs, schedule="cosine") for each in chosen]
     done = results_folder(quick) / "planted_weightings.jsonl"
     run_jobs(jobs, done, processes)
-    records = [record for record in map(json.loads, done.read_text().splitlines()) if record["data"] in known]
+    records = [
+        record
+        for record in map(json.loads, done.read_text().splitlines())
+        if record["data"] in known and json.loads(record["key"])["epochs"] == epochs
+    ]
     head = "# Planted: tasks that weigh the same events differently\n\n"
     write_text(done.with_suffix(".md"), records, head + table(records, known))
 

@@ -52,7 +52,8 @@ def evaluate(
 
     With --scores also AUC and grouped AUC of each formula for each yes/no task.
     With --calibrate also log loss and calibration error after calibration, and reliability_<split>.png.
-    With --with-trees also rows of boosted trees and of a linear model that read the same records.
+    With --with-trees also rows of boosted trees and of a linear model that read the same records, and whether the
+    network is better than the trees, with 95 % intervals.
     With --slice also the metrics of parts of the rows, with --baseline a comparison with another run.
     """
     from tfmtl.export.calibration.calibrate import FITTED_ON
@@ -63,7 +64,7 @@ def evaluate(
     from tfmtl.pipelines.runs.calibrated_report import add_calibration
     from tfmtl.pipelines.runs.compared_runs import comparison, load_baseline
     from tfmtl.pipelines.runs.score_report import add_scores, read_scores
-    from tfmtl.pipelines.runs.tree_rows import add_trees
+    from tfmtl.pipelines.runs.tree_rows import BETTER_TREES, add_trees, against_trees
     from tfmtl.schema.extras import need_extra
     from tfmtl.training import predict
     from tfmtl.training.evaluate import add_ends, metrics_of
@@ -93,14 +94,20 @@ def evaluate(
     for task, metrics in report.items():
         metrics.update({"slices": {name: found[task] for name, found in parts.items()}} if parts else {})
         metrics.update({"compared_with": {"run": str(baseline), "metrics": compared[task]}} if compared else {})
+    beside_trees: dict[str, Any] = {}
     if with_trees:
-        add_trees(console, report, prepared, split, seed)
+        found = add_trees(console, report, prepared, split, seed)
+        beside_trees = against_trees(prepared, predicted[split], found, resamples, seed)
+        for task, values in beside_trees.items():
+            report[task]["compared_with_trees"] = values
     path = TrainedRun(run).evaluation(split)
     path.write_text(json.dumps(report, indent=1) + "\n")
     print_metrics(console, {model.name: report}, f"{prepared.problem.name}, {split} split")
     print_slices(console, prepared.problem, parts)
     if compared:
         print_comparison(console, compared, str(run), str(baseline))
+    if beside_trees:
+        print_comparison(console, beside_trees, str(run), BETTER_TREES)
     console.print(f"Wrote {path}.")
 
 

@@ -1,17 +1,23 @@
 """Boosted trees and linear models beside a network's evaluation."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from tfmtl.baselines import plain_report
+from tfmtl.baselines import PlainReport, plain_report
+from tfmtl.baselines.plain_report import TREES, TREES_WITH_IDS
 from tfmtl.data import PreparedData
+from tfmtl.training.intervals import compare
+
+BETTER_TREES = "boosted trees"
+"""Of a task: without ids or with them, whichever has the lower loss on the split that is asked for."""
 
 
 def add_trees(
     console: Console, report: dict[str, dict[str, Any]], data: PreparedData, split: str, seed: int = 0
-) -> None:
+) -> PlainReport:
     """Adds `plain_models` to the tasks' metrics, as `tfmtl.baselines.plain_report` measures them, and says what is not.
 
     Args:
@@ -20,6 +26,9 @@ def add_trees(
         data: the data evaluated; trees are fitted to its training split.
         split: the split evaluated.
         seed: of the trees. Defaults to `0`.
+
+    Returns:
+        What was measured.
 
     Raises:
         ImportError: scikit-learn is not installed.
@@ -30,3 +39,40 @@ def add_trees(
         report[task]["plain_models"] = {name: dict(metrics) for name, metrics in models.items()}
     for note in found.notes:
         console.print(escape(note))
+    return found
+
+
+def against_trees(
+    data: PreparedData, predicted: Mapping[str, Any], found: PlainReport, resamples: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Whether the network is better than trees, as `tfmtl.training.intervals.compare` returns it.
+
+    Only tasks that trees were fitted for and that predict one number, and of these what the task is watched by and its
+    loss. The trees are those with the lower loss on these very rows, which is kind to them.
+
+    Args:
+        data: what both are measured on.
+        predicted: what `predict` returned of the network.
+        found: what `add_trees` returned for the same split.
+        resamples: int.
+        seed: int.
+    """
+    shown = {}
+    trees = dict(predicted["predictions"])
+    for task in data.problem.tasks:
+        own = {name: found.tasks[task.name][name] for name in _names(found, task.name)}
+        if not own or len(task.outputs) > 1:
+            continue
+        loss = "log_loss" if task.calibrates else "rmse"
+        best = min(own, key=lambda name: own[name][loss])
+        trees[task.key("")] = found.scores[task.name][best]
+        shown[task.name] = {task.monitor[0], loss}
+    compared = compare(data, predicted, {**predicted, "predictions": trees}, resamples, seed)
+    return {
+        task: {metric: values for metric, values in compared[task].items() if metric in metrics}
+        for task, metrics in shown.items()
+    }
+
+
+def _names(found: PlainReport, task: str) -> list[str]:
+    return [name for name in (TREES, TREES_WITH_IDS) if name in found.tasks.get(task, ())]

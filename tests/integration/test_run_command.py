@@ -72,13 +72,19 @@ def test_steps_take_each_others_folders(demo: tuple[Path, str], tmp_path: Path) 
     assert record["options"]["preset_options"] == {"num_experts": 2}
     again = tfmtl("train", "--config", run / "run.json", "-o", run)
     assert (again.code, json.loads((run / "run.json").read_text())) == (0, record), "the same run, which is finished"
-    assert tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt", "--with-trees").code == 0
+    evaluated = tfmtl("evaluate", run, "--split", "valid", "--calibrate", "platt", "--with-trees", "--resamples", "20")
+    assert evaluated.code == 0, evaluated.err
+    assert "against boosted trees" in evaluated.out
     evaluation = json.loads((run / "evaluation_valid.json").read_text())
     assert set(evaluation) == {"like", "love", "stars"}
     assert evaluation["like"]["calibration"] == evaluation["love"]["calibration"] == "platt"
     assert evaluation["like"]["log_loss_calibrated"] < evaluation["like"]["log_loss"]
     assert "ece_calibrated" not in evaluation["stars"]
-    assert evaluation["stars"]["plain_models"]["boosted trees"]["rmse"] > 0.0
+    trees = evaluation["stars"]["plain_models"]
+    against = evaluation["stars"]["compared_with_trees"]["rmse"]
+    assert against["value"] == evaluation["stars"]["rmse"]
+    assert against["baseline"] == min(trees[name]["rmse"] for name in trees if name.startswith("boosted")) > 0.0
+    assert against["low"] <= against["difference"] <= against["high"]
     assert (run / "reliability_valid.png").is_file()
     choice = ("--tasks", "love,stars", "--scores", "value=like*stars", "--calibrate", "love=isotonic")
     exported = tfmtl("export", run, "-o", tmp_path / "model", *choice)

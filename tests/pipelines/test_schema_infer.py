@@ -48,7 +48,7 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         TextFeature("title"),
         HistoryFeature("history", summed=True),
         MatchFeature("history", ("viewItemID", "kind"), summed=True),
-        TimePartFeature(("hour", "weekday")),
+        TimePartFeature(("hour",)),
         *(RateFeature(of, task, known_after=1) for of in ("user_id", "viewItemID") for task in ("click", "is_buy")),
     )
     assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [

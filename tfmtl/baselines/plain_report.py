@@ -1,7 +1,7 @@
 """Measure boosted trees and linear models on a split, task by task, beside which a network should stand."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,11 +30,13 @@ class PlainReport:
         tasks: task -> name of the model -> metric -> value, as `tfmtl.training.evaluate` has them of a network.
         constants: task -> metric -> value, of a constant from the training labels.
         notes: what was left out and why, a sentence each.
+        scores: task -> name of the model -> what it predicts, float32 `(N,)`, rows in the order of the files.
     """
 
     tasks: Mapping[str, Mapping[str, Mapping[str, Any]]]
     constants: Mapping[str, Mapping[str, Any]]
     notes: tuple[str, ...] = ()
+    scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
 
 def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_rows: int = MOST_ROWS) -> PlainReport:
@@ -67,7 +69,7 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
     parts = {name: SplitColumns.of(data, name, None if name == split else most_rows) for name in {"valid", split}}
     groups = parts[split].groups if data.problem.group_column is not None else None
     weights = metric_weights(data.problem, parts[split].labels)
-    measured, constants, notes = {}, {}, []
+    measured, constants, all_scores, notes = {}, {}, {}, []
     for name, part in (("train", train), ("valid", parts["valid"])):
         if len(part) < data.num_examples(name):
             notes.append(f"Trees and linear models read the first {len(part):,} rows of the {name} split.")
@@ -80,11 +82,13 @@ def plain_report(data: PreparedData, split: str = "test", seed: int = 0, most_ro
             continue
         behavior, labels = behavior_of(task).fitted(data.inputs), label_parts(task, parts[split].labels)
         constants[task.name] = behavior.baseline(data.inputs, labels, groups, weights[task.name])
+        scores = _scores(data, task, train, parts["valid"], parts[split], seed)
+        all_scores[task.name] = {name: own.astype(np.float32) for name, own in scores.items()}
         measured[task.name] = {
-            name: behavior.exact_metrics(labels, {"": scores.astype(np.float32)}, groups, weights[task.name])
-            for name, scores in _scores(data, task, train, parts["valid"], parts[split], seed).items()
+            name: behavior.exact_metrics(labels, {"": own}, groups, weights[task.name])
+            for name, own in all_scores[task.name].items()
         }
-    return PlainReport(measured, constants, tuple(notes))
+    return PlainReport(measured, constants, tuple(notes), all_scores)
 
 
 def _not_plain(task: TaskRecord, train: SplitColumns) -> str | None:

@@ -24,6 +24,9 @@ _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
 _ROWS_A_USER = 5  # from which a user's own embedding can be learned
 _FEWEST_POSITIVE = 10
+# Of a log whose rows' weekdays are proposed as a feature: in a shorter one a weekday is a date, and a network learns by it
+# what the log's first days were like, such as that nobody had a history.
+_WEEKDAY_DAYS = 28
 _HISTORY = 50
 _OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after the example"
 
@@ -136,7 +139,7 @@ def propose(
         proposal.notes.append("no sequences: no column of what is shown or bought was found (`item` names it)")
     elif not has_histories:
         _guess_sequences(proposal, profiles, names[str(item)])
-    _derive(proposal, time is not None and roles.time_unit(profiles[time]) is not None)
+    _derive(proposal, None if time is None or roles.time_unit(profiles[time]) is None else profiles[time])
     keyed = [names.get(str(key)) for key in (user, item)]
     proposal.derived += guess_rates(proposal.features, proposal.tasks, keyed, time is not None)
     return proposal
@@ -365,8 +368,8 @@ def _take_row_sequences(
     return bool(proposal.sequences)
 
 
-def _derive(proposal: Proposal, is_calendar: bool) -> None:
-    """Counts and matches of every sequence, and the hour and weekday of a time that counts from 1970."""
+def _derive(proposal: Proposal, calendar: ColumnProfile | None) -> None:
+    """Counts and matches of every sequence, and hour and weekday of the column of times, if it counts from 1970."""
     taken = {entry.name for entry in proposal.features}
     for entry in proposal.sequences:
         own = {"name": f"{entry.name}_history"} if entry.name in taken else {}
@@ -374,9 +377,13 @@ def _derive(proposal: Proposal, is_calendar: bool) -> None:
         match = {"kind": "match", "of": entry.name, "on": list(entry.values["columns"]), "summed": True}
         proposal.derived.append(Entry(history, "how many events, and how long ago"))
         proposal.derived.append(Entry(match, "events with the same value: how many, and how long ago"))
-    if is_calendar:
-        part = {"kind": "time_part", "part": ["hour", "weekday"]}
-        proposal.derived.append(Entry(part, "of the request, in UTC unless time_zone names another"))
+    if calendar is not None:
+        days = roles.days_spanned(calendar)
+        parts = ["hour", "weekday"] if days >= _WEEKDAY_DAYS else ["hour"]
+        why = "of the request, in UTC unless time_zone names another"
+        if len(parts) == 1:
+            why += f"; no weekday: in {days:.0f} days each comes too seldom to tell it from the date"
+        proposal.derived.append(Entry({"kind": "time_part", "part": parts}, why))
 
 
 def _quoted(column: str) -> str:

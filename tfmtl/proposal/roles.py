@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pyarrow.compute as pc
 
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS, are_plausible
 from tfmtl.proposal.column_profile import ColumnProfile
@@ -69,6 +70,17 @@ def time_unit(column: ColumnProfile) -> str | None:
     if not len(numbers):
         return None
     return next((unit for unit in TICKS if np.mean(are_plausible(numbers, unit)) >= 0.99), None)
+
+
+def days_spanned(column: ColumnProfile) -> float:
+    """How many days lie between the first and the last of a column's times; 0 if it holds none."""
+    unit = time_unit(column)
+    if unit is None:
+        return 0.0
+    if column.numbers is not None:
+        return float(np.ptp(column.present_numbers)) / TICKS[unit] / 86_400
+    ends = pc.min_max(pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(column.text), 0, len("2000-01-31"))).as_py()
+    return float((np.datetime64(ends["max"]) - np.datetime64(ends["min"])).astype(int))
 
 
 def is_time_name(column: ColumnProfile) -> bool:

@@ -83,3 +83,11 @@ def test_every_error_names_the_function_that_was_called(
         log.write_text(text)
     with pytest.raises(ValueError, match=f"^propose: .*{rule}|^propose: {rule}"):
         tfmtl.propose(str(log), **asked)
+
+
+def test_a_weekday_is_proposed_where_each_comes_four_times() -> None:
+    rows = np.arange(400)
+    for days, parts in ((27, "[hour]"), (29, "[hour, weekday]")):
+        times = 1_600_000_000 + rows * days * 86_400 // 399
+        log = pd.DataFrame({"user": rows % 20, "item": rows % 7, "time": times, "click": rows % 3 == 0})
+        assert f"{{kind: time_part, part: {parts}}}" in tfmtl.propose(log, labels="click").text

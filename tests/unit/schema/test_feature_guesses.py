@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tfmtl.proposal import feature_guess
+from tfmtl.proposal import feature_guess, roles
 from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.feature_guess import guess_feature
 from tfmtl.schema import NumericFeature
@@ -74,3 +74,18 @@ def test_a_kind_of_ones_own_comes_before_names_and_numbers(monkeypatch: pytest.M
 def test_the_proposal_names_no_kind() -> None:
     source = inspect.getsource(feature_guess)
     assert not [kind for kind in FEATURES.names if f'"{kind}"' in source]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0, 13, 27]) * 86_400_000 + 1_600_000_000_000,
+        pa.array([0, 13, 27], pa.int32()).cast(pa.date32()),
+        pa.array(["2020-02-01 23:00", "2020-02-14T00:00:00Z", "2020-02-28"]),
+        pa.array(np.array(["2020-02-01T01", "2020-02-14", "2020-02-28T02"], "datetime64[ns]")),
+    ],
+)
+def test_the_days_between_the_first_and_the_last_time(values: Any) -> None:
+    column = ColumnProfile("time", pa.chunked_array([pa.array(values)]), 3)
+    assert roles.days_spanned(column) == pytest.approx(27.0)
+    assert roles.days_spanned(ColumnProfile("time", pa.chunked_array([pa.array([1.0, 2.0])]), 2)) == 0.0
