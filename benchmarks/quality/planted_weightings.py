@@ -2,10 +2,10 @@
 
     python -m benchmarks.quality.planted_weightings
 
-The same bottom with three encoders, all of one width and pooling: one Transformer for all tasks (`shared`), one
-that a hypernetwork changes for each task and behavior (`hyper`, two kinds; and one that does not know the task), and
-one for each task and behavior (`independent`). Each world is drawn by a seed, which is that of the training, too. Writes a table with what an oracle
-reaches to docs/results.
+The same bottom with these encoders, all of one width and pooling: one Transformer for all tasks (`shared`), one that a
+hypernetwork changes for each task and behavior (`hyper`, two kinds; and one that does not know the task), and one for
+each task and behavior (`independent`). Each world is drawn by a seed, which is that of the training, too. Writes a
+table with what an oracle reaches to docs/results.
 """
 
 import json
