@@ -11,16 +11,17 @@ import tensorflow as tf
 from tfmtl.features.column_fingerprints import column_fingerprints
 from tfmtl.features.decoded import Decoded, rounded
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, LabeledRows
-from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice
-from tfmtl.features.rate_tables import RateCells
+from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice, signed_twice
+from tfmtl.features.rate_tables import LARGEST, STEPS, RateCells, steps_of
 from tfmtl.features.request_view import RequestView
 from tfmtl.features.time_zones import DAY, local_seconds, utc_offsets
-from tfmtl.schema.features.fixed_scales import id_key, number_key
+from tfmtl.schema.features.fixed_scales import LOG_SCALE, id_key, number_key
+from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.reserved import MISSING_ID
 
 
 class RateBehavior(FeatureBehavior):
-    """Smoothed shares of ones among the labels of the same value; see `RateFeature`.
+    """Smoothed means of the labels of the same value; see `RateFeature`.
 
     The table of values and days is needed to write examples of the training split. What an export holds is the sums.
     """
@@ -38,11 +39,26 @@ class RateBehavior(FeatureBehavior):
         values = column_fingerprints(given, rows.rows.column(given.key))
         labels = rows.labels[self.record.task]
         known = pc.is_valid(labels).to_numpy(zero_copy_only=False) & (values != 0)
-        ones = pc.fill_null(labels, 0.0).to_numpy(zero_copy_only=False)[known] > 0.5
+        sums = self._summed(pc.fill_null(labels, 0.0).to_numpy(zero_copy_only=False)[known])
         cells = self._cells_of(rows.as_of())
-        table = pa.table({"value": values[known], "cell": cells[known], "sum_label": ones.astype(np.int64)})
+        table = pa.table({"value": values[known], "cell": cells[known], "sum_label": sums})
         counted = table.group_by(["value", "cell"]).aggregate([([], "count_all"), ("sum_label", "sum")])
         return {self._column: counted.rename_columns(["value", "cell", "count", "sum_label"])}
+
+    def _summed(self, labels: np.ndarray) -> np.ndarray:
+        """What is added up of labels `(N,)`: whole numbers."""
+        if self._is_share:
+            return (labels > 0.5).astype(np.int64)
+        if len(labels) and (largest := float(np.abs(labels).max())) > LARGEST:
+            raise ProblemError(
+                f"RateFeature '{self.name}': labels of task '{self.record.task}' must lie between -{LARGEST:,} and "
+                f"{LARGEST:,}. Received: {largest:,.0f}. Write them in a larger unit, or leave the rate out."
+            )
+        return steps_of(labels)
+
+    @property
+    def _is_share(self) -> bool:
+        return bool(self.record.is_share(self.problem))
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         return self._state(RateCells.of(counts.get(self._column)))
@@ -53,8 +69,10 @@ class RateBehavior(FeatureBehavior):
         return self._state(known.plus(RateCells.of(counts.get(self._column))))
 
     def _state(self, cells: RateCells) -> FeatureState:
+        mean, (none, unit) = cells.mean, (0.5, 1) if self._is_share else (0.0, STEPS)
+        mean = none if mean is None else mean / unit
         return FeatureState(
-            states={self.name: {"mean": cells.mean, **cells.total().to_plain()}},
+            states={self.name: {"mean": mean, **cells.total().to_plain()}},
             training={self.name: cells.to_plain()},
         )
 
@@ -72,14 +90,18 @@ class RateBehavior(FeatureBehavior):
     def derive(self, view: RequestView) -> dict[str, tf.Tensor]:
         own = view.own[self.record.of]
         if view.as_of is None:
-            ones, labels = self._total.before(own, tf.ones_like(own))
+            sums, labels = self._total.before(own, tf.ones_like(own))
         elif self._has_days:  # a day's labels are known when the days until then are over
-            ones, labels = self._cells.before(own, self._cells_of(view.as_of) - self.record.days_until_known)
+            sums, labels = self._cells.before(own, self._cells_of(view.as_of) - self.record.days_until_known)
         else:
-            ones, labels = self._cells.all_but(own, self._cells_of(view.as_of))
+            sums, labels = self._cells.all_but(own, self._cells_of(view.as_of))
         prior = self.record.prior
-        ones, labels = tf.cast(ones, tf.float64), tf.cast(labels, tf.float64)
-        return odds_twice(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
+        sums, labels = tf.cast(sums, tf.float64), tf.cast(labels, tf.float64)
+        if self._is_share:
+            return odds_twice(self.name, (sums + prior * self._mean) / (labels + prior), self._mean, own == 0)
+        # On the grid of the steps: a graph may compute in another order than single operations do.
+        beyond = tf.round((sums - labels * (self._mean * STEPS)) / (labels + prior)) / STEPS
+        return signed_twice(self.name, tf.where(own == 0, tf.constant(np.nan, tf.float64), beyond))
 
     @property
     def _has_days(self) -> bool:
@@ -95,7 +117,12 @@ class RateBehavior(FeatureBehavior):
         return local_seconds(as_of // self.problem.keys.ticks_per_second, *utc_offsets(self.record.time_zone)) // DAY
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
-        mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)
-        odds = encoded[number_key(self.name)].astype(np.float64) * ODDS_SCALE + np.log(mean / (1.0 - mean))
+        mean = float(statistics.states[self.name]["mean"])
+        number = encoded[number_key(self.name)].astype(np.float64)
+        if self._is_share:
+            mean = min(max(mean, 1e-6), 1.0 - 1e-6)
+            rates = 1.0 / (1.0 + np.exp(-(number * ODDS_SCALE + np.log(mean / (1.0 - mean)))))
+        else:
+            rates = mean + np.sign(number) * np.expm1(np.abs(number) * LOG_SCALE)
         is_none = encoded[id_key(self.name)] == MISSING_ID
-        return {self.name: Decoded(pa.array(rounded(1.0 / (1.0 + np.exp(-odds))), mask=is_none))}
+        return {self.name: Decoded(pa.array(rounded(rates), mask=is_none))}

@@ -1,4 +1,4 @@
-"""Tables of ones and labels per value, and per value and day or fold: exact sums that add up in any order."""
+"""Tables of labels and their sums per value, and per value and day or fold: exact sums that add up in any order."""
 
 import base64
 from collections.abc import Mapping
@@ -10,18 +10,29 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
+STEPS = 2**16
+"""Steps of 1 in which labels that are numbers are summed: whole numbers add up to the same in any order."""
+
+LARGEST = 2**24
+"""Of the absolute value of such a label: 8 million of one value can be summed."""
+
 _COLUMNS = ("value", "cell", "count", "sum_label")
+
+
+def steps_of(labels: np.ndarray) -> np.ndarray:
+    """Labels `(N,)` in whole steps, int64."""
+    return np.rint(labels.astype(np.float64) * STEPS).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class RateCells:
-    """Labels and ones of every value in every cell, a day or a fold, in the order of value and cell.
+    """Labels and their sums of every value in every cell, a day or a fold, in the order of value and cell.
 
     Args:
         value: int64 `(R,)`, fingerprints.
         cell: int64 `(R,)`.
         count: int64 `(R,)`, labels.
-        sum_label: int64 `(R,)`, labels that are 1.
+        sum_label: int64 `(R,)`, labels that are 1; of labels that are numbers, `steps_of` them.
     """
 
     value: np.ndarray
@@ -58,15 +69,16 @@ class RateCells:
         return RateCells(self.value, np.zeros_like(self.cell), self.count, self.sum_label).plus(RateCells.of(None))
 
     @property
-    def mean(self) -> float:
-        """The share of ones among all labels; 0.5 without any."""
+    def mean(self) -> float | None:
+        """The mean of all labels, of numbers in steps; None without any."""
         labels = int(self.count.sum())
-        return int(self.sum_label.sum()) / labels if labels else 0.5
+        high, low = self.sum_label >> 32, self.sum_label & 0xFFFF_FFFF  # the sum of all may not fit into 64 bits
+        return ((int(high.sum()) << 32) + int(low.sum())) / labels if labels else None
 
     # === Lookups: TensorFlow, in workers and in the graph alike ===
 
     def before(self, values: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ones and labels of the values in all cells below `cells`, int64 `(N,)` each.
+        """Sums and counts of the labels of the values in all cells below `cells`, int64 `(N,)` each.
 
         Args:
             values: int64 `(N,)`.
@@ -79,18 +91,18 @@ class RateCells:
         return self._between(start, stop, is_known)
 
     def all_but(self, values: tf.Tensor, cells: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Ones and labels of the values in all other cells than `cells`; likewise."""
+        """Sums and counts of the labels of the values in all other cells than `cells`; likewise."""
         rank = self._rank(values)
         is_known = tf.equal(tf.gather(tf.constant(self._values), rank), values)
         starts = tf.constant(self._starts)
-        ones, labels = self._between(tf.gather(starts, rank), tf.gather(starts, rank + 1), is_known)
-        own_ones, own_labels = self._between(self._place(rank, cells), self._place(rank, cells + 1), is_known)
-        return ones - own_ones, labels - own_labels
+        sums, labels = self._between(tf.gather(starts, rank), tf.gather(starts, rank + 1), is_known)
+        own_sums, own_labels = self._between(self._place(rank, cells), self._place(rank, cells + 1), is_known)
+        return sums - own_sums, labels - own_labels
 
     def _between(self, start: tf.Tensor, stop: tf.Tensor, where: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         zero = tf.constant(0, tf.int64)
         sums = []
-        for running in (self._ones, self._labels):
+        for running in (self._sums, self._labels):
             running = tf.constant(running)
             sums.append(tf.where(where, tf.gather(running, stop) - tf.gather(running, start), zero))
         return sums[0], sums[1]
@@ -125,7 +137,7 @@ class RateCells:
         return (ranks * (len(self._cells) + 1) + cells).astype(np.int64)
 
     @cached_property
-    def _ones(self) -> np.ndarray:
+    def _sums(self) -> np.ndarray:  # beyond 64 bits it turns over, and differences are right all the same
         return np.append(np.int64(0), np.cumsum(self.sum_label)).astype(np.int64)
 
     @cached_property

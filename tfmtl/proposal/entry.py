@@ -31,3 +31,8 @@ class Entry:
     def is_binary(self) -> bool:
         """Whether it is a yes/no task."""
         return bool(self.values["kind"] == "binary")
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether it is a task of which a feature may be the mean label before."""
+        return self.values["kind"] in ("binary", "regression", "zero_inflated")

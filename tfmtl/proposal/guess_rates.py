@@ -12,7 +12,7 @@ _DAYS = 1
 def guess_rates(
     features: Sequence[Entry], tasks: Sequence[Entry], names: Sequence[str | None], has_time: bool
 ) -> list[Entry]:
-    """A rate of every yes/no task for the features of user and item, as far as they are features with one value.
+    """A rate of every task of yes/no or numbers for user and item, as far as they are features with one value.
 
     Args:
         features: proposed ones.
@@ -22,10 +22,10 @@ def guess_rates(
     """
     taken = {entry.name for entry in features}
     single = {entry.name for entry in features if entry.names_one}
-    binary = [entry.name for entry in tasks if entry.is_binary]
+    rated = [entry.name for entry in tasks if entry.has_rates]
     found = []
     for name in dict.fromkeys(name for name in names if name in single):
-        for task in binary[:_MOST_TASKS]:
+        for task in rated[:_MOST_TASKS]:
             rate: dict[str, Any] = {"kind": "rate", "of": name, "task": task}
             why = "mean label before; of the other folds in training"
             if has_time:

@@ -140,6 +140,49 @@ def test_a_row_reads_the_days_before_its_own(tmp_path: Path) -> None:
                 assert bucket == 2 + 32 + math.floor(2 * odds * 4 + 0.5)
 
 
+def test_a_mean_of_numbers_reads_the_days_before_its_own(tmp_path: Path) -> None:
+    log = _log(600, _coins)
+    amounts = np.round(np.random.default_rng(3).lognormal(3.0, 1.0, 600), 2)
+    log = log.set_column(log.schema.get_field_index("amount"), "amount", pa.array(amounts, mask=amounts < 5.0))
+    problem = _problem(RateFeature("item", "amount", prior=4.0, known_after=0))
+    data = _prepared(tmp_path, problem, log)
+    training = [row for row in log.to_pylist() if row["part"] == "train" and row["amount"] is not None]
+    mean = np.mean([row["amount"] for row in training if row["item"]])
+    for split in ("train", "valid", "test"):
+        found = _numbers(data, "item_amount_rate", split)
+        for row in (row for row in log.to_pylist() if row["part"] == split):
+            number, bucket = found[row["row"]]
+            if row["item"] is None:
+                assert (number, bucket) == (0.0, 0)
+                continue
+            is_known = lambda other, row=row, split=split: split != "train" or other["time"] // DAY < row["time"] // DAY  # noqa: E731
+            known = [other["amount"] for other in training if other["item"] == row["item"] and is_known(other)]
+            beyond = (sum(known) + 4.0 * mean) / (len(known) + 4.0) - mean
+            assert number == pytest.approx(math.copysign(math.log1p(abs(beyond)) / 8, beyond), abs=1e-5)
+            assert bucket > 1 and (beyond == 0.0 or (bucket > 2 + 83) == (beyond > 0.0))
+    # A table reads the mean back, and a request is encoded as its record was.
+    requests = data.requests()
+    encoded = data.transform()(to_tensors([each["features"] for each in requests], raw_signature(problem)))
+    for key, values in parse_encoded_examples(problem, tf.constant([each["record"] for each in requests]))[0].items():
+        np.testing.assert_array_equal(values, encoded[key], err_msg=key)
+
+
+def test_a_label_too_large_to_be_summed_stops_the_job(tmp_path: Path) -> None:
+    log = _log(50, _coins)
+    log = log.set_column(log.schema.get_field_index("amount"), "amount", pa.array([1.0, 3e7] + [1.0] * 48))
+    problem = _problem(RateFeature("price", "amount", known_after=0))
+    with pytest.raises(ProblemError, match=r"labels of task 'amount' must lie between .* Received: 30,000,000"):
+        _prepared(tmp_path, problem, log)
+
+
+def test_sums_beyond_64_bits_are_right_by_value() -> None:
+    large = 2**62
+    cells = RateCells(*(np.array(each, np.int64) for each in ([1, 2, 3], [0, 0, 0], [2, 2, 2], [large] * 3)))
+    sums, labels = cells.before(tf.constant([1, 2, 3], tf.int64), tf.constant([1] * 3, tf.int64))
+    assert (sums.numpy().tolist(), labels.numpy().tolist()) == ([large] * 3, [2] * 3)
+    assert cells.mean == large / 2
+
+
 def _one_a_day(items: np.ndarray, days: np.ndarray) -> np.ndarray:
     """A coin a day and item: what was before says nothing, what is of the same day everything."""
     return np.random.default_rng(5).integers(0, 2, (20, 10))[items, days]
@@ -231,7 +274,7 @@ def test_sums_do_not_depend_on_the_order() -> None:
     assert RateCells.from_plain(halves[0].to_plain()).mean == halves[0].mean
     nothing = RateCells.of(None)
     ones, labels = nothing.before(tf.constant([0, 5], tf.int64), tf.constant([1, 1], tf.int64))
-    assert (ones.numpy().tolist(), labels.numpy().tolist(), nothing.mean) == ([0, 0], [0, 0], 0.5)
+    assert (ones.numpy().tolist(), labels.numpy().tolist(), nothing.mean) == ([0, 0], [0, 0], None)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +282,8 @@ def test_sums_do_not_depend_on_the_order() -> None:
     [
         (RateFeature("itm", "click"), {}, "must be a feature with one value. There are: .*Did you mean 'item'"),
         (RateFeature("tags", "click"), {}, "is `of` 'tags', which must be a feature with one value"),
-        (RateFeature("item", "amount"), {}, "must be a yes/no task. There are: .'click', 'buy'."),
+        (RateFeature("item", "amont"), {}, "must be of yes and no or of numbers. There are: .*Did you mean 'amount'"),
+        (RateFeature("item", "amount"), {}, "must say when the label of task 'amount' is known: `known_after: 0`"),
         (RateFeature("item", "buy"), {}, "must say when the label of task 'buy' is known: `known_after: 0`"),
         (RateFeature("item", "click", known_after=1), {"keys": Keys()}, "has no days without `keys.time`"),
         (
@@ -282,5 +326,6 @@ def test_infer_proposes_rates_of_user_and_item() -> None:
     assert found == [
         {"kind": "rate", "of": "item", "task": "click", "known_after": 1},
         {"kind": "rate", "of": "item", "task": "buy", "known_after": 1, "name": "item_buy_rate_before"},
+        {"kind": "rate", "of": "item", "task": "amount", "known_after": 1},
     ]
     assert "known_after" not in guess_rates(features, tasks, ("item",), has_time=False)[0].values

@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RateFeature(FeatureRecord):
-    """The smoothed share of ones among the training labels that a value of a feature had, point in time.
+    """The smoothed mean of the training labels that a value of a feature had, point in time.
 
     Its only field is called as the feature. An example of the training split reads the days before its own; all other
     examples, and requests, read the whole training split. Of a log without times it reads the other four of five folds.
-    The share is `(ones + prior * mean) / (labels + prior)`, with the mean of the training split, and enters as the
-    difference of its log odds and those of the mean. Values are compared as they came, rare ones too.
+    It is `(sum + prior * mean) / (labels + prior)`, with the mean of the training split. A share of yes/no labels
+    enters as the difference of its log odds and those of the mean, a mean of numbers as its difference from the mean of
+    all; such labels are summed in steps of 1/65,536. Values are compared as they came, rare ones too.
 
     Args:
         of: str. A feature with one value.
-        task: str. A yes/no task whose label is in the row.
+        task: str. A yes/no task, or one of numbers whose mean is predicted, with the label in the row.
         name: str. Defaults to `""`: `<of>_<task>_rate`.
         prior: float. Labels that the mean counts beside those of the value; the larger, the more labels it takes to
             differ from the mean. Defaults to `20.0`.
@@ -81,7 +82,12 @@ class RateFeature(FeatureRecord):
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         sides = [each.side for feature in problem.features if feature.name == self.of for each in feature.inputs()]
-        return twice(self.name, "odds", self.dim, sides[0] if sides else "context")
+        scale = "odds" if self.is_share(problem) else "signed"
+        return twice(self.name, scale, self.dim, sides[0] if sides else "context")
+
+    def is_share(self, problem: Problem) -> bool:
+        """Whether its labels are yes or no, and not numbers."""
+        return any(task.name == self.task and task.can_be_parent for task in problem.tasks)
 
     def check(self, problem: Problem) -> None:
         owner = f"Problem: feature '{self.name}' of kind rate"
@@ -91,10 +97,10 @@ class RateFeature(FeatureRecord):
                 f"{owner} is `of` '{self.of}', which must be a feature with one value. There are: {known}."
                 f"{did_you_mean(self.of, known)}"
             )
-        tasks = {task.name: task for task in problem.tasks if task.can_be_parent}
+        tasks = {task.name: task for task in problem.tasks if task.can_be_parent or task.predicts_mean}
         if self.task not in tasks:
             raise ProblemError(
-                f"{owner} names task '{self.task}', which must be a yes/no task. There are: {list(tasks)}."
+                f"{owner} names task '{self.task}', which must be of yes and no or of numbers. There are: {[*tasks]}."
                 f"{did_you_mean(self.task, tasks)}"
             )
         if tasks[self.task].late_window is not None:
