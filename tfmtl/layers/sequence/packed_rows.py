@@ -55,9 +55,7 @@ class PackedRows:
         """How many events of its sequence came after each row's, int `(R,)`."""
         self._groups, self._slots, bases = _grouped(counts, ends - counts, length)
         self._slot_of_row = tf.gather(bases, self._sequences) + order
-        number = tf.cumsum(tf.reshape(tf.cast(by_behavior, tf.int32), (-1,)), exclusive=True)
-        row_of_place = tf.where(by_behavior, tf.reshape(number, tf.shape(by_behavior)), tf.size(order))
-        self._row_of_place = tf.reshape(tf.transpose(row_of_place, (1, 0, 2)), (-1,))
+        self._place_by_behavior = self._sequences * length + position  # ascending
 
     def pack(self, values: Tensor) -> Tensor:
         """`(B, J, L, W)` -> `(R, W)`."""
@@ -77,9 +75,12 @@ class PackedRows:
         return tf.reshape(spread_out(rows), (self.batch, behaviors, length, width))
 
     def _to_places(self, rows: Tensor) -> Tensor:
-        # A gather in which padding reads one row of zeros more; `scatter_nd` takes three times as long.
-        with_zeros = tf.concat([rows, tf.zeros((1, rows.shape[1]), rows.dtype)], axis=0)
-        return tf.gather(with_zeros, self._row_of_place)
+        # A place has one row at most; sums of sorted rows take a quarter of the time of `scatter_nd`.
+        flat = tf.math.segment_sum(rows, self._place_by_behavior)
+        _, behaviors, length = self._shape
+        flat = tf.pad(flat, [[0, behaviors * self.batch * length - tf.shape(flat)[0]], [0, 0]])
+        by_behavior = tf.reshape(flat, (behaviors, self.batch, length, rows.shape[1]))
+        return tf.reshape(tf.transpose(by_behavior, (1, 0, 2, 3)), (-1, rows.shape[1]))
 
     def positions(self, table: Tensor) -> Tensor:
         """For every event the row of `(L, W)` at how many events of its sequence came later: `(R, W)`.

@@ -93,9 +93,12 @@ class TargetAttention(keras.layers.Layer):
         events, mask, queries = inputs["events"], inputs["event_mask"], inputs["queries"]
         if is_one_for_many(events, queries):
             return self._of_one_row(ops.where(mask[..., None], events, 0.0), mask, queries)
-        rows = event_rows(mask)
-        packed = rows.pack(tf.cast(events, self.compute_dtype))
-        return self.on_rows(packed[:, tf.newaxis], rows, queries[:, :, tf.newaxis])[:, :, 0]
+        _, behaviors, length, width = events.shape
+        # One behavior with more sequences: nothing need be brought into the order of behaviors.
+        rows = event_rows(tf.reshape(mask, (-1, 1, length)))
+        packed = rows.pack(tf.cast(tf.reshape(events, (-1, 1, length, width)), self.compute_dtype))
+        pooled = self.on_rows(packed[:, tf.newaxis], rows, tf.reshape(queries, (-1, 1, 1, width)))
+        return tf.reshape(pooled, (-1, behaviors, width))
 
     def on_rows(self, events: Tensor, rows: EventRows, queries: Tensor) -> Tensor:
         """The same for events as rows, and for several streams of them, such as tasks.
