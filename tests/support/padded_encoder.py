@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.pair_sequence_encoder import PairSequenceEncoder
+from tfmtl.layers.sequence.target_attention import TargetAttention
 
 _SITES = ("value", "output", "expansion", "contraction")
 _LETTERS = {2: "btjlx,xy->btjly", 4: "btjlx,tjxy->btjly"}  # one kernel for all pairs, or one for each
@@ -109,11 +110,23 @@ def _pooled(layer: HyperSequenceEncoder | PairSequenceEncoder, encoded, mask, qu
     counted = isinstance(layer.pool, CountedPooling)
     if "target" in layer.pooling:
         pool = layer.pool.inner if counted else layer.pool
-        query, event, difference, product = tf.split(pool.kernel.value, 4)
-        hidden = queries[..., None, :] @ (query + difference) + encoded @ (event - difference)
-        hidden = tf.nn.relu(hidden + (encoded * queries[..., None, :]) @ product + pool.bias.value)
-        weight = tf.nn.softmax(tf.where(own, hidden @ pool.score.kernel.value, -1e9), axis=3)
-        pooled = tf.reduce_sum(tf.where(own, weight * encoded, 0.0), axis=3)
+        pooled = padded_attention(pool, encoded, mask[:, None], queries)
     else:
         pooled = tf.reduce_sum(tf.where(own, encoded, 0.0), axis=3) / tf.maximum(counts, 1.0)
     return pooled + tf.math.log1p(counts) * layer.pool.count_kernel.value if counted else pooled
+
+
+def padded_attention(layer: TargetAttention, events: tf.Tensor, mask: tf.Tensor, queries: tf.Tensor) -> tf.Tensor:
+    """Target attention of events `(..., L, D)` with a mask `(..., L)`, by queries `(..., D)`: `(..., D)`."""
+    queries, is_event = queries[..., None, :], mask[..., None]
+    query, event, difference, product = tf.split(layer.kernel.value, 4)
+    hidden = queries @ (query + difference) + events @ (event - difference) + (events * queries) @ product
+    hidden = tf.nn.relu(hidden + layer.bias.value)
+    for dense in layer.dense_layers:
+        hidden = tf.nn.relu(hidden @ dense.kernel.value + dense.bias.value)
+    scores = hidden @ layer.score.kernel.value
+    if layer.use_softmax:
+        weights = tf.nn.softmax(tf.where(is_event, scores, -1e9), axis=-2)
+    else:
+        weights = scores + layer.score.bias.value
+    return tf.reduce_sum(tf.where(is_event, weights * events, 0.0), axis=-2)

@@ -33,3 +33,8 @@ def parts_of_equal_rows(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]
     one = {name: tensor for name, tensor in tensors.items() if tensor.shape[0] == 1}
     many = {name: tensor for name, tensor in tensors.items() if name not in one}
     return [part for part in (one, many) if part]
+
+
+def is_one_for_many(tensor: Tensor, other: Tensor) -> bool:
+    """Whether a tensor has one row for all rows of another: one user's events for many candidates' queries."""
+    return tensor.shape[0] == 1 and other.shape[0] != 1

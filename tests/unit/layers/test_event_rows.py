@@ -102,6 +102,31 @@ def test_events_need_not_stand_at_the_beginning(rows_class: type) -> None:
         np.testing.assert_allclose(rows.mean(part, behavior), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("rows_class", [PackedRows, PaddedRows])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_what_is_done_to_all_sequences_at_once(rows_class: type, share: float) -> None:
+    mask = RANDOM.random(MASK.shape) < share
+    rows, values = rows_class(mask), RANDOM.normal(size=(*COUNTS.shape, 2)).astype("float32")
+    scores = tf.constant(30.0 * RANDOM.normal(size=(*MASK.shape, 2)), tf.float32)
+    weights = rows.unpack(rows.softmax(rows.pack(scores))).numpy()
+    real = np.where(mask[..., None], scores, -1e9)
+    powers = np.where(mask[..., None], np.exp(real - np.max(real, axis=2, keepdims=True)), 0.0)
+    expected = powers / np.maximum(np.sum(powers, axis=2, keepdims=True), 1e-30)
+    np.testing.assert_allclose(weights, expected, rtol=1e-5, atol=1e-6)
+    given = rows.unpack(rows.given(tf.constant(values)))
+    np.testing.assert_array_equal(given, np.where(mask[..., None], values[:, :, None], 0.0))
+    events = np.where(mask[..., None], INPUTS["events"], 0.0)
+    total = rows.total(rows.pack(tf.constant(INPUTS["events"])))
+    np.testing.assert_allclose(total, np.sum(events, axis=2), rtol=1e-5, atol=1e-6)
+    summed = rows.total(tf.cast(rows.pack(tf.ones_like(events)), tf.bfloat16))
+    assert summed.dtype == tf.bfloat16
+
+
+def test_long_sums_of_low_precision_are_not_rounded_away() -> None:
+    rows = PackedRows(np.ones((1, 1, 1000), bool))
+    assert float(rows.total(tf.ones((1000, 1), tf.bfloat16))[0, 0, 0]) == 1000.0
+
+
 def test_rows_are_the_real_events_alone_unless_xla_compiles() -> None:
     @tf.function
     def number_of_rows(mask):

@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from tfmtl.core.masking import masked_softmax
 from tfmtl.core.types import Tensor
 from tfmtl.layers.sequence.slot_attention import slot_attention
 
@@ -31,8 +32,7 @@ class PaddedRows:
 
     def unpack(self, rows: Tensor) -> Tensor:
         """`(R, W)` -> `(B, J, L, W)`, zeros at padded positions."""
-        by_behavior = tf.reshape(rows, (self._behaviors, self.batch, self._length, rows.shape[-1]))
-        kept = tf.where(self._mask[..., tf.newaxis], by_behavior, tf.zeros((), rows.dtype))
+        kept = tf.where(self._mask[..., tf.newaxis], self._by_sequence(rows), tf.zeros((), rows.dtype))
         return tf.transpose(kept, (1, 0, 2, 3))
 
     def positions(self, table: Tensor) -> Tensor:
@@ -49,6 +49,26 @@ class PaddedRows:
         kept = tf.where(self._mask[behavior][..., tf.newaxis], by_sequence, tf.zeros((), rows.dtype))
         count = tf.cast(self.counts[:, behavior, tf.newaxis], rows.dtype)
         return tf.reduce_sum(kept, axis=1) / tf.maximum(count, 1.0)
+
+    def given(self, values: Tensor) -> Tensor:
+        """For every event what its sequence has: `(B, J, W)` -> `(R, W)`."""
+        by_behavior = tf.transpose(values, (1, 0, 2))[:, :, tf.newaxis]
+        return tf.reshape(tf.repeat(by_behavior, self._length, axis=2), (-1, values.shape[2]))
+
+    def total(self, rows: Tensor) -> Tensor:
+        """The sum of every sequence, of all behaviors: `(R, W)` -> `(B, J, W)`; zeros for an empty sequence."""
+        kept = tf.where(self._mask[..., tf.newaxis], self._by_sequence(rows), tf.zeros((), rows.dtype))
+        return tf.transpose(tf.reduce_sum(kept, axis=2), (1, 0, 2))
+
+    def softmax(self, scores: Tensor) -> Tensor:
+        """The softmax within every sequence, of each column by itself: float32 `(R, W)` -> `(R, W)`."""
+        columns = tf.transpose(self._by_sequence(scores), (0, 1, 3, 2))  # (J, B, W, L)
+        weights = masked_softmax(columns, self._mask[:, :, tf.newaxis])
+        return tf.reshape(tf.transpose(weights, (0, 1, 3, 2)), (-1, scores.shape[1]))
+
+    def _by_sequence(self, rows: Tensor) -> Tensor:
+        """`(R, W)` -> `(J, B, L, W)`."""
+        return tf.reshape(rows, (self._behaviors, self.batch, self._length, rows.shape[-1]))
 
     def attend(self, projected: Tensor, streams: int, num_heads: int, width: int) -> Tensor:
         """Attention within sequences, as `PackedRows.attend`."""

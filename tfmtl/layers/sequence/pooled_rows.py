@@ -7,12 +7,14 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from tfmtl.core.rows import is_one_for_many
 from tfmtl.core.types import Tensor, Tensors
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_rows import EventRows
 from tfmtl.layers.sequence.pair_products import ADAPTER_SHARE
 from tfmtl.layers.sequence.pooling import Pooling, pool_pairs, pools_by_query
 from tfmtl.layers.sequence.skip import skip
+from tfmtl.layers.sequence.target_attention import TargetAttention
 from tfmtl.layers.sequence.transformer_rows import pair_rows, scaled
 
 
@@ -76,15 +78,28 @@ def pooled_rows(
         made = encoded.all_events()
         if skip_scale is not None:
             made = skip(encoded.events[:, tf.newaxis], made, skip_scale)
-        return pool_pairs(pool, unpacked(made, rows), inputs)
+        attention = pool.inner if isinstance(pool, CountedPooling) else pool
+        if not isinstance(attention, TargetAttention) or is_one_for_many(inputs["events"], inputs["queries"]):
+            return pool_pairs(pool, unpacked(made, rows), inputs)
+        return _with_count(pool, _attended(attention, made, rows, inputs["queries"]), inputs)
     means = [encoded.mean_of(behavior, rows) for behavior in range(len(encoded.normalized))]
     if skip_scale is not None:
         parts = rows.by_behavior(encoded.events)
         of_events = [rows.mean(tf.cast(part, tf.float32), behavior) for behavior, part in enumerate(parts)]
         means = [skip(part[:, tf.newaxis], own, skip_scale) for part, own in zip(of_events, means, strict=True)]
-    pooled = ops.cast(tf.stack(means, axis=2), encoded.events.dtype)
+    return _with_count(pool, ops.cast(tf.stack(means, axis=2), encoded.events.dtype), inputs)
+
+
+def _attended(attention: TargetAttention, made: Tensor, rows: EventRows, queries: Tensor) -> Tensor:
+    """Target attention of rows `(R, T, D)` by the queries of pairs, or of sequences: `(B, T, J, D)`."""
+    by_pair = queries[:, tf.newaxis] if len(queries.shape) == 3 else queries
+    pooled = attention.on_rows(made, rows, tf.transpose(by_pair, (0, 2, 1, 3)))
+    return tf.transpose(pooled, (0, 2, 1, 3))
+
+
+def _with_count(pool: Pooling, pooled: Tensor, inputs: Tensors) -> Tensor:
     if isinstance(pool, CountedPooling):
-        pooled = pooled + pool.count_vector(inputs["event_mask"])[:, tf.newaxis]
+        return pooled + pool.count_vector(inputs["event_mask"])[:, tf.newaxis]
     return pooled
 
 

@@ -8,8 +8,10 @@ import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.masking import masked_softmax
+from tfmtl.core.rows import is_one_for_many
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
+from tfmtl.layers.sequence.event_rows import EventRows, event_rows
 from tfmtl.schema.checks import check_bool, check_positive_ints
 
 _BLOCK = 256
@@ -88,33 +90,77 @@ class TargetAttention(keras.layers.Layer):
         self.score.build((*shape[:-1], self.hidden_units[-1]))
 
     def call(self, inputs: Tensors) -> Tensor:
-        mask = inputs["event_mask"]
-        events = ops.where(mask[..., None], inputs["events"], 0.0)
-        queries = inputs["queries"][:, :, None]
-        is_shared = events.shape[0] == 1 and queries.shape[0] != 1
-        score = self._scores_by_block if is_shared and events.shape[2] > _BLOCK else self._scores
-        scores = score(events, queries)  # (B, J, L)
-        weights = masked_softmax(scores, mask) if self.use_softmax else ops.where(mask, scores, 0.0)
-        return ops.matmul(weights[:, :, None], events)[:, :, 0]  # (B, J, D)
+        events, mask, queries = inputs["events"], inputs["event_mask"], inputs["queries"]
+        if is_one_for_many(events, queries):
+            return self._of_one_row(ops.where(mask[..., None], events, 0.0), mask, queries)
+        _, behaviors, length, width = events.shape
+        # One behavior with more sequences: nothing need be brought into the order of behaviors.
+        rows = event_rows(tf.reshape(mask, (-1, 1, length)))
+        packed = rows.pack(tf.cast(tf.reshape(events, (-1, 1, length, width)), self.compute_dtype))
+        pooled = self.on_rows(packed[:, tf.newaxis], rows, tf.reshape(queries, (-1, 1, 1, width)))
+        return tf.reshape(pooled, (-1, behaviors, width))
 
-    def _scores(self, events: Tensor, queries: Tensor) -> Tensor:
-        # [q, k, q - k, q * k] K in four products: the query's part is computed once for all its events, and the wide
-        # concatenation is never stored. It takes a third less time than the product as written.
-        query, event, difference, product = ops.split(ops.convert_to_tensor(self.kernel), 4, axis=0)
-        hidden = ops.matmul(queries, query + difference) + ops.matmul(events, event - difference)
-        hidden = self.activation(hidden + ops.matmul(events * queries, product) + self.bias)  # (B, J, L, first)
+    def on_rows(self, events: Tensor, rows: EventRows, queries: Tensor) -> Tensor:
+        """The same for events as rows, and for several streams of them, such as tasks.
+
+        Args:
+            events: float `(R, S, D)`.
+            rows: what the rows are.
+            queries: float `(B, J, S, D)`, or `(B, J, 1, D)`, the same for all streams.
+
+        Returns:
+            float `(B, J, S, D)`.
+        """
+
+        def given(values: Tensor) -> Tensor:
+            """`(B, J, S, W)` -> `(R, S, W)`."""
+            _, behaviors, streams, width = values.shape
+            flat = rows.given(tf.reshape(values, (-1, behaviors, streams * width)))
+            return tf.reshape(flat, (-1, streams, width))
+
+        scores = self._scores(events, given(queries), given(self._of_queries(queries)))  # (R, S)
+        scores = tf.cast(scores, tf.float32)
+        weights = rows.softmax(scores) if self.use_softmax else scores
+        _, streams, width = events.shape
+        weighted = weights[:, :, tf.newaxis] * tf.cast(events, tf.float32)
+        pooled = rows.total(tf.reshape(weighted, (-1, streams * width)))  # (B, J, S * D)
+        pooled = tf.reshape(pooled, (rows.batch, queries.shape[1], streams, width))
+        return tf.cast(pooled, self.compute_dtype)
+
+    def _of_one_row(self, events: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
+        """For events `(1, J, L, D)` and queries `(N, J, D)`: padded, because all queries share the padding."""
+        queries = queries[:, :, None]
+        of_queries = self._of_queries(queries)
+        score = self._scores_by_block if events.shape[2] > _BLOCK else self._scores
+        scores = score(events, queries, of_queries)  # (N, J, L)
+        weights = masked_softmax(scores, mask) if self.use_softmax else ops.where(mask, scores, 0.0)
+        return ops.matmul(weights[:, :, None], events)[:, :, 0]  # (N, J, D)
+
+    # [q, k, q - k, q * k] K is four products: the query's part is computed once for all its events, and the wide
+    # concatenation is never stored. It takes a third less time than the product as written.
+
+    def _of_queries(self, queries: Tensor) -> Tensor:
+        """What a query by itself gives to the first hidden layer, `(..., D)` -> `(..., first)`."""
+        query, _, difference, _ = ops.split(ops.convert_to_tensor(self.kernel), 4, axis=0)
+        return ops.matmul(queries, query + difference) + self.bias
+
+    def _scores(self, events: Tensor, queries: Tensor, of_queries: Tensor) -> Tensor:
+        """Of events `(..., D)`, with queries and what `_of_queries` makes of them in shapes that fit."""
+        _, event, difference, product = ops.split(ops.convert_to_tensor(self.kernel), 4, axis=0)
+        hidden = ops.matmul(events, event - difference) + ops.matmul(events * queries, product)
+        hidden = self.activation(hidden + of_queries)  # (..., first)
         for dense in self.dense_layers:
             hidden = dense(hidden)
         return self.score(hidden)[..., 0]
 
-    def _scores_by_block(self, events: Tensor, queries: Tensor) -> Tensor:
+    def _scores_by_block(self, events: Tensor, queries: Tensor, of_queries: Tensor) -> Tensor:
         """The same for events `(1, J, L, D)`, one block of them after the other."""
         _, behaviors, length, width = events.shape
         count = -(-length // _BLOCK)
         padded = ops.pad(events, [[0, 0], [0, 0], [0, count * _BLOCK - length], [0, 0]])
         blocks = ops.transpose(ops.reshape(padded, (1, behaviors, count, _BLOCK, width)), (2, 0, 1, 3, 4))
         scores = tf.map_fn(
-            lambda block: self._scores(block, queries),
+            lambda block: self._scores(block, queries, of_queries),
             blocks,
             parallel_iterations=1,  # or all blocks may be in memory at once
             fn_output_signature=tf.as_dtype(self.compute_dtype),
