@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
                     error_text("compose", name, rule, str(source.path), f"Run `{commands[name]}` and take that.")
                 )
     problems = {name: source.read_problem() for name, source in sources.items()}
-    differing = problems["ranking"].differing_parts(problems["retrieval"])
+    differing = _without_further_tasks(*problems.values()).differing_parts(problems["retrieval"])
     if differing:
         rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
         raise ValueError(
@@ -123,6 +123,12 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
         )
     record: dict[str, Any] = json.loads(sources["retrieval"].retrieval.read_text())
     return problems["ranking"], record
+
+
+def _without_further_tasks(retrieval: Problem, ranking: Problem) -> Problem:
+    """The ranking's problem without tasks that retrieval does not know, such as that of `ranking_negatives`."""
+    known = {task.name for task in retrieval.tasks}
+    return replace(ranking, tasks=tuple(task for task in ranking.tasks if task.name in known) or ranking.tasks)
 
 
 def _functions(
