@@ -87,6 +87,14 @@ def run_two_stage(
     preset: Annotated[str, typer.Option(help="The ranking model.")] = "mmoe",
     settings: Settings = None,
     epochs: Annotated[int, typer.Option(help="Largest number of epochs of the ranking model.")] = 4,
+    negatives: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Items per row that the ranking is trained with beside those that users chose: drawn from what "
+            "retrieval finds for the row.",
+        ),
+    ] = 0,
     exclude_seen: Annotated[
         bool, typer.Option("--exclude-seen", help="Leave out items that are in the sequences of a request.")
     ] = False,
@@ -105,6 +113,7 @@ def run_two_stage(
         preset=preset,
         preset_options=chosen,
         epochs=epochs,
+        negatives=negatives,
         exclude_seen=exclude_seen,
         seed=seed,
     )

@@ -23,7 +23,9 @@ def manifest_page(manifest: Mapping[str, Any], title: str) -> Page:
     ]
     if "rows_negative" in manifest:
         own = manifest["negatives"]
-        parts.append(f"{manifest['rows_negative']:,} negatives beside them, from {own['retrieval']}: {own['task']} is 0")
+        parts.append(
+            f"{manifest['rows_negative']:,} negatives beside them, from {own['retrieval']}: {own['task']} is 0"
+        )
     if rejected:
         worst_first = sorted(rejected.items(), key=lambda pair: -pair[1])
         lost = [(reason, f"{count:,}", share(count / manifest["rows_in"])) for reason, count in worst_first]

@@ -109,7 +109,7 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
                     error_text("compose", name, rule, str(source.path), f"Run `{commands[name]}` and take that.")
                 )
     problems = {name: source.read_problem() for name, source in sources.items()}
-    differing = _without_further_tasks(*problems.values()).differing_parts(problems["retrieval"])
+    differing = _without_additions(problems["ranking"], problems["retrieval"]).differing_parts(problems["retrieval"])
     if differing:
         rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
         raise ValueError(
@@ -125,10 +125,14 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
     return problems["ranking"], record
 
 
-def _without_further_tasks(retrieval: Problem, ranking: Problem) -> Problem:
-    """The ranking's problem without tasks that retrieval does not know, such as that of `ranking_negatives`."""
+def _without_additions(ranking: Problem, retrieval: Problem) -> Problem:
+    """The ranking's problem without what `ranking_negatives` adds to that of retrieval."""
     known = {task.name for task in retrieval.tasks}
-    return replace(ranking, tasks=tuple(task for task in ranking.tasks if task.name in known) or ranking.tasks)
+    return replace(
+        ranking,
+        features=tuple(feature for feature in ranking.features if feature.name != SCORE),
+        tasks=tuple(task for task in ranking.tasks if task.name in known) or ranking.tasks,
+    )
 
 
 def _functions(

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tfmtl.data.raw_transform import RawTransform
@@ -16,6 +18,7 @@ from tfmtl.preprocessing.writing.manifest import NEGATIVES
 from tfmtl.preprocessing.writing.shard_writer import Shard, ShardWriter
 from tfmtl.retrieval.negative_draw import NegativeDraw
 from tfmtl.retrieval.negative_options import NegativeOptions
+from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.schema import Problem
 from tfmtl.schema.keys import ROW_WEIGHT
 
@@ -26,19 +29,21 @@ _NO_FILE = np.iinfo(np.int32).max  # where a row has it as its file, no file has
 class NegativePlan(Plan):
     """A plan that adds negatives to a bucket once labels have been joined, and fits nothing.
 
-    Its `problem` is `logged` with the task of `options`.
+    Its `problem` is `logged` with the task of `options` and, with `options.score`, the feature `retrieval`.
 
     Args:
         logged: `Problem` of the log.
         statistics: `TransformStatistics` of the log.
         retrieval: str. A version that `fit_retrieval` wrote.
         options: `NegativeOptions`.
+        score_moments: mean and standard deviation of the candidates' logits.
     """
 
     logged: Problem
     statistics: TransformStatistics
     retrieval: str
     options: NegativeOptions
+    score_moments: tuple[float, float]
 
     @property
     def _of_log(self) -> Plan:
@@ -49,21 +54,28 @@ class NegativePlan(Plan):
         return self._of_log.find_files(patterns)
 
     def read(self, number: int, path: str, place: str | None = None) -> Iterator[ReadBatch]:
-        """Reads one file; the new task's label of all its rows is 1."""
+        """Reads one file; what this plan adds to a row is filled in with the negatives."""
         for batch in self._of_log.read(number, path, place):
-            labels = pa.array(np.ones(batch.rows.num_rows, np.float32))
-            yield replace(batch, rows=batch.rows.append_column(columns.label(self.options.task), labels))
+            rows = batch.rows
+            unknown = pa.nulls(rows.num_rows, pa.float32())
+            rows = rows.append_column(columns.label(self.options.task), unknown)
+            if self.options.score:
+                rows = rows.append_column(SCORE, unknown)
+            yield replace(batch, rows=rows)
 
     def count_values(self, rows: pa.RecordBatch) -> list[tuple[Key, pa.Table]]:
         """Nothing: negatives are in no statistic."""
         return []
 
     def fit(self, values: KeyedTables) -> TransformStatistics:
-        """The statistics of the log, and those of the new task's labels."""
-        task, mean = self.options.task, 1.0 / (1.0 + self.options.count * self.options.share)
+        """The statistics of the log, and those of what this plan adds."""
+        task, mean = self.options.task, 1.0 / (1.0 + self.options.count)
         own = self.statistics
+        center, deviation = self.score_moments
         return replace(
             own,
+            means={**own.means, SCORE: center} if self.options.score else own.means,
+            deviations={**own.deviations, SCORE: deviation} if self.options.score else own.deviations,
             label_means={**own.label_means, task: mean},
             label_deviations={**own.label_deviations, task: (mean * (1.0 - mean)) ** 0.5},
             extends=(*own.extends, own.digest),
@@ -108,13 +120,25 @@ class _NegativeWriter(ShardWriter):
 
     def _completed(self, table: pa.Table, transform: RawTransform, bucket: int) -> pa.Table:
         logged, options = self._plan.logged, self._plan.options
-        rows = self._draw.draw(table, transform, (options.seed, bucket))
-        self._drawn = rows.num_rows
+        drawn = self._draw.draw(table, transform, (options.seed, bucket))
+        self._drawn = drawn.negatives.num_rows
         values = {columns.event(each.name): False for each in logged.sequences if each.source == "log"}
         values |= {columns.later(each.name): False for each in logged.late_tasks}
         values |= {columns.label(key): None for key in logged.label_keys if key != ROW_WEIGHT}
         values |= {columns.label(options.task): 0.0, columns.FILE: _NO_FILE}
+        rows = drawn.negatives
         for name, value in values.items():
-            place = rows.schema.get_field_index(name)
-            rows = rows.set_column(place, name, pa.repeat(pa.scalar(value, rows.schema.field(place).type), len(rows)))
+            rows = _with(rows, name, pa.repeat(pa.scalar(value, rows.schema.field(name).type), rows.num_rows))
+        table = _with(drawn.logged, columns.label(options.task), _floats(np.where(np.isnan(drawn.logits), np.nan, 1.0)))
+        if options.score:
+            table, rows = _with(table, SCORE, _floats(drawn.logits)), _with(rows, SCORE, _floats(drawn.negative_logits))
         return pa.concat_tables([table, rows])
+
+
+def _with(rows: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return rows.set_column(rows.schema.get_field_index(name), name, values)
+
+
+def _floats(values: npt.NDArray[np.floating[Any]]) -> pa.Array:
+    """Numbers of a column, null where they are NaN."""
+    return pa.array(values, pa.float32(), from_pandas=True)

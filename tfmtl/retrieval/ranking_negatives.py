@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tfmtl.data import PreparedData
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import newest_version
@@ -16,10 +18,14 @@ from tfmtl.preprocessing.plan import Files
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
+from tfmtl.retrieval.negative_draw import Search
 from tfmtl.retrieval.negative_options import NegativeOptions
 from tfmtl.retrieval.negative_plan import NegativePlan
-from tfmtl.schema import BinaryTask, Problem
+from tfmtl.retrieval.retrieval_module import SCORE
+from tfmtl.schema import BinaryTask, NumericFeature, Problem
 from tfmtl.schema.checks import error_text
+
+_ROWS, _BATCHES = 2048, 4  # of training rows, whose candidates' logits are looked at
 
 
 def ranking_negatives(
@@ -46,7 +52,8 @@ def ranking_negatives(
         data: `PreparedData` of the log.
         log: the log that was prepared, as `tfmtl.prepare` took it; `None`: the files that were prepared, where they lay
             then.
-        retrieval: folder of versions that `fit_retrieval` wrote for `data`, of which the newest is taken, or one of them.
+        retrieval: folder of versions that `fit_retrieval` wrote for `data`, of which the newest is taken, or one
+            version.
         folder: where the data are kept; an earlier output there is replaced.
         options: `NegativeOptions`. Defaults to `None`: all defaults.
 
@@ -72,7 +79,7 @@ def ranking_negatives(
     with tempfile.TemporaryDirectory(prefix="tfmtl-frame-") as temporary:
         logged = data.manifest["inputs"] if log is None else as_files("negatives", log, data.problem, Path(temporary))
         plan = NegativePlan(
-            _with_task(data.problem, options.task),
+            _extended(data.problem, options),
             files.absolute(output.partial),
             sum(name.startswith("train/") for name in data.manifest["files"]),
             data.manifest["seed"],
@@ -80,10 +87,11 @@ def ranking_negatives(
             statistics=data.statistics,
             retrieval=str(version.path),
             options=options,
+            score_moments=_moments(Search(data.problem, version), data, options.candidates),
         )
         found = _files(plan, logged)
         with output:
-            run(plan, found)
+            run(plan, found, {path: name for (_, path), name in zip(found, data.manifest["inputs"], strict=False)})
             _finish(output, data, version, options)
     return PreparedData(folder)
 
@@ -101,12 +109,24 @@ def _check_fits(data: PreparedData, version: ExportedVersion) -> None:
         raise ValueError(error_text("negatives", "retrieval", rule, received, "Run `tfmtl retrieve` on this folder."))
 
 
-def _with_task(problem: Problem, task: str) -> Problem:
+def _extended(problem: Problem, options: NegativeOptions) -> Problem:
+    """The problem of a ranking that is trained with negatives."""
     names = [each.name for each in (*problem.features, *problem.tasks, *problem.sequences)]
-    if task in names:
+    if options.task in [*names, SCORE]:
         rule = "be none of the problem's own names"
-        raise ValueError(error_text("negatives", "task", rule, task, "Choose another name."))
-    return replace(problem, tasks=(*problem.tasks, BinaryTask(task)))
+        raise ValueError(error_text("negatives", "task", rule, options.task, "Choose another name."))
+    score = (NumericFeature(SCORE, transform="z_score", side="item"),) if options.score else ()
+    return replace(problem, features=(*problem.features, *score), tasks=(*problem.tasks, BinaryTask(options.task)))
+
+
+def _moments(search: Search, data: PreparedData, candidates: int) -> tuple[float, float]:
+    """Mean and standard deviation of the candidates' logits, of some training rows."""
+    parts = []
+    for features, _, _ in data.split("train", _ROWS).take(_BATCHES):
+        _, logits, is_item = search(features, candidates)
+        parts.append(logits[is_item].astype(np.float64))
+    logits = np.concatenate(parts)
+    return float(logits.mean()), float(logits.std())
 
 
 def _files(plan: NegativePlan, logged: Any) -> Files:
@@ -120,10 +140,10 @@ def _finish(output: OutputFolder, data: PreparedData, version: ExportedVersion, 
     """Checks that the examples are those of the data, and writes into the manifest where negatives come from."""
     made = PreparedFolder(output.partial)
     manifest = made.read_manifest()
-    if manifest["rows_written"] != data.manifest["rows_written"]:
+    expected, found = data.manifest["rows_written"], manifest["rows_written"]
+    if found != expected:
         raise InputError(
-            f"negatives: the log must be the one that was prepared, with {data.manifest['rows_written']} examples. "
-            f"Received: {manifest['rows_written']} in {manifest['inputs']}. Give that log (--log: where it lies now), or prepare the "
-            "data again."
+            f"negatives: the log must be the one that was prepared, with {expected} examples. Received: {found} "
+            "examples. Give that log (--log: where it lies now), or prepare the data again."
         )
     made.write_manifest({**manifest, "negatives": {"retrieval": str(version.path.resolve()), **asdict(options)}})

@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tfmtl.preprocessing import columns
 from tfmtl.schema import SPLITS

@@ -15,15 +15,16 @@ from tests.support.untrained_retrieval import untrained_retrieval
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_tensors, parse_encoded_examples, raw_signature
 from tfmtl.export.raw_batch import to_tensors
+from tfmtl.export.transform_record import TransformRecord
 from tfmtl.preprocessing import columns
-from tfmtl.preprocessing.plan import Plan
 from tfmtl.preprocessing.writing.encode import examples_in_order
 from tfmtl.retrieval import NegativeOptions, ranking_negatives, training_items
 from tfmtl.retrieval.negative_plan import NegativePlan
-from tfmtl.schema import SPLITS, HistoryFeature, LabelWindow, MatchFeature, RateFeature
+from tfmtl.schema import SPLITS, BinaryTask, HistoryFeature, LabelWindow, MatchFeature, RateFeature
 
-OPTIONS = NegativeOptions(count=3, random=1 / 3, candidates=12)
+OPTIONS = NegativeOptions(count=3, candidates=12)
 DAY = 86_400
+WINDOWS = {"clicked": 5, "bought": 4}
 
 
 def log() -> pa.Table:
@@ -38,7 +39,7 @@ def data() -> PreparedData:
     """With features derived of the user, of both sides and of labels, and a label that comes later."""
     plain = tiny_problem()
     derived = (HistoryFeature("clicked"), MatchFeature("clicked", ("item",)), RateFeature("item", "click"))
-    again = tfmtl.schema.BinaryTask("again", label_window=LabelWindow("click == 1", 24.0, same="item"))
+    again = BinaryTask("again", label_window=LabelWindow("click == 1", 24.0, same="item"))
     problem = replace(plain, features=(*plain.features, *derived), tasks=(*plain.tasks, again))
     return tfmtl.prepare(log(), problem, num_shards=2)
 
@@ -70,7 +71,8 @@ def table(data: PreparedData, ranked: PreparedData, retrieval: Path, tmp_path_fa
 
 def negative_plan(data: PreparedData, ranked: PreparedData, retrieval: Path, options: NegativeOptions) -> NegativePlan:
     parts = {"logged": data.problem, "statistics": data.statistics, "retrieval": str(retrieval), "options": options}
-    return NegativePlan(ranked.problem, "", 1, **parts)
+    moments = ranked.statistics.means["retrieval"], ranked.statistics.deviations["retrieval"]
+    return NegativePlan(ranked.problem, "", 1, score_moments=moments, **parts)
 
 
 def examples(data: PreparedData, split: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -94,7 +96,7 @@ def lines(features: dict[str, np.ndarray], rows: np.ndarray, names: list[str]) -
 def test_the_logs_examples_stay_as_they_are(data: PreparedData, ranked: PreparedData, split: str) -> None:
     before, labels = examples(data, split)
     after, new = examples(ranked, split)
-    logged = np.flatnonzero(new["taken"] == 1.0)
+    logged = np.flatnonzero(new["taken"] != 0.0)
     names = [*before, *labels]
     expected = lines({**before, **labels}, np.arange(len(labels["click"])), names)
     assert Counter(lines({**after, **new}, logged, names)) == Counter(expected)
@@ -103,24 +105,28 @@ def test_the_logs_examples_stay_as_they_are(data: PreparedData, ranked: Prepared
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_negative_is_an_example_with_another_item(data: PreparedData, ranked: PreparedData, split: str) -> None:
     features, labels = examples(ranked, split)
-    logged, drawn = (np.flatnonzero(labels["taken"] == label) for label in (1.0, 0.0))
-    assert len(logged) + len(drawn) == len(labels["taken"])
+    found, drawn = (np.flatnonzero(labels["taken"] == label) for label in (1.0, 0.0))
+    assert 0 < len(found) < data.num_examples(split) == len(labels["taken"]) - len(drawn)
     for name in data.problem.label_keys:
         assert np.isnan(labels[name][drawn]).all(), "what nobody took has no other label"
-    of_user = [name for name in features if name not in candidate_tensors(data.problem)]
+    of_user = [name for name in features if name not in candidate_tensors(ranked.problem)]
     assert any(name.startswith("clicked") for name in of_user)
-    whose = Counter(lines(features, logged, of_user))
+    whose = Counter(lines(features, found, of_user))
     for line, count in Counter(lines(features, drawn, of_user)).items():
         assert count <= OPTIONS.count * whose[line], "a negative has the history and the time of an example"
-    assert len(drawn) > 2 * len(logged)
+    assert len(drawn) > 2 * len(found)
 
 
 def test_nothing_is_fitted_to_negatives(data: PreparedData, ranked: PreparedData) -> None:
     own, new = data.statistics, ranked.statistics
-    for name in ("vocabularies", "vocabulary_counts", "boundaries", "means", "deviations", "states", "training"):
+    for name in ("vocabularies", "vocabulary_counts", "boundaries", "states", "training", "task_state"):
         assert getattr(own, name) == getattr(new, name)
     assert new.extends == (*own.extends, own.digest)
-    assert {task: new.label_means[task] for task in own.label_means} == dict(own.label_means)
+    for name in ("means", "deviations", "label_means", "label_deviations"):
+        before, after = getattr(own, name), getattr(new, name)
+        assert {key: after[key] for key in before} == dict(before)
+        assert len(after) == len(before) + 1, "what is added: the logit, or the label"
+    assert TransformRecord.of(ranked).agrees_with(TransformRecord.of(data))
 
 
 def test_the_manifest_counts_them_apart(data: PreparedData, ranked: PreparedData) -> None:
@@ -137,7 +143,7 @@ def test_requests_of_negatives_are_encoded_as_preprocessing_did(ranked: Prepared
     requests = ranked.requests()
     records = [request["record"] for request in requests]
     expected, labels, _ = parse_encoded_examples(ranked.problem, records)
-    assert 0.0 < np.mean(labels["taken"]) < 1.0, "negatives are among them"
+    assert 0.0 < np.nanmean(labels["taken"]) < 1.0, "negatives are among them"
     raw = to_tensors([request["features"] for request in requests], raw_signature(ranked.problem))
     found = ranked.transform()(raw)
     for key, values in expected.items():
@@ -159,7 +165,7 @@ def test_a_seed_draws_the_same_again(data: PreparedData, ranked: PreparedData, r
 def test_no_negative_was_taken_then_or_later(table: pa.Table) -> None:
     rows = table.to_pylist()
     logged, drawn = rows[:ROWS], rows[ROWS:]
-    assert len(drawn) > 2 * ROWS
+    assert len(drawn) > ROWS
     taken_before = 0
     for row in drawn:
         own = [each for each in logged if each[columns.USER] == row[columns.USER] and each["item"] == row["item"]]
@@ -171,14 +177,13 @@ def test_no_negative_was_taken_then_or_later(table: pa.Table) -> None:
 
 def test_no_negative_is_in_a_history(table: pa.Table) -> None:
     rows = table.to_pylist()
-    windows = {"clicked": 5, "bought": 4}
     for row in rows[ROWS:]:
         earlier = [
             each
             for each in sorted(rows[:ROWS], key=lambda each: each[columns.TIME])
             if each[columns.USER] == row[columns.USER] and each[columns.TIME] < row[columns.TIME]
         ]
-        for name, length in windows.items():
+        for name, length in WINDOWS.items():
             assert row[columns.event(name)] is False
             seen = [each["item"] for each in earlier if each[columns.event(name)]][-length:]
             assert row["item"] not in seen
@@ -193,17 +198,38 @@ def test_a_row_has_no_negative_twice_and_at_most_its_count(table: pa.Table) -> N
     assert np.mean([count == OPTIONS.count for count in per_row.values()]) > 0.9
 
 
-def test_they_come_from_the_candidates_and_from_all_items(
-    table: pa.Table, data: PreparedData, ranked: PreparedData, retrieval: Path
-) -> None:
+def test_a_row_counts_as_taken_where_retrieval_finds_its_item(table: pa.Table, data: PreparedData) -> None:
+    """The ranking is asked about nothing else; here everybody is offered the items in the order of the index."""
     index = training_items(data, log())["item"].to_pylist()
-    places = [index.index(item) for item in table.slice(ROWS)["item"].to_pylist()]
-    beyond = OPTIONS.candidates + 5 + 4  # what is in the histories is left out of the candidates
-    assert 0.05 < np.mean(np.array(places) >= beyond) < 1 / 3
-    near = negative_plan(data, ranked, retrieval, replace(OPTIONS, random=0.0, share=0.5))
-    rows = near.shard_writer()._completed(table.slice(0, ROWS), ranked.transform(), 0).slice(ROWS)
-    assert max(index.index(item) for item in rows["item"].to_pylist()) < beyond
-    assert len(set(rows[columns.ROW].to_pylist())) == ROWS / 2
+    rows = table.to_pylist()
+    logged = sorted(rows[:ROWS], key=lambda row: row[columns.TIME])
+    offered, found = {}, 0
+    for place, row in enumerate(logged):
+        earlier = [each for each in logged[:place] if each[columns.USER] == row[columns.USER]]
+        clicked, bought = ([each["item"] for each in earlier if each[columns.event(name)]] for name in WINDOWS)
+        seen = {*clicked[-WINDOWS["clicked"] :], *bought[-WINDOWS["bought"] :]}
+        offered[row[columns.ROW]] = [item for item in index if item not in seen][: OPTIONS.candidates]
+        if row["item"] in offered[row[columns.ROW]]:
+            found += 1
+            assert (row[columns.label("taken")], row["retrieval"]) == (1.0, -index.index(row["item"]))
+        else:
+            assert row[columns.label("taken")] is row["retrieval"] is None
+    assert ROWS / 10 < found < ROWS
+    for row in rows[ROWS:]:
+        assert row["item"] in offered[row[columns.ROW]]
+        assert row["retrieval"] == -index.index(row["item"])
+
+
+def test_some_rows_may_do(table: pa.Table, data: PreparedData, ranked: PreparedData, retrieval: Path) -> None:
+    plan = negative_plan(data, ranked, retrieval, replace(OPTIONS, share=0.5))
+    asked = plan.shard_writer()._completed(table.slice(0, ROWS), ranked.transform(), 0).slice(0, ROWS)
+    whole = table.slice(0, ROWS)[columns.label("taken")].to_pylist().count(1.0)
+    assert 0.3 * whole < asked[columns.label("taken")].to_pylist().count(1.0) < 0.7 * whole
+
+
+def test_without_the_logit_there_is_one_task_more(data: PreparedData, retrieval: Path, tmp_path: Path) -> None:
+    plain = ranking_negatives(data, log(), retrieval, tmp_path / "plain", replace(OPTIONS, score=False))
+    assert plain.problem == replace(data.problem, tasks=(*data.problem.tasks, BinaryTask("taken")))
 
 
 def test_derived_features_are_the_negatives_at_the_rows_time(table: pa.Table, ranked: PreparedData) -> None:
@@ -218,14 +244,13 @@ def test_derived_features_are_the_negatives_at_the_rows_time(table: pa.Table, ra
     assert all(len(found) == 1 for found in rates.values()), "an item has one rate a day, whoever looks at it"
     assert len(set.union(*rates.values())) > 20
     events = [row for row, drawn in zip(rows, is_drawn, strict=True) if not drawn and row[columns.event("clicked")]]
-    matches = []
-    for row in np.flatnonzero(is_drawn)[::20].tolist():
+    counts, matches = features["clicked_match_item_count__x"].numpy(), []
+    for row in np.flatnonzero(is_drawn).tolist():
         one = rows[row]
         earlier = [each for each in events if each[columns.USER] == one[columns.USER]]
         times = [each[columns.TIME] for each in earlier if each["item"] == one["item"]]
         matches.append(sum(time < one[columns.TIME] for time in times))
-        name = "clicked_match_item_count__x"
-        assert features[name].numpy()[row] == pytest.approx(np.log1p(matches[-1]) / 8, abs=1e-6)
+        assert counts[row] == pytest.approx(np.log1p(matches[-1]) / 8, abs=1e-6)
     assert max(matches) > 0
 
 
@@ -261,7 +286,7 @@ def test_an_index_of_what_was_taken_has_no_negatives(data: PreparedData, tmp_pat
         ranking_negatives(data, every, alone, tmp_path / "out")
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"share": 0.0}, {"share": 1.1}, {"random": -0.1}, {"task": "a b"}])
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"share": 0.0}, {"share": 1.1}, {"task": "a b"}])
 def test_options_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must"):
         NegativeOptions(**wrong)
