@@ -48,12 +48,14 @@ class NegativeDraw:
         problem: `Problem` of the log and of retrieval.
         retrieval: a version that `fit_retrieval` wrote.
         options: `NegativeOptions`.
+        first_times: int64 `(items,)`. When each item of the index came up in the log.
     """
 
-    def __init__(self, problem: Problem, retrieval: Path, options: NegativeOptions) -> None:
+    def __init__(self, problem: Problem, retrieval: Path, options: NegativeOptions, first_times: Ints) -> None:
+        self._first_times = first_times
         version = ExportedVersion(retrieval)
         self._problem, self._options = problem, options
-        self._item = str(json.loads(version.retrieval.read_text())["item"])
+        self._item = item_of(version)
         self._items = parquet.read_table(version.items).combine_chunks()
         self._search = Search(problem, version)
 
@@ -69,6 +71,7 @@ class NegativeDraw:
         table, examples, encode = examples_in_order(self._problem, transform, table)
         own = pc.fill_null(pc.index_in(table[self._item], self._items[self._item]), -1).to_numpy().astype(np.int64)
         taken = TakenItems(table, own, self._items.num_rows)
+        times = taken.times
         chosen = np.sort(random.permutation(len(examples))[: round(self._options.share * len(examples))])
         logits = np.full(table.num_rows, np.nan, np.float32)
         places: list[Ints] = [np.empty(0, np.int64)]
@@ -83,7 +86,7 @@ class NegativeDraw:
                 is_own = usable & (found == own[rows, np.newaxis])
                 is_found = is_own.any(axis=1)
                 logits[rows[is_found]] = found_logits[is_own]
-                usable &= is_found[:, np.newaxis] & ~is_own
+                usable &= is_found[:, np.newaxis] & ~is_own & (self._first_times[found] <= times[rows, np.newaxis])
                 if not self._options.keep_later:
                     usable &= ~taken.since(rows, found)
                 drawn = _picked(usable, self._options.count, random)
@@ -100,6 +103,11 @@ class NegativeDraw:
             values = self._items[name].take(pa.array(items)).cast(rows.schema.field(name).type)
             rows = rows.set_column(rows.schema.get_field_index(name), name, values)
         return rows
+
+
+def item_of(version: ExportedVersion) -> str:
+    """The feature that identifies an item of a retrieval."""
+    return str(json.loads(version.retrieval.read_text())["item"])
 
 
 class Search:

@@ -36,6 +36,7 @@ class NegativePlan(Plan):
         statistics: `TransformStatistics` of the log.
         retrieval: str. A version that `fit_retrieval` wrote.
         options: `NegativeOptions`.
+        first_times: int64 `(items,)`. When each item of the index came up in the log.
         score_moments: mean and standard deviation of the candidates' logits.
     """
 
@@ -43,6 +44,7 @@ class NegativePlan(Plan):
     statistics: TransformStatistics
     retrieval: str
     options: NegativeOptions
+    first_times: npt.NDArray[np.int64]
     score_moments: tuple[float, float]
 
     @property
@@ -111,7 +113,7 @@ class _NegativeWriter(ShardWriter):
     def __init__(self, plan: NegativePlan) -> None:
         super().__init__(plan.problem, plan.directory, plan.num_shards, plan.compression, plan.seed)
         self._plan = plan
-        self._draw = NegativeDraw(plan.logged, Path(plan.retrieval), plan.options)
+        self._draw = NegativeDraw(plan.logged, Path(plan.retrieval), plan.options, plan.first_times)
         self._drawn = 0
 
     def write(self, bucket: int, batches: Iterable[pa.RecordBatch], statistics: TransformStatistics) -> Shard:

@@ -7,18 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as parquet
 
 from tfmtl.data import PreparedData
 from tfmtl.export.transform_record import TransformRecord
 from tfmtl.export.versions import newest_version
 from tfmtl.folders import ExportedVersion, PreparedFolder
 from tfmtl.frames.arrow_table import as_files
+from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.local.run import run
-from tfmtl.preprocessing.plan import Files
+from tfmtl.preprocessing.plan import Files, Plan
 from tfmtl.preprocessing.reading import files
 from tfmtl.preprocessing.reading.input_error import InputError
 from tfmtl.preprocessing.writing.output_folder import OutputFolder
-from tfmtl.retrieval.negative_draw import Search
+from tfmtl.retrieval.negative_draw import Search, item_of
 from tfmtl.retrieval.negative_options import NegativeOptions
 from tfmtl.retrieval.negative_plan import NegativePlan
 from tfmtl.retrieval.retrieval_module import SCORE
@@ -78,6 +83,8 @@ def ranking_negatives(
     output = OutputFolder(os.fspath(folder))
     with tempfile.TemporaryDirectory(prefix="tfmtl-frame-") as temporary:
         logged = data.manifest["inputs"] if log is None else as_files("negatives", log, data.problem, Path(temporary))
+        of_log = Plan(data.problem, "", 1)
+        found = _files(of_log, logged)
         plan = NegativePlan(
             _extended(data.problem, options),
             files.absolute(output.partial),
@@ -87,9 +94,9 @@ def ranking_negatives(
             statistics=data.statistics,
             retrieval=str(version.path),
             options=options,
+            first_times=_first_times(of_log, found, version),
             score_moments=_moments(Search(data.problem, version), data, options.candidates),
         )
-        found = _files(plan, logged)
         with output:
             run(plan, found, {path: name for (_, path), name in zip(found, data.manifest["inputs"], strict=False)})
             _finish(output, data, version, options)
@@ -129,11 +136,23 @@ def _moments(search: Search, data: PreparedData, candidates: int) -> tuple[float
     return float(logits.mean()), float(logits.std())
 
 
-def _files(plan: NegativePlan, logged: Any) -> Files:
+def _files(plan: Plan, logged: Any) -> Files:
     try:
         return plan.find_files(list(logged)).files
     except InputError as error:
         raise InputError(f"{error} Give the log that was prepared.") from error
+
+
+def _first_times(plan: Plan, found: Files, version: ExportedVersion) -> npt.NDArray[np.int64]:
+    """When each item of the index came up in the log; 0 where the log has no times."""
+    item = item_of(version)
+    items = pa.table({item: parquet.read_table(version.items, columns=[item])[item]})
+    if plan.problem.keys.time is None:
+        return np.zeros(items.num_rows, np.int64)
+    parts = [batch.rows.select([item, columns.TIME]) for number, path in found for batch in plan.read(number, path)]
+    first = pa.Table.from_batches(parts).group_by(item).aggregate([(columns.TIME, "min")])
+    places = pc.index_in(items[item], first[item].combine_chunks())
+    return np.asarray(pc.fill_null(first[f"{columns.TIME}_min"].take(places), 0).to_numpy())
 
 
 def _finish(output: OutputFolder, data: PreparedData, version: ExportedVersion, options: NegativeOptions) -> None:

@@ -21,6 +21,9 @@ class TakenItems:
         table: canonical rows with their split, all rows of every user in it. Without users every row is a user's own.
         items: int64 `(rows,)`. The item of each row, -1 where it is none of the index.
         num_items: int. Items of the index.
+
+    Attributes:
+        times: int64 `(rows,)`. 0 where the log has none.
     """
 
     def __init__(self, table: pa.Table, items: Ints, num_items: int) -> None:
@@ -29,13 +32,13 @@ class TakenItems:
         self._users = np.arange(rows)
         if columns.USER in names:
             self._users = table[columns.USER].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-        self._times = table[columns.TIME].to_numpy() if columns.TIME in names else np.zeros(rows, np.int64)
+        self.times = table[columns.TIME].to_numpy() if columns.TIME in names else np.zeros(rows, np.int64)
         self._splits = table[columns.SPLIT].to_numpy().astype(np.int64)
         is_known = items >= 0
         pairs = self._users * num_items + items
-        order = np.lexsort((self._times, pairs))
+        order = np.lexsort((self.times, pairs))
         self._known = [
-            (pairs[kept], self._times[kept])
+            (pairs[kept], self.times[kept])
             for split in range(len(SPLITS))
             for kept in (order[(is_known & (self._splits <= split))[order]],)
         ]
@@ -46,7 +49,7 @@ class TakenItems:
 
     def since(self, rows: Ints, items: Ints) -> Flags:
         """Whether they took them at the rows' times or later."""
-        return self._newest(rows, items) >= self._times[rows, np.newaxis]
+        return self._newest(rows, items) >= self.times[rows, np.newaxis]
 
     def _newest(self, rows: Ints, items: Ints) -> Ints:
         """The time at which the users took the items last, `(B, n)`."""

@@ -64,8 +64,8 @@ def two_stage_quality(
     Returns:
         `queries`, their number; `found`, the share whose item is among the candidates; `orders`: expression ->
         `recall`, the share whose item is among the k first, `ndcg`, the mean of `1 / log2(1 + place)` of these, and
-        `lead`, the 95 % interval of the difference of `ndcg` from that of the first of `orders` on the same rows
-        (bootstrap of whole groups, such as users). Without an interval `lead` is `None`.
+        `lead_low` to `lead_high`, the 95 % interval of what `ndcg` is above that of the first of `orders` on the same
+        rows (bootstrap of whole groups, such as users).
 
     Raises:
         ValueError: the split has no positive row, an expression cannot be read, a number is not positive, or the
@@ -150,7 +150,8 @@ def _gains(is_true: npt.NDArray[np.bool_]) -> Floats:
     return np.asarray((is_true / np.log2(2.0 + np.arange(is_true.shape[1]))).max(axis=1))
 
 
-def _metrics(gains: Floats, base: Floats, groups: npt.NDArray[np.int64], seed: int) -> dict[str, Any]:
-    difference = gains - base
-    means = [float(difference[rows].mean()) for rows in resampled_rows(len(base), groups, _RESAMPLES, seed)]
-    return {"recall": float((gains > 0).mean()), "ndcg": float(gains.mean()), "lead": percentile_interval(means)}
+def _metrics(gains: Floats, base: Floats, groups: npt.NDArray[np.int64], seed: int) -> dict[str, float]:
+    lead = gains - base
+    means = [float(lead[rows].mean()) for rows in resampled_rows(len(base), groups, _RESAMPLES, seed)]
+    low, high = percentile_interval(means) or (float("nan"), float("nan"))
+    return {"recall": float((gains > 0).mean()), "ndcg": float(gains.mean()), "lead_low": low, "lead_high": high}

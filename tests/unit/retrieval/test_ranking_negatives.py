@@ -69,10 +69,16 @@ def table(data: PreparedData, ranked: PreparedData, retrieval: Path, tmp_path_fa
     return plan.shard_writer()._completed(rows, ranked.transform(), 0)
 
 
+def index_of(data: PreparedData) -> list[str]:
+    """The items of the index, in its order."""
+    return training_items(data, log())["item"].to_pylist()
+
+
 def negative_plan(data: PreparedData, ranked: PreparedData, retrieval: Path, options: NegativeOptions) -> NegativePlan:
     parts = {"logged": data.problem, "statistics": data.statistics, "retrieval": str(retrieval), "options": options}
+    first = [min(row["time"] for row in log().to_pylist() if row["item"] == item) for item in index_of(data)]
     moments = ranked.statistics.means["retrieval"], ranked.statistics.deviations["retrieval"]
-    return NegativePlan(ranked.problem, "", 1, score_moments=moments, **parts)
+    return NegativePlan(ranked.problem, "", 1, first_times=np.array(first), score_moments=moments, **parts)
 
 
 def examples(data: PreparedData, split: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -200,7 +206,7 @@ def test_a_row_has_no_negative_twice_and_at_most_its_count(table: pa.Table) -> N
 
 def test_a_row_counts_as_taken_where_retrieval_finds_its_item(table: pa.Table, data: PreparedData) -> None:
     """The ranking is asked about nothing else; here everybody is offered the items in the order of the index."""
-    index = training_items(data, log())["item"].to_pylist()
+    index = index_of(data)
     rows = table.to_pylist()
     logged = sorted(rows[:ROWS], key=lambda row: row[columns.TIME])
     offered, found = {}, 0
@@ -218,6 +224,13 @@ def test_a_row_counts_as_taken_where_retrieval_finds_its_item(table: pa.Table, d
     for row in rows[ROWS:]:
         assert row["item"] in offered[row[columns.ROW]]
         assert row["retrieval"] == -index.index(row["item"])
+
+
+def test_no_negative_came_up_later(table: pa.Table) -> None:
+    """Else what is new would be known for what nobody takes."""
+    rows = table.to_pylist()
+    for row in rows[ROWS:]:
+        assert any(each["item"] == row["item"] and each[columns.TIME] <= row[columns.TIME] for each in rows[:ROWS])
 
 
 def test_some_rows_may_do(table: pa.Table, data: PreparedData, ranked: PreparedData, retrieval: Path) -> None:
