@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -149,10 +150,20 @@ def _first_times(plan: Plan, found: Files, version: ExportedVersion) -> npt.NDAr
     items = pa.table({item: parquet.read_table(version.items, columns=[item])[item]})
     if plan.problem.keys.time is None:
         return np.zeros(items.num_rows, np.int64)
-    parts = [batch.rows.select([item, columns.TIME]) for number, path in found for batch in plan.read(number, path)]
-    first = pa.Table.from_batches(parts).group_by(item).aggregate([(columns.TIME, "min")])
+    parts = (
+        _earliest([pa.Table.from_batches([batch.rows.select([item, columns.TIME])])], item)
+        for number, path in found
+        for batch in plan.read(number, path)
+    )
+    first = _earliest(parts, item)
     places = pc.index_in(items[item], first[item].combine_chunks())
-    return np.asarray(pc.fill_null(first[f"{columns.TIME}_min"].take(places), 0).to_numpy())
+    return np.asarray(pc.fill_null(first[columns.TIME].take(places), 0).to_numpy())
+
+
+def _earliest(parts: Iterable[pa.Table], item: str) -> pa.Table:
+    """The first time of every item."""
+    rows = pa.concat_tables(parts)
+    return rows.group_by(item).aggregate([(columns.TIME, "min")]).rename_columns([item, columns.TIME])
 
 
 def _finish(output: OutputFolder, data: PreparedData, version: ExportedVersion, options: NegativeOptions) -> None:
