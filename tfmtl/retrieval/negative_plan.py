@@ -124,7 +124,7 @@ class _NegativeWriter(ShardWriter):
         logged, options = self._plan.logged, self._plan.options
         drawn = self._draw.draw(table, transform, (options.seed, bucket))
         self._drawn = drawn.negatives.num_rows
-        values = {columns.event(each.name): False for each in logged.sequences if each.source == "log"}
+        values: dict[str, Any] = {columns.event(each.name): False for each in logged.sequences if each.source == "log"}
         values |= {columns.later(each.name): False for each in logged.late_tasks}
         values |= {columns.label(key): None for key in logged.label_keys if key != ROW_WEIGHT}
         values |= {columns.label(options.task): 0.0, columns.FILE: _NO_FILE}

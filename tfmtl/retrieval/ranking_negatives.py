@@ -119,7 +119,8 @@ def _check_fits(data: PreparedData, version: ExportedVersion) -> None:
 
 def _extended(problem: Problem, options: NegativeOptions) -> Problem:
     """The problem of a ranking that is trained with negatives."""
-    names = [each.name for each in (*problem.features, *problem.tasks, *problem.sequences)]
+    names = [feature.name for feature in problem.features] + [sequence.name for sequence in problem.sequences]
+    names += [task.name for task in problem.tasks]
     if options.task in [*names, SCORE]:
         rule = "be none of the problem's own names"
         raise ValueError(error_text("negatives", "task", rule, options.task, "Choose another name."))
