@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ def run_two_stage(
         step(f"Draw {negatives} negatives a row from what retrieval finds and the users did not take")
         data = ranking_negatives(data, str(raw), retrieval, output / "ranking_data", drawn)
         print_manifest(console, data.manifest)
-        orders = [f"{drawn.task}*{task}", f"{drawn.task}*{task}*{_RETRIEVAL}", *orders]
+        options = replace(options, monitor=f"val_{drawn.task}/auc")
+        both = f"{drawn.task}*{task}"
+        orders = [both, f"{both}*{_RETRIEVAL}", f"({both})**0.5*{_RETRIEVAL}", *orders]
     step(f"Train {preset} for the ranking ({data.num_examples('train'):,} examples)")
     begun = time.monotonic()
     model = fit(data, output / "runs" / "ranking", options, verbose=1 if console.is_terminal else 2)
@@ -90,7 +93,7 @@ def run_two_stage(
     step("Export it, and verify it in a fresh process")
     ranking = export(model, data, output / "ranking", check=verify)
     quality = None
-    order_by = orders[0] if negatives else orders[-1]
+    order_by = orders[1]
     if pairs := pair_features(data.problem):
         step(f"The list is ordered by {order_by}")
         console.print(
