@@ -18,8 +18,7 @@ from tests.support.two_stages import ITEM, two_stage_log
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import candidate_features, user_signature
 from tfmtl.export.raw_batch import to_tensors
-from tfmtl.models import load
-from tfmtl.retrieval import ComposeOptions, compose, training_items, two_stage_quality
+from tfmtl.retrieval import ComposeOptions, compose, training_items
 
 pytestmark = pytest.mark.slow
 
@@ -244,32 +243,6 @@ def test_no_users_have_no_lists(parts: dict[str, Any], all_seen: Any, data: Prep
 def test_no_items_are_no_request(parts: dict[str, Any], data: PreparedData, users: list[dict[str, Any]]) -> None:
     with pytest.raises(tf.errors.InvalidArgumentError, match="Input k must be positive"):
         recommended(parts["two_stage"], data, users, 0)
-
-
-# === A ranking that knows what nobody took ===
-
-
-def test_a_ranking_with_negatives_joins_the_retrieval(
-    two_stages: tuple[Path, str], users: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    retrieval, order_by = two_stages[0] / "retrieval", "taken*click"
-    small = ("--preset", "shared_bottom", "--set", "hidden_units=[8]", "--set", "tower_units=[4]", "--epochs", "1")
-    for command in (
-        ("negatives", two_stages[0] / "data", retrieval, "-o", tmp_path / "data", "--count", "2"),
-        ("train", tmp_path / "data", "-o", tmp_path / "run", *small),
-        ("export", tmp_path / "run", "-o", tmp_path / "ranking"),
-        ("compose", retrieval, tmp_path / "ranking", "-o", tmp_path / "joined", "--order-by", order_by),
-    ):
-        result = tfmtl(*command)
-        assert result.code == 0, result.err
-    data = PreparedData(tmp_path / "data")
-    found = recommended(tf.saved_model.load(str(tmp_path / "joined" / "1")), data, users, 4)
-    np.testing.assert_allclose(found["order"], found["taken"] * found["click"], rtol=1e-5)
-    model = load(tmp_path / "run" / "model.keras")
-    quality = two_stage_quality(model, data, retrieval / "1", ["retrieval", order_by], k=5)["orders"]
-    lead = quality[order_by]["ndcg"] - quality["retrieval"]["ndcg"]
-    assert quality[order_by]["lead_low"] < lead < quality[order_by]["lead_high"]
-    assert quality["retrieval"]["lead_low"] == quality["retrieval"]["lead_high"] == 0.0
 
 
 # === What does not belong together ===

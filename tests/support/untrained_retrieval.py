@@ -22,7 +22,7 @@ def untrained_retrieval(data: PreparedData, items: pa.Table, folder: Path) -> Pa
         parquet.write_table(items, written.items)
         data.problem.save(written.fitted.problem)
         TransformRecord.of(data).save(written.transform)
-        written.retrieval.write_text(json.dumps({"item": "item", "task": "click"}))
+        written.retrieval.write_text(json.dumps({"item": "item", "task": "click", "items": items.num_rows}))
         _save(data, written, items.num_rows)
     return final
 
