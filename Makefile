@@ -42,7 +42,7 @@ demo: install
 	@$(BIN)/tfmtl run movielens_100k --epochs 4 --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 demo-two-stage: install
-	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
+	@$(BIN)/tfmtl run-two-stage movielens_100k --exclude-seen --negatives 4 --set pooling=target --output $(OUT) $(if $(DATA),--folder "$(DATA)")
 
 check: install
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not long and not process and not slow" $(TESTS)

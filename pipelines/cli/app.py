@@ -62,7 +62,11 @@ _GROUPS: dict[str, dict[str, Callable[..., None]]] = {
         "deploy-files": deploy.deploy_files,
         "skew": skew.skew,
     },
-    "Retrieval and ranking": {"retrieve": two_stages.retrieve, "compose": two_stages.compose},
+    "Retrieval and ranking": {
+        "retrieve": two_stages.retrieve,
+        "negatives": two_stages.negatives,
+        "compose": two_stages.compose,
+    },
     "Operator networks": {"operators": operators.operators},
     "All steps in one command": {"run": run.run, "run-two-stage": two_stages.run_two_stage},
 }

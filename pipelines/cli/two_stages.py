@@ -37,6 +37,28 @@ def retrieve(
     console.print(f"Wrote {path}. Next: tfmtl compose {output} <exported model> -o <folder>")
 
 
+@options_of(DataclassOptions("tfmtl.retrieval.negative_options:NegativeOptions"))
+def negatives(
+    data: DataFolder,
+    retrieval: Annotated[Path, typer.Argument(help="Output folder of `tfmtl retrieve`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the data for the ranking.")],
+    options: Any,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(help="Where the preprocessed log lies now, if it was moved. May be given several times."),
+    ] = None,
+) -> None:
+    """Prepare data for a ranking: beside the log's rows, items that retrieval finds and the users did not take."""
+    from tfmtl.data import PreparedData
+    from tfmtl.pipelines.cli.screen import print_manifest
+    from tfmtl.retrieval import ranking_negatives
+
+    with console.status("Drawing negatives, writing TFRecords ..."):
+        made = ranking_negatives(PreparedData(data), log, retrieval, output, options)
+    print_manifest(console, made.manifest)
+    console.print(f"Wrote {output}. Next: tfmtl train {output} -o <run folder>")
+
+
 @options_of(DataclassOptions("tfmtl.retrieval.compose_options:ComposeOptions"))
 def compose(
     retrieval: Annotated[Path, typer.Argument(help="Output folder of `tfmtl retrieve`.")],
@@ -65,6 +87,14 @@ def run_two_stage(
     preset: Annotated[str, typer.Option(help="The ranking model.")] = "mmoe",
     settings: Settings = None,
     epochs: Annotated[int, typer.Option(help="Largest number of epochs of the ranking model.")] = 4,
+    negatives: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Items per row that the ranking is trained with beside those that users chose: drawn from what "
+            "retrieval finds for the row.",
+        ),
+    ] = 0,
     exclude_seen: Annotated[
         bool, typer.Option("--exclude-seen", help="Leave out items that are in the sequences of a request.")
     ] = False,
@@ -83,6 +113,7 @@ def run_two_stage(
         preset=preset,
         preset_options=chosen,
         epochs=epochs,
+        negatives=negatives,
         exclude_seen=exclude_seen,
         seed=seed,
     )

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,21 @@ from rich.console import Console
 from tfmtl.data import PreparedData
 from tfmtl.export import export, verify
 from tfmtl.folders import ExportedVersion, PreparedFolder
-from tfmtl.pipelines.cli.screen import print_two_stages
+from tfmtl.pipelines.cli.screen import print_manifest, print_two_stages
 from tfmtl.pipelines.runs.all_steps import log_of, preprocessed
 from tfmtl.pipelines.runs.retrieval_reports import prove_lists, read_record, say_epoch
 from tfmtl.pipelines.runs.steps import Steps
-from tfmtl.retrieval import ComposeOptions, RetrievalOptions, compose, fit_retrieval, training_items, two_stage_quality
+from tfmtl.retrieval import (
+    ComposeOptions,
+    NegativeOptions,
+    RetrievalOptions,
+    compose,
+    fit_retrieval,
+    ranking_negatives,
+    training_items,
+    two_stage_quality,
+)
+from tfmtl.retrieval.retrieval_module import SCORE as _RETRIEVAL
 from tfmtl.retrieval.sides import pair_features
 from tfmtl.schema import Problem
 from tfmtl.serving.grpc_client import GrpcClient
@@ -24,7 +35,7 @@ from tfmtl.serving.rest_client import RestClient
 from tfmtl.training import TrainOptions, evaluate, fit
 
 _K = 10
-_QUERIES = 1000
+_QUERIES = 3000
 
 
 def run_two_stage(
@@ -36,6 +47,7 @@ def run_two_stage(
     preset: str,
     preset_options: Mapping[str, Any],
     epochs: int,
+    negatives: int,
     exclude_seen: bool,
     seed: int,
 ) -> None:
@@ -49,6 +61,7 @@ def run_two_stage(
         preset: the ranking model.
         preset_options: of that preset.
         epochs: of the ranking model, at most.
+        negatives: items per row that the ranking is trained with beside those that were chosen; 0 for none.
         exclude_seen: whether the items of a user's histories are left out of the lists.
         seed: of every step.
     """
@@ -63,6 +76,15 @@ def run_two_stage(
     items = training_items(data, str(raw), item=item)
     retrieval = fit_retrieval(data, items, output / "retrieval", chosen, on_epoch=say_epoch)
     console.print(f"{items.num_rows:,} items in the index; {time.monotonic() - begun:.0f} s")
+    orders = [task, f"{task}*{_RETRIEVAL}"]
+    if negatives:
+        drawn = NegativeOptions(negatives, seed=seed)
+        step(f"Draw {negatives} negatives a row from what retrieval finds and the users did not take")
+        data = ranking_negatives(data, str(raw), retrieval, output / "ranking_data", drawn)
+        print_manifest(console, data.manifest)
+        options = replace(options, monitor=f"val_{drawn.task}/auc")
+        both = f"{drawn.task}*{task}"
+        orders = [both, f"{both}*{_RETRIEVAL}", f"({both})**0.5*{_RETRIEVAL}", *orders]
     step(f"Train {preset} for the ranking ({data.num_examples('train'):,} examples)")
     begun = time.monotonic()
     model = fit(data, output / "runs" / "ranking", options, verbose=1 if console.is_terminal else 2)
@@ -71,7 +93,7 @@ def run_two_stage(
     step("Export it, and verify it in a fresh process")
     ranking = export(model, data, output / "ranking", check=verify)
     quality = None
-    order_by = f"{task}*retrieval"
+    order_by = orders[1]
     if pairs := pair_features(data.problem):
         step(f"The list is ordered by {order_by}")
         console.print(
@@ -79,7 +101,6 @@ def run_two_stage(
             "for raw requests only."
         )
     else:
-        orders = ["retrieval", task, order_by]
         step(f"Choose on the validation split what orders the list, then look at the test split: {', '.join(orders)}")
         begun = time.monotonic()
         quality = {
@@ -87,7 +108,7 @@ def run_two_stage(
                 model,
                 data,
                 retrieval,
-                orders,
+                [_RETRIEVAL, *orders],
                 split=split,
                 k=_K,
                 exclude_seen=exclude_seen,
@@ -96,8 +117,16 @@ def run_two_stage(
             )
             for split in ("valid", "test")
         }
-        order_by = max(orders[1:], key=lambda order: quality["valid"]["orders"][order]["ndcg"])
-        console.print(f"{order_by} has the higher NDCG on validation; {time.monotonic() - begun:.0f} s")
+        order_by = max(orders, key=lambda order: quality["valid"]["orders"][order]["ndcg"])
+        leads = [
+            f"{own['lead_low']:+.4f} to {own['lead_high']:+.4f} on {split}"
+            for split, found in quality.items()
+            for own in (found["orders"][order_by],)
+        ]
+        console.print(
+            f"{order_by} has the highest NDCG on validation. Above that of retrieval's own order, 95 % interval: "
+            f"{', '.join(leads)}; {time.monotonic() - begun:.0f} s"
+        )
     step("Join both into one SavedModel, and verify it in a fresh process")
     joined = ComposeOptions(order_by, exclude_seen=exclude_seen)
     version = compose(retrieval, ranking, output / "two_stage", options=joined, check=prove_lists)

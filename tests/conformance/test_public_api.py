@@ -251,10 +251,12 @@ PUBLIC = {
     "tfmtl.report": {"curves_figure", "data_report", "run_report", "survival_report"},
     "tfmtl.retrieval": {
         "ComposeOptions",
+        "NegativeOptions",
         "RetrievalError",
         "RetrievalOptions",
         "compose",
         "fit_retrieval",
+        "ranking_negatives",
         "training_items",
         "two_stage_quality",
     },

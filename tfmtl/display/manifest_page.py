@@ -21,6 +21,11 @@ def manifest_page(manifest: Mapping[str, Any], title: str) -> Page:
         f"{manifest['rows_in']:,} rows in: {manifest['rows_written']:,} written, "
         f"{manifest['rows_history_only']:,} used as history only, {sum(rejected.values()):,} rejected"
     ]
+    if "rows_negative" in manifest:
+        own = manifest["negatives"]
+        parts.append(
+            f"{manifest['rows_negative']:,} negatives beside them, from {own['retrieval']}: {own['task']} is 0"
+        )
     if rejected:
         worst_first = sorted(rejected.items(), key=lambda pair: -pair[1])
         lost = [(reason, f"{count:,}", share(count / manifest["rows_in"])) for reason, count in worst_first]

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +109,7 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
                     error_text("compose", name, rule, str(source.path), f"Run `{commands[name]}` and take that.")
                 )
     problems = {name: source.read_problem() for name, source in sources.items()}
-    differing = problems["ranking"].differing_parts(problems["retrieval"])
+    differing = _without_additions(problems["ranking"], problems["retrieval"]).differing_parts(problems["retrieval"])
     if differing:
         rule = f"be of one problem with the retrieval, but they differ in {', '.join(differing)}"
         raise ValueError(
@@ -123,6 +123,16 @@ def _checked(sources: Mapping[str, ExportedVersion]) -> tuple[Problem, dict[str,
         )
     record: dict[str, Any] = json.loads(sources["retrieval"].retrieval.read_text())
     return problems["ranking"], record
+
+
+def _without_additions(ranking: Problem, retrieval: Problem) -> Problem:
+    """The ranking's problem without what `ranking_negatives` adds to that of retrieval."""
+    known = {task.name for task in retrieval.tasks}
+    return replace(
+        ranking,
+        features=tuple(feature for feature in ranking.features if feature.name != SCORE),
+        tasks=tuple(task for task in ranking.tasks if task.name in known) or ranking.tasks,
+    )
 
 
 def _functions(

@@ -17,5 +17,6 @@ def read_items(problem: Problem, path: Path) -> dict[str, tf.Tensor]:
         problem: `Problem`.
         path: Parquet, a column per feature, nothing null: missing is `""`, `[]` or NaN, as in a request.
     """
-    signature = {name: spec for name, spec in raw_signature(problem).items() if name in candidate_features(problem)}
+    known = set(candidate_features(problem)).intersection(parquet.read_schema(path).names)
+    signature = {name: spec for name, spec in raw_signature(problem).items() if name in known}
     return to_tensors(parquet.read_table(path, columns=list(signature)).to_pylist(), signature)

@@ -14,8 +14,8 @@ def positive_counts(data: PreparedData, task: str, item: str) -> npt.NDArray[np.
     """Encoded id -> training positives of a task with it, `(ids,)`."""
     [ids_of_item] = data.problem.feature(item).tensors(data.problem)
     counts = np.zeros(data.inputs.table_rows[str(ids_of_item.table)], np.int64)
-    for _, ids in positives(data, "train", task, item):
-        counts += np.bincount(ids, minlength=len(counts))
+    for rows in positives(data, "train", task, item):
+        counts += np.bincount(rows.items, minlength=len(counts))
     return counts
 
 

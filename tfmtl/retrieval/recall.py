@@ -1,7 +1,7 @@
 """Recall of a retrieval index on a split's positives."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,28 @@ Search: TypeAlias = Callable[[Mapping[str, tf.Tensor], tf.Tensor], Nearest]
 _BATCH = 2048
 
 
-def positives(
-    data: PreparedData, split: str, task: str, item: str
-) -> Iterator[tuple[dict[str, tf.Tensor], npt.NDArray[np.int32]]]:
-    """Encoded features of the user side and the item's encoded id, of all positive rows of a split, in batches."""
+class Positives(NamedTuple):
+    """Positive rows of a task, N of them.
+
+    Attributes:
+        user: encoded features of the user side, each `(N, ...)`.
+        items: int32 `(N,)`. Encoded ids of the items.
+        groups: bytes `(N,)`, as `PreparedData.split` gives them.
+    """
+
+    user: dict[str, tf.Tensor]
+    items: npt.NDArray[np.int32]
+    groups: npt.NDArray[np.object_]
+
+
+def positives(data: PreparedData, split: str, task: str, item: str) -> Iterator[Positives]:
+    """All positive rows of a split, in the order of the files, in batches."""
     of_item = candidate_tensors(data.problem)
-    for features, labels, _ in data.split(split, _BATCH):
+    for features, labels, groups in data.split(split, _BATCH):
         is_positive = labels[task] == 1.0
         rows = {name: tf.boolean_mask(values, is_positive) for name, values in features.items()}
-        yield {name: value for name, value in rows.items() if name not in of_item}, rows[item].numpy()
+        user = {name: value for name, value in rows.items() if name not in of_item}
+        yield Positives(user, rows[item].numpy(), tf.boolean_mask(groups, is_positive).numpy())
 
 
 def recall(
@@ -51,7 +64,7 @@ def recall(
     """
     hits = dict.fromkeys(RECALL_AT, 0)
     count = known = 0
-    for user, truth in positives(data, split, task, item):
+    for user, truth, _ in positives(data, split, task, item):
         found = search(user, tf.constant(max(RECALL_AT)))
         ids = np.where(found.is_item.numpy(), item_ids[found.rows.numpy()], -1)
         is_hit = (ids == truth[:, np.newaxis]) & (truth[:, np.newaxis] >= RESERVED_IDS)

@@ -14,12 +14,17 @@ import tensorflow as tf
 from tfmtl.data import PreparedData
 from tfmtl.export.score import Score
 from tfmtl.folders import ExportedVersion
+from tfmtl.metrics.bootstrap import group_numbers, percentile_interval, resampled_rows
 from tfmtl.retrieval.items import read_items
-from tfmtl.retrieval.recall import positives
+from tfmtl.retrieval.recall import Positives, positives
 from tfmtl.retrieval.retrieval_module import SCORE
 from tfmtl.retrieval.sides import item_features, pair_features
 from tfmtl.schema.checks import check_positive_int, error_text
 from tfmtl.schema.reserved import RESERVED_IDS
+
+Floats = npt.NDArray[np.float64]
+_RANKED = 8192  # items at a time, of all users together
+_RESAMPLES = 1000
 
 if TYPE_CHECKING:  # the process that trains retrieval has no use for the layers
     from tfmtl.models import MultiTaskModel
@@ -58,7 +63,9 @@ def two_stage_quality(
 
     Returns:
         `queries`, their number; `found`, the share whose item is among the candidates; `orders`: expression ->
-        `recall`, the share whose item is among the k first, and `ndcg`, the mean of `1 / log2(1 + place)` of these.
+        `recall`, the share whose item is among the k first, `ndcg`, the mean of `1 / log2(1 + place)` of these, and
+        `lead_low` to `lead_high`, the 95 % interval of what `ndcg` is above that of the first of `orders` on the same
+        rows (bootstrap of whole groups, such as users).
 
     Raises:
         ValueError: the split has no positive row, an expression cannot be read, a number is not positive, or the
@@ -77,43 +84,51 @@ def two_stage_quality(
     tasks = [each.name for each in data.problem.tasks]
     scores = {text: Score(text, [*tasks, SCORE]) for text in orders}
     raw_items = read_items(data.problem, index.items)
-    items = data.transform().encode_parts(raw_items, item_features(data.problem))
+    transform, of_item = data.transform(), item_features(data.problem)
+    items = transform.encode_parts(raw_items, [feature for feature in of_item if feature.name != SCORE])
+    of_score = [feature for feature in of_item if feature.name == SCORE]
     loaded = tf.saved_model.load(str(retrieval))
     search = loaded.search_encoded_unseen if exclude_seen else loaded.search_encoded
 
-    @tf.function(autograph=False)
+    @tf.function(autograph=False, reduce_retracing=True)
     def rank(user: Mapping[str, tf.Tensor], candidates: Mapping[str, tf.Tensor]) -> Mapping[str, tf.Tensor]:
-        outputs: Mapping[str, tf.Tensor] = model({**user, **candidates}, training=False)
+        of_each = tf.shape(candidates[item])[0] // tf.shape(next(iter(user.values())))[0]
+        repeated = {name: tf.repeat(values, of_each, axis=0) for name, values in user.items()}
+        outputs: Mapping[str, tf.Tensor] = model({**repeated, **candidates}, training=False)
         return outputs
 
-    places: dict[str, list[int]] = {text: [] for text in orders}  # counted from 1; 0 where it is not in the list
-    found = 0
-    for user, truth in _drawn(data, split, task, item, queries, seed):
+    gains: dict[str, list[Floats]] = {text: [] for text in orders}
+    found: list[npt.NDArray[np.bool_]] = []
+    groups: list[npt.NDArray[Any]] = []
+    for user, truth, groups_of_rows in _drawn(data, split, task, item, queries, seed):
         nearest = search(user, tf.constant(max(k, candidates)))
-        for row in range(len(truth)):
-            rows, is_item = nearest.rows[row], nearest.is_item[row].numpy()
-            one = {name: values[row : row + 1] for name, values in user.items()}
-            ranked = rank(one, {name: tf.gather(values, rows) for name, values in items.items()})
-            outputs = {name: values.numpy()[is_item] for name, values in ranked.items()}
-            outputs[SCORE] = tf.nn.softmax(nearest.scores[row].numpy()[is_item]).numpy()
-            ids = tf.gather(items[item], rows).numpy()[is_item]
-            is_true = (ids == truth[row]) & (truth[row] >= RESERVED_IDS)
-            found += bool(is_true.any())
+        groups.append(groups_of_rows)
+        step = max(1, _RANKED // int(nearest.rows.shape[1]))
+        for start in range(0, len(truth), step):
+            rows, logits, is_item = (part[start : start + step].numpy() for part in nearest)
+            some = {name: values[start : start + step] for name, values in user.items()}
+            listed = {name: tf.gather(values, rows.ravel()) for name, values in items.items()}
+            ranked = rank(some, listed | transform.encode_parts({SCORE: logits.ravel()}, of_score))
+            outputs = {name: values.numpy().reshape(rows.shape) for name, values in ranked.items() if values.ndim == 1}
+            outputs[SCORE] = tf.nn.softmax(np.where(is_item, logits, logits.dtype.type(-np.inf)), axis=1).numpy()
+            own = truth[start : start + step, np.newaxis]
+            is_true = (tf.gather(items[item], rows).numpy() == own) & (own >= RESERVED_IDS) & is_item
+            found.append(is_true.any(axis=1))
             for text, score in scores.items():
-                first = np.argsort(-score.value(outputs), kind="stable")[:k]
-                hits = np.flatnonzero(is_true[first])
-                places[text].append(int(hits[0]) + 1 if len(hits) else 0)
-    count = len(next(iter(places.values())))
+                order = np.where(is_item, score.value(outputs), -np.inf)
+                first = np.argsort(-order, axis=1, kind="stable")[:, :k]
+                gains[text].append(_gains(np.take_along_axis(is_true, first, axis=1)))
+    by_order = {text: np.concatenate(parts) for text, parts in gains.items()}
+    numbers = group_numbers(np.concatenate(groups))
+    base = by_order[orders[0]]
     return {
-        "queries": count,
-        "found": found / count,
-        "orders": {text: _metrics(np.array(values)) for text, values in places.items()},
+        "queries": len(base),
+        "found": float(np.concatenate(found).mean()),
+        "orders": {text: _metrics(own, base, numbers, seed) for text, own in by_order.items()},
     }
 
 
-def _drawn(
-    data: PreparedData, split: str, task: str, item: str, queries: int, seed: int
-) -> Iterator[tuple[dict[str, tf.Tensor], npt.NDArray[np.int32]]]:
+def _drawn(data: PreparedData, split: str, task: str, item: str, queries: int, seed: int) -> Iterator[Positives]:
     """Some positive rows of a split, in the order of the files."""
     facts = data.manifest["splits"][split]["tasks"][task]
     total = round(facts["labels"] * (facts["mean"] or 0.0))
@@ -123,15 +138,20 @@ def _drawn(
     is_drawn = np.zeros(total, bool)
     is_drawn[np.random.default_rng(seed).choice(total, min(queries, total), replace=False)] = True
     start = 0
-    for user, truth in positives(data, split, task, item):
+    for user, truth, groups in positives(data, split, task, item):
         chosen = np.flatnonzero(is_drawn[start : start + len(truth)])
         start += len(truth)
-        yield {name: tf.gather(values, chosen) for name, values in user.items()}, truth[chosen]
+        some = {name: tf.gather(values, chosen) for name, values in user.items()}
+        yield Positives(some, truth[chosen], groups[chosen])
 
 
-def _metrics(places: npt.NDArray[np.int64]) -> dict[str, float]:
-    in_list = places > 0
-    return {
-        "recall": float(in_list.mean()),
-        "ndcg": float(np.where(in_list, 1 / np.log2(1 + np.maximum(places, 1)), 0.0).mean()),
-    }
+def _gains(is_true: npt.NDArray[np.bool_]) -> Floats:
+    """`1 / log2(1 + place)` of the first place, from 1, that holds what was looked for; 0 where none does."""
+    return np.asarray((is_true / np.log2(2.0 + np.arange(is_true.shape[1]))).max(axis=1))
+
+
+def _metrics(gains: Floats, base: Floats, groups: npt.NDArray[np.int64], seed: int) -> dict[str, float]:
+    lead = gains - base
+    means = [float(lead[rows].mean()) for rows in resampled_rows(len(base), groups, _RESAMPLES, seed)]
+    low, high = percentile_interval(means) or (float("nan"), float("nan"))
+    return {"recall": float((gains > 0).mean()), "ndcg": float(gains.mean()), "lead_low": low, "lead_high": high}

@@ -1,7 +1,7 @@
 """Encode the canonical rows of a user bucket as serialized examples, split by split."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,6 +89,32 @@ def encode_bucket(
         _encoder=encoder,
         _order={split: order[splits[order] == index] for index, split in enumerate(SPLITS)},
     )
+
+
+def examples_in_order(
+    problem: Problem, transform: RawTransform, table: pa.Table
+) -> tuple[pa.Table, np.ndarray, Callable[[np.ndarray], Iterator[tuple[np.ndarray, pa.BinaryArray]]]]:
+    """The sorted rows of a bucket, which of them are examples, and a function that encodes some of these.
+
+    Args:
+        problem: `Problem`.
+        transform: the fitted `RawTransform`.
+        table: canonical rows of all users of the bucket, in any order.
+
+    Returns:
+        The sorted table; the rows that are examples, int `(m,)`; positions among these -> slices of bounded size, each
+        the positions and their serialized examples.
+    """
+    table = _sorted(problem, table)
+    examples = np.flatnonzero(table[columns.IS_EXAMPLE].to_numpy())
+    encoder = _ExampleEncoder(problem, transform, table, examples)
+
+    def encode(chosen: np.ndarray) -> Iterator[tuple[np.ndarray, pa.BinaryArray]]:
+        for start in range(0, len(chosen), encoder.slice_rows):
+            part = chosen[start : start + encoder.slice_rows]
+            yield part, encoder.encode(part)
+
+    return table, examples, encode
 
 
 class _ExampleEncoder:

@@ -11,6 +11,8 @@ from tfmtl.schema import SPLITS, Problem
 from tfmtl.schema.shown import shown
 from tfmtl.tasks import behavior_of
 
+NEGATIVES = "negatives"  # counter of rows that no log has
+
 
 def build_manifest(
     problem: Problem,
@@ -40,7 +42,8 @@ def build_manifest(
     for counts in read_counts:
         log.update(counts)
     rows_in = log["rows"]
-    written = sum(int(totals[f"{split}/examples"]) for split in SPLITS)
+    drawn = int(totals[NEGATIVES])
+    written = sum(int(totals[f"{split}/examples"]) for split in SPLITS) - drawn
     lost = [
         path
         for number, path in enumerate(inputs)  # lines and rows that the files say they have, whoever read them
@@ -63,6 +66,7 @@ def build_manifest(
         "rows_written": written,
         "rows_history_only": int(totals["history_only"]),
         "rows_rejected": dict(sorted(rejected.items())),
+        **({"rows_negative": drawn} if drawn else {}),
         "events": {sequence.name: log[f"event/{sequence.name}"] for sequence in problem.sequences},
         "warnings": [
             *log_warnings(problem, log),

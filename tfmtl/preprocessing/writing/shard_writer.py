@@ -66,6 +66,7 @@ class ShardWriter:
                 self._transform = RawTransform(self._problem, folder)  # reads every file now
         table, undecided = join_labels(self._problem, pa.Table.from_batches(list(batches)))
         splits = write_part(self._problem, self._directory, bucket, table) if self._split_file else None
+        table = self._completed(table, self._transform, bucket)
         num_requests = -(-NUM_REQUESTS // self._num_shards)
         encoded = encode_bucket(self._problem, self._transform, table, (self._seed, bucket), num_requests)
         written, checksums = {}, {}
@@ -81,6 +82,10 @@ class ShardWriter:
             "requests": encoded.requests,
             "splits": splits,
         }
+
+    def _completed(self, table: pa.Table, transform: RawTransform, bucket: int) -> pa.Table:
+        """A bucket's rows with those that the log does not have; here none."""
+        return table
 
     def _write_file(self, name: str, slices: Iterable[pa.BinaryArray]) -> tuple[int, str]:
         """Writes one file and returns its size and checksum."""
