@@ -9,14 +9,13 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from tfmtl.features.column_fingerprints import column_fingerprints
-from tfmtl.features.decoded import Decoded, rounded
+from tfmtl.features.decoded import Decoded, is_nothing, rounded
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, LabeledRows
-from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice
+from tfmtl.features.fixed_scales import odds_once, odds_twice
 from tfmtl.features.rate_tables import RateCells
 from tfmtl.features.request_view import RequestView
 from tfmtl.features.time_zones import DAY, local_seconds, utc_offsets
-from tfmtl.schema.features.fixed_scales import id_key, number_key
-from tfmtl.schema.reserved import MISSING_ID
+from tfmtl.schema.features.fixed_scales import ODDS_SCALE, number_key
 
 
 class RateBehavior(FeatureBehavior):
@@ -79,7 +78,8 @@ class RateBehavior(FeatureBehavior):
             ones, labels = self._cells.all_but(own, self._cells_of(view.as_of))
         prior = self.record.prior
         ones, labels = tf.cast(ones, tf.float64), tf.cast(labels, tf.float64)
-        return odds_twice(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
+        encode = odds_once if self.record.enters == "once" else odds_twice
+        return encode(self.name, (ones + prior * self._mean) / (labels + prior), self._mean, own == 0)
 
     @property
     def _has_days(self) -> bool:
@@ -97,5 +97,5 @@ class RateBehavior(FeatureBehavior):
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:
         mean = min(max(float(statistics.states[self.name]["mean"]), 1e-6), 1.0 - 1e-6)
         odds = encoded[number_key(self.name)].astype(np.float64) * ODDS_SCALE + np.log(mean / (1.0 - mean))
-        is_none = encoded[id_key(self.name)] == MISSING_ID
+        is_none = is_nothing(encoded, self.name, "odds")
         return {self.name: Decoded(pa.array(rounded(1.0 / (1.0 + np.exp(-odds))), mask=is_none))}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfmtl.schema.checks import check_argument, check_missing, check_name, did_you_mean
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.features.fixed_scales import NUMBERS_FIELD
 from tfmtl.schema.problem_error import ProblemError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ def _check_keys(problem: Problem) -> None:
     _check_unique("request tensor", [each.key for each in problem.inputs])
     _check_unique("encoded tensor", [each.key for each in problem.tensors])
     owners = {
-        (field, feature.name)
+        (field, "" if field == NUMBERS_FIELD == each.joins else feature.name)  # which several features share
         for feature in problem.features
         for each in feature.tensors(problem)
         for field in {each.field, each.joins or each.field}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from tfmtl.schema.checks import check_minimum, did_you_mean
+from tfmtl.schema.checks import check_choice, check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.features.fixed_scales import ENTERS, derived_tensors
 from tfmtl.schema.features.time_part import check_time_zone
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
@@ -38,6 +38,9 @@ class RateFeature(FeatureRecord):
             the task is `known_at_event`. Defaults to `None`: 0.
         time_zone: str. Whose days are counted. Defaults to `"UTC"`.
         dim: int. Width of the buckets' table. Defaults to `16`.
+        enters: `"twice"`, as the id of a bucket and as a number; or `"once"`, as a number alone, -5 where
+            the value is missing, added up with all such numbers of the problem in one field of the network,
+            `derived_numbers`: the cheapest form. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "rate"
@@ -50,6 +53,7 @@ class RateFeature(FeatureRecord):
     known_after: int | None = None
     time_zone: str = "UTC"
     dim: int = 16
+    enters: Annotated[str, ENTERS] = "twice"
 
     def __post_init__(self) -> None:
         check_types("RateFeature", self)
@@ -57,6 +61,7 @@ class RateFeature(FeatureRecord):
         check_derived_name(self)
         owner = f"RateFeature '{self.name}'"
         check_minimum(owner, "dim", self.dim, 1)
+        check_choice(owner, "enters", self.enters, ENTERS)
         if self.known_after is not None:
             check_minimum(owner, "known_after", self.known_after, 0)
         if not 0.0 < self.prior < math.inf:
@@ -81,7 +86,7 @@ class RateFeature(FeatureRecord):
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         sides = [each.side for feature in problem.features if feature.name == self.of for each in feature.inputs()]
-        return twice(self.name, "odds", self.dim, sides[0] if sides else "context")
+        return derived_tensors(self.enters, self.name, "odds", self.dim, sides[0] if sides else "context")
 
     def check(self, problem: Problem) -> None:
         owner = f"Problem: feature '{self.name}' of kind rate"
