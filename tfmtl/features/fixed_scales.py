@@ -32,16 +32,15 @@ def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, 
     values = tf.maximum(values, 0)
     # Not Bucketize: its boundaries are float32, and large times are not.
     places = _places(tf.constant(HALF_OCTAVES, tf.int64), values)
-    return _both(field, places, _log_count(values), is_none)
+    number = tf.math.log1p(tf.cast(values, tf.float64)) / LOG_SCALE
+    return _both(field, places, number, is_none)
 
 
 def count_once(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
     """The number of `count_twice` alone, `NONE` where there is none."""
-    return _one(field, "count", _log_count(tf.maximum(values, 0)), is_none)
-
-
-def _log_count(values: tf.Tensor) -> tf.Tensor:
-    return tf.math.log1p(tf.cast(values, tf.float64)) / LOG_SCALE
+    # A division by a power of two is exact, so that it may come last.
+    logarithm = tf.cast(tf.math.log1p(tf.cast(tf.maximum(values, 0), tf.float64)), tf.float32)
+    return _one(field, "count", logarithm / LOG_SCALE, is_none)
 
 
 def share_twice(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -102,7 +101,7 @@ def odds_once(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) -> 
 
 
 def _odds(rates: tf.Tensor, mean: float) -> tuple[float, tf.Tensor, tf.Tensor]:
-    """The mean's log odds, the rates that are far enough from 0 and 1, and how far their log odds are from the mean's."""
+    """The mean's log odds, rates that are far enough from 0 and 1, and their log odds less those of the mean."""
     middle = min(max(mean, _LEAST), 1.0 - _LEAST)
     middle_odds = float(np.log(middle / (1.0 - middle)))
     rates = tf.clip_by_value(rates, _LEAST, 1.0 - _LEAST)

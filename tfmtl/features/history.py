@@ -28,7 +28,9 @@ class HistoryBehavior(FeatureBehavior):
             parts = {"newest": events.newest(), "oldest": events.oldest()}
             recent = events.within(list(WINDOWS.values()))
             parts |= {f"last_{window}": values for window, values in zip(WINDOWS, recent, strict=True)}
-            found |= {f"{name}_{part}": Measure("count", values, is_none, record.enters) for part, values in parts.items()}
+            found |= {
+                f"{name}_{part}": Measure("count", values, is_none, record.enters) for part, values in parts.items()
+            }
         for column in record.mean:
             for statistic, values in events.statistics(column).items():
                 found[f"{name}_{statistic}_{column}"] = Measure("signed", values)

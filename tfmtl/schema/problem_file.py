@@ -25,9 +25,9 @@ DERIVED = ("default", "none")
 def read_problem_file(path: str | Path) -> Problem:
     """The problem of a user's file, with the derived features that files of `format: 2` have without naming them.
 
-    In such a file every sequence brings its `history` and, on its columns of names, its `match`, both `summed`, unless
-    the file names these kinds for the sequence itself or says `derived: none`. A file without `format` means what it
-    says. The stored problem names everything: `Problem.load` adds nothing. A user's file is held to
+    In such a file every sequence brings its `history` and, on its columns of names, its `match`, whose numbers enter
+    once, unless the file names these kinds for the sequence itself or says `derived: none`. A file without `format`
+    means what it says. The stored problem names everything: `Problem.load` adds nothing. A user's file is held to
     `check_new_problem`.
 
     Args:
@@ -70,11 +70,11 @@ def _derived(problem: Problem) -> list[FeatureRecord]:
     found: list[FeatureRecord] = []
     for sequence in problem.sequences:
         if (HistoryFeature, sequence.name) not in named:
-            found.append(HistoryFeature(sequence.name, summed=True))
+            found.append(HistoryFeature(sequence.name, enters="once"))
         # Numbers are seldom equal, and buckets of them are none of the event's own.
         names = tuple(
             name for name in sequence.columns if [each.dtype for each in problem.feature(name).inputs()] == ["string"]
         )
         if names and (MatchFeature, sequence.name) not in named:
-            found.append(MatchFeature(sequence.name, names, summed=True))
+            found.append(MatchFeature(sequence.name, names, enters="once"))
     return found

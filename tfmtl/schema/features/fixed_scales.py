@@ -23,9 +23,6 @@ ODDS = tuple((step + 0.5) / 4.0 for step in range(-32, 32))
 
 ENTERS = ("twice", "once")
 
-NUMBERS_FIELD = "derived_numbers"
-"""The field of the network in which all numbers that enter once are added up."""
-
 MOST_ODDS = 8.0
 """Differences of log odds that enter once are cut to plus and minus this."""
 
@@ -60,12 +57,10 @@ def derived_tensors(
 
     Signed numbers have no number below all others for "none": they enter twice in any case.
     """
-    if enters == "twice":
+    if enters == "twice" or scale == "signed":
         return twice(field, scale, dim, side, joins)
-    if scale == "signed":
-        return twice(field, scale, dim, side, NUMBERS_FIELD)
     key = number_key(field)
-    return (EncodedTensor(key, "number", field, dim=dim, side=side, missing=NONE[scale], joins=NUMBERS_FIELD),)
+    return (EncodedTensor(key, "number", field, dim=dim, side=side, missing=NONE[scale], joins=joins),)
 
 
 def twice(field: str, scale: str, dim: int, side: str, joins: str = "") -> tuple[EncodedTensor, EncodedTensor]:

@@ -36,8 +36,8 @@ class MatchFeature(FeatureRecord):
             instead of reading a field for each: a fraction of the inputs of its first layer. Of numbers that enter
             once it says nothing. Defaults to `False`.
         enters: `"twice"`, each number as the id of a bucket and as a number; or `"once"`, as a number alone, -1 where
-            there is none yet, added up with all such numbers of the problem in one field of the network,
-            `derived_numbers`: the cheapest form. Defaults to `"twice"`.
+            there is none yet, and all such numbers of a sequence, of its matches too, are added up in one field of the
+            network, `<of>_numbers`: the cheapest form. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "match"
@@ -62,6 +62,8 @@ class MatchFeature(FeatureRecord):
 
     @property
     def _joins(self) -> str:
+        if self.enters == "once":
+            return f"{self.of}_numbers"
         return f"{self.name}_numbers" if self.summed else ""
 
     @property

@@ -38,9 +38,8 @@ class RateFeature(FeatureRecord):
             the task is `known_at_event`. Defaults to `None`: 0.
         time_zone: str. Whose days are counted. Defaults to `"UTC"`.
         dim: int. Width of the buckets' table. Defaults to `16`.
-        enters: `"twice"`, as the id of a bucket and as a number; or `"once"`, as a number alone, -5 where
-            the value is missing, added up with all such numbers of the problem in one field of the network,
-            `derived_numbers`: the cheapest form. Defaults to `"twice"`.
+        enters: `"twice"`, as the id of a bucket and as a number; or `"once"`, as a number alone, -5 where the value is
+            missing. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "rate"
