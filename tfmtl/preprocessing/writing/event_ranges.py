@@ -40,8 +40,12 @@ class EventsByValue:
             found = np.minimum(np.searchsorted(self._values, own[some]), len(self.places) - 1)
             is_known = self._values[found] == own[some]
             some, numbers = some[is_known], self._value_numbers[found[is_known]]
-            first[some] = np.searchsorted(self._keys, self._keyed(numbers, starts[some]))
-            last[some] = np.searchsorted(self._keys, self._keyed(numbers, stops[some]))
+            begins, ends = (self._keyed(numbers, places[some]) for places in (starts, stops))
+            first[some] = np.searchsorted(self._keys, begins)
+            last[some] = first[some]
+            is_hit = self._keys.take(first[some], mode="clip") < ends  # few are: only of these the end is searched
+            is_hit &= first[some] < len(self._keys)
+            last[some[is_hit]] = np.searchsorted(self._keys, ends[is_hit])
         return first, last
 
     def _keyed(self, value_numbers: np.ndarray, places: np.ndarray) -> np.ndarray:
