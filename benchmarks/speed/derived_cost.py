@@ -2,9 +2,8 @@
 
     python -m benchmarks.speed.derived_cost <log.parquet> <problem.yaml, of format 2>
 
-The same log with its derived features, with those of a record summed in one field of the network (`summed: true`), and
-without, in one process and in turn; medians of processor time. Without means without histories, matches and rates;
-parts of the time stay, since they replace columns. Summed ones are the same records. Models are not trained.
+The same log with its derived features and without, in one process and in turn; medians of processor time. Without means
+without histories, matches and rates; parts of the time stay, since they replace columns. Models are not trained.
 """
 
 import statistics
@@ -43,22 +42,21 @@ def main(
         reading = _medians(sides, 3, warm_up=0)
         data = {name: PreparedData(f"{folder}/{name}") for name in sides}
         rows = data["with"].manifest["rows_in"]
-        data = {"with": data["with"], "summed": data["with"], "without": data["without"]}
-        models = {name: _model(preset, each, is_summed=name == "summed") for name, each in data.items()}
+        models = {name: _model(preset, each) for name, each in data.items()}
         steps = {name: _step(models[name], each, batch_size) for name, each in data.items()}
         stepping = _medians(steps, rounds, warm_up=4)
         ranks = {name: _rank(models[name], each, candidates) for name, each in data.items()}
         ranking = _medians(ranks, rounds, warm_up=4)
     numbers = len({tensor.field for tensor in whole.tensors}) - len({tensor.field for tensor in plain.tensors})
     print(f"{whole.name}: {rows:,} rows, {numbers} derived numbers\n")
-    print("| | with | summed | without | ratios | asked for |\n|---|---:|---:|---:|---:|---|")
+    print("| | with | without | ratio | asked for |\n|---|---:|---:|---:|---|")
     rates = {name: rows / seconds for name, seconds in reading.items()}
     ratio = rates["with"] / rates["without"]
-    print(f"| rows per second | {rates['with']:,.0f} | | {rates['without']:,.0f} | {ratio:.2f} | at least 0.8 |")
+    print(f"| rows per second | {rates['with']:,.0f} | {rates['without']:,.0f} | {ratio:.2f} | at least 0.8 |")
     for name, found, most in ((f"step of {batch_size}", stepping, 1.1), (f"rank {candidates}", ranking, 1.2)):
         times = [1e3 * found[side] for side in models]
         shown = " | ".join(f"{each:.1f} ms" for each in times)
-        print(f"| {name} | {shown} | {times[0] / times[2]:.2f}, {times[1] / times[2]:.2f} | at most {most} |")
+        print(f"| {name} | {shown} | {times[0] / times[1]:.2f} | at most {most} |")
 
 
 def _medians(sides: dict[str, Callable[[], Any]], rounds: int, warm_up: int) -> dict[str, float]:
@@ -73,14 +71,10 @@ def _medians(sides: dict[str, Callable[[], Any]], rounds: int, warm_up: int) -> 
     return {name: statistics.median(times) for name, times in found.items()}
 
 
-def _model(preset: str, data: Any, is_summed: bool) -> Any:
+def _model(preset: str, data: Any) -> Any:
     from tfmtl.models import from_preset
 
-    inputs = data.inputs
-    if is_summed:
-        features = [replace(each, summed=True) if hasattr(each, "summed") else each for each in data.problem.features]
-        inputs = replace(inputs, problem=replace(data.problem, features=tuple(features)))
-    model = from_preset(preset, inputs)
+    model = from_preset(preset, data.inputs)
     model.compile()
     return model
 

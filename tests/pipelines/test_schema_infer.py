@@ -46,8 +46,8 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         NumericFeature("age", "z_score"),
         NumericFeature("visits"),
         TextFeature("title"),
-        HistoryFeature("history", summed=True),
-        MatchFeature("history", ("viewItemID", "kind"), summed=True),
+        HistoryFeature("history", enters="once"),
+        MatchFeature("history", ("viewItemID", "kind"), enters="once"),
         TimePartFeature(("hour",)),
         *(RateFeature(of, task, known_after=1) for of in ("user_id", "viewItemID") for task in ("click", "is_buy")),
     )

@@ -92,6 +92,8 @@ class _Columns:
                 values = features[each.key].astype(np.float32)
                 if buckets:  # the bucket tells a missing value, for which the number is 0
                     values = np.where(features[buckets[0].key] == MISSING_ID, np.float32(np.nan), values)
+                elif each.missing:  # a value of its own
+                    values = np.where(values == np.float32(each.missing), np.float32(np.nan), values)
                 self._numbers.setdefault(field, []).append(values)
             for each in tensors:
                 if each.role == "id" and not each.is_ordered:

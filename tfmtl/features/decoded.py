@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tfmtl.schema.features.fixed_scales import LOG_SCALE, id_key, number_key
+from tfmtl.schema.features.fixed_scales import LOG_SCALE, NONE, id_key, number_key
 from tfmtl.schema.reserved import MISSING_ID, RESERVED_IDS
 
 _DIGITS = 6
@@ -81,16 +81,23 @@ def decode_fixed(encoded: Mapping[str, np.ndarray], field: str, scale: str, zero
     """A derived number, whole where it counts something.
 
     Args:
-        encoded: its two tensors among others, `(N,)` each.
+        encoded: its tensors among others, `(N,)` each.
         field: name of the number.
         scale: `"count"`, `"share"` or `"signed"`.
         zero_if_none: whether 0 is meant where there is none, as of counts. Defaults to `False`: it is missing.
     """
-    number, is_none = encoded[number_key(field)].astype(np.float64), encoded[id_key(field)] == MISSING_ID
+    is_none = is_nothing(encoded, field, scale)
+    number = np.where(is_none, 0.0, encoded[number_key(field)].astype(np.float64))
     if scale != "share":
         number = np.sign(number) * np.expm1(np.abs(number) * LOG_SCALE)
     values = np.rint(number) if scale == "count" else rounded(number)
     return Decoded(pa.array(values, pa.float64(), mask=np.zeros_like(is_none) if zero_if_none else is_none))
+
+
+def is_nothing(encoded: Mapping[str, np.ndarray], field: str, scale: str) -> npt.NDArray[np.bool_]:
+    """Where a derived number has no value, bool `(N,)`; the arguments are those of `decode_fixed`."""
+    ids = encoded.get(id_key(field))
+    return np.asarray(encoded[number_key(field)] == NONE[scale] if ids is None else ids == MISSING_ID)
 
 
 def rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

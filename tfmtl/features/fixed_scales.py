@@ -3,11 +3,19 @@
 import numpy as np
 import tensorflow as tf
 
-from tfmtl.schema.features.fixed_scales import HALF_OCTAVES, LOG_SCALE, MAGNITUDES, ODDS, SHARES, id_key, number_key
+from tfmtl.schema.features.fixed_scales import (
+    HALF_OCTAVES,
+    LOG_SCALE,
+    MAGNITUDES,
+    MOST_ODDS,
+    NONE,
+    ODDS,
+    ODDS_SCALE,
+    SHARES,
+    id_key,
+    number_key,
+)
 from tfmtl.schema.reserved import RESERVED_IDS
-
-ODDS_SCALE = 2.0
-"""A rate's number is the difference of log odds divided by this."""
 
 _GRID = 2.0**20  # of log odds
 _LEAST = 1e-6  # of a rate, before its log odds
@@ -28,6 +36,13 @@ def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, 
     return _both(field, places, number, is_none)
 
 
+def count_once(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The number of `count_twice` alone, `NONE` where there is none."""
+    # A division by a power of two is exact, so that it may come last.
+    logarithm = tf.cast(tf.math.log1p(tf.cast(tf.maximum(values, 0), tf.float64)), tf.float32)
+    return _one(field, "count", logarithm / LOG_SCALE, is_none)
+
+
 def share_twice(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.Tensor]:
     """A share of counts: twentieths, and the share; none of nothing.
 
@@ -39,6 +54,13 @@ def share_twice(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.T
     some = tf.maximum(whole, 1)
     part = tf.minimum(part, some)
     return _both(field, part * SHARES // some, tf.cast(part, tf.float64) / tf.cast(some, tf.float64), whole == 0)
+
+
+def share_once(field: str, part: tf.Tensor, whole: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The share of `share_twice` alone, `NONE` where there is none."""
+    some = tf.maximum(whole, 1)
+    share = tf.cast(tf.minimum(part, some), tf.float64) / tf.cast(some, tf.float64)
+    return _one(field, "share", share, whole == 0)
 
 
 def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -65,16 +87,27 @@ def odds_twice(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) ->
         mean: float. Of the training labels.
         is_none: bool `(N,)`, where there is no value: id and number are 0.
     """
-    middle = min(max(mean, _LEAST), 1.0 - _LEAST)
-    middle_odds = np.log(middle / (1.0 - middle))
-    rates = tf.clip_by_value(rates, _LEAST, 1.0 - _LEAST)
+    middle_odds, rates, odds = _odds(rates, mean)
     # Rates are compared, not their logarithms: a quotient is the same bits wherever it is computed.
     boundaries = 1.0 / (1.0 + np.exp(-(middle_odds + np.array(ODDS))))
     places = tf.searchsorted(tf.constant(boundaries, tf.float64), rates, side="right")
+    return _both(field, places, odds / ODDS_SCALE, is_none)
+
+
+def odds_once(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The number of `odds_twice` alone, cut to `MOST_ODDS`; `NONE` where there is none."""
+    _, _, odds = _odds(rates, mean)
+    return _one(field, "odds", tf.clip_by_value(odds, -MOST_ODDS, MOST_ODDS) / ODDS_SCALE, is_none)
+
+
+def _odds(rates: tf.Tensor, mean: float) -> tuple[float, tf.Tensor, tf.Tensor]:
+    """The mean's log odds, rates that are far enough from 0 and 1, and their log odds less those of the mean."""
+    middle = min(max(mean, _LEAST), 1.0 - _LEAST)
+    middle_odds = float(np.log(middle / (1.0 - middle)))
+    rates = tf.clip_by_value(rates, _LEAST, 1.0 - _LEAST)
     odds = tf.math.log(rates) - tf.math.log1p(-rates) - middle_odds
     # A graph may sum in another order than single operations do: what differs by that is below the grid.
-    odds = tf.round(odds * _GRID) / _GRID
-    return _both(field, places, odds / ODDS_SCALE, is_none)
+    return middle_odds, rates, tf.round(odds * _GRID) / _GRID
 
 
 def _places(boundaries: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
@@ -82,6 +115,11 @@ def _places(boundaries: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
     # What `searchsorted` does, without a dozen operations on shapes.
     flat = tf.raw_ops.UpperBound(sorted_inputs=boundaries[tf.newaxis], values=tf.reshape(values, (1, -1)))
     return tf.reshape(flat, tf.shape(values))
+
+
+def _one(field: str, scale: str, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+    none = tf.constant(NONE[scale], number.dtype)
+    return {number_key(field): tf.cast(tf.where(is_none, none, number), tf.float32)}
 
 
 def _both(field: str, places: tf.Tensor, number: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:

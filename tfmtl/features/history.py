@@ -23,18 +23,20 @@ class HistoryBehavior(FeatureBehavior):
         events = view.events(record.of, self.problem.keys.ticks_per_second)
         count = events.count()
         is_none = count == 0
-        found = {f"{name}_count": Measure("count", count, is_none)}
+        found = {f"{name}_count": Measure("count", count, is_none, record.enters)}
         if has_times(self.problem, record.of):
             parts = {"newest": events.newest(), "oldest": events.oldest()}
             recent = events.within(list(WINDOWS.values()))
             parts |= {f"last_{window}": values for window, values in zip(WINDOWS, recent, strict=True)}
-            found |= {f"{name}_{part}": Measure("count", values, is_none) for part, values in parts.items()}
+            found |= {
+                f"{name}_{part}": Measure("count", values, is_none, record.enters) for part, values in parts.items()
+            }
         for column in record.mean:
             for statistic, values in events.statistics(column).items():
                 found[f"{name}_{statistic}_{column}"] = Measure("signed", values)
         if record.share_of:
             whole = view.events(record.share_of, self.problem.keys.ticks_per_second).count()
-            found[f"{name}_share"] = Measure("share", count, whole)
+            found[f"{name}_share"] = Measure("share", count, whole, record.enters)
         return found
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:

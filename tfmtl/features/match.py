@@ -20,15 +20,15 @@ class MatchBehavior(FeatureBehavior):
 
     def measure(self, view: RequestView) -> dict[str, Measure]:
         events = view.events(self.record.of, self.problem.keys.ticks_per_second)
-        whole = events.count()
+        whole, enters = events.count(), self.record.enters
         found: dict[str, Measure] = {}
         for column in self.record.on:
             count, newest = events.matches(column, view.own[column])
             field = f"{self.name}_{column}"
-            found[f"{field}_count"] = Measure("count", count, count < 0)
-            found[f"{field}_share"] = Measure("share", count, whole)
+            found[f"{field}_count"] = Measure("count", count, count < 0, enters)
+            found[f"{field}_share"] = Measure("share", count, whole, enters)
             if newest is not None:
-                found[f"{field}_newest"] = Measure("count", newest, count == 0)
+                found[f"{field}_newest"] = Measure("count", newest, count == 0, enters)
         return found
 
     def decode(self, encoded: Mapping[str, np.ndarray], statistics: Any) -> dict[str, Decoded]:

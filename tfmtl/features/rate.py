@@ -9,15 +9,14 @@ import pyarrow.compute as pc
 import tensorflow as tf
 
 from tfmtl.features.column_fingerprints import column_fingerprints
-from tfmtl.features.decoded import Decoded, rounded
+from tfmtl.features.decoded import Decoded, is_nothing, rounded
 from tfmtl.features.feature_behavior import FEATURE, Column, FeatureBehavior, FeatureState, FittedState, LabeledRows
-from tfmtl.features.fixed_scales import ODDS_SCALE, odds_twice, signed_twice
+from tfmtl.features.fixed_scales import odds_once, odds_twice, signed_twice
 from tfmtl.features.rate_tables import LARGEST, STEPS, RateCells, steps_of
 from tfmtl.features.request_view import RequestView
 from tfmtl.features.time_zones import DAY, local_seconds, utc_offsets
-from tfmtl.schema.features.fixed_scales import LOG_SCALE, id_key, number_key
+from tfmtl.schema.features.fixed_scales import LOG_SCALE, ODDS_SCALE, number_key
 from tfmtl.schema.problem_error import ProblemError
-from tfmtl.schema.reserved import MISSING_ID
 
 
 class RateBehavior(FeatureBehavior):
@@ -58,7 +57,7 @@ class RateBehavior(FeatureBehavior):
 
     @property
     def _is_share(self) -> bool:
-        return bool(self.record.is_share(self.problem))
+        return bool(self.record.scale(self.problem) == "odds")
 
     def fit(self, counts: Mapping[Column, pa.Table]) -> FeatureState:
         return self._state(RateCells.of(counts.get(self._column)))
@@ -98,7 +97,8 @@ class RateBehavior(FeatureBehavior):
         prior = self.record.prior
         sums, labels = tf.cast(sums, tf.float64), tf.cast(labels, tf.float64)
         if self._is_share:
-            return odds_twice(self.name, (sums + prior * self._mean) / (labels + prior), self._mean, own == 0)
+            encode = odds_once if self.record.enters == "once" else odds_twice
+            return encode(self.name, (sums + prior * self._mean) / (labels + prior), self._mean, own == 0)
         # On the grid of the steps: a graph may compute in another order than single operations do.
         beyond = tf.round((sums - labels * (self._mean * STEPS)) / (labels + prior)) / STEPS
         return signed_twice(self.name, tf.where(own == 0, tf.constant(np.nan, tf.float64), beyond))
@@ -124,5 +124,5 @@ class RateBehavior(FeatureBehavior):
             rates = 1.0 / (1.0 + np.exp(-(number * ODDS_SCALE + np.log(mean / (1.0 - mean)))))
         else:
             rates = mean + np.sign(number) * np.expm1(np.abs(number) * LOG_SCALE)
-        is_none = encoded[id_key(self.name)] == MISSING_ID
+        is_none = is_nothing(encoded, self.name, self.record.scale(self.problem))
         return {self.name: Decoded(pa.array(rounded(rates), mask=is_none))}

@@ -26,7 +26,7 @@ def guess_rates(
     found = []
     for name in dict.fromkeys(name for name in names if name in single):
         for task in rated[:_MOST_TASKS]:
-            rate: dict[str, Any] = {"kind": "rate", "of": name, "task": task}
+            rate: dict[str, Any] = {"kind": "rate", "of": name, "task": task, "enters": "once"}
             why = "mean label before; of the other folds in training"
             if has_time:
                 rate["known_after"] = _DAYS

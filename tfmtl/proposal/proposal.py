@@ -373,8 +373,8 @@ def _derive(proposal: Proposal, calendar: ColumnProfile | None) -> None:
     taken = {entry.name for entry in proposal.features}
     for entry in proposal.sequences:
         own = {"name": f"{entry.name}_history"} if entry.name in taken else {}
-        history = {"kind": "history", "of": entry.name, **own, "summed": True}
-        match = {"kind": "match", "of": entry.name, "on": list(entry.values["columns"]), "summed": True}
+        history = {"kind": "history", "of": entry.name, **own, "enters": "once"}
+        match = {"kind": "match", "of": entry.name, "on": list(entry.values["columns"]), "enters": "once"}
         proposal.derived.append(Entry(history, "how many events, and how long ago"))
         proposal.derived.append(Entry(match, "events with the same value: how many, and how long ago"))
     if calendar is not None:

@@ -184,7 +184,10 @@ def _check_keys(problem: Problem) -> None:
     _check_unique("request tensor", [each.key for each in problem.inputs])
     _check_unique("encoded tensor", [each.key for each in problem.tensors])
     owners = {
-        (field, feature.name)
+        (
+            field,
+            feature.sources[0] if feature.sources and field == each.joins else feature.name,
+        )  # derived of one sequence may share one
         for feature in problem.features
         for each in feature.tensors(problem)
         for field in {each.field, each.joins or each.field}

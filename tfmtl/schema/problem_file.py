@@ -1,6 +1,6 @@
 """Read a user's problem file, and add the features that `format: 2` implies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from tfmtl.schema.checks import check_choice
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
+from tfmtl.schema.features.rate import RateFeature
 from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_checks import check_new_problem
 from tfmtl.schema.problem_error import ProblemError
@@ -20,15 +21,16 @@ PROBLEM_FILE = "problem.yaml"
 
 FORMATS = (1, 2)
 DERIVED = ("default", "none")
+_ENTER_ONCE = (HistoryFeature.kind, MatchFeature.kind, RateFeature.kind)
 
 
 def read_problem_file(path: str | Path) -> Problem:
     """The problem of a user's file, with the derived features that files of `format: 2` have without naming them.
 
-    In such a file every sequence brings its `history` and, on its columns of names, its `match`, both `summed`, unless
-    the file names these kinds for the sequence itself or says `derived: none`. A file without `format` means what it
-    says. The stored problem names everything: `Problem.load` adds nothing. A user's file is held to
-    `check_new_problem`.
+    In such a file every sequence brings its `history` and, on its columns of names, its `match`, unless the file names
+    these kinds for the sequence itself or says `derived: none`. Derived numbers enter once where a feature says neither
+    `enters` nor `summed`. A file without `format` means what it says. The stored problem names everything:
+    `Problem.load` adds nothing. A user's file is held to `check_new_problem`.
 
     Args:
         path: str or Path. YAML.
@@ -58,11 +60,20 @@ def expanded(mapping: Mapping[str, Any]) -> Problem:
         raise ProblemError(
             f"Problem: `derived` goes with `format: 2` only. Received: derived={shown(derived)}. Add the format."
         )
-    problem = Problem.from_dict({key: value for key, value in mapping.items() if key not in ("format", "derived")})
+    mapping = {key: value for key, value in mapping.items() if key not in ("format", "derived")}
+    if form == 2 and isinstance(mapping.get("features"), Sequence):
+        mapping["features"] = [_once(each) for each in mapping["features"]]
+    problem = Problem.from_dict(mapping)
     check_new_problem(problem)
     if form == 1 or derived == "none":
         return problem
     return replace(problem, features=(*problem.features, *_derived(problem)))
+
+
+def _once(feature: Any) -> Any:
+    """The feature as a file of `format: 2` means it: its derived numbers enter once where it does not say how."""
+    is_derived = isinstance(feature, Mapping) and feature.get("kind") in _ENTER_ONCE
+    return {**feature, "enters": "once"} if is_derived and not {"enters", "summed"} & set(feature) else feature
 
 
 def _derived(problem: Problem) -> list[FeatureRecord]:
@@ -70,11 +81,11 @@ def _derived(problem: Problem) -> list[FeatureRecord]:
     found: list[FeatureRecord] = []
     for sequence in problem.sequences:
         if (HistoryFeature, sequence.name) not in named:
-            found.append(HistoryFeature(sequence.name, summed=True))
+            found.append(HistoryFeature(sequence.name, enters="once"))
         # Numbers are seldom equal, and buckets of them are none of the event's own.
         names = tuple(
             name for name in sequence.columns if [each.dtype for each in problem.feature(name).inputs()] == ["string"]
         )
         if names and (MatchFeature, sequence.name) not in named:
-            found.append(MatchFeature(sequence.name, names, summed=True))
+            found.append(MatchFeature(sequence.name, names, enters="once"))
     return found

@@ -48,6 +48,19 @@ def test_a_derived_number_without_a_value_is_missing(tiny_data: PreparedData) ->
     assert "clicked (length)" not in numbers, "the history counts it already"
 
 
+def test_a_number_that_enters_once_is_missing_where_it_says_so(tiny_data: PreparedData) -> None:
+    from tfmtl.baselines.split_columns import _Columns
+    from tfmtl.schema import HistoryFeature
+
+    features = (*tiny_data.problem.features, HistoryFeature("clicked", enters="once"))
+    problem = replace(tiny_data.problem, features=features)
+    columns = _Columns(problem)
+    zeros = {each.key: np.zeros((2, *each.inner), each.dtype) for each in problem.tensors}
+    columns.add(zeros | {"clicked_newest__x": np.array([-1.0, 0.4], np.float32)})
+    numbers, _ = columns.joined()
+    np.testing.assert_array_equal(numbers["clicked_newest"], np.array([np.nan, 0.4], np.float32))
+
+
 def test_rates_leave_their_own_fold_out() -> None:
     generator = np.random.default_rng(3)
     ids, labels = generator.integers(0, 6, 400), generator.integers(0, 2, 400).astype(np.float32)

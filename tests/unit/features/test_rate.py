@@ -324,8 +324,15 @@ def test_infer_proposes_rates_of_user_and_item() -> None:
     tasks.append(Entry({"kind": "regression", "name": "amount"}, ""))
     found = [dict(each.values) for each in guess_rates(features, tasks, ("user", "item", None), has_time=True)]
     assert found == [
-        {"kind": "rate", "of": "item", "task": "click", "known_after": 1},
-        {"kind": "rate", "of": "item", "task": "buy", "known_after": 1, "name": "item_buy_rate_before"},
-        {"kind": "rate", "of": "item", "task": "amount", "known_after": 1},
+        {"kind": "rate", "of": "item", "task": "click", "enters": "once", "known_after": 1},
+        {
+            "kind": "rate",
+            "of": "item",
+            "task": "buy",
+            "enters": "once",
+            "known_after": 1,
+            "name": "item_buy_rate_before",
+        },
+        {"kind": "rate", "of": "item", "task": "amount", "enters": "once", "known_after": 1},
     ]
     assert "known_after" not in guess_rates(features, tasks, ("item",), has_time=False)[0].values

@@ -31,12 +31,12 @@ def test_a_file_without_format_means_what_it_says() -> None:
 
 def test_every_sequence_brings_its_history_and_its_match_on_names() -> None:
     assert _added(format=2) == [
-        {"kind": "history", "of": "clicked", "name": "clicked", "summed": True},
-        {"kind": "match", "of": "clicked", "on": ["item", "topic"], "name": "clicked_match", "summed": True},
-        {"kind": "history", "of": "seen", "name": "seen", "summed": True},
-        {"kind": "match", "of": "seen", "on": ["topic"], "name": "seen_match", "summed": True},
-        {"kind": "history", "of": "bought", "name": "bought", "summed": True},
-        {"kind": "match", "of": "bought", "on": ["item"], "name": "bought_match", "summed": True},
+        {"kind": "history", "of": "clicked", "name": "clicked", "enters": "once"},
+        {"kind": "match", "of": "clicked", "on": ["item", "topic"], "name": "clicked_match", "enters": "once"},
+        {"kind": "history", "of": "seen", "name": "seen", "enters": "once"},
+        {"kind": "match", "of": "seen", "on": ["topic"], "name": "seen_match", "enters": "once"},
+        {"kind": "history", "of": "bought", "name": "bought", "enters": "once"},
+        {"kind": "match", "of": "bought", "on": ["item"], "name": "bought_match", "enters": "once"},
     ]
 
 
@@ -48,8 +48,26 @@ def test_what_is_named_is_not_added_again() -> None:
     named = [*_tiny().to_dict()["features"], {"kind": "history", "of": "seen", "dim": 4}]
     added = _added(format=2, features=named)
     assert [each for each in added if each["kind"] == "history" and each["of"] == "seen"] == [
-        {"kind": "history", "of": "seen", "name": "seen", "dim": 4}
+        {"kind": "history", "of": "seen", "name": "seen", "dim": 4, "enters": "once"}
     ]
+
+
+def test_numbers_enter_once_where_the_file_does_not_say_how() -> None:
+    said = [
+        {"kind": "history", "of": "seen", "enters": "twice"},
+        {"kind": "match", "of": "seen", "on": ["topic"], "summed": True},
+    ]
+    features = [
+        *_tiny().to_dict()["features"],
+        *said,
+        {"kind": "rate", "of": "item", "task": "click", "known_after": 1},
+    ]
+    found = expanded({**_tiny().to_dict(), "features": features, "format": 2})
+    enters = {each.name: each.enters for each in found.features if hasattr(each, "enters")}
+    once = ("clicked", "clicked_match", "bought", "bought_match", "item_click_rate")
+    assert enters == dict.fromkeys(once, "once") | dict.fromkeys(("seen", "seen_match"), "twice")
+    old = expanded({**_tiny().to_dict(), "features": features})
+    assert old.feature("item_click_rate").enters == "twice"  # type: ignore[attr-defined]
 
 
 def test_what_is_stored_names_everything(tmp_path: Path) -> None:

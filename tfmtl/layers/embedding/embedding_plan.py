@@ -61,7 +61,10 @@ class EmbeddingPlan:
         self.scalars = [each for each in tensors if each.role == "id"]
         self.lists = [each for each in tensors if each.role == "ids"]
         numbers = [each for each in tensors if each.role == "number"]
-        self.numbers = sorted(numbers, key=lambda each: bool(each.joins))
+        # Those that enter once have a value for "missing"; among them candidates' last, so that others lie together.
+        self.numbers = sorted(
+            numbers, key=lambda each: (bool(each.joins), bool(each.joins) and each.missing < 0 and each.side == "item")
+        )
         self.others = {
             kind: [each for feature in features for each in feature.tensors(problem) if not each.is_pooled]
             for kind, features in self.records(inputs).items()

@@ -1,6 +1,7 @@
 """Vectors of numbers that follow any curve: piecewise linear between quantiles of the training rows."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -105,14 +106,7 @@ class PiecewiseNumbers(keras.layers.Layer):
 
     def encode(self, values: Tensor, knots: Tensor) -> Tensor:
         """How far values have come in each bin, `(B, n)` and `(n, K + 1)` or `(K + 1,)` -> `(B, n, K)`."""
-        x = tf.cast(values, tf.float32)[..., tf.newaxis]
-        knots = tf.convert_to_tensor(knots)
-        low, width = knots[..., :-1], knots[..., 1:] - knots[..., :-1]
-        # A step is the steepest slope there is, so that few operations read all values of a batch.
-        is_step = width < _SMALLEST_NORMAL
-        slope = tf.where(is_step, tf.float32.max, 1.0 / tf.where(is_step, 1.0, width))
-        start = tf.where(is_step, 0.5, 0.0)
-        return tf.cast(tf.clip_by_value((x - low) * slope + start, 0.0, 1.0), self.compute_dtype)
+        return Bins.between(knots).encode(values, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:2], self.dim)
@@ -123,6 +117,34 @@ class PiecewiseNumbers(keras.layers.Layer):
             "dim": self.dim,
             "num_bins": self.num_bins,
         }
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Bins of numbers, `(n, K)` or `(K,)` each: where they begin, their slopes, and what they have there."""
+
+    low: Tensor
+    slope: Tensor
+    start: Tensor
+
+    @classmethod
+    def between(cls, knots: Tensor) -> "Bins":
+        """The bins between knots, `(n, K + 1)` or `(K + 1,)`."""
+        knots = tf.convert_to_tensor(knots)
+        low, width = knots[..., :-1], knots[..., 1:] - knots[..., :-1]
+        # A step is the steepest slope there is, so that few operations read all values of a batch.
+        is_step = width < _SMALLEST_NORMAL
+        slope = tf.where(is_step, tf.float32.max, 1.0 / tf.where(is_step, 1.0, width))
+        return cls(low, slope, tf.where(is_step, 0.5, 0.0))
+
+    def among(self, places: Sequence[int]) -> "Bins":
+        """Those of the numbers at these places."""
+        return Bins(*(rows_among(each, places) for each in (self.low, self.slope, self.start)))
+
+    def encode(self, values: Tensor, dtype: str) -> Tensor:
+        """How far values have come in each bin, `(B, n)` -> `(B, n, K)`."""
+        x = tf.cast(values, tf.float32)[..., tf.newaxis]
+        return tf.cast(tf.clip_by_value((x - self.low) * self.slope + self.start, 0.0, 1.0), dtype)
 
 
 def _evenly(shape: Shape, dtype: Any = None) -> Tensor:

@@ -130,6 +130,7 @@ class _ExampleEncoder:
         self._examples = examples
         self.encoded: dict[str, np.ndarray] = {}
         self._lists: dict[str, tuple[PackedRows, np.ndarray]] = {}
+        coded: dict[str, pa.Array] = {}  # columns of texts, whose distinct ones are found once
         self._late: list[tuple[str, RequestInput, pa.Array]] = []  # encoded with the slice that they are written in
         self._late_bytes = 1
         for feature in problem.features:
@@ -143,13 +144,15 @@ class _ExampleEncoder:
                     ids, offsets = encode_lists(transform, feature.name, given, column, examples)
                     self._lists[given.key] = pack_ints(ids), offsets
                 else:
+                    if given.dtype == "string":
+                        column = coded[given.key] = column.dictionary_encode()
                     self.encoded |= encode_column(transform, feature.name, given, column)
         self.labels = {
             key: pc.fill_null(table[columns.label(key)], float("nan")).to_numpy()[examples]
             for key in problem.label_keys
         }
         self.events = _events(problem, table, self.encoded, examples)
-        self._views = WindowViews(problem, table, examples, self.events)
+        self._views = WindowViews(problem, table, examples, self.events, coded)
         self._derivation = Derivation(problem, transform)
         self._packed = packed_tensors(problem)
         self._inside = {key for keys in self._packed.values() for key in keys}

@@ -1,6 +1,7 @@
 """Facts of events in ranges of sorted columns, for all examples of a bucket at once."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -32,14 +33,19 @@ class EventsByValue:
             stops: int `(b,)`.
         """
         first, last = np.zeros((2, len(own)), np.int64)
-        if len(self.places):
+        some = np.flatnonzero(starts < stops)  # many users have no event of a rare behavior
+        if len(some):
             # Sorted, because a search that begins where the last one ended finds its path in the processor's cache.
-            some = np.argsort(own, kind="stable")
+            some = some[np.argsort(own[some], kind="stable")]
             found = np.minimum(np.searchsorted(self._values, own[some]), len(self.places) - 1)
             is_known = self._values[found] == own[some]
             some, numbers = some[is_known], self._value_numbers[found[is_known]]
-            first[some] = np.searchsorted(self._keys, self._keyed(numbers, starts[some]))
-            last[some] = np.searchsorted(self._keys, self._keyed(numbers, stops[some]))
+            begins, ends = (self._keyed(numbers, places[some]) for places in (starts, stops))
+            first[some] = np.searchsorted(self._keys, begins)
+            last[some] = first[some]
+            is_hit = self._keys.take(first[some], mode="clip") < ends  # few are: only of these the end is searched
+            is_hit &= first[some] < len(self._keys)
+            last[some[is_hit]] = np.searchsorted(self._keys, ends[is_hit])
         return first, last
 
     def _keyed(self, value_numbers: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -69,6 +75,31 @@ class SequenceColumns:
         self.times = times if times is None or order is None else times[order]
         self._prints = prints if order is None else {name: values[order] for name, values in prints.items()}
         self._by_value: dict[str, EventsByValue] = {}
+
+    def first_not_below(self, starts: np.ndarray, stops: np.ndarray, least: np.ndarray) -> np.ndarray:
+        """As `first_not_below` of the events' times, of ranges that are not empty: one search in all of them."""
+        times = np.empty(0, np.int64) if self.times is None else self.times
+        if self._keys is None:
+            return first_not_below(times, starts, stops, least)
+        earliest, span, keys = self._keys
+        # No event of the range's own run has a key below the run's first or above its last.
+        wanted = keys[starts] - (times[starts] - earliest) + np.clip(least - earliest, 0, span - 1)
+        return np.clip(np.searchsorted(keys, wanted), starts, stops)
+
+    @cached_property
+    def _keys(self) -> tuple[int, int, np.ndarray] | None:
+        """The earliest time, a span longer than that of all times, and rising numbers of the runs of rising times.
+
+        Events at the same time in one run have one number. `None` where such numbers are beyond int64.
+        """
+        if self.times is None or not len(self.times):
+            return None
+        earliest, latest = int(self.times.min()), int(self.times.max())
+        span = latest - earliest + 2
+        runs = np.concatenate([[0], np.cumsum(self.times[1:] < self.times[:-1])])
+        if (int(runs[-1]) + 1) * span >= 2**63:
+            return None
+        return earliest, span, runs * span + (self.times - earliest)
 
     def by_value(self, column: str) -> EventsByValue:
         """The events sorted by their values in a column."""
@@ -115,10 +146,16 @@ class EventRanges(EventFacts):
         return np.asarray((self._now - times.take(events, mode="clip")) // self._ticks)
 
     def within(self, seconds: Sequence[int]) -> list[np.ndarray]:
-        times = np.empty(0, np.int64) if self._columns.times is None else self._columns.times
         # Whole seconds are at most so many: up to a tick less than one second more has passed.
         after = [self._now - (each + 1) * self._ticks + 1 for each in seconds]
-        return [self._stops - first_not_below(times, self._starts, self._stops, each) for each in after]
+        found = []
+        some = np.flatnonzero(self._starts < self._stops)
+        starts, stops = self._starts[some], self._stops[some]
+        for each in after:
+            counts = np.zeros(len(self._starts), np.int64)
+            counts[some] = stops - self._columns.first_not_below(starts, stops, each[some])
+            found.append(counts)
+        return found
 
     def matches(self, column: str, own: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         own = np.asarray(own)  # not a tensor, whose comparisons may be part of a graph

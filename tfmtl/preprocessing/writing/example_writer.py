@@ -84,6 +84,8 @@ def value_column(key: str, values: np.ndarray) -> list[pa.Array]:
     if values.dtype == np.uint8:
         ends = np.arange(len(values) + 1) * math.prod(values.shape[1:])
         return _with_heads(key, _BYTES, _binary(values, ends))
+    if values.ndim > 1 and values.dtype == np.float32:
+        return [_entries(_head(key, _FLOAT, 4 * math.prod(values.shape[1:])), values)]
     if values.ndim > 1:
         packed = pack_rows(values)
         return _with_heads(key, packed.kind, _binary(packed.data, packed.ends))
@@ -97,6 +99,15 @@ def float_column(key: str, values: np.ndarray) -> list[pa.Array]:
     head = np.frombuffer(_head(key, _FLOAT, 4), np.uint8)
     entries = np.concatenate([np.broadcast_to(head, (len(packed), len(head))), packed], axis=1)
     return [_binary(entries, _offsets(present * entries.shape[1]))]
+
+
+def _entries(head: bytes, values: np.ndarray) -> pa.BinaryArray:
+    """The head before the floats of every row, which are equally many."""
+    packed = np.ascontiguousarray(values, "<f4").reshape(len(values), -1).view(np.uint8)
+    entries = np.empty((len(values), len(head) + packed.shape[1]), np.uint8)
+    entries[:, : len(head)] = np.frombuffer(head, np.uint8)
+    entries[:, len(head) :] = packed
+    return _binary(entries, np.arange(len(values) + 1) * entries.shape[1])
 
 
 def bytes_column(key: str, values: pa.Array) -> list[pa.Array]:

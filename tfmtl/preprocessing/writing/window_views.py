@@ -27,9 +27,17 @@ class WindowViews:
         table: the sorted canonical rows of a bucket.
         examples: int `(m,)`, rows that are examples.
         events: sequence -> `Events`.
+        coded: columns of the table as dictionary arrays, of those that are at hand.
     """
 
-    def __init__(self, problem: Problem, table: pa.Table, examples: np.ndarray, events: Mapping[str, Events]) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        table: pa.Table,
+        examples: np.ndarray,
+        events: Mapping[str, Events],
+        coded: Mapping[str, pa.Array],
+    ) -> None:
         sources = {source for feature in problem.features for source in feature.sources}
         self._problem = problem
         self._examples = examples
@@ -44,7 +52,8 @@ class WindowViews:
             if not given.inner
         }
         self._own = {
-            name: column_fingerprints(given, table[given.key].combine_chunks()) for name, given in single.items()
+            name: column_fingerprints(given, coded.get(given.key) or table[given.key].combine_chunks())
+            for name, given in single.items()
         }
         self._prints: dict[str, dict[str, np.ndarray]] = {}
         self._numbers: dict[str, dict[str, np.ndarray]] = {}

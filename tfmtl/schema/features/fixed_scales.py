@@ -1,6 +1,6 @@
 """Scales of derived numbers, which cannot be fitted: they are known only after everything fitted is.
 
-Every derived number enters twice in one field: as the id of a bucket, and as a number.
+A derived number enters once, as a number, or twice in one field: as the id of a bucket, too.
 """
 
 from tfmtl.schema.forms import EncodedTensor
@@ -21,6 +21,17 @@ LOG_SCALE = 8.0
 ODDS = tuple((step + 0.5) / 4.0 for step in range(-32, 32))
 """Boundaries of the log odds of a share, against those of the mean: quarters from -8 to 8, one of them around 0."""
 
+ENTERS = ("twice", "once")
+
+MOST_ODDS = 8.0
+"""Differences of log odds that enter once are cut to plus and minus this."""
+
+ODDS_SCALE = 2.0
+"""A rate's number is the difference of log odds divided by this."""
+
+NONE = {"count": -1.0, "share": -1.0, "odds": -MOST_ODDS / ODDS_SCALE - 1.0}
+"""Scale -> what a number that enters once is where there is none: below all others."""
+
 ROWS = {
     "count": RESERVED_IDS + len(HALF_OCTAVES) + 1,
     "share": RESERVED_IDS + SHARES + 1,
@@ -37,6 +48,19 @@ def id_key(field: str) -> str:
 def number_key(field: str) -> str:
     """Key of the number."""
     return f"{field}__x"
+
+
+def derived_tensors(
+    enters: str, field: str, scale: str, dim: int, side: str, joins: str = ""
+) -> tuple[EncodedTensor, ...]:
+    """The tensors of a derived number, which enters once or twice; the other arguments are those of `twice`.
+
+    Signed numbers have no number below all others for "none": they enter twice in any case.
+    """
+    if enters == "twice" or scale == "signed":
+        return twice(field, scale, dim, side, joins)
+    key = number_key(field)
+    return (EncodedTensor(key, "number", field, dim=dim, side=side, missing=NONE[scale], joins=joins),)
 
 
 def twice(field: str, scale: str, dim: int, side: str, joins: str = "") -> tuple[EncodedTensor, EncodedTensor]:

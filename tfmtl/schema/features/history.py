@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from tfmtl.schema.checks import check_minimum, did_you_mean
+from tfmtl.schema.checks import check_choice, check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.features.fixed_scales import ENTERS, derived_tensors
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
@@ -38,7 +38,11 @@ class HistoryFeature(FeatureRecord):
             Defaults to `None`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
         summed: bool. Whether the network adds up the vectors of all these numbers, to one field `<name>_numbers`,
-            instead of reading a field for each: a fraction of the inputs of its first layer. Defaults to `False`.
+            instead of reading a field for each: a fraction of the inputs of its first layer. Of numbers that enter
+            once it says nothing. Defaults to `False`.
+        enters: `"twice"`, each number as the id of a bucket and as a number; or `"once"`, as a number alone, -1 where
+            there is none yet, and all such numbers of a sequence, of its matches too, are added up in one field of the
+            network, `<of>_numbers`: the cheapest form. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "history"
@@ -49,15 +53,20 @@ class HistoryFeature(FeatureRecord):
     share_of: str | None = None
     dim: int = 16
     summed: bool = False
+    enters: Annotated[str, ENTERS] = "twice"
 
     def __post_init__(self) -> None:
         check_types("HistoryFeature", self)
         object.__setattr__(self, "name", self.name or self.of)
         check_derived_name(self)
-        check_minimum(f"HistoryFeature '{self.name}'", "dim", self.dim, 1)
+        owner = f"HistoryFeature '{self.name}'"
+        check_minimum(owner, "dim", self.dim, 1)
+        check_choice(owner, "enters", self.enters, ENTERS)
 
     @property
     def _joins(self) -> str:
+        if self.enters == "once":
+            return f"{self.of}_numbers"
         return f"{self.name}_numbers" if self.summed else ""
 
     @property
@@ -81,7 +90,7 @@ class HistoryFeature(FeatureRecord):
         return tuple(
             each
             for field, scale in self.scales(problem).items()
-            for each in twice(field, scale, self.dim, "user", self._joins)
+            for each in derived_tensors(self.enters, field, scale, self.dim, "user", self._joins)
         )
 
     def check(self, problem: Problem) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from tfmtl.schema.checks import check_minimum, did_you_mean
+from tfmtl.schema.checks import check_choice, check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.features.fixed_scales import ENTERS, derived_tensors
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
@@ -33,7 +33,11 @@ class MatchFeature(FeatureRecord):
         name: str. Defaults to `""`: the sequence's name with `_match`.
         dim: int. Width of the buckets' tables. Defaults to `16`.
         summed: bool. Whether the network adds up the vectors of all these numbers, to one field `<name>_numbers`,
-            instead of reading a field for each: a fraction of the inputs of its first layer. Defaults to `False`.
+            instead of reading a field for each: a fraction of the inputs of its first layer. Of numbers that enter
+            once it says nothing. Defaults to `False`.
+        enters: `"twice"`, each number as the id of a bucket and as a number; or `"once"`, as a number alone, -1 where
+            there is none yet, and all such numbers of a sequence, of its matches too, are added up in one field of the
+            network, `<of>_numbers`: the cheapest form. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "match"
@@ -43,12 +47,14 @@ class MatchFeature(FeatureRecord):
     name: str = ""
     dim: int = 16
     summed: bool = False
+    enters: Annotated[str, ENTERS] = "twice"
 
     def __post_init__(self) -> None:
         check_types("MatchFeature", self)
         object.__setattr__(self, "name", self.name or f"{self.of}_match")
         check_derived_name(self)
         check_minimum(f"MatchFeature '{self.name}'", "dim", self.dim, 1)
+        check_choice(f"MatchFeature '{self.name}'", "enters", self.enters, ENTERS)
         if not self.on or len(set(self.on)) < len(self.on):
             raise ProblemError(
                 f"MatchFeature '{self.name}': `on` must name columns, each once. Received: on={self.on!r}."
@@ -56,6 +62,8 @@ class MatchFeature(FeatureRecord):
 
     @property
     def _joins(self) -> str:
+        if self.enters == "once":
+            return f"{self.of}_numbers"
         return f"{self.name}_numbers" if self.summed else ""
 
     @property
@@ -78,8 +86,13 @@ class MatchFeature(FeatureRecord):
             for column in self.on
             for part, scale in SCALES.items()
             if part != "newest" or has_times(problem, self.of)
-            for each in twice(
-                f"{self.name}_{column}_{part}", scale, self.dim, sides.get(column, "context"), self._joins
+            for each in derived_tensors(
+                self.enters,
+                f"{self.name}_{column}_{part}",
+                scale,
+                self.dim,
+                sides.get(column, "context"),
+                self._joins,
             )
         )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from tfmtl.schema.checks import check_minimum, did_you_mean
+from tfmtl.schema.checks import check_choice, check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.features.fixed_scales import twice
+from tfmtl.schema.features.fixed_scales import ENTERS, derived_tensors
 from tfmtl.schema.features.time_part import check_time_zone
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
@@ -39,6 +39,8 @@ class RateFeature(FeatureRecord):
             the task is `known_at_event`. Defaults to `None`: 0.
         time_zone: str. Whose days are counted. Defaults to `"UTC"`.
         dim: int. Width of the buckets' table. Defaults to `16`.
+        enters: `"twice"`, as the id of a bucket and as a number; or `"once"`, as a number alone, -5 where the value is
+            missing. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "rate"
@@ -51,6 +53,7 @@ class RateFeature(FeatureRecord):
     known_after: int | None = None
     time_zone: str = "UTC"
     dim: int = 16
+    enters: Annotated[str, ENTERS] = "twice"
 
     def __post_init__(self) -> None:
         check_types("RateFeature", self)
@@ -58,6 +61,7 @@ class RateFeature(FeatureRecord):
         check_derived_name(self)
         owner = f"RateFeature '{self.name}'"
         check_minimum(owner, "dim", self.dim, 1)
+        check_choice(owner, "enters", self.enters, ENTERS)
         if self.known_after is not None:
             check_minimum(owner, "known_after", self.known_after, 0)
         if not 0.0 < self.prior < math.inf:
@@ -82,12 +86,13 @@ class RateFeature(FeatureRecord):
 
     def tensors(self, problem: Problem) -> tuple[EncodedTensor, ...]:
         sides = [each.side for feature in problem.features if feature.name == self.of for each in feature.inputs()]
-        scale = "odds" if self.is_share(problem) else "signed"
-        return twice(self.name, scale, self.dim, sides[0] if sides else "context")
+        side = sides[0] if sides else "context"
+        return derived_tensors(self.enters, self.name, self.scale(problem), self.dim, side)
 
-    def is_share(self, problem: Problem) -> bool:
-        """Whether its labels are yes or no, and not numbers."""
-        return any(task.name == self.task and task.can_be_parent for task in problem.tasks)
+    def scale(self, problem: Problem) -> str:
+        """How its number is encoded: the odds of a yes/no task, any number of a task of numbers."""
+        is_share = any(task.name == self.task and task.can_be_parent for task in problem.tasks)
+        return "odds" if is_share else "signed"
 
     def check(self, problem: Problem) -> None:
         owner = f"Problem: feature '{self.name}' of kind rate"
