@@ -35,6 +35,6 @@ def parts_of_equal_rows(tensors: Mapping[str, Tensor]) -> list[dict[str, Tensor]
     return [part for part in (one, many) if part]
 
 
-def is_one_for_many(tensor: Tensor, other: Tensor) -> bool:
-    """Whether a tensor has one row for all rows of another: one user's events for many candidates' queries."""
-    return tensor.shape[0] == 1 and other.shape[0] != 1
+def has_one_for_many(tensor: Tensor, other: Tensor) -> bool:
+    """Whether one of two tensors has one row for all rows of the other: one user's events for many queries."""
+    return bool((tensor.shape[0] == 1) != (other.shape[0] == 1))

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support.numpy_reference import hashed_attention
+from tfmtl.layers.sequence import target_attention
 from tfmtl.layers.sequence.hashed_attention import NORMALIZATIONS, HashedAttention
 from tfmtl.layers.sequence.hyper_sequence_encoder import HyperSequenceEncoder
 from tfmtl.layers.sequence.target_attention import TargetAttention
@@ -135,7 +136,9 @@ def largest_tensor(layer, inputs: dict[str, np.ndarray], rows: int) -> int:
 
 
 @pytest.mark.parametrize(("make", "width"), [(lambda: HashedAttention(4, 2), 1), (TargetAttention, 32)])
-def test_many_candidates_and_a_long_history_need_no_wide_product(make, width: int) -> None:
+def test_many_candidates_and_a_long_history_need_no_wide_product(
+    make, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No tensor of (N, J, L, width): there are numbers for every candidate and event, and wide ones for a block."""
     shared, repeated = one_user(4, length=600)
     layer = make()
@@ -143,7 +146,9 @@ def test_many_candidates_and_a_long_history_need_no_wide_product(make, width: in
     np.testing.assert_allclose(layer(shared), layer(repeated), rtol=1e-4, atol=1e-6)
     candidates = 500
     assert largest_tensor(layer, shared, candidates) <= candidates * 2 * 256 * max(3, width)
-    assert largest_tensor(layer, repeated, candidates) >= candidates * 2 * 600 * max(4, width), "sees what is wide"
+    monkeypatch.setattr(target_attention, "_BLOCK", 1000)  # all events in one
+    wide = shared if make is TargetAttention else repeated
+    assert largest_tensor(layer, wide, candidates) >= candidates * 2 * 600 * max(4, width), "sees what is wide"
 
 
 def test_a_query_that_cannot_learn_gets_nothing_to_learn() -> None:

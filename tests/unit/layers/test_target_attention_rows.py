@@ -81,3 +81,11 @@ def test_one_row_of_events_gives_every_query_what_it_gives_it_alone() -> None:
     queries = tf.constant(RANDOM.normal(size=(5, 3, WIDTH)), tf.float32)
     alone = [layer({**one, "queries": queries[place : place + 1]})[0] for place in range(5)]
     np.testing.assert_allclose(layer({**one, "queries": queries}), tf.stack(alone), rtol=1e-5, atol=1e-5)
+
+
+def test_one_query_is_that_of_all_rows_of_events() -> None:
+    layer, inputs = built(), inputs_of(COUNTS["odd"])
+    repeated = {**inputs, "queries": tf.repeat(inputs["queries"][:1], len(COUNTS["odd"]), axis=0)}
+    np.testing.assert_allclose(
+        layer({**inputs, "queries": inputs["queries"][:1]}), layer(repeated), rtol=1e-5, atol=1e-5
+    )

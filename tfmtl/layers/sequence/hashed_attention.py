@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfmtl.core.rows import is_one_for_many
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.schema.checks import check_one_of, check_positive_int, error_text
@@ -101,7 +100,7 @@ class HashedAttention(keras.layers.Layer):
     def call(self, inputs: Tensors) -> Tensor:
         mask, queries = inputs["event_mask"], inputs["queries"]
         events = ops.where(mask[..., None], inputs["events"], 0.0)
-        if is_one_for_many(events, queries):
+        if events.shape[0] == 1 and queries.shape[0] != 1:
             return self._from_buckets(events, mask, queries)
         # Bit by bit, so that what is stored is (B, J, L, G) truth values.
         pairs = zip(self._sides(events), self._sides(queries[:, :, None]), strict=True)

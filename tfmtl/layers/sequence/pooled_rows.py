@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from tfmtl.core.rows import is_one_for_many
+from tfmtl.core.rows import has_one_for_many
 from tfmtl.core.types import Tensor, Tensors
 from tfmtl.layers.sequence.counted_pooling import CountedPooling
 from tfmtl.layers.sequence.event_rows import EventRows
@@ -79,7 +79,7 @@ def pooled_rows(
         if skip_scale is not None:
             made = skip(encoded.events[:, tf.newaxis], made, skip_scale)
         attention = pool.inner if isinstance(pool, CountedPooling) else pool
-        if not isinstance(attention, TargetAttention) or is_one_for_many(inputs["events"], inputs["queries"]):
+        if not isinstance(attention, TargetAttention) or has_one_for_many(inputs["events"], inputs["queries"]):
             return pool_pairs(pool, unpacked(made, rows), inputs)
         return _with_count(pool, _attended(attention, made, rows, inputs["queries"]), inputs)
     means = [encoded.mean_of(behavior, rows) for behavior in range(len(encoded.normalized))]

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from tfmtl.core.masking import masked_softmax
-from tfmtl.core.rows import is_one_for_many
+from tfmtl.core.rows import has_one_for_many
 from tfmtl.core.types import Shape, Shapes, Tensor, Tensors
 from tfmtl.layers.sequence._sequence_shapes import check_sequence_shapes
 from tfmtl.layers.sequence.event_rows import EventRows, event_rows
@@ -91,8 +91,8 @@ class TargetAttention(keras.layers.Layer):
 
     def call(self, inputs: Tensors) -> Tensor:
         events, mask, queries = inputs["events"], inputs["event_mask"], inputs["queries"]
-        if is_one_for_many(events, queries):
-            return self._of_one_row(ops.where(mask[..., None], events, 0.0), mask, queries)
+        if has_one_for_many(events, queries):
+            return self._of_padded(ops.where(mask[..., None], events, 0.0), mask, queries)
         _, behaviors, length, width = events.shape
         # One behavior with more sequences: nothing need be brought into the order of behaviors.
         rows = event_rows(tf.reshape(mask, (-1, 1, length)))
@@ -127,11 +127,12 @@ class TargetAttention(keras.layers.Layer):
         pooled = tf.reshape(pooled, (rows.batch, queries.shape[1], streams, width))
         return tf.cast(pooled, self.compute_dtype)
 
-    def _of_one_row(self, events: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
-        """For events `(1, J, L, D)` and queries `(N, J, D)`: padded, because all queries share the padding."""
+    def _of_padded(self, events: Tensor, mask: Tensor, queries: Tensor) -> Tensor:
+        """For events `(1, J, L, D)` and queries `(N, J, D)`, which all share the padding; or N of events and 1."""
         queries = queries[:, :, None]
         of_queries = self._of_queries(queries)
-        score = self._scores_by_block if events.shape[2] > _BLOCK else self._scores
+        is_long = events.shape[0] == 1 and events.shape[2] > _BLOCK
+        score = self._scores_by_block if is_long else self._scores
         scores = score(events, queries, of_queries)  # (N, J, L)
         weights = masked_softmax(scores, mask) if self.use_softmax else ops.where(mask, scores, 0.0)
         return ops.matmul(weights[:, :, None], events)[:, :, 0]  # (N, J, D)
