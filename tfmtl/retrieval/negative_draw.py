@@ -87,8 +87,7 @@ class NegativeDraw:
                 is_found = is_own.any(axis=1)
                 logits[rows[is_found]] = found_logits[is_own]
                 usable &= is_found[:, np.newaxis] & ~is_own & (self._first_times[found] <= times[rows, np.newaxis])
-                if not self._options.keep_later:
-                    usable &= ~taken.since(rows, found)
+                usable &= ~taken.since(rows, found)
                 drawn = _picked(usable, self._options.count, random)
                 row, _ = np.nonzero(drawn >= 0)
                 column = drawn[drawn >= 0]

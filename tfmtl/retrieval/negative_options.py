@@ -14,8 +14,6 @@ class NegativeOptions:
         share: float. Share of the rows that get negatives. Defaults to `1.0`.
         candidates: int. Number of items that retrieval finds for a row, each drawn equally often; as many as it passes
             to the ranking. Defaults to `100`.
-        keep_later: bool. Whether an item that the user takes after the row's time can be a negative of the row.
-            Defaults to `False`.
         score: bool. Whether the ranking reads the logit of retrieval, as the feature `retrieval`. Defaults to `True`.
         task: str. Name of the binary task that is 1 on the log's rows and 0 on negatives. Defaults to `"taken"`.
         seed: int. Seed of the draw. Defaults to `0`.
@@ -24,7 +22,6 @@ class NegativeOptions:
     count: int = 4
     share: float = 1.0
     candidates: int = 100
-    keep_later: bool = False
     score: bool = True
     task: str = "taken"
     seed: int = 0
@@ -36,7 +33,6 @@ class NegativeOptions:
         if not 0 < self.share <= 1:
             advice = "Use a share such as 0.5."
             raise ValueError(error_text("NegativeOptions", "share", "lie in (0, 1]", self.share, advice))
-        for argument in ("keep_later", "score"):
-            check_bool("NegativeOptions", argument, getattr(self, argument))
+        check_bool("NegativeOptions", "score", self.score)
         check_name("NegativeOptions", "task", self.task)
         check_count("NegativeOptions", "seed", self.seed, "Use 0 or more.")

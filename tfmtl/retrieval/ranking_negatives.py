@@ -46,13 +46,15 @@ def ranking_negatives(
     A ranking that is trained on what was taken alone can tell how much it was liked, but not whether an item would be
     taken, which is what orders a list of candidates. The result has every example of `data` and, beside it, negatives
     of it: the same user, history and time with another item. Its problem has one task more, `options.task`, which is
-    1 on the log's rows and 0 on negatives, where all other labels are missing. Features that are derived, such as
+    1 on rows of the log and 0 on negatives, where all other labels are missing. Features that are derived, such as
     `match` and `rate`, are those of the negative at the row's time. Negatives are no events of any sequence and part of
     no vocabulary, statistic or rate: these are those of `data`, so that retrieval fits to both.
 
-    A negative of a row is never its own item or one in its sequences, nor an item that the user takes at this time or,
-    unless `keep_later`, after it, as far as the rows of its split and earlier splits tell. Its features of side `item`
-    are those in the retrieval's index, as in a request. All splits get negatives.
+    A negative of a row is one of the items that retrieval finds for it: neither its own nor one in its sequences, nor
+    an item that the user takes at this time or later, as far as rows of its split and earlier splits tell, nor one that
+    first comes up later in the log. Its features of side `item` are those in the retrieval's index, as in a request.
+    All splits get negatives. A row whose own item retrieval does not find has none; there `options.task` is missing.
+    With `options.score` the problem has the feature `retrieval`, too: retrieval's logit of an item that it finds.
 
     Args:
         data: `PreparedData` of the log.

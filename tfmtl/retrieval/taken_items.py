@@ -13,7 +13,7 @@ _NEVER = np.iinfo(np.int64).min
 
 
 class TakenItems:
-    """Answers when a user took an item, as far as the split of the row that asks may know.
+    """Answers whether a user took an item from a row on, as far as the split of the row that asks may know.
 
     A row of the training split knows the rows of this split, one of validation those of both, one of test all.
 
@@ -43,16 +43,8 @@ class TakenItems:
             for kept in (order[(is_known & (self._splits <= split))[order]],)
         ]
 
-    def ever(self, rows: Ints, items: Ints) -> Flags:
-        """Whether the users of `rows` `(B,)` took `items` `(B, n)` at any time."""
-        return self._newest(rows, items) > _NEVER
-
     def since(self, rows: Ints, items: Ints) -> Flags:
-        """Whether they took them at the rows' times or later."""
-        return self._newest(rows, items) >= self.times[rows, np.newaxis]
-
-    def _newest(self, rows: Ints, items: Ints) -> Ints:
-        """The time at which the users took the items last, `(B, n)`."""
+        """Whether the users of `rows` `(B,)` took `items` `(B, n)` at the rows' times or later."""
         newest = np.full(items.shape, _NEVER)
         for split, (pairs, times) in enumerate(self._known):
             of_split = self._splits[rows] == split
@@ -60,4 +52,4 @@ class TakenItems:
             last = np.searchsorted(pairs, asked, side="right") - 1  # of the pair or, without one, of another
             if len(pairs):
                 newest[of_split] = np.where((last >= 0) & (pairs[last] == asked), times[last], _NEVER)
-        return newest
+        return np.asarray(newest >= self.times[rows, np.newaxis])

@@ -29,15 +29,14 @@ def test_a_row_knows_its_own_split_and_those_before(log: tuple[pa.Table, np.ndar
     table, items = log
     taken = TakenItems(table, items, ITEMS)
     rows, asked = np.arange(ROWS), np.tile(np.arange(ITEMS), (ROWS, 1))
-    ever, since = taken.ever(rows, asked), taken.since(rows, asked)
+    since = taken.since(rows, asked)
     users, times, splits = (table[name].to_numpy() for name in (columns.USER, columns.TIME, columns.SPLIT))
     for row in rows:
         known = (users == users[row]) & (splits <= splits[row])
         for item in range(ITEMS):
             of_item = times[known & (items == item)]
-            assert ever[row, item] == (len(of_item) > 0)
             assert since[row, item] == (of_item >= times[row]).any()
-    assert 0 < since.sum() < ever.sum() < ever.size
+    assert 0 < since.sum() < since.size
 
 
 def test_without_users_and_times_every_row_stands_alone() -> None:
@@ -49,5 +48,5 @@ def test_without_users_and_times_every_row_stands_alone() -> None:
 
 def test_a_split_without_rows_knows_nothing() -> None:
     table = pa.table({columns.USER: ["a"], columns.TIME: [3], columns.SPLIT: pa.array([2], pa.int8())})
-    assert TakenItems(table, np.array([0]), 1).ever(np.array([0]), np.array([[0]])).all()
-    assert not TakenItems(table, np.array([-1]), 1).ever(np.array([0]), np.array([[0]])).any()
+    assert TakenItems(table, np.array([0]), 1).since(np.array([0]), np.array([[0]])).all()
+    assert not TakenItems(table, np.array([-1]), 1).since(np.array([0]), np.array([[0]])).any()
