@@ -49,7 +49,11 @@ def test_ashop_columns(tmp_path: Path, name: str) -> None:
         HistoryFeature("history", enters="once"),
         MatchFeature("history", ("viewItemID", "kind"), enters="once"),
         TimePartFeature(("hour",)),
-        *(RateFeature(of, task, known_after=1) for of in ("user_id", "viewItemID") for task in ("click", "is_buy")),
+        *(
+            RateFeature(of, task, known_after=1, enters="once")
+            for of in ("user_id", "viewItemID")
+            for task in ("click", "is_buy")
+        ),
     )
     assert [(sequence.name, sequence.columns, sequence.when) for sequence in problem.sequences] == [
         ("history", ("viewItemID", "kind"), None),

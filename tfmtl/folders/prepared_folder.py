@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfmtl.folders.fitted_files import STATISTICS_FILE, VOCABULARIES, FittedFiles
+from tfmtl.folders.fitted_files import STATISTICS_FILE, TRAINING_FILE, VOCABULARIES, FittedFiles
 from tfmtl.folders.folder_error import DataError
 from tfmtl.folders.folder_format import check_format, format_facts
 from tfmtl.schema.problem_file import PROBLEM_FILE
@@ -69,7 +69,8 @@ class PreparedFolder:
     _OWN_FILE = re.compile(
         f"{re.escape(MANIFEST)}|{re.escape(REQUESTS)}|{re.escape(SPLIT_FILE)}"
         rf"|(?:{'|'.join(SPLITS)})/part-\d+-of-\d+\.tfrecord(?:\.gz)?|{REJECTED}/{_REJECTED_FILE}"
-        rf"|{TRANSFORM}/(?:{re.escape(PROBLEM_FILE)}|{re.escape(STATISTICS_FILE)}|{VOCABULARIES}/\w+\.txt)"
+        rf"|{TRANSFORM}/(?:{re.escape(PROBLEM_FILE)}|{re.escape(STATISTICS_FILE)}|{re.escape(TRAINING_FILE)}"
+        rf"|{VOCABULARIES}/\w+\.txt)"
     )
 
     # === Reading ===

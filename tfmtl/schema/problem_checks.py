@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tfmtl.schema.checks import check_argument, check_missing, check_name, did_you_mean
 from tfmtl.schema.condition import Condition
+from tfmtl.schema.features.fixed_scales import MATCH_NUMBERS
 from tfmtl.schema.problem_error import ProblemError
 
 if TYPE_CHECKING:
@@ -184,10 +185,7 @@ def _check_keys(problem: Problem) -> None:
     _check_unique("request tensor", [each.key for each in problem.inputs])
     _check_unique("encoded tensor", [each.key for each in problem.tensors])
     owners = {
-        (
-            field,
-            feature.sources[0] if feature.sources and field == each.joins else feature.name,
-        )  # derived of one sequence may share one
+        (field, "" if field == MATCH_NUMBERS == each.joins else feature.name)  # which all matches share
         for feature in problem.features
         for each in feature.tensors(problem)
         for field in {each.field, each.joins or each.field}

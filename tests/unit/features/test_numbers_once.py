@@ -162,12 +162,12 @@ def test_one_search_finds_what_bisection_of_every_window_does(unit: int) -> None
 # === The network ===
 
 
-def test_numbers_of_a_sequence_share_a_field_in_an_order_that_ranking_likes() -> None:
+def test_all_matches_share_a_field_and_a_candidate_s_numbers_come_last() -> None:
     problem = _problem("once")
     inputs = ModelInputs(problem, dict.fromkeys(problem.tables, 90), {}, {})
     plan = EmbeddingPlan(inputs, 8)
     assert [name for name in plan.field_names if name.endswith("_numbers")] == [
-        "seen_numbers", "clicked_numbers", "bought_numbers",
+        "seen_numbers", "clicked_numbers", "bought_numbers", "match_numbers",
     ]  # fmt: skip
     sides = [each.side for each in plan.numbers if each.missing < 0]
     assert sides == sorted(sides, reverse=True)  # user before item
@@ -176,9 +176,10 @@ def test_numbers_of_a_sequence_share_a_field_in_an_order_that_ranking_likes() ->
 
 
 def test_a_field_of_another_feature_is_no_field_to_join() -> None:
-    features = (*_problem("once").features, CategoricalFeature("seen_numbers"))
-    with pytest.raises(ProblemError, match="field name 'seen_numbers' is used twice"):
-        tiny_problem(features=features)
+    for name in ("seen_numbers", "match_numbers"):
+        features = (*_problem("once").features, CategoricalFeature(name))
+        with pytest.raises(ProblemError, match=f"field name '{name}' is used twice"):
+            tiny_problem(features=features)
 
 
 def test_how_numbers_enter_is_one_of_two() -> None:

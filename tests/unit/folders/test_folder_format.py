@@ -81,6 +81,7 @@ def test_preprocessing_knows_its_own_files() -> None:
     assert all(map(PreparedFolder.owns, found))
     assert PreparedFolder.owns(PreparedFolder.record_file("train", 3, 8, True))
     assert PreparedFolder.owns(PreparedFolder.rejected_file(12))
+    assert PreparedFolder.owns("transform/training.json")  # of rates
     for name in ("notes.txt", "train/notes.txt", "manifest.json.bak", "transform/x.txt", "scratch/a", "manifestXjson"):
         assert not PreparedFolder.owns(name)
 

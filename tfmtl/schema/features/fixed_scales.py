@@ -23,6 +23,9 @@ ODDS = tuple((step + 0.5) / 4.0 for step in range(-32, 32))
 
 ENTERS = ("twice", "once")
 
+MATCH_NUMBERS = "match_numbers"
+"""The field of the network in which the numbers of all matches are added up that enter once."""
+
 MOST_ODDS = 8.0
 """Differences of log odds that enter once are cut to plus and minus this."""
 

@@ -41,8 +41,7 @@ class HistoryFeature(FeatureRecord):
             instead of reading a field for each: a fraction of the inputs of its first layer. Of numbers that enter
             once it says nothing. Defaults to `False`.
         enters: `"twice"`, each number as the id of a bucket and as a number; or `"once"`, as a number alone, -1 where
-            there is none yet, and all such numbers of a sequence, of its matches too, are added up in one field of the
-            network, `<of>_numbers`: the cheapest form. Defaults to `"twice"`.
+            there is none yet, and summed: the cheapest form. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "history"
@@ -65,9 +64,7 @@ class HistoryFeature(FeatureRecord):
 
     @property
     def _joins(self) -> str:
-        if self.enters == "once":
-            return f"{self.of}_numbers"
-        return f"{self.name}_numbers" if self.summed else ""
+        return f"{self.name}_numbers" if self.summed or self.enters == "once" else ""
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from tfmtl.schema.checks import check_choice, check_minimum, did_you_mean
 from tfmtl.schema.features.derived import check_derived_name, has_times, sequence_of
 from tfmtl.schema.features.feature_record import FeatureRecord
-from tfmtl.schema.features.fixed_scales import ENTERS, derived_tensors
+from tfmtl.schema.features.fixed_scales import ENTERS, MATCH_NUMBERS, derived_tensors
 from tfmtl.schema.forms import EncodedTensor
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.strict import check_types
@@ -36,8 +36,8 @@ class MatchFeature(FeatureRecord):
             instead of reading a field for each: a fraction of the inputs of its first layer. Of numbers that enter
             once it says nothing. Defaults to `False`.
         enters: `"twice"`, each number as the id of a bucket and as a number; or `"once"`, as a number alone, -1 where
-            there is none yet, and all such numbers of a sequence, of its matches too, are added up in one field of the
-            network, `<of>_numbers`: the cheapest form. Defaults to `"twice"`.
+            there is none yet, and the network adds up those of all matches, of whatever sequence, to one field
+            `match_numbers`: the cheapest form, most of all for a ranking. Defaults to `"twice"`.
     """
 
     kind: ClassVar[str] = "match"
@@ -63,7 +63,7 @@ class MatchFeature(FeatureRecord):
     @property
     def _joins(self) -> str:
         if self.enters == "once":
-            return f"{self.of}_numbers"
+            return MATCH_NUMBERS
         return f"{self.name}_numbers" if self.summed else ""
 
     @property
