@@ -24,9 +24,7 @@ _BEHAVIORS = {"behavior", "behaviour", "event", "action", "btag"}
 _MOST_BEHAVIORS = 6
 _ROWS_A_USER = 5  # from which a user's own embedding can be learned
 _FEWEST_POSITIVE = 10
-# Of a log whose rows' weekdays are proposed as a feature: in a shorter one a weekday is a date, and a network learns by
-# it what the log's first days were like, such as that nobody had a history.
-_WEEKDAY_DAYS = 28
+_WEEKDAY_DAYS = 28  # of a shorter log a weekday is a date, which tells what the log's first days were like
 _HISTORY = 50
 _OUTCOME = "(0/1 or an amount, by its name): may be a label, or known only after the example"
 

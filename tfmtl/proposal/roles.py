@@ -80,7 +80,7 @@ def days_spanned(column: ColumnProfile) -> float:
     if column.numbers is not None:
         return float(np.ptp(column.present_numbers)) / TICKS[unit] / 86_400
     ends = pc.min_max(pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(column.text), 0, len("2000-01-31"))).as_py()
-    return float((np.datetime64(ends["max"]) - np.datetime64(ends["min"])).astype(int))
+    return float((np.datetime64(ends["max"]) - np.datetime64(ends["min"])) / np.timedelta64(1, "D"))
 
 
 def is_time_name(column: ColumnProfile) -> bool:
