@@ -101,7 +101,7 @@ class EventsOfOne:
         ordered = tf.sort(keys[tf.newaxis])
         places = tf.raw_ops.LowerBound(sorted_inputs=ordered, values=keys[tf.newaxis])[0]  # one for equal events
         newest = tf.math.unsorted_segment_min(ages, places, total + 1)
-        found = {}
+        found: dict[tuple[str, str], tuple[tf.Tensor, tf.Tensor]] = {}
         for rows in {self._own[column].shape[0] for _, column in slots}:
             some = [slot for slot in slots if self._own[slot[1]].shape[0] == rows]
             own = tf.stack([self._own[column] for _, column in some])  # (k, N)

@@ -84,7 +84,7 @@ class SequenceColumns:
         earliest, span, keys = self._keys
         # No event of the range's own run has a key below the run's first or above its last.
         wanted = keys[starts] - (times[starts] - earliest) + np.clip(least - earliest, 0, span - 1)
-        return np.clip(np.searchsorted(keys, wanted), starts, stops)
+        return np.asarray(np.clip(np.searchsorted(keys, wanted), starts, stops))
 
     @cached_property
     def _keys(self) -> tuple[int, int, np.ndarray] | None:
