@@ -103,7 +103,8 @@ def float_column(key: str, values: np.ndarray) -> list[pa.Array]:
 
 def _entries(head: bytes, values: np.ndarray) -> pa.BinaryArray:
     """The head before the floats of every row, which are equally many."""
-    packed = np.ascontiguousarray(values, "<f4").reshape(len(values), -1).view(np.uint8)
+    width = math.prod(values.shape[1:])  # of no rows it cannot be told by their number
+    packed = np.ascontiguousarray(values, "<f4").reshape(len(values), width).view(np.uint8)
     entries = np.empty((len(values), len(head) + packed.shape[1]), np.uint8)
     entries[:, : len(head)] = np.frombuffer(head, np.uint8)
     entries[:, len(head) :] = packed
