@@ -1,11 +1,12 @@
 """Do flat minima pay where little data is learned by heart, at an equal number of gradient passes?
 
     python -m benchmarks.quality.flat_minima <log of census_income>
+    python -m benchmarks.quality.flat_minima --data <prepared kuairand_explicit> --passes 6 --batch-size 512
 
-Census-Income with a few per cent of its training rows, with and without flipped training labels, MMoE. SAM and ASAM
-take two gradients a step and their decomposed forms two for each task, so they have as many times fewer epochs. What
-each form's radius is, and how long an average, is chosen on validation; then all seeds. Writes
-docs/results/flat_minima.
+Census-Income with a few per cent of its training rows, with and without flipped training labels, or prepared data as
+they are; MMoE. SAM and ASAM take two gradients a step and their decomposed forms two for each task, so they have as
+many times fewer epochs. What each form's radius is, and how long an average, is chosen on validation; then all seeds.
+Prints the tables and keeps all runs in docs/results/flat_minima.jsonl.
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 import typer
 
-from benchmarks.quality.experiment import WORK, results_folder, write_text
+from benchmarks.quality.experiment import WORK, results_folder
 from benchmarks.quality.jobs import Job, Variant, run_jobs
 from benchmarks.quality.tables import quality_table
 from tfmtl.folders import PreparedFolder
@@ -25,7 +26,8 @@ from tfmtl.folders import PreparedFolder
 TASKS = ("income", "never_married")
 VALIDATIONS = 20
 _KEPT = {"valid": 0.25, "test": 0.5}  # shares, so that a run is short
-_WATCHED = {"monitor": "val_mean_relative_loss", "patience": VALIDATIONS}
+# Ids stay as they are: that they are learned by heart is the question.
+_WATCHED = {"monitor": "val_mean_relative_loss", "patience": VALIDATIONS, "id_dropout": 0.0}
 # Row of the table -> gradients a step, and what is tried.
 FAMILIES: dict[str, tuple[int, tuple[dict[str, Any], ...]]] = {
     "none": (1, ({},)),
@@ -38,7 +40,8 @@ FAMILIES: dict[str, tuple[int, tuple[dict[str, Any], ...]]] = {
 
 
 def main(
-    log: Annotated[Path, typer.Argument(help="log.parquet of `tfmtl datasets census_income`.")],
+    log: Annotated[Path | None, typer.Argument(help="log.parquet of `tfmtl datasets census_income`.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Prepared data, in place of the log.")] = None,
     share: Annotated[float, typer.Option(help="Of the training rows.")] = 0.03,
     noise: Annotated[str, typer.Option(help="Shares of the training labels that are flipped.")] = "0,0.2",
     seeds: str = "0,1,2,3,4,5,6,7,8,9",
@@ -50,16 +53,17 @@ def main(
     families: Annotated[str, typer.Option(help="Rows of the table, by semicolons; all if left out.")] = "",
     quick: Annotated[bool, typer.Option(help="One seed, few epochs.")] = False,
 ) -> None:
-    """Trains all variants and writes the results of these seeds."""
+    """Trains all variants and prints the results of these seeds."""
     if quick:
         seeds, trial_seeds, passes, noise = "0", "0", 4, "0"
     drawn, tried = ([int(seed) for seed in text.split(",")] for text in (seeds, trial_seeds))
     chosen_rows = families.split(";") if families else list(FAMILIES)
     done = results_folder(quick) / "flat_minima.jsonl"
-    lines = ["# Flat minima: a deciding experiment", ""]
-    everything: list[dict[str, Any]] = []
-    for flipped in map(float, noise.split(",")):
-        common = {"data": str(_data(log, share, flipped)), "batch_size": batch_size, "schedule": "cosine"}
+    if (log is None) == (data is None):
+        raise typer.BadParameter("Name the log of census_income, or prepared data.")
+    for flipped in map(float, noise.split(",") if log else "0"):
+        folder = _data(log, share, flipped) if log else data
+        common = {"data": str(folder), "batch_size": batch_size, "schedule": "cosine"}
         records: list[dict[str, Any]] = []
         for name in chosen_rows:
             gradients, settings = FAMILIES[name]
@@ -71,9 +75,8 @@ def main(
             best = scores[min(scores)]
             runs = run_jobs([Job(variant=best, seed=seed, **options) for seed in drawn], done, processes)
             records += [{**run, "variant": _title(name, best)} for run in runs]
-        everything += records
-        lines += [f"## {flipped:.0%} of the training labels flipped", "", quality_table(records, ["none"]), ""]
-    write_text(done.with_suffix(".md"), everything, "\n".join(lines))
+        print(f"\n{Path(str(folder)).name}, {flipped:.0%} of the training labels flipped\n")
+        print(quality_table(records, ["none"]))
 
 
 def _variant(name: str, setting: dict[str, Any], gradients: int) -> Variant:
