@@ -16,6 +16,7 @@ from tfmtl.features.behaviors import derive_together
 from tfmtl.features.fixed_scales import count_once, count_twice, odds_once, odds_twice, share_once, share_twice
 from tfmtl.features.measures import Measure, encode_measures
 from tfmtl.layers.embedding.embedding_plan import EmbeddingPlan
+from tfmtl.layers.embedding.feature_embedding import FeatureEmbedding
 from tfmtl.preprocessing.writing.event_ranges import SequenceColumns, first_not_below
 from tfmtl.preprocessing.writing.sequences import Windows
 from tfmtl.schema import (
@@ -173,6 +174,25 @@ def test_all_matches_share_a_field_and_a_candidate_s_numbers_come_last() -> None
     assert sides == sorted(sides, reverse=True)  # user before item
     signed = [each for each in problem.tensors if "price" in each.key and "seen_mean" in each.key]
     assert [each.role for each in signed] == ["id", "number"]
+
+
+def test_fields_have_the_order_of_their_names_whatever_they_are_made_of() -> None:
+    """A ranking multiplies by these names what holds for all candidates."""
+    problem = _problem("once")
+    problem = replace(problem, features=(*problem.features, RateFeature("item", "click", enters="once")))
+    inputs = ModelInputs(problem, dict.fromkeys(problem.tables, 50), {task.name: 0.5 for task in problem.tasks}, {})
+    layer = FeatureEmbedding(inputs)
+    features = {}
+    for each in problem.tensors:
+        ones = np.ones((1, *(size or 3 for size in each.inner)))
+        features[each.key] = tf.constant(ones, tf.int32 if each.holds_ids else tf.float32)
+    before = layer(features)["fields"].numpy()
+    for each in layer.plan.numbers:
+        moved = {**features, each.key: features[each.key] + 1.0}
+        differs = np.abs(layer(moved)["fields"].numpy() - before).max(axis=(0, 2)) > 0.0
+        assert [name for name, does in zip(layer.field_names, differs, strict=True) if does] == [
+            each.joins or each.field
+        ]
 
 
 def test_a_field_of_another_feature_is_no_field_to_join() -> None:

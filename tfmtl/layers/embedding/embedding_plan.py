@@ -124,8 +124,9 @@ class EmbeddingPlan:
 
     @property
     def pooled_names(self) -> tuple[str, ...]:
-        """Fields with an id of their own first, then lists, then numbers; each once, whatever it is the sum of."""
-        return tuple(dict.fromkeys(each.joins or each.field for each in (*self.scalars, *self.lists, *self.numbers)))
+        """Fields with an id of their own, lists, sums of numbers, single numbers; each once, whatever it is made of."""
+        numbers = sorted(self.numbers, key=lambda each: not each.joins)
+        return tuple(dict.fromkeys(each.joins or each.field for each in (*self.scalars, *self.lists, *numbers)))
 
     @property
     def joined_ids(self) -> dict[str, str]:
