@@ -60,19 +60,17 @@ def against_trees(
     shown = {}
     trees = dict(predicted["predictions"])
     for task in data.problem.tasks:
-        own = {name: found.tasks[task.name][name] for name in _names(found, task.name)}
-        if not own or len(task.outputs) > 1:
-            continue
         loss = "log_loss" if task.calibrates else "rmse"
-        best = min(own, key=lambda name: own[name][loss])
-        trees[task.key("")] = found.scores[task.name][best]
+        models = found.tasks.get(task.name, {})
+        losses = {name: models[name][loss] for name in (TREES, TREES_WITH_IDS) if name in models}
+        if not losses or None in losses.values() or len(task.outputs) > 1:  # None of no labels
+            continue
+        trees[task.key("")] = found.scores[task.name][min(losses, key=lambda name: losses[name])]
         shown[task.name] = {task.monitor[0], loss}
+    if not shown:
+        return {}
     compared = compare(data, predicted, {**predicted, "predictions": trees}, resamples, seed)
     return {
         task: {metric: values for metric, values in compared[task].items() if metric in metrics}
         for task, metrics in shown.items()
     }
-
-
-def _names(found: PlainReport, task: str) -> list[str]:
-    return [name for name in (TREES, TREES_WITH_IDS) if name in found.tasks.get(task, ())]

@@ -118,11 +118,8 @@ def run_two_stage(
             for split in ("valid", "test")
         }
         order_by = max(orders, key=lambda order: quality["valid"]["orders"][order]["ndcg"])
-        leads = [
-            f"{own['lead_low']:+.4f} to {own['lead_high']:+.4f} on {split}"
-            for split, found in quality.items()
-            for own in (found["orders"][order_by],)
-        ]
+        chosen_order = {split: found["orders"][order_by] for split, found in quality.items()}
+        leads = [f"{own['lead_low']:+.4f} to {own['lead_high']:+.4f} on {split}" for split, own in chosen_order.items()]
         console.print(
             f"{order_by} has the highest NDCG on validation. Above that of retrieval's own order, 95 % interval: "
             f"{', '.join(leads)}; {time.monotonic() - begun:.0f} s"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tfmtl.schema.registry import TASKS
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -34,5 +36,6 @@ class Entry:
 
     @property
     def has_rates(self) -> bool:
-        """Whether it is a task of which a feature may be the mean label before."""
-        return self.values["kind"] in ("binary", "regression", "zero_inflated")
+        """Whether it is a task of which a feature may be the mean label before, as `RateFeature` takes it."""
+        task = TASKS.record(self.values["kind"], "")
+        return bool(task.can_be_parent or task.predicts_mean)

@@ -1,7 +1,7 @@
 """Read a user's problem file, and add the features that `format: 2` implies."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ from tfmtl.schema.checks import check_choice
 from tfmtl.schema.features.feature_record import FeatureRecord
 from tfmtl.schema.features.history import HistoryFeature
 from tfmtl.schema.features.match import MatchFeature
-from tfmtl.schema.features.rate import RateFeature
 from tfmtl.schema.problem import Problem
 from tfmtl.schema.problem_checks import check_new_problem
 from tfmtl.schema.problem_error import ProblemError
 from tfmtl.schema.read_yaml import read_yaml
+from tfmtl.schema.registry import FEATURES
 from tfmtl.schema.shown import shown
 
 PROBLEM_FILE = "problem.yaml"
@@ -21,7 +21,6 @@ PROBLEM_FILE = "problem.yaml"
 
 FORMATS = (1, 2)
 DERIVED = ("default", "none")
-_ENTER_ONCE = (HistoryFeature.kind, MatchFeature.kind, RateFeature.kind)
 
 
 def read_problem_file(path: str | Path) -> Problem:
@@ -72,8 +71,10 @@ def expanded(mapping: Mapping[str, Any]) -> Problem:
 
 def _once(feature: Any) -> Any:
     """The feature as a file of `format: 2` means it: its derived numbers enter once where it does not say how."""
-    is_derived = isinstance(feature, Mapping) and feature.get("kind") in _ENTER_ONCE
-    return {**feature, "enters": "once"} if is_derived and not {"enters", "summed"} & set(feature) else feature
+    if not isinstance(feature, Mapping) or feature.get("kind") not in FEATURES.names:
+        return feature  # what is wrong with it is said where it is read
+    may_choose = "enters" in {each.name for each in fields(FEATURES.record(feature["kind"], ""))}
+    return {**feature, "enters": "once"} if may_choose and not {"enters", "summed"} & set(feature) else feature
 
 
 def _derived(problem: Problem) -> list[FeatureRecord]:
