@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from tfmtl.operators import OperatorData, relative_l2_errors
 from tfmtl.pipelines.physics.study import Field
+from tfmtl.report.shown_figure import ShownFigure
 
 
 def field_figure(
     data: OperatorData,
     fields: Field,
     picture: Callable[[Field], Field],
-) -> Figure:
+) -> ShownFigure:
     """One row per task, its sample of median error: what is true, what is predicted, and the difference.
 
     Args:
@@ -22,7 +22,7 @@ def field_figure(
         picture: the values at all points `(Q,)` -> what is shown of them, `(rows, columns)`.
     """
     errors = relative_l2_errors(data.targets, fields, data.mask)
-    figure = Figure((9.6, 2.1 * len(data.task_names)), layout="constrained")
+    figure = ShownFigure((9.6, 2.1 * len(data.task_names)), layout="constrained")
     axes = figure.subplots(len(data.task_names), 3, squeeze=False)
     for number, task in enumerate(data.task_names):
         rows = np.flatnonzero(data.tasks == number)
