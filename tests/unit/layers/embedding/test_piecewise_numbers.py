@@ -10,7 +10,7 @@ from tests.support.layer_checks import randomize_weights
 from tests.support.tiny_problem import tiny_inputs
 from tests.unit.layers.embedding.test_feature_embedding import random_features
 from tfmtl.layers import FeatureEmbedding, PiecewiseNumbers
-from tfmtl.layers.embedding.spread_knots import spread_knots
+from tfmtl.values.spread_knots import spread_knots
 
 GENERATOR = np.random.default_rng(0)
 ROWS = np.stack(
@@ -43,7 +43,9 @@ def reference(x: float, knots: np.ndarray) -> list[float]:
 def test_vectors_are_those_of_the_equation() -> None:
     layer = adapted()
     knots, kernel = layer.knots.numpy(), layer.kernel.numpy()
-    asked = np.concatenate([ROWS[:20], np.minimum(knots, 99.0).T, [[-100.0, -100.0, -100.0], [100.0, 100.0, 100.0]]]).astype("float32")
+    asked = np.concatenate(
+        [ROWS[:20], np.minimum(knots, 99.0).T, [[-100.0, -100.0, -100.0], [100.0, 100.0, 100.0]]]
+    ).astype("float32")
     encoded = np.array([[reference(x, knots[n]) for n, x in enumerate(row)] for row in asked])
     np.testing.assert_allclose(layer(tf.constant(asked)), np.einsum("bnk,nkd->bnd", encoded, kernel), atol=1e-5)
     for n in range(3):
@@ -78,7 +80,7 @@ def test_a_value_that_most_rows_have_takes_one_knot_and_the_others_share_the_res
 
 
 def test_frequent_values_are_found_again_once_others_are_taken_away() -> None:
-    rows = np.concatenate([np.full(900, 0.0), np.full(60, 5.0), np.linspace(6.0, 7.0, 40)])  # 5 fills no bin of 1,000 / 4
+    rows = np.concatenate([np.full(900, 0.0), np.full(60, 5.0), np.linspace(6.0, 7.0, 40)])
     np.testing.assert_allclose(spread_knots(rows, 4), [0.0, 5.0, 6.0, 6.5, 7.0], rtol=1e-6)
 
 
