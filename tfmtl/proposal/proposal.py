@@ -15,6 +15,7 @@ from tfmtl.proposal.feature_guess import guess_feature, side_of, why_left_out
 from tfmtl.proposal.guess_rates import guess_rates
 from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
+from tfmtl.proposal.recurrence import never_comes_again
 from tfmtl.proposal.row_sequences import guess_row_sequences
 from tfmtl.proposal.sample import Sample
 from tfmtl.schema.checks import did_you_mean, is_name
@@ -298,6 +299,8 @@ def _guess_features(
         why = why_left_out(column) if name not in (user, item) else None
         if name == user and proposal.split.values.get("by") != "time":
             why = "the user: those of the test split never occur in training"
+        elif not why and name not in (user, item) and time and never_comes_again(column, columns[time]):
+            why = "does not come again: nearly all of the newest rows have values that never came before"
         elif name == user and column.total_rows < _ROWS_A_USER * column.estimated_distinct:
             why = f"the user: fewer than {_ROWS_A_USER} rows each, too few to learn one by one"
         if why:
