@@ -65,13 +65,16 @@ class WeightAverage(keras.callbacks.Callback):
         return {"momentum": self.momentum, "every": self.every}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._seen = int(self.model.optimizer.iterations.value)
+        self._seen = self._steps()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        before, self._seen = self._seen, int(self.model.optimizer.iterations.value)
+        before, self._seen = self._seen, self._steps()
         # Several steps may have been one execution.
         if self._seen <= self.every or self._seen // self.every > before // self.every:
             self._advance(tf.constant(self._share_kept(self._seen)))
+
+    def _steps(self) -> int:
+        return int(tf.convert_to_tensor(self.model.optimizer.iterations.value))
 
     def _share_kept(self, steps: int) -> float:
         share = min(self.momentum, (1.0 + steps) / (10.0 + steps))
