@@ -1,10 +1,12 @@
 """Guess the kind and the options of a feature from its values."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tfmtl.proposal import roles
-from tfmtl.proposal.column_profile import ColumnProfile
+from tfmtl.proposal.column_profile import ColumnProfile, determined_by
 from tfmtl.proposal.entry import Entry
+from tfmtl.proposal.labels_by_value import label_that_differs
 from tfmtl.schema.registry import FEATURES
 from tfmtl.schema.shown import shown_short
 from tfmtl.values.plain_arrow import why_unreadable
@@ -34,12 +36,20 @@ def why_left_out(column: ColumnProfile) -> str | None:
     return None
 
 
-def guess_feature(column: ColumnProfile, name: str, side: str, is_key: bool = False) -> Entry:
-    """The feature `name` that reads `column`; the reason says what was seen. A key's numbers are names.
+def guess_feature(
+    column: ColumnProfile,
+    name: str,
+    side: str,
+    is_key: bool = False,
+    labels: Sequence[ColumnProfile] = (),
+    owners: ColumnProfile | None = None,
+) -> Entry:
+    """The feature `name` that reads `column`; the reason says what was seen.
 
-    What a kind reads, and how well, its own record says (`FeatureRecord.guess`).
+    Numbers are names in a key, where the column is called so, or where the labels differ from one to the next in the
+    rows of other owners: users or items. What a kind reads, and how well, its own record says (`FeatureRecord.guess`).
     """
-    if why := _why_names(column, is_key):
+    if why := _why_names(column, is_key, labels, owners):
         column = replace(column, why_names=why)
     guesses = [(guess, kind) for kind in FEATURES.names if (guess := FEATURES.record(kind, "").guess(column))]
     guess, kind = max(guesses, key=lambda pair: pair[0].rank)
@@ -48,7 +58,21 @@ def guess_feature(column: ColumnProfile, name: str, side: str, is_key: bool = Fa
     return Entry({"kind": kind, "name": name, **guess.options, **about}, guess.why)
 
 
-def _why_names(column: ColumnProfile, is_key: bool) -> str | None:
+def side_of(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str | None, item: str | None) -> str:
+    """Whose fact it is: a column that has one value for each user is the user's."""
+    if column.name in (user, item):
+        return "user" if column.name == user else "item"
+    if column.is_list:
+        return "context"
+    for key, side in ((user, "user"), (item, "item")):
+        if key is not None and determined_by(columns[key], column):
+            return side
+    return "context"
+
+
+def _why_names(
+    column: ColumnProfile, is_key: bool, labels: Sequence[ColumnProfile], owners: ColumnProfile | None
+) -> str | None:
     """Why the numbers of a column are names, or `None` if they are none."""
     if column.numbers is None:
         return None
@@ -59,4 +83,6 @@ def _why_names(column: ColumnProfile, is_key: bool) -> str | None:
     few = column.is_integer and column.distinct <= _FEW_VALUES
     if few or (roles.is_category_name(column) and column.is_integer and column.distinct <= _MOST_CATEGORIES):
         return f"few whole numbers ({column.distinct_text})"
+    if column.is_integer and (label := label_that_differs(column, labels, owners)):
+        return f"whole numbers, but {label} differs from one to the next as between names, {column.distinct_text}"
     return None

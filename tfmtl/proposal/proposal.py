@@ -9,12 +9,13 @@ import numpy as np
 
 from tfmtl.preprocessing.fitting.time_units import FIRST_YEAR, LAST_YEAR, TICKS
 from tfmtl.proposal import roles
-from tfmtl.proposal.column_profile import ColumnProfile, determined_by
+from tfmtl.proposal.column_profile import ColumnProfile
 from tfmtl.proposal.entry import Entry
-from tfmtl.proposal.feature_guess import guess_feature, why_left_out
+from tfmtl.proposal.feature_guess import guess_feature, side_of, why_left_out
 from tfmtl.proposal.guess_rates import guess_rates
 from tfmtl.proposal.named_nulls import look_at, maybe_missing
 from tfmtl.proposal.plain_names import plain_names
+from tfmtl.proposal.recurrence import never_comes_again
 from tfmtl.proposal.row_sequences import guess_row_sequences
 from tfmtl.proposal.sample import Sample
 from tfmtl.schema.checks import did_you_mean, is_name
@@ -113,7 +114,7 @@ def propose(
     proposal.notes += maybe_missing(profiles)
     others = {name: column for name, column in profiles.items() if name not in labels}
     user = user or roles.find_user(others)
-    time = time or roles.find_time(others)
+    time = time or roles.find_time(others, user)
     names = plain_names(list(profiles))
     if time and names[time] != time:
         raise ValueError(
@@ -273,6 +274,7 @@ def _guess_features(
     taken: set[str],
 ) -> None:
     candidates = {_label_column(entry) for entry in proposal.candidates}
+    labels = [columns[_label_column(entry)] for entry in proposal.tasks]
     for name, column in columns.items():
         if name in taken:
             continue
@@ -297,25 +299,17 @@ def _guess_features(
         why = why_left_out(column) if name not in (user, item) else None
         if name == user and proposal.split.values.get("by") != "time":
             why = "the user: those of the test split never occur in training"
+        elif not why and name not in (user, item) and time and never_comes_again(column, columns[time]):
+            why = "does not come again: nearly all of the newest rows have values that never came before"
         elif name == user and column.total_rows < _ROWS_A_USER * column.estimated_distinct:
             why = f"the user: fewer than {_ROWS_A_USER} rows each, too few to learn one by one"
         if why:
             proposal.left_out[name] = why
         else:
-            side = _side(columns, column, user, item)
-            proposal.features.append(guess_feature(column, names[name], side, is_key=name in (user, item)))
-
-
-def _side(columns: Mapping[str, ColumnProfile], column: ColumnProfile, user: str | None, item: str | None) -> str:
-    """Whose fact it is: a column that has one value for each user is the user's."""
-    if column.name in (user, item):
-        return "user" if column.name == user else "item"
-    if column.is_list:
-        return "context"
-    for key, side in ((user, "user"), (item, "item")):
-        if key is not None and determined_by(columns[key], column):
-            return side
-    return "context"
+            side = side_of(columns, column, user, item)
+            owners = columns.get((item if side == "item" else user) or "")
+            found = guess_feature(column, names[name], side, name in (user, item), labels, owners)
+            proposal.features.append(found)
 
 
 # === Sequences ===

@@ -88,14 +88,26 @@ def is_time_name(column: ColumnProfile) -> bool:
     return any(word in _TIMES for word in column.words) or "".join(column.words).endswith(("timestamp", "time"))
 
 
-def find_time(columns: Mapping[str, ColumnProfile]) -> str | None:
-    """The column of the time: named so, and times that preprocessing reads; the finest of several."""
-    found = [
-        (column.distinct, name)
-        for name, column in columns.items()
-        if is_time_name(column) and time_unit(column) and column.missing < 0.01
-    ]
+def find_time(columns: Mapping[str, ColumnProfile], user: str | None) -> str | None:
+    """The column of the time: named so, and times that preprocessing reads; the finest of several.
+
+    Where no column holds points in time, numbers named so that hardly ever fall from a user's row to the next are
+    seconds from some start.
+    """
+    named = {name: each for name, each in columns.items() if is_time_name(each) and each.missing < 0.01}
+    found = [(each.distinct, name) for name, each in named.items() if time_unit(each)]
+    if not found and user is not None:
+        found = [(each.distinct, name) for name, each in named.items() if _rises(each, columns[user])]
     return max(found)[1] if found else None
+
+
+def _rises(column: ColumnProfile, users: ColumnProfile) -> bool:
+    """Whether numbers rise through the rows of each user, in the order of the log: a span of time would not."""
+    if column.numbers is None or column.distinct < 20:
+        return False
+    order = np.argsort(users.codes, kind="stable")
+    steps = np.diff(column.numbers[order])[np.diff(users.codes[order]) == 0]
+    return len(steps) >= 20 and bool(np.mean(steps >= 0) >= 0.99) and bool(np.mean(steps > 0) >= 0.5)
 
 
 def is_iso_time(column: ColumnProfile) -> bool:

@@ -139,7 +139,7 @@ def _fit(
             dense.exclude_from_weight_decay(without_decay(model))
         model.compile(dense, tables, **options.compile_arguments())
         model.optimizer.build(model.trainable_variables)
-        average = None if options.ema_momentum is None else WeightAverage(model, options.ema_momentum)
+        average = WeightAverage(model, options.averaged) if options.averaged else None
     dropout = FeatureDropout(
         data.inputs, options.id_dropout, options.field_dropout, options.seed, data.statistics.vocabulary_counts
     )

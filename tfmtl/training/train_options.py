@@ -27,6 +27,7 @@ OPTIMIZERS = ("adam", "adam_adagrad", "adam_row_wise_adagrad", "adagrad", "sgd")
 """Names that `optimizer` takes."""
 
 _ONE_MACHINE = ("one_device", "mirrored")
+_MOMENTUM = 0.99  # docs/results/recipe.md
 _WITHOUT_EFFECT = ("checkpoint_every", "memory_check", "monitor_conflicts")
 
 
@@ -70,9 +71,9 @@ class TrainOptions:
             one_device only. Defaults to `False`.
         clip_norm: float or None. Largest norm of all gradients of a step together; longer gradients are scaled down.
             With strategy one_device only. Defaults to `None`: no limit.
-        ema_momentum: float or None. Evaluate and save the exponential moving average of the weights with this momentum,
-            such as 0.999. With strategy one_device or mirrored only. Defaults to `None`: the weights
-            themselves.
+        ema_momentum: float or None. Evaluate and save the exponential moving average of the weights with this momentum;
+            0 for the weights themselves. With strategy one_device or mirrored only. Defaults to `None`: 0.99 with
+            these, about the last hundred steps; the weights themselves with the others.
         checkpoint_every: int or None. Steps between two checkpoints inside an epoch, on one machine; the end of an
             epoch always has one. Defaults to `None`: every five minutes, or less often if that took more than 5 % of
             the time.
@@ -145,10 +146,10 @@ class TrainOptions:
             if self.strategy != "one_device":
                 rule, advice = f"be None with strategy {self.strategy!r}", "Keras clips each replica's share by itself."
                 raise ValueError(error_text("TrainOptions", "clip_norm", rule, self.clip_norm, advice))
-        if self.ema_momentum is not None:
-            check_probability("TrainOptions", "ema_momentum", self.ema_momentum, "Use 0.999.")
+        if self.ema_momentum:
+            check_probability("TrainOptions", "ema_momentum", self.ema_momentum, "Use 0.99, or 0 for no average.")
             if self.strategy not in _ONE_MACHINE:
-                rule, advice = f"be None with strategy {self.strategy!r}", f"Averages need one of {_ONE_MACHINE}."
+                rule, advice = f"be None or 0 with strategy {self.strategy!r}", f"Averages need one of {_ONE_MACHINE}."
                 raise ValueError(error_text("TrainOptions", "ema_momentum", rule, self.ema_momentum, advice))
         if self.checkpoint_every is not None:
             check_positive_int("TrainOptions", "checkpoint_every", self.checkpoint_every)
@@ -182,6 +183,13 @@ class TrainOptions:
     def decisive_options(self) -> dict[str, Any]:
         """The options that influence the result."""
         return {name: value for name, value in self.to_dict().items() if name not in _WITHOUT_EFFECT}
+
+    @property
+    def averaged(self) -> float:
+        """The momentum of the weights' average; 0 where there is none."""
+        if self.ema_momentum is not None:
+            return self.ema_momentum
+        return _MOMENTUM if self.strategy in _ONE_MACHINE else 0.0
 
     def _check_balancing(self) -> None:
         if self.balancing is not None:

@@ -346,7 +346,7 @@ class Spoil(keras.callbacks.Callback):
 def test_weights_that_are_nan_are_no_checkpoint(plain_data: PreparedData, tmp_path: Path) -> None:
     spoil = Spoil()
     with pytest.raises(TrainingError) as caught:
-        fit(plain_data, tmp_path, options(epochs=3), callbacks=[spoil], verbose=0)
+        fit(plain_data, tmp_path, options(epochs=3, ema_momentum=0.0), callbacks=[spoil], verbose=0)
     assert str(caught.value).startswith(f"fit: the weights '{spoil.weight.path}' must be finite. Received: NaN after")
     [state] = tmp_path.glob("unfinished_*/state.zip")
     assert read_progress(state).epoch == 1

@@ -46,7 +46,7 @@ def test_defaults_and_json() -> None:
         (
             {"ema_momentum": 0.9, "strategy": "multi_worker"},
             ValueError,
-            "TrainOptions: `ema_momentum` must be None with strategy 'multi_worker'. Received: ema_momentum=0.9",
+            "TrainOptions: `ema_momentum` must be None or 0 with strategy 'multi_worker'. Received: ema_momentum=0.9",
         ),
         ({"checkpoint_every": 0}, ValueError, "TrainOptions: `checkpoint_every` must be a positive int"),
         ({"deterministic": "no"}, TypeError, "TrainOptions: `deterministic` must be a bool"),

@@ -42,10 +42,12 @@ class Weights(keras.callbacks.Callback):
         return [weight.numpy() for weight in self.model.trainable_variables]
 
 
-def averages(initial: list[np.ndarray], steps: list[list[np.ndarray]]) -> list[list[np.ndarray]]:
+def averages(initial: list[np.ndarray], steps: list[list[np.ndarray]], every: int = 1) -> list[list[np.ndarray]]:
     found = [initial]
     for n, weights in enumerate(steps, 1):
-        share = min(MOMENTUM, (1 + n) / (10 + n))
+        share = min(MOMENTUM, (1 + n) / (10 + n)) ** (1 if n <= every else every)
+        if n > every and n % every:
+            share = 1.0
         found.append([share * old + (1 - share) * new for old, new in zip(found[-1], weights, strict=True)])
     return found[1:]
 
@@ -68,22 +70,45 @@ def small_model() -> keras.Model:
     return model
 
 
-def test_validation_sees_the_average_and_training_does_not() -> None:
+@pytest.mark.parametrize("every", [1, 3])
+def test_validation_sees_the_average_and_training_does_not(every: int) -> None:
     rows = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
     batches = tf.data.Dataset.from_tensor_slices((rows, rows[:, :2])).batch(10)
     plain, averaged = Weights(), Weights()
     small_model().fit(batches, validation_data=batches, epochs=4, callbacks=[plain], verbose=0)
     model = small_model()
-    callbacks = [averaged, WeightAverage(model, MOMENTUM)]
+    callbacks = [averaged, WeightAverage(model, MOMENTUM, every)]
     model.fit(batches, validation_data=batches, epochs=4, callbacks=callbacks, verbose=0)
     for one, other in zip(plain.steps, averaged.steps, strict=True):
         for first, second in zip(one, other, strict=True):
             np.testing.assert_array_equal(first, second)
-    expected = averages(averaged.initial, averaged.steps)
+    expected = averages(averaged.initial, averaged.steps, every)
     for epoch, (validated, kept) in enumerate(zip(averaged.validated[::4], averaged.kept, strict=True), 1):
         assert_close(validated, expected[4 * epoch - 1])
         assert_close(kept, expected[4 * epoch - 1])
     assert np.abs(expected[3][0] - averaged.steps[3][0]).max() > 1e-3, "or the test could not tell them apart"
+
+
+def test_large_models_are_averaged_less_often_and_executions_of_several_steps_miss_none() -> None:
+    assert WeightAverage(small_model(), MOMENTUM).every == 1
+    large = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(800)])
+    assert WeightAverage(large, MOMENTUM).every == 4  # of 800,800 weights
+    rows = np.random.default_rng(0).normal(size=(120, 3)).astype("float32")
+    model = small_model()
+    model.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=4)
+    model.optimizer.build(model.trainable_variables)
+    average = WeightAverage(model, MOMENTUM, 3)
+    changes: list[bool] = []
+    before = [each.numpy() for each in average.variables]
+
+    def note(batch: int, logs: Any) -> None:
+        now = [each.numpy() for each in average.variables]
+        changes.append(not np.array_equal(before[0], now[0]))
+        before[:] = now
+
+    noted = keras.callbacks.LambdaCallback(on_train_batch_end=note)
+    model.fit(rows, rows[:, :2], batch_size=10, callbacks=[average, noted], verbose=0)
+    assert changes == [True, True, True]  # after 4, 8 and 12 steps, none of them but the last a multiple of 3
 
 
 def test_the_best_average_is_kept(small_data: PreparedData, tmp_path: Path) -> None:

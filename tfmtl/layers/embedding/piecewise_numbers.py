@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfmtl.core.initializers import small_uniform
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.schema.checks import check_positive_int, check_shape
+from tfmtl.values.spread_knots import spread_knots
 
 _SMALLEST_NORMAL = 2.0**-126
 
@@ -22,8 +23,8 @@ class PiecewiseNumbers(keras.layers.Layer):
     Number `x` is encoded as how far it has come in each of K bins, `e_k = (x - t_k) / (t_{k+1} - t_k)` clipped to
     [0, 1], and its vector is `e V` with learned V of its own: the bins below x count whole, the one that x lies in by
     its share, so that close numbers are alike and a bin learns from all rows above it. The knots `t_0 .. t_K` are
-    weights that are not trained; `adapt` sets them to quantiles. A bin of no width, as where one value is frequent, is
-    a step: 0 below its knot, 1 above it, and 1/2 at it.
+    weights that are not trained; `adapt` spreads them over the rows. A bin of no width is a step: 0 below its knot, 1
+    above it, and 1/2 at it.
 
     Shapes: B batch, n numbers, K bins, D width.
 
@@ -50,7 +51,8 @@ class PiecewiseNumbers(keras.layers.Layer):
 
     Reference:
         Gorishniy et al., NeurIPS 2022, https://arxiv.org/abs/2203.05556, section 3.2, equation 1, with bins of the
-        quantiles (3.2.1) and a linear layer behind; here the ends are clipped too.
+        quantiles (3.2.1) and a linear layer behind. Ours: the ends are clipped too, and a frequent value takes one knot
+        only, where quantiles would put many.
     """
 
     def __init__(self, dim: int, num_bins: int = 16, **kwargs: Any) -> None:
@@ -79,14 +81,12 @@ class PiecewiseNumbers(keras.layers.Layer):
         self.built = True
 
     def adapt(self, rows: np.ndarray) -> None:
-        """Puts the knots at quantiles of the rows, equally many rows in each bin.
+        """Puts knots at frequent values and, between those, at quantiles of the rows (`spread_knots`).
 
         Args:
             rows: float `(N, n)`, N at least 1.
         """
-        shares = np.linspace(0.0, 1.0, self.num_bins + 1)
-        columns = [np.quantile(column.astype(np.float64), shares) for column in rows.T]
-        self.knots.assign(np.stack(columns).astype(np.float32))
+        self.knots.assign(np.stack([spread_knots(column, self.num_bins) for column in rows.T]))
 
     def call(self, inputs: Tensor) -> Tensor:
         return self.some(inputs, range(inputs.shape[1]))
