@@ -1,5 +1,6 @@
 """Training runs, several at a time, each on one thread; what is done already is not done again."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -64,13 +65,16 @@ class Job:
     def key(self) -> str:
         """What makes two runs the same, wherever the data lie."""
         described = {**asdict(self), "data": Path(self.data).name}
-        # Keys from before there was a decay, a schedule or an option of training stay valid.
-        described["variant"] |= described["variant"].pop("training")
-        if self.decay == 1.0:
-            del described["decay"]
-        if self.schedule == "constant":
-            del described["schedule"]
+        described["defaults"] = _digest_of_defaults()
         return json.dumps(described, sort_keys=True)
+
+
+@cache
+def _digest_of_defaults() -> str:
+    """Of the options of training that a job does not name: a default that changes makes other runs of them."""
+    from tfmtl.training import TrainOptions
+
+    return hashlib.sha256(json.dumps(TrainOptions().to_dict(), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def run_jobs(jobs: Iterable[Job], done: Path, processes: int = 2) -> list[dict[str, Any]]:

@@ -69,3 +69,5 @@ def test_finished_runs_are_read_not_run(tmp_path: Path, monkeypatch: pytest.Monk
     assert len({other.key for other in others} | {job.key}) == 3
     with pytest.raises(TypeError):
         run_jobs([*others], done)
+    monkeypatch.setattr(jobs, "_digest_of_defaults", lambda: "other defaults of training")
+    assert job.key not in done.read_text(), "a run of other defaults is another run"
