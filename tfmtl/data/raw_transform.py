@@ -30,13 +30,20 @@ class RawTransform(tf.Module):
         directory: str or Path. Folder that `TransformStatistics.save` wrote.
         vocabularies: Path or None. Folder of the vocabularies if they lie elsewhere: an export has them among its
             assets. Defaults to `None`: below `directory`.
+        statistics: `TransformStatistics` or None. What was saved, where it is at hand. Defaults to `None`: it is read.
     """
 
-    def __init__(self, problem: Problem, directory: str | Path, vocabularies: Path | None = None) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        directory: str | Path,
+        vocabularies: Path | None = None,
+        statistics: TransformStatistics | None = None,
+    ) -> None:
         super().__init__(name="raw_transform")
         self._problem = problem
         self._files = FittedFiles(directory, vocabularies)
-        self._statistics = TransformStatistics.load(directory, vocabularies)
+        self._statistics = statistics or TransformStatistics.load(directory, vocabularies)
         self._tables: dict[str, tf.lookup.StaticHashTable] = {}  # tracked, so that their files become assets
         fitted = FittedState(self._statistics, self._vocabulary_table)
         self.behaviors: dict[str, FeatureBehavior] = {}

@@ -72,10 +72,8 @@ class TransformStatistics:
 
     def save(self, directory: str | Path) -> None:
         """Writes the statistics as JSON and one text file per vocabulary, a value per line."""
+        self.save_vocabularies(directory)
         files = FittedFiles(directory)
-        files.vocabularies.mkdir(parents=True, exist_ok=True)
-        for table, values in self.vocabularies.items():
-            files.vocabulary(table).write_bytes("".join(f"{value}\n" for value in values).encode())
         numbers: dict[str, Any] = {
             "boundaries": {name: list(values) for name, values in self.boundaries.items()},
             "means": dict(self.means),
@@ -91,6 +89,13 @@ class TransformStatistics:
             files.training.write_text(json.dumps({name: dict(state) for name, state in self.training.items()}) + "\n")
         text = json.dumps({**numbers, _COUNTS: {}}, indent=1, sort_keys=True)
         files.statistics.write_text(text.removesuffix("{}\n}") + _counts_text(self.vocabulary_counts) + "\n}\n")
+
+    def save_vocabularies(self, directory: str | Path) -> None:
+        """Writes the text files alone."""
+        files = FittedFiles(directory)
+        files.vocabularies.mkdir(parents=True, exist_ok=True)
+        for table, values in self.vocabularies.items():
+            files.vocabulary(table).write_bytes("".join(f"{value}\n" for value in values).encode())
 
     @classmethod
     def load(cls, directory: str | Path, vocabularies: Path | None = None) -> "TransformStatistics":

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfmtl.features.decoded import Decoded
 from tfmtl.features.measures import Measure, encode_measures
+from tfmtl.features.once import Once
 from tfmtl.features.request_view import RequestView
 from tfmtl.schema import Problem, View
 
@@ -100,10 +101,14 @@ class FittedState:
     Args:
         statistics: `TransformStatistics`.
         vocabulary: function of a table's name that returns its lookup of texts, -1 for unknown ones.
+
+    Attributes:
+        once: `Once`, what features have loaded for each other.
     """
 
     statistics: Any
     vocabulary: Callable[[str], tf.lookup.StaticHashTable]
+    once: Once = field(default_factory=Once, init=False, compare=False, repr=False)
 
 
 class FeatureBehavior(ABC):  # noqa: B024  a kind overrides what it needs: most have a default that is right

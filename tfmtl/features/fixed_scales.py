@@ -17,8 +17,11 @@ from tfmtl.schema.features.fixed_scales import (
 )
 from tfmtl.schema.reserved import RESERVED_IDS
 
-_GRID = 2.0**20  # of log odds
-_LEAST = 1e-6  # of a rate, before its log odds
+GRID = 2.0**20
+"""Steps of 1 to which differences of log odds are rounded."""
+
+LEAST = 1e-6
+"""Of a rate, and of its difference from 1, before its log odds."""
 
 
 def count_twice(field: str, values: tf.Tensor, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -78,36 +81,41 @@ def signed_twice(field: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
     return _both(field, places, tf.sign(values) * tf.math.log1p(size) / LOG_SCALE, is_none)
 
 
-def odds_twice(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+def odds_twice(field: str, rates: tf.Tensor, means: np.ndarray, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
     """Shares against their mean: quarters of the difference in log odds, and half of that difference.
 
     Args:
         field: str. The number's name.
-        rates: float64 `(N,)`, from 0 to 1.
-        mean: float. Of the training labels.
-        is_none: bool `(N,)`, where there is no value: id and number are 0.
+        rates: float64 `(k, N)`, from 0 to 1.
+        means: float64 `(k, 1)`. Of the training labels.
+        is_none: bool `(k, N)`, where there is no value: id and number are 0.
     """
-    middle_odds, rates, odds = _odds(rates, mean)
     # Rates are compared, not their logarithms: a quotient is the same bits wherever it is computed.
-    boundaries = 1.0 / (1.0 + np.exp(-(middle_odds + np.array(ODDS))))
-    places = tf.searchsorted(tf.constant(boundaries, tf.float64), rates, side="right")
-    return _both(field, places, odds / ODDS_SCALE, is_none)
+    boundaries = 1.0 / (1.0 + np.exp(-(odds_of_means(means) + np.array(ODDS))))  # (k, boundaries)
+    places = tf.raw_ops.UpperBound(
+        sorted_inputs=tf.constant(boundaries), values=tf.clip_by_value(rates, LEAST, 1.0 - LEAST)
+    )
+    return _both(field, places, _odds(rates, means) / ODDS_SCALE, is_none)
 
 
-def odds_once(field: str, rates: tf.Tensor, mean: float, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
+def odds_once(field: str, rates: tf.Tensor, means: np.ndarray, is_none: tf.Tensor) -> dict[str, tf.Tensor]:
     """The number of `odds_twice` alone, cut to `MOST_ODDS`; `NONE` where there is none."""
-    _, _, odds = _odds(rates, mean)
-    return _one(field, "odds", tf.clip_by_value(odds, -MOST_ODDS, MOST_ODDS) / ODDS_SCALE, is_none)
+    odds = tf.clip_by_value(_odds(rates, means), -MOST_ODDS, MOST_ODDS)
+    return _one(field, "odds", odds / ODDS_SCALE, is_none)
 
 
-def _odds(rates: tf.Tensor, mean: float) -> tuple[float, tf.Tensor, tf.Tensor]:
-    """The mean's log odds, rates that are far enough from 0 and 1, and their log odds less those of the mean."""
-    middle = min(max(mean, _LEAST), 1.0 - _LEAST)
-    middle_odds = float(np.log(middle / (1.0 - middle)))
-    rates = tf.clip_by_value(rates, _LEAST, 1.0 - _LEAST)
-    odds = tf.math.log(rates) - tf.math.log1p(-rates) - middle_odds
+def odds_of_means(means: np.ndarray) -> np.ndarray:
+    """Log odds of means, of any shape."""
+    middle = np.clip(means, LEAST, 1.0 - LEAST)
+    return np.asarray(np.log(middle / (1.0 - middle)))
+
+
+def _odds(rates: tf.Tensor, means: np.ndarray) -> tf.Tensor:
+    """The log odds of rates less those of their means."""
+    rates = tf.clip_by_value(rates, LEAST, 1.0 - LEAST)
+    odds = tf.math.log(rates) - tf.math.log1p(-rates) - odds_of_means(means)
     # A graph may sum in another order than single operations do: what differs by that is below the grid.
-    return middle_odds, rates, tf.round(odds * _GRID) / _GRID
+    return tf.round(odds * GRID) / GRID
 
 
 def _places(boundaries: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import tensorflow as tf
 
 from tfmtl.features.event_facts import LARGEST, EventFacts, PaddedEvents
+from tfmtl.features.once import Once
 
 EVERYTHING = 2**62
 """In `RequestView.as_of`: later than any time, and no fold."""
@@ -20,8 +21,9 @@ _SMALLEST_NORMAL = 2.0**-126
 class RequestView:
     """The parts of requests as integers, the same in preprocessing and in the serving graph.
 
-    Texts and numbers are compared by `fingerprint`. Histories are `(b, n)`, oldest event first, filled up behind. b is
-    1 where one user stands for many candidates: arithmetic broadcasts.
+    They are tensors; in a worker that pads no windows `now`, `own` and `as_of` are arrays. Texts and numbers are
+    compared by `fingerprint`. Histories are `(b, n)`, oldest event first, filled up behind. b is 1 where one user
+    stands for many candidates: arithmetic broadcasts.
 
     Args:
         now: int64 `(b,)`, when the requests are made, in the log's unit; `None` where no feature asks.
@@ -34,6 +36,7 @@ class RequestView:
             fold (`FOLDS`) in a log without times; of others `EVERYTHING`. Defaults to `None`: everything, as requests.
         facts: sequence -> its facts, where something else than padded tensors tells them; `times`, `present`, `columns`
             and `numbers` are empty then. Defaults to none.
+        once: `Once`, what features have made of these values for each other. Defaults to a new one.
     """
 
     now: tf.Tensor | None
@@ -44,6 +47,7 @@ class RequestView:
     numbers: Mapping[str, Mapping[str, tf.Tensor]] = field(default_factory=dict)
     as_of: tf.Tensor | None = None
     facts: Mapping[str, EventFacts] = field(default_factory=dict)
+    once: Once = field(default_factory=Once, compare=False, repr=False)
 
     def events(self, sequence: str, ticks_per_second: int) -> EventFacts:
         """Counts, ages and matches of a sequence's events.

@@ -45,6 +45,8 @@ def local_seconds(seconds: Any, starts: Any, offsets: Any) -> Any:
     Returns:
         int64 `(N,)`, an array for an array and a tensor for a tensor.
     """
+    if not len(starts):  # one offset for all times, such as UTC has
+        return seconds + offsets[0]
     if isinstance(seconds, np.ndarray):
         return seconds + np.array(offsets, np.int64)[np.searchsorted(starts, seconds, side="right")]
     place = tf.searchsorted(tf.constant(starts, tf.int64), seconds, side="right")

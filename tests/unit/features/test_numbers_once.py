@@ -56,7 +56,11 @@ def test_the_number_is_that_of_twice_and_none_is_below_all() -> None:
     found = {
         "count": (count_once("f", counts, none), count_twice("f", counts, none), none),
         "share": (share_once("f", part, whole), share_twice("f", part, whole), whole == 0),
-        "odds": (odds_once("f", rates, 0.2, none), odds_twice("f", rates, 0.2, none), none),
+        "odds": (
+            odds_once("f", rates, np.array([0.2]), none),
+            {key: values[0] for key, values in odds_twice("f", rates[None], np.array([[0.2]]), none[None]).items()},
+            none,
+        ),
     }
     for scale, (once, twice, is_none) in found.items():
         assert list(once) == ["f__x"]
@@ -65,7 +69,8 @@ def test_the_number_is_that_of_twice_and_none_is_below_all() -> None:
         np.testing.assert_array_equal(numbers[~nothing], twice["f__x"].numpy()[~nothing], err_msg=scale)
         assert (numbers[nothing] == np.float32(NONE[scale])).all()
         assert numbers[nothing].max() < numbers[~nothing].min()
-    extreme = odds_once("f", tf.constant([0.0, 1.0], tf.float64), 1e-6, tf.constant([False, False]))["f__x"].numpy()
+    never = tf.constant([False, False])
+    extreme = odds_once("f", tf.constant([0.0, 1.0], tf.float64), np.array([1e-6]), never)["f__x"].numpy()
     assert extreme.min() > NONE["odds"] and extreme.max() <= 4.0
 
 
@@ -77,7 +82,11 @@ def test_arrays_of_a_worker_give_the_same_bits_as_tensors() -> None:
         "b": Measure("count", rng.integers(0, 3, 500), none, "once"),
         "c": Measure("count", rng.integers(0, 2, 500), nowhere, "once"),
         "d": Measure("count", rng.integers(0, 2, 500), ~nowhere, "once"),
+        "small": Measure("count", np.arange(500) * 9, none, "once"),
         "s": Measure("share", rng.integers(0, 9, 500), rng.integers(0, 9, 500), "once"),
+        "o": Measure("odds", rng.random(500), none, "once", mean=0.3),
+        "p": Measure("odds", np.linspace(0.0, 1.0, 500), nowhere, "once", mean=0.0),
+        "t": Measure("odds", rng.random(500), none, "twice", mean=0.3),
     }
     tensors = {
         name: replace(each, values=tf.constant(each.values), other=tf.constant(each.other))
@@ -156,8 +165,10 @@ def test_one_search_finds_what_bisection_of_every_window_does(unit: int) -> None
     least = rng.integers(-9, 9, 200) * unit + rng.integers(-1, 2, 200)
     columns = SequenceColumns(Windows(np.arange(len(times)), starts, stops), times, {}, {})
     assert (columns._keys is None) == (unit > 1)
-    wanted = first_not_below(times, starts, stops, least)
-    np.testing.assert_array_equal(columns.first_not_below(starts, stops, least), wanted)
+    for bound, found in zip(
+        (least, least + 1), columns.first_not_below(starts, stops, (least, least + 1)), strict=True
+    ):
+        np.testing.assert_array_equal(found, first_not_below(times, starts, stops, bound))
 
 
 # === The network ===

@@ -1,5 +1,6 @@
 """Rates against what their words say, row by row in plain Python; and a log whose tomorrow tells the label."""
 
+import base64
 import json
 import math
 from collections.abc import Callable
@@ -16,9 +17,11 @@ import tensorflow as tf
 from tests.support.plain_run import run_plan
 from tfmtl.data import PreparedData
 from tfmtl.data.example_spec import parse_encoded_examples, raw_signature
+from tfmtl.data.raw_transform import RawTransform
 from tfmtl.export.raw_batch import to_tensors
 from tfmtl.features.behaviors import derive_together
-from tfmtl.features.rate_tables import RateCells
+from tfmtl.features.rate_tables import FoundValues, RateCells, count_column, sum_column
+from tfmtl.features.request_view import EVERYTHING
 from tfmtl.metrics import roc_auc
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.folds import folds
@@ -177,10 +180,42 @@ def test_a_label_too_large_to_be_summed_stops_the_job(tmp_path: Path) -> None:
 
 def test_sums_beyond_64_bits_are_right_by_value() -> None:
     large = 2**62
-    cells = RateCells(*(np.array(each, np.int64) for each in ([1, 2, 3], [0, 0, 0], [2, 2, 2], [large] * 3)))
-    sums, labels = cells.before(tf.constant([1, 2, 3], tf.int64), tf.constant([1] * 3, tf.int64))
-    assert (sums.numpy().tolist(), labels.numpy().tolist()) == ([large] * 3, [2] * 3)
-    assert cells.mean == large / 2
+    cells = RateCells(("click",), np.arange(1, 4), np.zeros(3, np.int64), np.array([[2, large]] * 3))
+    found = _looked_up(cells, np.arange(1, 4)).before(np.ones(3, np.int64))
+    assert found.tolist() == [[2, large]] * 3
+    assert cells.mean("click") == large / 2
+
+
+def _looked_up(cells: RateCells, values: np.ndarray) -> FoundValues:
+    return cells.find(values, np.argsort(values))
+
+
+@pytest.mark.parametrize("unit", [1, 2**42])
+def test_a_lookup_is_what_the_rows_add_up_to(unit: int) -> None:
+    """Cells so far apart that they have no small numbers are searched for."""
+    rng = np.random.default_rng(4)
+    value, cell = rng.integers(1, 9, 60) * 2**40, rng.integers(-4, 5, 60) * unit
+    names = [*map(count_column, ("buy", "click")), *map(sum_column, ("buy", "click"))]
+    parts = rng.integers(-9, 9, (60, 4))
+    table = pa.table({"value": value, "cell": cell, **dict(zip(names, parts.T, strict=True))})
+    cells = RateCells.of(("click", "buy"), table)
+    assert len(cells.value) < 60 and cells.places("click") == (1, 3)
+    own, at = rng.integers(0, 11, 200) * 2**40, rng.integers(-6, 7, 200) * unit + rng.integers(-1, 2, 200)
+    at[:9] = EVERYTHING
+    found = _looked_up(cells, own)
+    for name, known, looked_up in (
+        ("before", lambda day: cell < day, found.before(at)),
+        ("all but", lambda day: cell != day, found.all_but(at)),
+        ("whole", lambda day: cell == cell, found.whole()),
+    ):
+        wanted = [parts[(value == each) & known(day)].sum(axis=0) for each, day in zip(own, at, strict=True)]
+        np.testing.assert_array_equal(looked_up, wanted, err_msg=name)
+    np.testing.assert_array_equal(cells.in_graph(tf.constant(own)), found.whole())
+    # What is written is all there is; without cells it is the sums over them.
+    read = RateCells.from_plain(cells.values_to_plain(), cells.cells_to_plain())
+    for part in ("value", "cell", "parts"):
+        np.testing.assert_array_equal(getattr(read, part), getattr(cells, part), err_msg=part)
+    np.testing.assert_array_equal(_looked_up(RateCells.from_plain(cells.values_to_plain()), own).whole(), found.whole())
 
 
 def _one_a_day(items: np.ndarray, days: np.ndarray) -> np.ndarray:
@@ -201,8 +236,8 @@ def test_what_is_of_the_same_day_or_later_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_a_rate_that_reads_its_own_day_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = RateCells.before
-    monkeypatch.setattr(RateCells, "before", lambda self, values, cells: before(self, values, cells + 1))
+    before = FoundValues.before
+    monkeypatch.setattr(FoundValues, "before", lambda self, cells: before(self, cells + 1))
     assert _clock_auc(tmp_path) > 0.65
 
 
@@ -250,12 +285,13 @@ def test_another_day_adds_its_labels(tmp_path: Path) -> None:
     grown = _prepared(tmp_path / "two", problem, second, **options)
     cells = {}
     for name, each in (("one", data), ("two", grown)):
-        cells[name] = RateCells.from_plain(each.statistics.training["item_click_rate"])
+        parts = each.statistics.states["item_click_rate"], each.statistics.training["item_click_rate"]
+        cells[name] = RateCells.from_plain(*parts)
     added = [row for row in second.to_pylist() if row["click"] is not None and row["item"] and row["part"] == "train"]
-    assert int(cells["two"].count.sum() - cells["one"].count.sum()) == len(added)
+    assert int(cells["two"].parts[:, 0].sum() - cells["one"].parts[:, 0].sum()) == len(added)
     assert grown.statistics.extends == (data.statistics.digest,)
     state = grown.statistics.states["item_click_rate"]
-    assert state["mean"] == pytest.approx(cells["two"].mean)
+    assert state["mean"] == pytest.approx(cells["two"].mean("click"))
     # What only training rows are written with stands apart: an export holds the sums alone.
     assert "training" not in json.loads(data.fitted.statistics.read_text()) and data.fitted.training.is_file()
     bare = replace(data.statistics, training={})
@@ -264,17 +300,80 @@ def test_another_day_adds_its_labels(tmp_path: Path) -> None:
 
 def test_sums_do_not_depend_on_the_order() -> None:
     generator = np.random.default_rng(0)
-    table = pa.table({name: generator.integers(1, 9, 300) for name in ("value", "cell", "count", "sum_label")})
-    halves = [RateCells.of(table.slice(*cut)).plus(RateCells.of(None)) for cut in ((0, 150), (150, 150))]
+    names = ("value", "cell", count_column("click"), sum_column("click"))
+    table = pa.table({name: generator.integers(1, 9, 300) for name in names})
+    plain = lambda cells: (cells.values_to_plain(), cells.cells_to_plain())  # noqa: E731
+    halves = [RateCells.of(["click"], table.slice(*cut)) for cut in ((0, 150), (150, 150))]
+    nothing = RateCells.of(["click"], None)
     for one, other in (
         (halves[0].plus(halves[1]), halves[1].plus(halves[0])),
-        (halves[0], halves[0].plus(RateCells.of(None))),
+        (halves[0].plus(halves[1]), RateCells.of(["click"], table)),
+        (halves[0], halves[0].plus(nothing)),
     ):
-        assert one.to_plain() == other.to_plain()
-    assert RateCells.from_plain(halves[0].to_plain()).mean == halves[0].mean
-    nothing = RateCells.of(None)
-    ones, labels = nothing.before(tf.constant([0, 5], tf.int64), tf.constant([1, 1], tf.int64))
-    assert (ones.numpy().tolist(), labels.numpy().tolist(), nothing.mean) == ([0, 0], [0, 0], None)
+        assert plain(one) == plain(other)
+    assert RateCells.from_plain(*plain(halves[0])).mean("click") == halves[0].mean("click")
+    assert nothing.mean("click") is None
+    for cells in (nothing, RateCells.from_plain(*plain(nothing))):
+        found = _looked_up(cells, np.array([0, 5])).before(np.array([1, 1]))
+        assert found.tolist() == np.asarray(cells.in_graph(tf.constant([0, 5], tf.int64))).tolist() == [[0, 0]] * 2
+
+
+def test_rates_of_one_table_are_those_that_each_has_alone(tmp_path: Path) -> None:
+    """Tasks lack labels in different rows, and two rates of one task know of different days."""
+    log = _log(400, _coins)
+    amounts = pa.array(np.arange(400.0), mask=np.arange(400) % 3 == 0)
+    log = log.set_column(log.schema.get_field_index("amount"), "amount", amounts)
+    rates = (
+        RateFeature("item", "click", prior=5.0),
+        RateFeature("item", "click", name="late", known_after=2),
+        RateFeature("item", "amount", known_after=0),
+        RateFeature("item", "click", name="tokyo", time_zone="Asia/Tokyo"),
+        RateFeature("price", "click", name="of_price"),
+    )
+    together = _prepared(tmp_path / "all", _problem(*rates), log)
+    assert sorted(together.statistics.training) == ["item_click_rate", "of_price", "tokyo"]
+    for rate in rates:
+        alone = _prepared(tmp_path / rate.name, _problem(rate), log)
+        for split in ("train", "test"):
+            assert _numbers(alone, rate.name, split) == _numbers(together, rate.name, split), rate.name
+
+
+def _as_before(data: PreparedData, rates: tuple[RateFeature, ...]) -> None:
+    """Writes the statistics of rates of one table as an earlier version did: a table for each, of int64."""
+    first = rates[0].name
+    states, training = dict(data.statistics.states), {}
+    cells = RateCells.from_plain(states[first], data.statistics.training[first])
+    for rate in rates:
+        state = {"mean": states[rate.name]["mean"]}
+        for place, table in ((state, cells.total()), (training.setdefault(rate.name, {}), cells)):
+            count, total = table.places(rate.task)
+            some = table.parts[:, count] > 0
+            columns = table.value, table.cell, table.parts[:, count], table.parts[:, total]
+            for name, column in zip(("value", "cell", "count", "sum_label"), columns, strict=True):
+                place[name] = base64.b64encode(column[some].astype("<i8").tobytes()).decode()
+        states[rate.name] = state
+    replace(data.statistics, states=states, training=training).save(data.fitted.directory)
+
+
+def test_tables_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    log = _log(400, _coins)
+    rates = RateFeature("item", "click"), RateFeature("item", "buy", known_after=1)
+    problem = _problem(*rates)
+    data = _prepared(tmp_path / "new", problem, log)
+    raw = to_tensors([each["features"] for each in data.requests()], raw_signature(problem))
+    encoded = data.transform()(raw)
+    written = {}
+    for name in ("new", "old"):
+        again = _prepared(tmp_path / f"again_{name}", problem, log, transform_from=str(data.directory))
+        options = {"transform_from": str(data.directory), "extend_vocabularies": True}
+        grown = _prepared(tmp_path / f"grown_{name}", problem, log, **options)
+        written[name] = [
+            path.read_bytes() for each in (again, grown) for path in sorted(each.directory.glob("*/part*"))
+        ]
+        _as_before(data, rates)
+    assert written["new"] == written["old"] and written["new"][0]
+    for key, values in RawTransform(problem, data.fitted.directory)(raw).items():
+        np.testing.assert_array_equal(values, encoded[key], err_msg=key)
 
 
 @pytest.mark.parametrize(

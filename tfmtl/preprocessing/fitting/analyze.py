@@ -77,7 +77,9 @@ def merge_counts(tables: Iterable[pa.Table]) -> pa.Table:
     merged = pa.concat_tables(tables)
     sums = [name for name in merged.column_names if name == "count" or name.startswith("sum_")]
     keys = [name for name in merged.column_names if name not in sums]
-    return merged.group_by(keys).aggregate([(name, "sum") for name in sums]).rename_columns([*keys, *sums])
+    # One thread: others would take part in what other processes have to do, and of small tables they cost more than it.
+    grouped = merged.group_by(keys, use_threads=False)
+    return grouped.aggregate([(name, "sum") for name in sums]).rename_columns([*keys, *sums])
 
 
 def build_statistics(problem: Problem, counts: Mapping[Column, pa.Table]) -> TransformStatistics:

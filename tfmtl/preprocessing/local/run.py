@@ -142,7 +142,10 @@ def _crew(plan: Plan, names: Mapping[str, str], workers: int) -> Iterator[_Crew]
 
 
 def _merged(merge: Callable[[Iterable[Any]], Any], parts: Iterable[KeyedTables]) -> KeyedTables:
-    """The tables of all workers, added up by key."""
+    """The tables of all workers, which each has added up, added up by key."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
     whole = MergedTables(merge)
     for part in parts:
         whole.add(part.items())

@@ -22,14 +22,16 @@ class Derivation:
     Args:
         problem: `Problem`.
         transform: the fitted `RawTransform`.
+        only_of_labels: bool. Whether to derive only what reads labels, which is another value as served. Defaults to
+            `False`.
     """
 
-    def __init__(self, problem: Problem, transform: RawTransform) -> None:
+    def __init__(self, problem: Problem, transform: RawTransform, only_of_labels: bool = False) -> None:
         sequences = {sequence.name for sequence in problem.sequences}
         self._together: list[FeatureBehavior] = []
         self._padded: dict[frozenset[str], list[FeatureBehavior]] = {}
         for feature in problem.features:
-            if not feature.inputs():
+            if not feature.inputs() and (feature.reads_labels or not only_of_labels):
                 behavior = transform.behaviors[feature.name]
                 read = frozenset(sequences.intersection(feature.sources)) if behavior.needs_windows else frozenset()
                 own = self._padded.setdefault(read, []) if read else self._together

@@ -153,10 +153,11 @@ class _ExampleEncoder:
         }
         self.events = _events(problem, table, self.encoded, examples)
         self._views = WindowViews(problem, table, examples, self.events, coded)
-        self._derivation = Derivation(problem, transform)
+        self._of_labels = Derivation(problem, transform, only_of_labels=True)
+        self._tensors = problem.field_tensors
         self._packed = packed_tensors(problem)
         self._inside = {key for keys in self._packed.values() for key in keys}
-        self._derived = self._derive(np.arange(len(examples)), as_served=False)
+        self._derived = self._derive(Derivation(problem, transform))
         self._event_values = {
             sequence.column_key(key): pack_rows(values)
             for sequence in problem.sequences
@@ -183,12 +184,21 @@ class _ExampleEncoder:
         known = self.encoded if events.table is self._table else {}
         return event_tensors(self._problem, self._transform, self._problem.feature(column), events, known)
 
-    def _derive(self, chosen: np.ndarray, as_served: bool) -> dict[str, np.ndarray]:
-        """Derived tensors of examples, those that a record holds side by side put together."""
-        derived = self._derivation.derive(self._views, chosen, as_served)
+    def _derive(self, derivation: Derivation) -> dict[str, np.ndarray]:
+        """Derived tensors of all examples, those that a record holds side by side put together."""
+        derived = derivation.derive(self._views, np.arange(len(self._examples)))
         return {key: values for key, values in derived.items() if key not in self._inside} | {
             name: np.stack([derived[key] for key in keys], axis=1) for name, keys in self._packed.items()
         }
+
+    def _as_served(self, chosen: np.ndarray, derived: dict[str, np.ndarray]) -> None:
+        """Puts what requests know of labels into the derived tensors of examples."""
+        served = self._of_labels.derive(self._views, chosen, as_served=True)
+        derived |= {key: values for key, values in served.items() if key not in self._inside}
+        for name, keys in self._packed.items():
+            for place, key in enumerate(keys):
+                if key in served:
+                    derived[name][:, place] = served[key]
 
     @property
     def slice_rows(self) -> int:
@@ -206,10 +216,10 @@ class _ExampleEncoder:
         parts = []
         derived = {key: values[chosen] for key, values in self._derived.items()}
         if as_served and any(feature.reads_labels for feature in self._problem.features):
-            derived = self._derive(chosen, as_served=True)
+            self._as_served(chosen, derived)
         for name, given, column in self._late:
             derived |= encode_column(self._transform, name, given, column.take(pa.array(rows)))
-        for tensor in self._problem.field_tensors:
+        for tensor in self._tensors:
             if tensor.key in self._inside:
                 continue
             if tensor.key in self._lists:

@@ -1,11 +1,12 @@
 """Facts of events in ranges of sorted columns, for all examples of a bucket at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from tfmtl.features.event_facts import EventFacts
+from tfmtl.features.once import Once, rising_order
 from tfmtl.preprocessing.writing.sequences import Windows
 from tfmtl.schema.features.history import STATISTICS
 
@@ -24,19 +25,21 @@ class EventsByValue:
         self._value_numbers = np.cumsum(is_new)
         self._keys = self._keyed(self._value_numbers, self.places)  # rising
 
-    def in_ranges(self, own: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def in_ranges(
+        self, own: np.ndarray, order: np.ndarray, starts: np.ndarray, stops: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Where the events of a value that lie in a range begin and end in `places`.
 
         Args:
             own: int64 `(b,)`, values.
+            order: int `(b,)`, in which they rise: a search that begins where the last one ended finds its path in the
+                processor's cache.
             starts: int `(b,)`, of the ranges.
             stops: int `(b,)`.
         """
         first, last = np.zeros((2, len(own)), np.int64)
-        some = np.flatnonzero(starts < stops)  # many users have no event of a rare behavior
+        some = order[(starts < stops)[order]]  # many users have no event of a rare behavior
         if len(some):
-            # Sorted, because a search that begins where the last one ended finds its path in the processor's cache.
-            some = some[np.argsort(own[some], kind="stable")]
             found = np.minimum(np.searchsorted(self._values, own[some]), len(self.places) - 1)
             is_known = self._values[found] == own[some]
             some, numbers = some[is_known], self._value_numbers[found[is_known]]
@@ -76,15 +79,23 @@ class SequenceColumns:
         self._prints = prints if order is None else {name: values[order] for name, values in prints.items()}
         self._by_value: dict[str, EventsByValue] = {}
 
-    def first_not_below(self, starts: np.ndarray, stops: np.ndarray, least: np.ndarray) -> np.ndarray:
-        """As `first_not_below` of the events' times, of ranges that are not empty: one search in all of them."""
+    def first_not_below(
+        self, starts: np.ndarray, stops: np.ndarray, bounds: Sequence[np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        """For each of some bounds `first_not_below` of the events' times, of ranges that are not empty.
+
+        One search in all ranges.
+        """
         times = np.empty(0, np.int64) if self.times is None else self.times
         if self._keys is None:
-            return first_not_below(times, starts, stops, least)
+            yield from (first_not_below(times, starts, stops, least) for least in bounds)
+            return
         earliest, span, keys = self._keys
         # No event of the range's own run has a key below the run's first or above its last.
-        wanted = keys[starts] - (times[starts] - earliest) + np.clip(least - earliest, 0, span - 1)
-        return np.asarray(np.clip(np.searchsorted(keys, wanted), starts, stops))
+        runs = keys[starts] - (times[starts] - earliest)
+        for least in bounds:
+            wanted = runs + np.clip(least - earliest, 0, span - 1)
+            yield np.clip(np.searchsorted(keys, wanted), starts, stops)
 
     @cached_property
     def _keys(self) -> tuple[int, int, np.ndarray] | None:
@@ -119,11 +130,18 @@ class EventRanges(EventFacts):
         chosen: int `(b,)`, positions of examples.
         now: int64 `(b,)`, their times; `None` where they have none.
         ticks_per_second: int. The unit of times.
+        once: `Once` of the examples' view, in which all sequences look up the same values. Defaults to one of its own.
     """
 
     def __init__(
-        self, columns: SequenceColumns, chosen: np.ndarray, now: np.ndarray | None, ticks_per_second: int
+        self,
+        columns: SequenceColumns,
+        chosen: np.ndarray,
+        now: np.ndarray | None,
+        ticks_per_second: int,
+        once: Once | None = None,
     ) -> None:
+        self._once = once or Once()
         self._columns = columns
         self._starts, self._stops = columns.starts[chosen], columns.stops[chosen]
         self._now = np.zeros(len(chosen), np.int64) if now is None else now
@@ -147,13 +165,13 @@ class EventRanges(EventFacts):
 
     def within(self, seconds: Sequence[int]) -> list[np.ndarray]:
         # Whole seconds are at most so many: up to a tick less than one second more has passed.
-        after = [self._now - (each + 1) * self._ticks + 1 for each in seconds]
-        found = []
         some = np.flatnonzero(self._starts < self._stops)
-        starts, stops = self._starts[some], self._stops[some]
-        for each in after:
+        starts, stops, now = self._starts[some], self._stops[some], self._now[some]
+        after = [now - (each + 1) * self._ticks + 1 for each in seconds]
+        found = []
+        for first in self._columns.first_not_below(starts, stops, after):
             counts = np.zeros(len(self._starts), np.int64)
-            counts[some] = stops - self._columns.first_not_below(starts, stops, each[some])
+            counts[some] = stops - first
             found.append(counts)
         return found
 
@@ -161,7 +179,7 @@ class EventRanges(EventFacts):
         own = np.asarray(own)  # not a tensor, whose comparisons may be part of a graph
         events = self._columns.by_value(column)
         stops = np.where(own == 0, self._starts, self._stops)  # a missing value is like no other
-        first, last = events.in_ranges(own, self._starts, stops)
+        first, last = events.in_ranges(own, rising_order(self._once, own), self._starts, stops)
         if self._columns.times is None:
             return last - first, None
         return last - first, self._age(events.places.take(last - 1, mode="clip") if len(events.places) else last)

@@ -62,8 +62,8 @@ class ShardWriter:
         """
         if self._transform is None:
             with tempfile.TemporaryDirectory(prefix="tfmtl-transform-") as folder:
-                statistics.save(folder)
-                self._transform = RawTransform(self._problem, folder)  # reads every file now
+                statistics.save_vocabularies(folder)
+                self._transform = RawTransform(self._problem, folder, statistics=statistics)  # reads every file now
         table, undecided = join_labels(self._problem, pa.Table.from_batches(list(batches)))
         splits = write_part(self._problem, self._directory, bucket, table) if self._split_file else None
         table = self._completed(table, self._transform, bucket)

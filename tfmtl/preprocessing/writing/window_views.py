@@ -1,13 +1,13 @@
 """The views of examples for derived features, from windows over a bucket's rows."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 from tfmtl.features.column_fingerprints import column_fingerprints
+from tfmtl.features.once import Once
 from tfmtl.features.request_view import EVERYTHING, RequestView, plain_number
 from tfmtl.preprocessing import columns
 from tfmtl.preprocessing.fitting.folds import times_or_folds
@@ -88,12 +88,17 @@ class WindowViews:
         return np.asarray(np.max([np.zeros(len(chosen), np.int64), *lengths], axis=0))
 
     def ranges(self, chosen: np.ndarray, as_served: bool = False) -> RequestView:
-        """The view of examples without windows; the arguments are those of `of`. All columns but those are tensors."""
-        view = self.of(chosen, (), as_served)
-        now = None if self._times is None else self._times[self._examples[chosen]]
-        ticks = self._problem.keys.ticks_per_second
-        facts = {name: EventRanges(own, chosen, now, ticks) for name, own in self._columns.items()}
-        return replace(view, facts=facts)
+        """The view of examples without windows; the arguments are those of `of`. Its columns are arrays."""
+        rows = self._examples[chosen]
+        now = None if self._times is None else self._times[rows]
+        ticks, once = self._problem.keys.ticks_per_second, Once()
+        return RequestView(
+            now=now,
+            own={name: values[rows] for name, values in self._own.items()},
+            as_of=None if as_served or self._as_of is None else self._as_of[rows],
+            facts={name: EventRanges(own, chosen, now, ticks, once) for name, own in self._columns.items()},
+            once=once,
+        )
 
     def of(self, chosen: np.ndarray, sequences: Collection[str], as_served: bool = False) -> RequestView:
         """The view of examples.
