@@ -40,9 +40,9 @@ class ArrayScales:
     def odds(self, rates: np.ndarray, none: np.ndarray, mean: float) -> np.ndarray:
         """As `odds_once`, float32 `(N,)`; the arrays are float64 and bool `(N,)`."""
         rates = np.clip(rates, LEAST, 1.0 - LEAST)
-        # Of all rows: a logarithm's last bit depends on its place among them, and so does the sign of odds of 0.
+        # Of all rows: a logarithm's last bit depends on its place among them; the grid hides it.
         odds = np.asarray(tf.math.log(rates)) - np.asarray(tf.math.log1p(-rates)) - odds_of_means(np.array(mean))
-        odds = np.rint(odds * GRID) / GRID
+        odds = np.rint(odds * GRID) / GRID + 0.0  # -0 becomes 0, so that a row has the same bytes in every batch
         numbers: np.ndarray = (np.clip(odds, -MOST_ODDS, MOST_ODDS) / ODDS_SCALE).astype(np.float32)
         numbers[none] = NONE["odds"]
         return numbers

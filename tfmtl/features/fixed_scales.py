@@ -114,8 +114,8 @@ def _odds(rates: tf.Tensor, means: np.ndarray) -> tf.Tensor:
     """The log odds of rates less those of their means."""
     rates = tf.clip_by_value(rates, LEAST, 1.0 - LEAST)
     odds = tf.math.log(rates) - tf.math.log1p(-rates) - odds_of_means(means)
-    # A graph may sum in another order than single operations do: what differs by that is below the grid.
-    return tf.round(odds * GRID) / GRID
+    # A graph may sum in another order than single operations do: what differs by that is below the grid. -0 becomes 0.
+    return tf.round(odds * GRID) / GRID + 0.0
 
 
 def _places(boundaries: tf.Tensor, values: tf.Tensor) -> tf.Tensor:

@@ -33,4 +33,6 @@ def from_text(text: str) -> np.ndarray:
     array([ 1, -2])
     """
     dtype, _, encoded = text.rpartition(":")
+    if dtype not in ("", *_TYPES):
+        raise ValueError(f"integers in a fitted file must be of one of the types {_TYPES}. Received: {dtype!r}.")
     return np.frombuffer(base64.b64decode(encoded), dtype or _BEFORE).astype(np.int64)

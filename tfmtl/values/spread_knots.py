@@ -33,6 +33,7 @@ def spread_knots(column: np.ndarray, num_bins: int) -> np.ndarray:
         own |= frequent
         left = num_bins + 1 - int(own.sum())
     others = np.repeat(values[~own], counts[~own]).astype(np.float64)
-    quantiles = np.quantile(others, np.linspace(0.0, 1.0, left) if left > 1 else [0.5] * left) if others.size else []
-    knots = np.unique(np.concatenate([values[own], np.float32(quantiles)]))
+    shares = np.linspace(0.0, 1.0, left) if left > 1 else np.full(left, 0.5)
+    quantiles = np.quantile(others, shares) if others.size else np.empty(0)
+    knots = np.unique(np.concatenate([values[own], quantiles.astype(np.float32)]))
     return np.pad(knots, (0, num_bins + 1 - len(knots)), constant_values=np.finfo(np.float32).max)

@@ -12,6 +12,7 @@ from tfmtl.data.example_spec import candidate_features, raw_signature
 from tfmtl.data.raw_view import raw_view
 from tfmtl.export.raw_batch import to_rank_tensors, to_tensors
 from tfmtl.features import behavior_of
+from tfmtl.features.array_scales import ArrayScales
 from tfmtl.features.behaviors import derive_together
 from tfmtl.features.fixed_scales import count_once, count_twice, odds_once, odds_twice, share_once, share_twice
 from tfmtl.features.measures import Measure, encode_measures
@@ -236,3 +237,11 @@ def test_what_there_is_not_is_read_back_as_missing() -> None:
     found = behavior.decode(encoded, None)
     assert found["seen_newest"].values.to_pylist() == [None, 7.0]
     assert found["seen_count"].values.to_pylist() == [0.0, 3.0]
+
+
+def test_odds_of_the_mean_have_the_same_bytes_in_every_row() -> None:
+    rates = np.full(9, 0.3)
+    for rows in range(1, 10):
+        numbers = ArrayScales().odds(rates[:rows], np.zeros(rows, bool), 0.3)
+        assert not np.signbit(numbers).any()
+        assert not numbers.any()
