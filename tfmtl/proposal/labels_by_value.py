@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tfmtl.core.spread_knots import spread_knots
 from tfmtl.proposal.column_profile import ColumnProfile
-from tfmtl.values.spread_knots import spread_knots
 
 _FEWEST_ROWS = 1_000
 _BINS = 16  # as the presets have

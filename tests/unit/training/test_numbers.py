@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.support.tiny_problem import tiny_model, whole_split
+from tfmtl.core.spread_knots import spread_knots
 from tfmtl.data import PreparedData
 from tfmtl.models import MultiTaskModel, load
 from tfmtl.training import TrainOptions, fit
-from tfmtl.values.spread_knots import spread_knots
 
 SMALL = {"hidden_units": (8,), "tower_units": (4,), "number_bins": 4}
 

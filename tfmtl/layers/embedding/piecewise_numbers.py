@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfmtl.core.initializers import small_uniform
+from tfmtl.core.spread_knots import spread_knots
 from tfmtl.core.types import Shape, Tensor
 from tfmtl.schema.checks import check_positive_int, check_shape
-from tfmtl.values.spread_knots import spread_knots
 
 _SMALLEST_NORMAL = 2.0**-126
 

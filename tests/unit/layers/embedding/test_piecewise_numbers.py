@@ -9,8 +9,8 @@ import tensorflow as tf
 from tests.support.layer_checks import randomize_weights
 from tests.support.tiny_problem import tiny_inputs
 from tests.unit.layers.embedding.test_feature_embedding import random_features
+from tfmtl.core.spread_knots import spread_knots
 from tfmtl.layers import FeatureEmbedding, PiecewiseNumbers
-from tfmtl.values.spread_knots import spread_knots
 
 GENERATOR = np.random.default_rng(0)
 ROWS = np.stack(
