@@ -127,7 +127,7 @@ def _fit(
     if not data.num_examples("train"):
         raise ValueError(error_text("fit", "data", "have training examples", str(data.directory), "Check its split."))
     check_trained_tables(data, options)
-    memory = check_table_memory(data.inputs, _ADAM_SLOTS, force=not options.memory_check)
+    memory = check_table_memory(data.inputs, _ADAM_SLOTS + bool(options.averaged), force=not options.memory_check)
     if options.deterministic and options.strategy != "parameter_server":
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)

@@ -11,11 +11,11 @@ _SHOWN = 3
 
 
 def table_bytes(inputs: ModelInputs, slots: int) -> dict[str, int]:
-    """Bytes of every embedding table with its optimizer's state, the largest first: rows x width x 4 x (1 + slots).
+    """Bytes of every embedding table and what is kept beside it, the largest first: rows x width x 4 x (1 + slots).
 
     Args:
         inputs: `ModelInputs`.
-        slots: int. Values of its own that the optimizer keeps for each weight: 2 for Adam.
+        slots: int. Values that training keeps for each weight: 2 of Adam, 1 of an average.
     """
     sizes = {
         each.table: inputs.table_rows[each.table] * each.dim * _BYTES * (1 + slots)
@@ -61,13 +61,14 @@ def check_table_memory(
     beside = "" if there is None else f" of {_shown(there)} available"
     if there is not None and total > there and not force:
         largest = ", ".join(f"'{table}' {_shown(size)}" for table, size in list(sizes.items())[:_SHOWN])
-        rule = f"have embedding tables that fit into memory ({_shown(total)} with the optimizer's state{beside})"
+        needed = f"{_shown(total)} with the optimizer's state and averages{beside}"
+        rule = f"have embedding tables that fit into memory ({needed})"
         advice = (
             f"The largest: {largest}. Raise `min_count`, lower `dim`, set `hash_buckets`, or try it all the same with "
             "memory_check=False (--no-memory-check)."
         )
         raise ValueError(error_text("fit", "data", rule, inputs.problem.name, advice))
-    return f"Embedding tables: {len(sizes)} with {_shown(total)}, the optimizer's state included{beside}."
+    return f"Embedding tables: {len(sizes)} with {_shown(total)}, the optimizer's state and averages included{beside}."
 
 
 def _lines(path: Path) -> list[str]:
