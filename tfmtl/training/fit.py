@@ -172,6 +172,8 @@ def _fit(
         else:
             for layer in model.embedding.field_layers.values():
                 layer.load_given_weights()
+        if average:
+            average.restart()
     further = [*callbacks, average] if average else callbacks
     others = [*_callbacks(folder, progress, rounds, monitor, constants, options, data, model), *further]
     keep_state = KeepState(

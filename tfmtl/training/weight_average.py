@@ -88,6 +88,11 @@ class WeightAverage(keras.callbacks.Callback):
         if self._swapped:
             self.swap()
 
+    def restart(self) -> None:
+        """The average is the weights as they are now, such as after they were loaded."""
+        for weight, average in zip(self._weights, self.variables, strict=True):
+            average.assign(weight.value)
+
     def swap(self) -> None:
         """Exchanges the model's weights and the average."""
         for weight, average in zip(self._weights, self.variables, strict=True):

@@ -123,6 +123,13 @@ def test_the_best_average_is_kept(small_data: PreparedData, tmp_path: Path) -> N
     assert not hasattr(model, "weight_average"), "the second copy of the weights goes with the run"
 
 
+def test_a_run_that_goes_on_from_another_averages_from_its_weights(small_data: PreparedData, tmp_path: Path) -> None:
+    first = fit(small_data, tmp_path / "first", options(epochs=1), verbose=0)
+    still = {"epochs": 1, "learning_rate": 1e-9, "ema_momentum": MOMENTUM, "init_from": str(tmp_path / "first")}
+    second = fit(small_data, tmp_path / "second", options(**still), verbose=0)
+    assert_close([w.numpy() for w in first.trainable_variables], [w.numpy() for w in second.trainable_variables])
+
+
 def test_without_validation_the_last_average_is_kept(tmp_path: Path) -> None:
     data = prepare(tmp_path / "data", tiny_problem(split=Split(valid=0.0, test=0.2)))
     noted = Weights()
