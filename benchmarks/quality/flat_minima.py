@@ -89,7 +89,7 @@ def _variant(name: str, setting: dict[str, Any], gradients: int) -> Variant:
 def _title(name: str, variant: Variant) -> str:
     """The row's name with the setting that was chosen."""
     value = {**variant.training, **variant.options}
-    chosen = next((value[key] for key in ("rho", "ema_momentum", "dropout") if key in value), None)
+    chosen = next((value[key] for key in ("rho", "ema_momentum", "dropout") if value.get(key)), None)
     return name if chosen is None else f"{name} {chosen:g}"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.quality.flat_minima import TASKS, thinned
+from benchmarks.quality.flat_minima import FAMILIES, TASKS, _title, _variant, thinned
 from benchmarks.quality.weighting_world import ITEMS, draw_weighting_world
 
 
@@ -50,3 +50,14 @@ def test_labels_of_training_rows_alone_are_flipped() -> None:
         assert turned[is_train].mean() == pytest.approx(0.2, abs=0.04)
     same = thinned(rows, share=0.5, flipped=0.0)
     assert same["row"].equals(kept["row"])
+
+
+def test_rows_of_flat_minima_differ_by_what_they_say_alone() -> None:
+    titles = {}
+    for name, (gradients, settings) in FAMILIES.items():
+        for setting in settings:
+            variant = _variant(name, setting, gradients)
+            titles[_title(name, variant)] = variant.training.get("ema_momentum")
+    assert titles["none"] == 0.0, "averages are the default of training"
+    assert titles["SAM 0.05"] == 0.0
+    assert titles["weight averaging 0.999"] == 0.999
