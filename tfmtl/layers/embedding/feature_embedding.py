@@ -227,7 +227,7 @@ class FeatureEmbedding(keras.layers.Layer):
         return result
 
     def adapt(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """Puts the knots of the numbers' bins at quantiles of examples; without bins it reads nothing.
+        """Spreads the knots of the numbers' bins over examples; without bins it reads nothing.
 
         `tfmtl.training.fit` does so before it trains.
 

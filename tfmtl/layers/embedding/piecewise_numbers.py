@@ -1,4 +1,4 @@
-"""Vectors of numbers that follow any curve: piecewise linear between quantiles of the training rows."""
+"""Vectors of numbers that follow any curve: piecewise linear between knots that follow the training rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
